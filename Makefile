@@ -1,0 +1,47 @@
+# Every target works in a fresh clone with Go, Python 3 and git. Tools and downloads are kept outside the repository, in
+# $XDG_CACHE_HOME/mlx-ci; all of it may be deleted at any time.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+TESTFLAGS ?=
+SOAK ?= 30m
+FUZZTIME ?= 30s
+ROWS ?=
+
+.PHONY: build test lint fuzz soak demo bench docs release-snapshot clean
+
+build: ## bin/mlx, one static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/mlx ./cmd/mlx
+
+test: ## go vet and every test
+	go vet ./...
+	go test $(TESTFLAGS) ./...
+
+lint: ## gofmt and golangci-lint
+	@test -z "$$(gofmt -l .)" || { echo "not gofmt'ed:"; gofmt -l .; exit 1; }
+	"$$(.ci/tool golangci-lint)" run ./...
+
+fuzz: ## every fuzz target for FUZZTIME
+	.ci/fuzz $(FUZZTIME)
+
+soak: ## the crash harness and the fuzz targets, for as long as SOAK says
+	MLX_SOAK=$(SOAK) go test -count=1 -timeout 0 -run 'Crash|Soak|Kill' -v ./...
+
+demo: build ## the story of examples/flights, about three minutes after downloads
+	examples/flights/demo.sh
+
+bench: build ## mlx beside its peers; ROWS=small,status picks rows
+	go run ./bench/snapshot -mlx bin/mlx $(if $(ROWS),-rows $(ROWS))
+	go run ./bench/ledger
+
+docs: build ## the pages under docs/ that are generated
+	.ci/docs
+
+release-snapshot: ## archives, packages, checksums and SBOMs in dist/, signed by nobody
+	"$$(.ci/tool goreleaser)" release --snapshot --clean --parallelism 2
+
+clean:
+	rm -rf bin build dist

@@ -1,0 +1,71 @@
+"""Train a classifier: will a flight arrive more than 30 minutes late?
+
+usage: train.py [--depth N] [--data FOLDER] [--model FILE]
+
+Honest on three counts. It uses only what is known before departure: schedule, carrier, plane, weather of the hour
+before. It drops flights that never arrived, which "NaN > 30" would count as on time. And it is judged on the last month
+of the data after learning from the months before, because a model serves the future, never a random sample of its past.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import pickle
+
+import pandas
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
+
+CATEGORIES = ["carrier", "origin", "dest"]
+NUMBERS = ["day_of_week", "sched_dep_time", "sched_arr_time", "distance", "plane_year", "plane_seats",
+           "weather_temp", "weather_dewp", "weather_humid", "weather_wind_dir", "weather_wind_speed",
+           "weather_precip", "weather_pressure", "weather_visib"]
+
+
+def read(folder):
+    flights = pandas.concat(pandas.read_csv(file) for file in sorted(pathlib.Path(folder).glob("*.csv")))
+    flights = flights[flights["arr_delay"].notna()].reset_index(drop=True)
+    flights["day_of_week"] = pandas.to_datetime(flights[["year", "month", "day"]]).dt.day_of_week
+    for name in CATEGORIES:
+        flights[name] = flights[name].astype("category")
+    return flights
+
+
+def score(late, guess):
+    return {
+        "auc": roc_auc_score(late, guess),
+        "log_loss": log_loss(late, guess),
+        "brier": brier_score_loss(late, guess),
+        "accuracy": accuracy_score(late, guess > 0.5),
+        # What someone scores who always says "on time": an accuracy near it is no achievement.
+        "accuracy_of_the_majority": float(max(late.mean(), 1 - late.mean())),
+    }
+
+
+def main(options):
+    flights = read(options.data)
+    late = flights["arr_delay"] > 30
+    features = flights[CATEGORIES + NUMBERS]
+    test = flights["month"] == flights["month"].max()
+    model = HistGradientBoostingClassifier(max_depth=options.depth, max_iter=150, learning_rate=0.06,
+                                           categorical_features="from_dtype", random_state=13)
+    model.fit(features[~test], late[~test])
+    metrics = score(late[test], model.predict_proba(features[test])[:, 1])
+    metrics["rows_train"], metrics["rows_test"] = int((~test).sum()), int(test.sum())
+    print(f"learned from {(~test).sum()} flights, judged on {test.sum()} of the month after")
+    with open(options.model, "wb") as f:
+        pickle.dump(model, f)
+    if "MLX_METRICS" in os.environ:
+        with open(os.environ["MLX_METRICS"], "w") as f:
+            json.dump(metrics, f)
+    else:
+        print(json.dumps(metrics, indent=2))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--depth", type=int, default=6)
+    parser.add_argument("--data", default="data/flights")
+    parser.add_argument("--model", default="model.pkl")
+    main(parser.parse_args())
