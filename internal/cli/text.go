@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"bytes"
+	"strings"
+	"time"
+
+	"charm.land/lipgloss/v2"
+)
+
+// Text renders an answer for a person at a terminal, or for a program that reads lines of tab-separated fields.
+type Text struct {
+	b     bytes.Buffer
+	tty   bool
+	color bool
+	width int
+	now   time.Time
+}
+
+func (s *Streams) text() *Text {
+	t := &Text{tty: s.OutTTY, color: s.Color, width: s.Width}
+	if s.Now != nil {
+		t.now = s.Now()
+	}
+	return t
+}
+
+// TTY reports whether a person reads.
+func (t *Text) TTY() bool { return t.tty }
+
+// Plain writes text as it is. The caller vouches for its bytes.
+func (t *Text) Plain(s string) { t.b.WriteString(s) }
+
+// Line writes cells: two spaces apart for a person, a tab apart for a program.
+func (t *Text) Line(cells ...Cell) { t.line(0, cells) }
+
+// Indented is Line behind n spaces; a program sees no indent.
+func (t *Text) Indented(n int, cells ...Cell) { t.line(n, cells) }
+
+func (t *Text) line(indent int, cells []Cell) {
+	if !t.tty {
+		t.b.WriteString(strings.Join(allFields(cells), "\t") + "\n")
+		return
+	}
+	words := make([]string, 0, len(cells))
+	for _, c := range cells {
+		if w := t.cell(c); w != "" {
+			words = append(words, w)
+		}
+	}
+	t.b.WriteString(strings.Repeat(" ", indent) + strings.Join(words, "  ") + "\n")
+}
+
+// KeyValue writes a labelled line. On a terminal keys of one block are padded to the same width, 8, or more if longer.
+func (t *Text) KeyValue(indent int, key string, cells ...Cell) {
+	if !t.tty {
+		t.line(0, append([]Cell{Str(key)}, cells...))
+		return
+	}
+	pad := max(0, keyWidth-lipgloss.Width(key))
+	t.line(indent, append([]Cell{Str(key + strings.Repeat(" ", pad))}, cells...))
+}
+
+const keyWidth = 8
+
+// Heading writes a line that only a person needs.
+func (t *Text) Heading(cells ...Cell) {
+	if t.tty {
+		t.line(0, cells)
+	}
+}
+
+// Table writes aligned columns under a header; a program gets neither header nor padding.
+func (t *Text) Table(header []string, rows [][]Cell) { t.table(0, header, rows) }
+
+// Rows writes aligned columns behind n spaces, without a header.
+func (t *Text) Rows(indent int, rows [][]Cell) { t.table(indent, nil, rows) }
+
+func (t *Text) table(indent int, header []string, rows [][]Cell) {
+	if !t.tty {
+		for _, row := range rows {
+			fields := make([]string, len(row))
+			for i, c := range row {
+				fields[i] = strings.Join(c.fields(), " ")
+			}
+			t.b.WriteString(strings.Join(fields, "\t") + "\n")
+		}
+		return
+	}
+	grid := make([][]string, 0, len(rows)+1)
+	if header != nil {
+		head := make([]string, len(header))
+		for i, h := range header {
+			head[i] = paint(t.color, RoleDim, h)
+		}
+		grid = append(grid, head)
+	}
+	for _, row := range rows {
+		line := make([]string, len(row))
+		for i, c := range row {
+			line[i] = t.cell(c)
+		}
+		grid = append(grid, line)
+	}
+	t.grid(indent, grid)
+}
+
+func (t *Text) grid(indent int, grid [][]string) {
+	var widths []int
+	for _, line := range grid {
+		for i, word := range line {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], lipgloss.Width(word))
+		}
+	}
+	for _, line := range grid {
+		var b strings.Builder
+		b.WriteString(strings.Repeat(" ", indent))
+		for i, word := range line {
+			b.WriteString(word)
+			if i < len(line)-1 {
+				b.WriteString(strings.Repeat(" ", widths[i]-lipgloss.Width(word)+2))
+			}
+		}
+		t.b.WriteString(t.cut(strings.TrimRight(b.String(), " ")) + "\n")
+	}
+}
+
+// cut shortens a line of a table to the terminal, so that columns stay columns.
+func (t *Text) cut(line string) string {
+	if t.width <= 1 || lipgloss.Width(line) <= t.width {
+		return line
+	}
+	return lipgloss.NewStyle().MaxWidth(t.width-1).Render(line) + "…"
+}
+
+func (t *Text) cell(c Cell) string {
+	s := c.human(t)
+	if c.role == RolePlain {
+		return s
+	}
+	return paint(t.color, c.role, s)
+}
+
+func (t *Text) ago(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	if t.now.IsZero() {
+		return formatTime(at)
+	}
+	return FormatAgo(t.now.Sub(at))
+}
+
+func allFields(cells []Cell) []string {
+	var all []string
+	for _, c := range cells {
+		all = append(all, c.fields()...)
+	}
+	return all
+}
