@@ -1,0 +1,186 @@
+package repo
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+
+	"mlx/internal/fault"
+)
+
+// maxConfig bounds mlx.yaml before anything is allocated for it.
+const maxConfig = 1 << 20
+
+// Config is mlx.yaml. The doc tags become the descriptions of the JSON Schema.
+type Config struct {
+	Ledger        string           `yaml:"ledger" doc:"Written by mlx init; says which clones share history."`
+	TrustedKeys   []string         `yaml:"trusted_keys" doc:"Files of public keys whose signatures count."`
+	DefaultRemote string           `yaml:"default_remote" doc:"Remote used where none is named."`
+	Remotes       Map[Remote]      `yaml:"remotes" doc:"Where data and records are shared."`
+	Runs          Runs             `yaml:"runs" doc:"What happens around every run."`
+	Backends      Map[Backend]     `yaml:"backends" doc:"Machines that runs can use."`
+	Stages        Map[Stage]       `yaml:"stages" doc:"Steps of the pipeline."`
+	Gates         Map[Gate]        `yaml:"gates" doc:"Checks that data, a run or a model must pass."`
+	Monitors      Map[Monitor]     `yaml:"monitors" doc:"Watches over data in use."`
+	Services      Map[Service]     `yaml:"services" doc:"Models that answer requests."`
+	Environments  Map[Map[Scalar]] `yaml:"environments" doc:"Values, by dotted path, that differ in an environment; only values declared above."`
+	Policy        Map[[]Need]      `yaml:"policy" doc:"What a move to a stage needs; refused without it."`
+}
+
+// Remote is a place that shares data and records.
+type Remote struct {
+	URL    string   `yaml:"url" doc:"s3://, gs://, azblob:// or file:// address." need:"true"`
+	Region string   `yaml:"region" doc:"Region of the data; push refuses data tagged with another."`
+	Keep   Duration `yaml:"keep" doc:"How long the remote keeps what nothing needs."`
+}
+
+// Runs says what happens around every run.
+type Runs struct {
+	Push string   `yaml:"push" doc:"When a run ends: never, or the name of a remote."`
+	Env  []string `yaml:"env" doc:"Environment variables recorded beside the built-in list."`
+}
+
+// Backend is a machine or a cluster that runs can use.
+type Backend struct {
+	Type      string    `yaml:"type" enum:"local ssh slurm ray kubernetes sky" doc:"Kind of backend." need:"true"`
+	Host      string    `yaml:"host" doc:"As in your ssh configuration."`
+	Resources Resources `yaml:"resources" doc:"What a run gets when it asks for nothing."`
+	Price     Price     `yaml:"price" doc:"For estimates of cost."`
+}
+
+// Resources are what a run needs of a machine.
+type Resources struct {
+	GPUs   int      `yaml:"gpus" doc:"Number of GPUs."`
+	Memory Size     `yaml:"memory" doc:"Main memory."`
+	Time   Duration `yaml:"time" doc:"Longest time a run may take."`
+}
+
+// Price is what a backend costs.
+type Price struct {
+	GPUHour Money `yaml:"gpu_hour" doc:"Of one GPU for one hour."`
+}
+
+// Stage is a step of the pipeline.
+type Stage struct {
+	Cmd      string      `yaml:"cmd" doc:"Command to run." need:"true"`
+	Deps     []string    `yaml:"deps" doc:"Files and folders that the command reads."`
+	Outs     []string    `yaml:"outs" doc:"Files and folders that the command writes."`
+	Params   []string    `yaml:"params" doc:"Parameters, as file:key."`
+	Metrics  []string    `yaml:"metrics" doc:"JSON files of metrics that the command writes."`
+	On       string      `yaml:"on" doc:"Backend that runs it; this machine when absent."`
+	Retries  int         `yaml:"retries" doc:"How often a failed attempt is tried again."`
+	Register Map[string] `yaml:"register" doc:"Model name to output: success makes the next version."`
+}
+
+// Gate is a named list of checks.
+type Gate struct {
+	For             string   `yaml:"for" doc:"What is judged when the command names nothing: a path, stage:NAME, a reference."`
+	Include         []string `yaml:"include" doc:"Gates whose checks belong to this one."`
+	Predictions     string   `yaml:"predictions" doc:"Table with the columns id, label, score."`
+	Against         string   `yaml:"against" doc:"Reference to compare with."`
+	WithoutBaseline string   `yaml:"without_baseline" enum:"pass fail inconclusive" doc:"Verdict of a comparison while there is nothing to compare with."`
+	Checks          []Check  `yaml:"checks" doc:"What must hold."`
+}
+
+// Check is one condition. It has exactly one subject: Metric, Measure, Column, Expr or Command.
+type Check struct {
+	Metric  string `yaml:"metric" doc:"A metric that the run recorded."`
+	Measure string `yaml:"measure" doc:"A value that mlx computes: rows, size, roc_auc, errors, latency_p99, ..."`
+	Column  string `yaml:"column" doc:"A column of the table."`
+	Expr    string `yaml:"expr" doc:"An expression that must be true."`
+	Command string `yaml:"command" doc:"A command whose exit status is the verdict: 0 pass, 1 fail, 3 inconclusive."`
+
+	Min    Limit    `yaml:"min" doc:"At least."`
+	Max    Limit    `yaml:"max" doc:"At most."`
+	Margin Limit    `yaml:"margin" doc:"How much worse than the baseline is allowed, in the subject's own unit."`
+	Nulls  Share    `yaml:"nulls" doc:"At most this share is missing."`
+	In     []Scalar `yaml:"in" doc:"Allowed values."`
+	Mostly Share    `yaml:"mostly" doc:"The share of rows that must keep the limits; all when absent."`
+
+	Slices   []string `yaml:"slices" doc:"Columns whose every value is judged on its own as well."`
+	MinRows  int      `yaml:"min_rows" doc:"Fewer rows than this are inconclusive."`
+	Severity string   `yaml:"severity" enum:"fail warn" doc:"warn is shown and never fails a gate."`
+	Timeout  Duration `yaml:"timeout" doc:"Longest time of a command."`
+	Waiver   string   `yaml:"waiver" doc:"Why a failure is accepted for now."`
+
+	At fault.Position `yaml:"-"` // where the check stands in mlx.yaml
+}
+
+// Monitor watches data in use.
+type Monitor struct {
+	Current    string   `yaml:"current" doc:"Files of the window; {date} is replaced." need:"true"`
+	Window     Duration `yaml:"window" doc:"Length of the window."`
+	Reference  string   `yaml:"reference" doc:"What the window is compared with." need:"true"`
+	Ignore     []string `yaml:"ignore" doc:"Columns that are not compared."`
+	Time       string   `yaml:"time" doc:"Column that holds the time of a row."`
+	TimeZone   string   `yaml:"time_zone" doc:"Zone in which days begin."`
+	MinRows    int      `yaml:"min_rows" doc:"Fewer rows than this are inconclusive."`
+	MaxDrifted Share    `yaml:"max_drifted" doc:"Share of the columns that may drift."`
+	Schedule   string   `yaml:"schedule" doc:"Five fields of cron, for mlx export; mlx has no daemon."`
+	OnDrift    OnDrift  `yaml:"on_drift" doc:"What drift starts."`
+}
+
+// OnDrift is what drift starts.
+type OnDrift struct {
+	Repro    string   `yaml:"repro" doc:"Stage to bring up to date."`
+	Cooldown Duration `yaml:"cooldown" doc:"Not again within this time."`
+	MaxCost  Money    `yaml:"max_cost" doc:"Not when the estimate is above this."`
+}
+
+// Service is a model that answers requests.
+type Service struct {
+	Model    string     `yaml:"model" doc:"Name of the model." need:"true"`
+	Stage    string     `yaml:"stage" doc:"Stage that the served version is in."`
+	Cmd      string     `yaml:"cmd" doc:"Anything that listens on $PORT." need:"true"`
+	Ready    string     `yaml:"ready" doc:"Path that answers 200 when the server can work."`
+	Replicas int        `yaml:"replicas" doc:"Number of servers."`
+	Target   string     `yaml:"target" enum:"host haproxy kubernetes" doc:"Where it runs."`
+	Rollout  Rollout    `yaml:"rollout" doc:"How a new version takes over."`
+	Log      ServiceLog `yaml:"log" doc:"Which predictions are kept."`
+}
+
+// Rollout says how a new version takes over.
+type Rollout struct {
+	Strategy   string   `yaml:"strategy" enum:"canary shadow ab bluegreen" doc:"How traffic moves."`
+	Steps      []Share  `yaml:"steps" doc:"Shares of traffic, rising to 100%."`
+	Bake       Duration `yaml:"bake" doc:"A step lasts at least this."`
+	MaxBake    Duration `yaml:"max_bake" doc:"Inconclusive for longer than this pauses."`
+	MinSamples int      `yaml:"min_samples" doc:"Answers that a step needs."`
+	Load       Load     `yaml:"load" doc:"Load test before the first step."`
+	Checks     []Check  `yaml:"checks" doc:"What must hold at every step."`
+}
+
+// Load is a load test.
+type Load struct {
+	Rate Rate     `yaml:"rate" doc:"Requests per second."`
+	Time Duration `yaml:"time" doc:"How long."`
+	P99  Duration `yaml:"p99" doc:"99 of 100 answers must be faster."`
+}
+
+// ServiceLog says which predictions are kept.
+type ServiceLog struct {
+	Share    Share    `yaml:"share" doc:"Share of the predictions."`
+	Features string   `yaml:"features" doc:"How inputs are kept, for example masked."`
+	Keep     Duration `yaml:"keep" doc:"How long."`
+}
+
+// Need is one condition of a move to a stage. It has exactly one subject: Gate, Scan or SignOff.
+type Need struct {
+	Gate    string   `yaml:"gate" doc:"A gate that passed."`
+	Scan    string   `yaml:"scan" enum:"clean" doc:"Result of mlx model scan."`
+	SignOff string   `yaml:"sign_off" doc:"Kind of sign-off."`
+	By      string   `yaml:"by" doc:"Who must have signed."`
+	MaxAge  Duration `yaml:"max_age" doc:"Older evidence does not count."`
+}
+
+// Config reads mlx.yaml: strictly, so that a misspelt word is an error at its line and column.
+func (r *Repo) Config() (*Config, error) {
+	text, err := readSmall(filepath.Join(r.Root, ConfigName), maxConfig)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.NotFound, "cannot read %s: %w", ConfigName, err).Hint("mlx init")
+	}
+	if err != nil {
+		return nil, fault.New(fault.KindOf(err), "cannot read %s: %w", ConfigName, err)
+	}
+	return ParseConfig(text)
+}
