@@ -22,7 +22,7 @@ type errorEvent struct {
 	Hints     []string        `json:"hints"`
 	Retryable bool            `json:"retryable"`
 	Status    int             `json:"status"`
-	At        *fault.Position `json:"at,omitempty"`
+	At        *fault.Position `json:"at"`
 	Refs      []fault.Ref     `json:"refs"`
 }
 

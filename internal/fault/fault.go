@@ -4,6 +4,7 @@ package fault
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -61,16 +62,31 @@ func (k Kind) String() string { return k.Row().Label }
 
 // Position is a place in a text file. Line and Column count from 1; 0 is unknown.
 type Position struct {
-	File   string `json:"file"`
-	Line   int    `json:"line,omitempty"`
-	Column int    `json:"column,omitempty"`
+	File         string
+	Line, Column int
+}
+
+// MarshalJSON writes what is unknown as null.
+func (p Position) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		File   string `json:"file"`
+		Line   *int   `json:"line"`
+		Column *int   `json:"column"`
+	}{p.File, known(p.Line), known(p.Column)})
+}
+
+func known(n int) *int {
+	if n == 0 {
+		return nil
+	}
+	return &n
 }
 
 // Ref names a thing an error is about.
 type Ref struct {
 	Kind string `json:"kind"`
 	ID   string `json:"id"`
-	Name string `json:"name,omitempty"`
+	Name string `json:"name"`
 }
 
 // Error is an error with a kind, and what helps a person to go on.

@@ -1,0 +1,27 @@
+// Command mlx keeps versions of data, what ran on them, what came out and whether it passed.
+//
+// This package is the composition root: it alone reads the clock, the environment and the terminal, and wires the
+// libraries of the lower floors into commands. One file is one command.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"mlx/internal/cli"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+// run is the process without its exit: words in, status out.
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second interrupt ends the process at once
+	a := newApp(args, cli.Open(os.Stdin, os.Stdout, os.Stderr, os.Getenv))
+	return a.execute(ctx)
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"mlx/internal/fault"
+)
+
+// renamed says where a word that people bring from elsewhere, or from an earlier plan, went to. Of several targets the
+// first that exists is hinted.
+func renamed() map[string][]string {
+	return map[string][]string{
+		"reproduce": {"rerun", "run"},
+		"add":       {"snapshot"},
+		"commit":    {"snapshot"},
+		"save":      {"snapshot"},
+		"restore":   {"checkout"},
+		"switch":    {"checkout"},
+		"exec":      {"run"},
+		"compare":   {"diff"},
+		"list":      {"log"},
+		"history":   {"log"},
+		"dag":       {"lineage"},
+		"graph":     {"lineage"},
+		"check":     {"gate"},
+		"fsck":      {"verify"},
+		"prune":     {"gc"},
+		"settings":  {"config"},
+		"keys":      {"key"},
+		"fetch":     {"pull"},
+		"cat":       {"get"},
+		"package":   {"model package"},
+	}
+}
+
+// unknownCommand is the error for a word that is no command. It runs nothing and hints the nearest.
+func unknownCommand(parent *cobra.Command, args []string) error {
+	word := args[0]
+	err := fault.New(fault.Usage, "unknown command %q", word)
+	if parent.HasParent() {
+		err = fault.New(fault.Usage, "unknown command %q of %s", word, parent.Name())
+	}
+	rest := strings.Join(args[1:], " ")
+	if target, reason := meant(parent, word); target != "" {
+		hint := strings.TrimSpace(parent.CommandPath() + " " + target + " " + rest)
+		if reason != "" {
+			hint += "   # " + reason
+		}
+		return err.Hint("%s", hint)
+	}
+	return err.Hint("%s", strings.Replace(parent.CommandPath(), "mlx", "mlx help", 1))
+}
+
+// meant returns the command that word most likely stands for, and what that does.
+func meant(parent *cobra.Command, word string) (name, reason string) {
+	known := make(map[string]string)
+	var names []string
+	for _, c := range parent.Commands() {
+		if !c.Hidden {
+			known[c.Name()] = c.Short
+			names = append(names, c.Name())
+		}
+	}
+	if !parent.HasParent() {
+		for _, target := range renamed()[word] {
+			if short, ok := known[target]; ok {
+				return target, lowerFirst(short)
+			}
+		}
+	}
+	name = fault.Nearest(word, names)
+	return name, lowerFirst(known[name])
+}
+
+func lowerFirst(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToLower(s[:1]) + s[1:]
+}
+
+// flagError words an error of the flag parser as mlx does, with the nearest flag.
+func flagError(cmd *cobra.Command, err error) error {
+	if cmd.HasSubCommands() && cmd.Flags().NArg() > 0 {
+		return unknownCommand(cmd, cmd.Flags().Args())
+	}
+	message := err.Error()
+	wrong, unknown := strings.CutPrefix(message, "unknown flag: --")
+	if !unknown {
+		return fault.New(fault.Usage, "cannot read the command line: %s", message).Hint("%s -h", cmd.CommandPath())
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	cmd.InheritedFlags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	e := fault.New(fault.Usage, "unknown flag --%s of %s", wrong, cmd.CommandPath())
+	if near := fault.Nearest(wrong, names); near != "" {
+		e.Hint("did you mean --%s?", near)
+	}
+	return e.Hint("%s -h", cmd.CommandPath())
+}
