@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -10,7 +11,9 @@ import (
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
+	"mlx/internal/lineage"
 	"mlx/internal/repo"
+	"mlx/internal/snapshot"
 )
 
 // app is what commands share: the streams, the flags that every command has, and things that are opened when first
@@ -28,7 +31,11 @@ type app struct {
 	status  answer // what the command answers
 	child   int    // status of a child process that is passed through
 
-	repo func() (*repo.Repo, error)
+	repo     func() (*repo.Repo, error)
+	settings func() (*repo.Settings, error)
+	config   func() (*repo.Config, error)
+	ledger   func() (*lineage.Ledger, error)
+	store    func() (*snapshot.Store, error)
 }
 
 // answer is the exit status of a command that could do its work.
@@ -51,28 +58,100 @@ func (a *app) answer(v answer) {
 
 func newApp(args []string, streams *cli.Streams) *app {
 	a := &app{streams: streams, args: args, now: time.Now, environ: os.Environ()}
-	a.repo = sync.OnceValues(func() (*repo.Repo, error) {
-		dir, err := a.cwd()
-		if err != nil {
-			return nil, err
-		}
-		return repo.Find(dir)
-	})
+	a.repo = sync.OnceValues(a.findRepo)
+	a.settings = sync.OnceValues(a.loadSettings)
+	a.config = sync.OnceValues(a.readConfig)
+	a.ledger = sync.OnceValues(a.openLedger)
+	a.store = sync.OnceValues(a.openStore)
 	return a
 }
 
 // enter applies the flags that every command has. It is the first thing that a command does.
-func (a *app) enter(_ *cobra.Command) error {
-	if a.entered {
-		return nil
-	}
+func (a *app) enter(cmd *cobra.Command) error {
 	a.entered = true
 	if a.dir != "" {
 		if err := os.Chdir(a.dir); err != nil {
 			return fault.New(fault.KindOf(err), "cannot enter %s: %w", a.dir, err)
 		}
 	}
-	return a.streams.SetColor(cli.ColorMode(a.color))
+	mode := a.color
+	if _, bare := cmd.Annotations[needsNothing]; mode == "" && !bare {
+		settings, err := a.settings()
+		if err != nil {
+			return err
+		}
+		mode, _ = settings.Get("color")
+		hints, _ := settings.Get("hints")
+		a.streams.Hints = hints != "false"
+		if progress, _ := settings.Get("progress"); progress == "false" {
+			a.streams.NoProgress = true
+		}
+	}
+	return a.streams.SetColor(cli.ColorMode(mode))
+}
+
+func (a *app) findRepo() (*repo.Repo, error) {
+	dir, err := a.cwd()
+	if err != nil {
+		return nil, err
+	}
+	return repo.Find(dir)
+}
+
+// loadSettings works outside a repository as well: then only the user's own settings count.
+func (a *app) loadSettings() (*repo.Settings, error) {
+	r, err := a.repo()
+	if err != nil && fault.KindOf(err) != fault.NotFound {
+		return nil, err
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		dir = "" // no home folder, as in some containers: no user settings
+	}
+	flags := make(map[string]string)
+	if a.color != "" {
+		flags["color"] = a.color
+	}
+	return repo.LoadSettings(r, a.environ, dir, flags)
+}
+
+func (a *app) readConfig() (*repo.Config, error) {
+	r, err := a.repo()
+	if err != nil {
+		return nil, err
+	}
+	return r.Config()
+}
+
+func (a *app) openLedger() (*lineage.Ledger, error) {
+	r, err := a.repo()
+	if err != nil {
+		return nil, err
+	}
+	return lineage.Open(lineage.Options{
+		Dir: r.Ledger(), Now: a.now, By: a.user(), Host: a.host(), PID: os.Getpid(),
+	})
+}
+
+func (a *app) openStore() (*snapshot.Store, error) {
+	r, err := a.repo()
+	if err != nil {
+		return nil, err
+	}
+	settings, err := a.settings()
+	if err != nil {
+		return nil, err
+	}
+	clone, err := r.CloneID()
+	if err != nil && fault.KindOf(err) != fault.Denied {
+		return nil, err // a read-only clone can read without a name
+	}
+	jobs, _ := settings.Get("jobs")
+	n, _ := strconv.Atoi(jobs) // checked by settings; 0 is one a processor
+	return snapshot.Open(snapshot.Options{
+		Dir: r.Store(settings), Index: r.WorkspaceIndex(), Now: a.now, Jobs: n,
+		Clone: snapshot.Clone{ID: clone, Dir: r.Home, Git: r.CommonDir},
+	})
 }
 
 func (a *app) cwd() (string, error) {
@@ -81,6 +160,24 @@ func (a *app) cwd() (string, error) {
 		return "", fault.New(fault.KindOf(err), "cannot find the current folder: %w", err)
 	}
 	return dir, nil
+}
+
+// user is who records say did it: the login name.
+func (a *app) user() string {
+	for _, key := range []string{"LOGNAME", "USER", "USERNAME"} {
+		if name := os.Getenv(key); name != "" {
+			return name
+		}
+	}
+	return "unknown"
+}
+
+func (a *app) host() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
 }
 
 // shown returns a path of the repository (relative to its root, with slashes) as the user would type it here.

@@ -46,7 +46,7 @@ type progressEvent struct {
 func (s *Streams) Progress(what, unit string, total int64) *Progress {
 	p := &Progress{s: s, what: what, unit: unit, stop: make(chan struct{})}
 	p.total.Store(total)
-	if s.Quiet || s.Err == nil || s.Now == nil {
+	if s.Quiet || s.NoProgress || s.Err == nil || s.Now == nil {
 		return p
 	}
 	p.start = s.Now()

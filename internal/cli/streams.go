@@ -25,6 +25,7 @@ type Streams struct {
 
 	JSON, Quiet, Verbose bool
 	Hints                bool // the setting `hints`
+	NoProgress           bool // the setting `progress` is false
 	Now                  func() time.Time
 
 	mu   sync.Mutex
