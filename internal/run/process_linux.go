@@ -1,0 +1,73 @@
+package run
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// bootID joins the random id of this boot and the id of the process namespace: two containers on one machine may share
+// a host name, and count processes apart.
+func bootID() string {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	space, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		return strings.TrimSpace(string(boot))
+	}
+	return strings.TrimSpace(string(boot)) + " " + space
+}
+
+// startOf returns when process pid began, in clock ticks since boot, or "" when there is none or it is dead and only
+// waits to be collected.
+func startOf(pid int) string {
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return ""
+	}
+	// The second field is the name of the program in parentheses; it may hold blanks and parentheses itself.
+	_, rest, _ := bytes.Cut(stat[max(0, bytes.LastIndexByte(stat, ')')):], []byte(" "))
+	fields := bytes.Fields(rest) // from field 3, the state; the start is field 22
+	if len(fields) < 20 || string(fields[0]) == "Z" || string(fields[0]) == "X" {
+		return ""
+	}
+	return string(fields[19])
+}
+
+// highWater returns the greatest memory that process pid ever held, in bytes, or 0 when it cannot be read.
+func highWater(pid int) int64 {
+	return kibibytes(filepath.Join("/proc", strconv.Itoa(pid), "status"), "VmHWM:")
+}
+
+// memory returns the size of the machine's memory in bytes, or 0.
+func memory() int64 { return kibibytes("/proc/meminfo", "MemTotal:") }
+
+// cpuModel returns the name of the processor, or "".
+func cpuModel() string { return field("/proc/cpuinfo", "model name") }
+
+func kibibytes(file, key string) int64 {
+	number, _, _ := strings.Cut(field(file, key), " ")
+	kib, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return kib << 10
+}
+
+// field returns the value of the first line of a /proc file that begins with key.
+func field(file, key string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, key); ok {
+			return strings.TrimSpace(strings.TrimLeft(value, " \t:"))
+		}
+	}
+	return ""
+}

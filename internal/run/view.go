@@ -1,0 +1,166 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"time"
+
+	"mlx/internal/fault"
+	"mlx/internal/lineage"
+	"mlx/internal/object"
+)
+
+// View is run/v1: everything that is known of one run, folded from its records. A field is never left out.
+type View struct {
+	Kind            string            `json:"kind"` // "run/v1"
+	ID              string            `json:"id"`   // 64 hex digits
+	At              time.Time         `json:"at"`
+	By              string            `json:"by"`
+	Text            string            `json:"text"`
+	Tags            []string          `json:"tags"` // filled by whoever knows tags
+	Prev            []string          `json:"prev"`
+	Name            *string           `json:"name"`
+	Experiment      *string           `json:"experiment"`
+	State           State             `json:"state"`
+	Command         []string          `json:"command"`
+	ExitStatus      *int              `json:"exit_status"`
+	Signal          *string           `json:"signal"`
+	Cause           *string           `json:"cause"`
+	StartedAt       *time.Time        `json:"started_at"`
+	EndedAt         *time.Time        `json:"ended_at"`
+	DurationS       *float64          `json:"duration_s"`
+	Commit          *string           `json:"commit"`
+	Dirty           bool              `json:"dirty"`
+	Data            []fault.Ref       `json:"data"`
+	Params          map[string]any    `json:"params"`
+	Metrics         map[string]Number `json:"metrics"`
+	Outputs         []ViewOutput      `json:"outputs"`
+	Attempt         int               `json:"attempt"`
+	Backend         *string           `json:"backend"`
+	Parent          *string           `json:"parent"`
+	PeakMemoryBytes *int64            `json:"peak_memory_bytes"`
+	Job             json.RawMessage   `json:"job"` // null: what ran here has no job
+
+	Branch   *string     `json:"branch"`
+	Patch    *string     `json:"patch"` // snapshot of the uncommitted diff
+	Folder   string      `json:"folder"`
+	CPUS     *float64    `json:"cpu_s"`
+	Machine  ViewMachine `json:"machine"`
+	TimeoutS *float64    `json:"timeout_s"`
+
+	RunID  object.Digest `json:"-"` // ID as a digest
+	Record object.Digest `json:"-"` // the newest record of the run
+}
+
+// ViewOutput is one output of a run. Digest is what sha256sum prints for a file, and the snapshot of a folder.
+type ViewOutput struct {
+	Path     string `json:"path"`
+	Digest   string `json:"digest"`
+	Bytes    int64  `json:"bytes"`
+	Snapshot string `json:"snapshot"`
+	Kind     string `json:"kind"` // "file" or "directory"
+	Files    int64  `json:"files"`
+}
+
+// ViewMachine is where a run executed. Host is what the machine calls itself.
+type ViewMachine struct {
+	Host        string `json:"host"`
+	OS          string `json:"os"`
+	Arch        string `json:"arch"`
+	CPU         string `json:"cpu"`
+	CPUs        int    `json:"cpus"`
+	MemoryBytes *int64 `json:"memory_bytes"`
+}
+
+// History reads runs back from the ledger. Host and Now serve to tell a running run from a lost one.
+type History struct {
+	Ledger *lineage.Ledger
+	Host   string
+	Now    func() time.Time
+}
+
+// Views yields the runs that q selects, one view a run. q.Nouns and q.All are set here.
+func (h History) Views(ctx context.Context, q lineage.Query) iter.Seq2[View, error] {
+	q.Nouns, q.All = []string{"run"}, false
+	return func(yield func(View, error) bool) {
+		for rec, err := range h.Ledger.Select(ctx, q) {
+			var v View
+			if err == nil {
+				v, err = h.Of(rec)
+			}
+			if !yield(v, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Of folds the newest record of a run into its view.
+func (h History) Of(rec lineage.Record) (View, error) {
+	kind := Ended
+	if Started.Is(rec) {
+		kind = Started
+	}
+	body, err := kind.Decode(rec)
+	if err != nil {
+		return View{}, err
+	}
+	if kind.Is(rec) && Started.Is(rec) {
+		body.State, body.Cause = h.unfinished(body)
+	}
+	id, ok := IDOf(rec)
+	if !ok {
+		return View{}, fault.New(fault.Integrity, "cannot read record %s: it is no record of a run", rec.ID.Short())
+	}
+	return viewOf(id, rec, body), nil
+}
+
+// Get returns the run that id names: the id of any of its records.
+func (h History) Get(ctx context.Context, id object.Digest) (View, error) {
+	rec, err := h.Ledger.Get(ctx, id)
+	if err != nil {
+		return View{}, err
+	}
+	if Started.Is(rec) {
+		for later, err := range h.Ledger.Referring(ctx, id) {
+			if err != nil {
+				return View{}, err
+			}
+			if of, ok := IDOf(later); ok && of == id {
+				rec = later
+				break
+			}
+		}
+	}
+	return h.Of(rec)
+}
+
+// Last returns the run started in a worktree before which n newer ones were started there: n 0 is the newest.
+func (h History) Last(ctx context.Context, worktree string, n int) (View, error) {
+	for v, err := range h.startedIn(ctx, worktree, n+1) {
+		if err != nil {
+			return View{}, err
+		}
+		if n == 0 {
+			return v, nil
+		}
+		n--
+	}
+	return View{}, fault.New(fault.NotFound, "no such run was started in this worktree").Hint("mlx log -k run")
+}
+
+// IDOf returns the id of the run that a record belongs to, and false when it is no record of a run.
+func IDOf(rec lineage.Record) (object.Digest, bool) {
+	if Started.Is(rec) {
+		return rec.ID, true
+	}
+	if !Ended.Is(rec) {
+		return object.Digest{}, false
+	}
+	body, err := Ended.Decode(rec)
+	if err != nil || body.Run == nil {
+		return object.Digest{}, false
+	}
+	return *body.Run, true
+}
