@@ -11,7 +11,8 @@ import (
 // maxConfig bounds mlx.yaml before anything is allocated for it.
 const maxConfig = 1 << 20
 
-// Config is mlx.yaml. The doc tags become the descriptions of the JSON Schema.
+// Config is mlx.yaml. The tags: yaml the key, need a key that must be there, enum the words allowed, group the heading
+// of the key in a hint, doc the description in the JSON Schema. At is where the entry stands in the file.
 type Config struct {
 	Ledger        string           `yaml:"ledger" doc:"Written by mlx init; says which clones share history."`
 	TrustedKeys   []string         `yaml:"trusted_keys" doc:"Files of public keys whose signatures count."`
@@ -32,6 +33,8 @@ type Remote struct {
 	URL    string   `yaml:"url" doc:"s3://, gs://, azblob:// or file:// address." need:"true"`
 	Region string   `yaml:"region" doc:"Region of the data; push refuses data tagged with another."`
 	Keep   Duration `yaml:"keep" doc:"How long the remote keeps what nothing needs."`
+
+	At fault.Position `yaml:"-"`
 }
 
 // Runs says what happens around every run.
@@ -46,6 +49,8 @@ type Backend struct {
 	Host      string    `yaml:"host" doc:"As in your ssh configuration."`
 	Resources Resources `yaml:"resources" doc:"What a run gets when it asks for nothing."`
 	Price     Price     `yaml:"price" doc:"For estimates of cost."`
+
+	At fault.Position `yaml:"-"`
 }
 
 // Resources are what a run needs of a machine.
@@ -70,6 +75,8 @@ type Stage struct {
 	On       string      `yaml:"on" doc:"Backend that runs it; this machine when absent."`
 	Retries  int         `yaml:"retries" doc:"How often a failed attempt is tried again."`
 	Register Map[string] `yaml:"register" doc:"Model name to output: success makes the next version."`
+
+	At fault.Position `yaml:"-"`
 }
 
 // Gate is a named list of checks.
@@ -80,30 +87,32 @@ type Gate struct {
 	Against         string   `yaml:"against" doc:"Reference to compare with."`
 	WithoutBaseline string   `yaml:"without_baseline" enum:"pass fail inconclusive" doc:"Verdict of a comparison while there is nothing to compare with."`
 	Checks          []Check  `yaml:"checks" doc:"What must hold."`
+
+	At fault.Position `yaml:"-"`
 }
 
 // Check is one condition. It has exactly one subject: Metric, Measure, Column, Expr or Command.
 type Check struct {
-	Metric  string `yaml:"metric" doc:"A metric that the run recorded."`
-	Measure string `yaml:"measure" doc:"A value that mlx computes: rows, size, roc_auc, errors, latency_p99, ..."`
-	Column  string `yaml:"column" doc:"A column of the table."`
-	Expr    string `yaml:"expr" doc:"An expression that must be true."`
-	Command string `yaml:"command" doc:"A command whose exit status is the verdict: 0 pass, 1 fail, 3 inconclusive."`
+	Metric  string `yaml:"metric" group:"Subjects" doc:"A metric that the run recorded."`
+	Measure string `yaml:"measure" group:"Subjects" doc:"A value that mlx computes: rows, size, roc_auc, errors, latency_p99, ..."`
+	Column  string `yaml:"column" group:"Subjects" doc:"A column of the table."`
+	Expr    string `yaml:"expr" group:"Subjects" doc:"An expression that must be true."`
+	Command string `yaml:"command" group:"Subjects" doc:"A command whose exit status is the verdict: 0 pass, 1 fail, 3 inconclusive."`
 
-	Min    Limit    `yaml:"min" doc:"At least."`
-	Max    Limit    `yaml:"max" doc:"At most."`
-	Margin Limit    `yaml:"margin" doc:"How much worse than the baseline is allowed, in the subject's own unit."`
-	Nulls  Share    `yaml:"nulls" doc:"At most this share is missing."`
-	In     []Scalar `yaml:"in" doc:"Allowed values."`
-	Mostly Share    `yaml:"mostly" doc:"The share of rows that must keep the limits; all when absent."`
+	Min    Limit    `yaml:"min" group:"Limits" doc:"At least."`
+	Max    Limit    `yaml:"max" group:"Limits" doc:"At most."`
+	Margin Limit    `yaml:"margin" group:"Limits" doc:"How much worse than the baseline is allowed, in the subject's own unit."`
+	Nulls  Share    `yaml:"nulls" group:"Limits" doc:"At most this share is missing."`
+	In     []Scalar `yaml:"in" group:"Limits" doc:"Allowed values."`
+	Mostly Share    `yaml:"mostly" group:"Limits" doc:"The share of rows that must keep the limits; all when absent."`
 
-	Slices   []string `yaml:"slices" doc:"Columns whose every value is judged on its own as well."`
-	MinRows  int      `yaml:"min_rows" doc:"Fewer rows than this are inconclusive."`
-	Severity string   `yaml:"severity" enum:"fail warn" doc:"warn is shown and never fails a gate."`
-	Timeout  Duration `yaml:"timeout" doc:"Longest time of a command."`
-	Waiver   string   `yaml:"waiver" doc:"Why a failure is accepted for now."`
+	Slices   []string `yaml:"slices" group:"Options" doc:"Columns whose every value is judged on its own as well."`
+	MinRows  int      `yaml:"min_rows" group:"Options" doc:"Fewer rows than this are inconclusive."`
+	Severity string   `yaml:"severity" group:"Options" enum:"fail warn" doc:"warn is shown and never fails a gate."`
+	Timeout  Duration `yaml:"timeout" group:"Options" doc:"Longest time of a command."`
+	Waiver   string   `yaml:"waiver" group:"Options" doc:"Why a failure is accepted for now."`
 
-	At fault.Position `yaml:"-"` // where the check stands in mlx.yaml
+	At fault.Position `yaml:"-"`
 }
 
 // Monitor watches data in use.
@@ -118,6 +127,8 @@ type Monitor struct {
 	MaxDrifted Share    `yaml:"max_drifted" doc:"Share of the columns that may drift."`
 	Schedule   string   `yaml:"schedule" doc:"Five fields of cron, for mlx export; mlx has no daemon."`
 	OnDrift    OnDrift  `yaml:"on_drift" doc:"What drift starts."`
+
+	At fault.Position `yaml:"-"`
 }
 
 // OnDrift is what drift starts.
@@ -137,6 +148,8 @@ type Service struct {
 	Target   string     `yaml:"target" enum:"host haproxy kubernetes" doc:"Where it runs."`
 	Rollout  Rollout    `yaml:"rollout" doc:"How a new version takes over."`
 	Log      ServiceLog `yaml:"log" doc:"Which predictions are kept."`
+
+	At fault.Position `yaml:"-"`
 }
 
 // Rollout says how a new version takes over.
@@ -166,11 +179,13 @@ type ServiceLog struct {
 
 // Need is one condition of a move to a stage. It has exactly one subject: Gate, Scan or SignOff.
 type Need struct {
-	Gate    string   `yaml:"gate" doc:"A gate that passed."`
-	Scan    string   `yaml:"scan" enum:"clean" doc:"Result of mlx model scan."`
-	SignOff string   `yaml:"sign_off" doc:"Kind of sign-off."`
-	By      string   `yaml:"by" doc:"Who must have signed."`
-	MaxAge  Duration `yaml:"max_age" doc:"Older evidence does not count."`
+	Gate    string   `yaml:"gate" group:"Subjects" doc:"A gate that passed."`
+	Scan    string   `yaml:"scan" group:"Subjects" enum:"clean" doc:"Result of mlx model scan."`
+	SignOff string   `yaml:"sign_off" group:"Subjects" doc:"Kind of sign-off."`
+	By      string   `yaml:"by" group:"Options" doc:"Who must have signed."`
+	MaxAge  Duration `yaml:"max_age" group:"Options" doc:"Older evidence does not count."`
+
+	At fault.Position `yaml:"-"`
 }
 
 // Config reads mlx.yaml: strictly, so that a misspelt word is an error at its line and column.

@@ -1,0 +1,134 @@
+package repo
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"strings"
+)
+
+// Schema returns the JSON Schema of mlx.yaml, made from the very types that decode it. Editors use it for completion.
+func Schema() []byte {
+	root := object{
+		{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+		{"title", "mlx.yaml"},
+		{"description", "Configuration of an mlx project. Committed beside the code; nothing secret belongs here."},
+	}
+	root = append(root, schemaOf(reflect.TypeFor[Config]())...)
+	compact, err := json.Marshal(root)
+	if err != nil {
+		return nil // cannot happen: only text, lists and objects of them
+	}
+	var out bytes.Buffer
+	if json.Indent(&out, compact, "", "  ") != nil {
+		return nil
+	}
+	out.WriteByte('\n')
+	return out.Bytes()
+}
+
+// object is a JSON object that keeps the order of its members, so that the schema reads like the types.
+type object []member
+
+type member struct {
+	name  string
+	value any
+}
+
+// MarshalJSON writes the members in order.
+func (o object) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, m := range o {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		name, err := json.Marshal(m.name)
+		if err != nil {
+			return nil, err
+		}
+		value, err := json.Marshal(m.value)
+		if err != nil {
+			return nil, err
+		}
+		b.Write(name)
+		b.WriteByte(':')
+		b.Write(value)
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+func schemaOf(t reflect.Type) object {
+	if s := unitSchema(t); s != nil {
+		return s
+	}
+	if m, ok := reflect.New(t).Interface().(mapTarget); ok {
+		return object{{"type", "object"}, {"additionalProperties", schemaOf(reflect.TypeOf(m.fresh()).Elem())}}
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		return structSchema(t)
+	case reflect.Slice:
+		return object{{"type", "array"}, {"items", schemaOf(t.Elem())}}
+	case reflect.Int:
+		return object{{"type", "integer"}, {"minimum", 0}}
+	default:
+		return object{{"type", "string"}}
+	}
+}
+
+func structSchema(t reflect.Type) object {
+	var properties object
+	var required, subjects []string
+	for _, f := range fieldsOf(t) {
+		s := schemaOf(f.typ)
+		if len(f.enum) > 0 {
+			s = object{{"enum", f.enum}}
+		}
+		properties = append(properties, member{f.key, append(object{{"description", f.doc}}, s...)})
+		if f.need {
+			required = append(required, f.key)
+		}
+		if f.group == "Subjects" {
+			subjects = append(subjects, f.key)
+		}
+	}
+	s := object{{"type", "object"}, {"properties", properties}, {"additionalProperties", false}}
+	if required != nil {
+		s = append(s, member{"required", required})
+	}
+	if subjects != nil {
+		var one []object
+		for _, key := range subjects {
+			one = append(one, object{{"required", []string{key}}})
+		}
+		s = append(s, member{"oneOf", one})
+	}
+	return s
+}
+
+// unitSchema returns the schema of a type that reads itself from one scalar, or nil.
+func unitSchema(t reflect.Type) object {
+	pattern := func(p string) object { return object{{"type", "string"}, {"pattern", "^(" + p + ")$"}} }
+	const number = `[0-9]+(\.[0-9]+)?`
+	duration, size, share := number+"(ms|s|m|h|d|y)", number+"(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)", number+"%"
+	switch t {
+	case reflect.TypeFor[Duration]():
+		return pattern(duration)
+	case reflect.TypeFor[Size]():
+		return pattern(size)
+	case reflect.TypeFor[Share]():
+		return pattern(share)
+	case reflect.TypeFor[Money]():
+		return pattern(number + " [A-Z]{3}")
+	case reflect.TypeFor[Rate]():
+		return pattern(number + "/s")
+	case reflect.TypeFor[Limit]():
+		text := pattern(strings.Join([]string{duration, size, share}, "|"))
+		return object{{"anyOf", []object{{{"type", "number"}}, text}}}
+	case reflect.TypeFor[Scalar]():
+		return object{{"type", []string{"string", "number", "boolean"}}}
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package repo
+
+import (
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"mlx/internal/fault"
+)
+
+// validate checks what no single value shows: names that must exist elsewhere in the file, and subjects.
+func (c *Config) validate(body ast.Node) error {
+	if c.Ledger != "" && !validLedgerID(c.Ledger) {
+		return fault.New(fault.Usage, "cannot read %s: ledger %q is not 16 hex digits", ConfigName, c.Ledger)
+	}
+	for name, stage := range c.Stages.All() {
+		if _, ok := c.Backends.Get(stage.On); !ok && stage.On != "" && stage.On != "local" {
+			return missing(stage.At, "stage "+name, "backend", stage.On, c.Backends.Names())
+		}
+	}
+	for name, gate := range c.Gates.All() {
+		for _, included := range gate.Include {
+			if _, ok := c.Gates.Get(included); !ok {
+				return missing(gate.At, "gate "+name, "gate", included, c.Gates.Names())
+			}
+		}
+		if err := checkSubjects(gate.Checks); err != nil {
+			return err
+		}
+	}
+	for name, m := range c.Monitors.All() {
+		if _, ok := c.Stages.Get(m.OnDrift.Repro); !ok && m.OnDrift.Repro != "" {
+			return missing(m.At, "monitor "+name, "stage", m.OnDrift.Repro, c.Stages.Names())
+		}
+	}
+	for _, s := range c.Services.All() {
+		if err := checkSubjects(s.Rollout.Checks); err != nil {
+			return err
+		}
+	}
+	if err := c.validatePolicy(); err != nil {
+		return err
+	}
+	return c.validateEnvironments(body)
+}
+
+func (c *Config) validatePolicy() error {
+	for stage, needs := range c.Policy.All() {
+		for _, n := range needs {
+			if count(n.Gate, n.Scan, n.SignOff) != 1 {
+				return failPosition(n.At, "a need has exactly one subject: gate, scan or sign_off")
+			}
+			if _, ok := c.Gates.Get(n.Gate); !ok && n.Gate != "" {
+				return missing(n.At, "policy for "+stage, "gate", n.Gate, c.Gates.Names())
+			}
+		}
+	}
+	return nil
+}
+
+// validateEnvironments sees to it that an environment changes only single values that stand elsewhere in the file.
+func (c *Config) validateEnvironments(body ast.Node) error {
+	for name, changes := range c.Environments.All() {
+		for path := range changes.All() {
+			if strings.HasPrefix(path, "environments.") || !declares(body, path, 0) {
+				return fault.New(fault.Usage, "cannot read %s: environment %s changes %q, which is no value of this file", ConfigName, name, path)
+			}
+		}
+	}
+	return nil
+}
+
+// declares says whether the dotted path leads to a single value below n. A name may itself contain dots.
+func declares(n ast.Node, path string, depth int) bool {
+	if a, ok := n.(*ast.AnchorNode); ok {
+		n = a.Value
+	}
+	m, ok := n.(*ast.MappingNode)
+	if !ok || depth > maxDepth {
+		return false
+	}
+	for _, e := range m.Values {
+		key, err := keyText(e.Key)
+		if err != nil {
+			continue
+		}
+		if key == path {
+			_, err := scalarOf(e.Value)
+			return err == nil
+		}
+		if rest, ok := strings.CutPrefix(path, key+"."); ok && declares(e.Value, rest, depth+1) {
+			return true
+		}
+	}
+	return false
+}
+
+func checkSubjects(checks []Check) error {
+	for _, c := range checks {
+		if count(c.Metric, c.Measure, c.Column, c.Expr, c.Command) != 1 {
+			return failPosition(c.At, "a check has exactly one subject: metric, measure, column, expr or command")
+		}
+	}
+	return nil
+}
+
+func count(subjects ...string) int {
+	n := 0
+	for _, s := range subjects {
+		if s != "" {
+			n++
+		}
+	}
+	return n
+}
+
+func missing(at fault.Position, who, kind, name string, known []string) error {
+	list := ConfigName + " defines no " + kind
+	if len(known) > 0 {
+		list = ConfigName + " has " + strings.Join(known, ", ")
+	}
+	return failPosition(at, "%s names the unknown %s %q", who, kind, name).Hint("%s", suggestion(name, known, list))
+}
+
+func failPosition(p fault.Position, format string, args ...any) *fault.Error {
+	e := fault.New(fault.Usage, "cannot read %s: line %d, column %d: "+format, append([]any{ConfigName, p.Line, p.Column}, args...)...)
+	return e.In(p)
+}
