@@ -1,0 +1,39 @@
+package gate
+
+import (
+	"fmt"
+	"strings"
+)
+
+// GitHub writes the findings that did not pass as annotations of a workflow, each at the line of its check.
+func (v View) GitHub() []byte {
+	var b strings.Builder
+	for _, g := range v.Report.Gates {
+		for _, f := range g.Checks {
+			level := map[string]string{"pass": "", "warn": "warning", "fail": "error"}
+			word, known := level[f.Word()]
+			if !known {
+				word = "error"
+				if f.Severity == SeverityWarn {
+					word = "warning"
+				}
+			}
+			if word == "" {
+				continue
+			}
+			fmt.Fprintf(&b, "::%s file=%s,line=%d,title=%s::%s\n", word, property(f.At.File), f.At.Line,
+				property("gate "+g.Name+": "+string(f.Verdict)), message(f.Name+"  "+f.Text()))
+		}
+	}
+	fmt.Fprintf(&b, "::notice title=%s::%s\n", property("mlx gate"), message(string(v.Verdict)+", verdict "+v.Record.Short()))
+	return []byte(b.String())
+}
+
+// message and property escape as the workflow commands of GitHub demand.
+func message(s string) string {
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(s)
+}
+
+func property(s string) string {
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C").Replace(s)
+}

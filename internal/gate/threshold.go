@@ -1,0 +1,109 @@
+package gate
+
+import (
+	"context"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+
+	"mlx/internal/fault"
+)
+
+// threshold holds a metric that the run recorded against fixed limits.
+type threshold struct {
+	gate, metric string
+	min, max     *Bound
+	severity     Severity
+	at           fault.Position
+}
+
+// Check finds the metric and compares it. A run that lacks the metric cannot be judged; a metric that is NaN cannot tell.
+func (c threshold) Check(_ context.Context, s Subject) (Finding, error) {
+	value, ok := s.Metrics[c.metric]
+	if !ok {
+		return Finding{}, c.missing(s)
+	}
+	f := Finding{
+		Name: c.metric, Subject: "metric", Verdict: c.judge(value), Severity: c.severity,
+		Limit: Limit{Min: c.min.value(), Max: c.max.value()}, Shown: c.shown(value), Needs: c.needs(), At: c.at,
+	}
+	if !math.IsNaN(value) && !math.IsInf(value, 0) {
+		value += 0
+		f.Value = &value
+	}
+	return f, nil
+}
+
+// judge compares. An infinite value may break a limit, but it keeps none: a training that diverged tells nothing.
+func (c threshold) judge(v float64) Verdict {
+	switch {
+	case math.IsNaN(v):
+		return Inconclusive
+	case c.min != nil && v < c.min.Value, c.max != nil && v > c.max.Value:
+		return Fail
+	case math.IsInf(v, 0):
+		return Inconclusive
+	}
+	return Pass
+}
+
+func (c threshold) missing(s Subject) error {
+	err := fault.New(fault.NotFound, "cannot judge %s: %s has no metric %q (%s)", c.gate, s.For.words(), c.metric, place(c.at)).
+		In(c.at).About(fault.Ref{Kind: s.For.Kind, ID: s.For.ID.Hex(), Name: s.For.Name})
+	known := slices.Sorted(maps.Keys(s.Metrics))
+	if len(known) == 0 {
+		return err.Hint("the %s recorded no metrics: write them as JSON to the file that $MLX_METRICS names", s.For.Kind)
+	}
+	if near := fault.Nearest(c.metric, known); near != "" {
+		return err.Hint("did you mean %q? The %s has %s", near, s.For.Kind, list(known))
+	}
+	return err.Hint("the %s has %s", s.For.Kind, list(known))
+}
+
+// words names a thing as a person reads it: "run 5be01d7c93f2".
+func (r Ref) words() string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return r.Kind + " " + r.ID.Short()
+}
+
+// needs writes the limits in words.
+func (c threshold) needs() string {
+	switch {
+	case c.min == nil:
+		return "at most " + c.max.Text
+	case c.max == nil:
+		return "at least " + c.min.Text
+	}
+	return c.min.Text + " to " + c.max.Text
+}
+
+// shown writes the value with three digits after the point, and with as many more as it takes to see on which side of
+// the limits it lies: 0.7199 must not read as 0.72.
+func (c threshold) shown(v float64) string {
+	if math.IsNaN(v) || math.IsInf(v, 0) || v == math.Trunc(v) && math.Abs(v) < 1e15 {
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	form := byte('f')
+	if a := math.Abs(v); a < 0.1 || a >= 1e15 {
+		form = 'g'
+	}
+	for digits := 3; digits < 17; digits++ {
+		text := strconv.FormatFloat(v, form, digits, 64)
+		if rounded, err := strconv.ParseFloat(text, 64); err == nil && c.sameSide(v, rounded) {
+			return text
+		}
+	}
+	return strconv.FormatFloat(v, 'g', -1, 64)
+}
+
+func (c threshold) sameSide(a, b float64) bool {
+	for _, limit := range []*Bound{c.min, c.max} {
+		if limit != nil && (a < limit.Value) != (b < limit.Value) || limit != nil && (a > limit.Value) != (b > limit.Value) {
+			return false
+		}
+	}
+	return true
+}
