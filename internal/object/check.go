@@ -12,6 +12,22 @@ const (
 	MaxDepth = 32
 )
 
+// Check reports whether b is exactly one JSON value of at most MaxBytes and MaxDepth, in valid UTF-8, without duplicate
+// keys and with nothing behind it.
+func Check(b []byte) error {
+	if len(b) > MaxBytes {
+		return fault.New(fault.Integrity, "no valid JSON: %d bytes, at most %d are allowed", len(b), MaxBytes)
+	}
+	s := scanner{b: b}
+	if err := s.value(0); err != nil {
+		return err
+	}
+	if s.space(); s.i < len(b) {
+		return s.fail("something stands behind the value")
+	}
+	return nil
+}
+
 // Decode checks b (see Check) and unmarshals it into v. Unknown fields are ignored: later versions may add some.
 func Decode(b []byte, v any) error {
 	if err := Check(b); err != nil {
@@ -19,14 +35,6 @@ func Decode(b []byte, v any) error {
 	}
 	if err := json.Unmarshal(b, v); err != nil {
 		return fault.New(fault.Integrity, "cannot read JSON: %w", err)
-	}
-	return nil
-}
-
-// Check reports whether b is exactly one JSON value within the limits, without duplicate keys, in valid UTF-8.
-func Check(b []byte) error {
-	if !json.Valid(b) {
-		return fault.New(fault.Integrity, "no valid JSON")
 	}
 	return nil
 }
