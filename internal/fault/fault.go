@@ -145,9 +145,10 @@ func (e *Error) About(refs ...Ref) *Error {
 
 // KindOf returns the kind of the outermost classified error in err's chain; system errors classify themselves.
 func KindOf(err error) Kind {
-	var e *Error
-	if errors.As(err, &e) && e.Kind != Internal {
-		return e.Kind
+	for e := next(err); e != nil; e = next(e.Cause) {
+		if e.Kind != Internal {
+			return e.Kind
+		}
 	}
 	switch {
 	case errors.Is(err, context.Canceled):

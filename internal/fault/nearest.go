@@ -1,12 +1,23 @@
 package fault
 
-// Nearest returns the known word most like word, or "" when none is close enough to be a slip of the hand:
-// at most a third of the letters may differ, a swap of neighbours counting once.
+import "strings"
+
+// Nearest returns the known word most like word, or "" when none is close enough to be a slip of the hand: at most a
+// third of the letters may differ, a swap of neighbours counting once. Failing that, a known word of three letters or
+// more that word lengthens or shortens is meant ("minimum" for "min").
 func Nearest(word string, known []string) string {
 	best, limit := "", max(1, len(word)/3)+1
 	for _, k := range known {
 		if d := distance(word, k, limit); d < limit {
 			best, limit = k, d
+		}
+	}
+	if best != "" || len(word) < 3 {
+		return best
+	}
+	for _, k := range known {
+		if len(k) >= 3 && len(k) > len(best) && (strings.HasPrefix(word, k) || strings.HasPrefix(k, word)) {
+			best = k
 		}
 	}
 	return best
