@@ -1,0 +1,83 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+
+	"mlx/internal/fault"
+	"mlx/internal/snapshot"
+)
+
+// collected is what became of capturing the results of a run.
+type collected struct {
+	troubles   []error
+	badMetrics bool
+	releases   []func() error
+}
+
+// release lets gc have what was saved and is not recorded: call it once the record is written.
+func (c collected) release() []error {
+	var troubles []error
+	for _, free := range c.releases {
+		if err := free(); err != nil {
+			troubles = append(troubles, err)
+		}
+	}
+	return troubles
+}
+
+// collect reads the metrics and saves the outputs into body.
+func (r Runner) collect(ctx context.Context, s Spec, body *Body, tmp string) collected {
+	var c collected
+	numbers, err := readMetrics(filepath.Join(tmp, metricsName))
+	if len(numbers) > 0 {
+		body.Metrics = make(map[string]any, len(numbers))
+	}
+	for name, n := range numbers {
+		body.Metrics[name] = n.stored()
+	}
+	if err != nil {
+		c.badMetrics, c.troubles = true, append(c.troubles, err)
+		if body.Cause == "" {
+			body.Cause = err.Error()
+		}
+	}
+	for _, out := range s.Outs {
+		saved, free, err := r.save(ctx, out)
+		if err != nil {
+			c.troubles = append(c.troubles, err)
+			if body.State == Succeeded {
+				body.State, body.Cause = Failed, err.Error()
+			}
+			continue
+		}
+		body.Outputs = append(body.Outputs, saved)
+		c.releases = append(c.releases, free)
+	}
+	return c
+}
+
+// save keeps one output as a snapshot.
+func (r Runner) save(ctx context.Context, out Out) (Output, func() error, error) {
+	if _, err := os.Lstat(out.Abs); errors.Is(err, fs.ErrNotExist) {
+		return Output{}, nil, fault.New(fault.NotFound, "cannot save output %s: the command did not write it", out.Path)
+	}
+	saved, err := r.Store.Save(ctx, snapshot.SaveOptions{Path: out.Abs})
+	if err != nil {
+		return Output{}, nil, fault.New(fault.KindOf(err), "cannot save output %s: %w", out.Path, err)
+	}
+	o := Output{
+		Path: out.Path, Root: saved.Root, Digest: saved.Root,
+		Kind: string(saved.Summary.Kind), Files: saved.Summary.Files, Bytes: saved.Summary.Bytes,
+	}
+	if saved.Summary.Kind == snapshot.File {
+		if o.Digest, err = r.Store.FileDigest(ctx, saved.Root, path.Base(out.Path)); err != nil {
+			return Output{}, nil, errors.Join(fault.New(fault.KindOf(err), "cannot save output %s: %w", out.Path, err), saved.Release())
+		}
+	}
+	return o, saved.Release, nil
+}

@@ -1,0 +1,95 @@
+//go:build unix
+
+package run
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// group says how signals reach a child and what it starts.
+//
+// At a terminal the child stays in the process group of mlx: only so does job control (Ctrl-C, Ctrl-Z, reading the
+// keyboard) work as without mlx, and the terminal itself interrupts both. Everywhere else the child leads a group of
+// its own, so that a signal reaches whatever it started, and nothing beside it.
+type group struct{ shared bool }
+
+// prepare decides for one of the two.
+func prepare(cmd *exec.Cmd, files [3]*os.File) group {
+	for _, f := range files {
+		if f == nil {
+			continue
+		}
+		front, err := unix.IoctlGetInt(int(f.Fd()), unix.TIOCGPGRP)
+		if err == nil && front == unix.Getpgrp() {
+			return group{shared: true}
+		}
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return group{}
+}
+
+// pass hands on a signal that this process was sent. The terminal sends its own to the whole group: the child has it.
+func (g group) pass(p *os.Process, s os.Signal) {
+	if g.shared && (s == syscall.SIGINT || s == syscall.SIGQUIT) {
+		return
+	}
+	if sig, ok := s.(syscall.Signal); ok {
+		g.send(p, sig)
+	}
+}
+
+// ask tells the child to end.
+func (g group) ask(p *os.Process) { g.send(p, syscall.SIGTERM) }
+
+// kill ends the child.
+func (g group) kill(p *os.Process) { g.send(p, syscall.SIGKILL) }
+
+func (g group) send(p *os.Process, s syscall.Signal) {
+	if g.shared {
+		_ = p.Signal(s) // it may have ended meanwhile
+		return
+	}
+	if err := syscall.Kill(-p.Pid, s); errors.Is(err, syscall.EPERM) {
+		_ = p.Signal(s)
+	}
+}
+
+// outcomeOf reads how a process ended.
+func outcomeOf(state *os.ProcessState) outcome {
+	ws, ok := state.Sys().(syscall.WaitStatus)
+	if ok && ws.Signaled() {
+		name := unix.SignalName(ws.Signal())
+		return outcome{status: -1, signal: name, number: int(ws.Signal())}
+	}
+	return outcome{status: state.ExitCode()}
+}
+
+// maxResident returns the peak memory in bytes of the largest process among the child and those that it waited for.
+func maxResident(state *os.ProcessState) int64 {
+	usage, ok := state.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	if runtime.GOOS == "darwin" || runtime.GOOS == "ios" {
+		return int64(usage.Maxrss)
+	}
+	return int64(usage.Maxrss) << 10
+}
+
+// SignalsHandedOn are the signals that a run hands on to its child.
+func SignalsHandedOn() []os.Signal {
+	return []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}
+}
+
+func signalName(s os.Signal) string {
+	if sig, ok := s.(syscall.Signal); ok {
+		return unix.SignalName(sig)
+	}
+	return s.String()
+}

@@ -1,0 +1,251 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"mlx/internal/fault"
+	"mlx/internal/lineage"
+	"mlx/internal/object"
+	"mlx/internal/snapshot"
+)
+
+// Spec is what to run, and what is known of it before.
+type Spec struct {
+	Command    []string
+	Dir        string // working folder, absolute
+	Folder     string // the same below the repository root, with slashes
+	Name       string
+	Experiment string
+	Params     map[string]any
+	Data       []Data
+	Outs       []Out
+	Code       Code   // without the patch
+	Patch      []byte // uncommitted diff; nil when there is none
+	Timeout    time.Duration
+	Worktree   string
+	Parent     string // id of the run that this process belongs to
+}
+
+// Out is a declared output.
+type Out struct {
+	Path string // below the repository root, with slashes
+	Abs  string
+}
+
+// Runner executes commands and records what they did.
+type Runner struct {
+	Ledger  *lineage.Ledger
+	Store   *snapshot.Store
+	Now     func() time.Time
+	Host    string
+	Tmp     string      // folder for temporary files
+	Environ []string    // of the child; variables of mlx are added
+	Files   [3]*os.File // standard input, output and error of the child, given as they are
+	Signals <-chan os.Signal
+	Grace   time.Duration          // between asking and killing when the time is over
+	Begun   func(id object.Digest) // called once the run is recorded and before it starts; may be nil
+}
+
+// Result is a run that ended.
+type Result struct {
+	View     View
+	Status   int     // that of the command, 128 and the number of the signal that ended it, or 125 for Troubles alone
+	Troubles []error // what could not be captured of a command that did run
+}
+
+// ownTrouble is the status for a failure of mlx itself where 0 would claim that all went well.
+const ownTrouble = 125
+
+// Run executes a command between two records. An error says that nothing ran, or that its end could not be recorded.
+func (r Runner) Run(ctx context.Context, s Spec) (*Result, error) {
+	if err := lookup(s.Command[0]); err != nil {
+		return nil, err
+	}
+	tmp, err := r.scratch(s.Params)
+	if err != nil {
+		return nil, err
+	}
+	keep := false
+	defer func() {
+		if !keep {
+			_ = os.RemoveAll(tmp) // only scratch: gc removes what stays
+		}
+	}()
+	started, body, err := r.begin(ctx, s, tmp)
+	if err != nil {
+		return nil, err
+	}
+	if r.Begun != nil {
+		r.Begun(started.ID)
+	}
+	end, startErr := order{
+		argv: s.Command, dir: s.Dir, env: r.childEnv(started.ID, tmp), files: r.Files,
+		timeout: s.Timeout, grace: r.Grace, signals: r.Signals,
+	}.execute()
+	ctx = context.WithoutCancel(ctx) // the signal that stopped the command must not stop the recording of it
+	body.finish(end, r.Now())
+	if startErr != nil {
+		body.State, body.Cause, body.ExitStatus = Failed, startErr.Error(), nil
+	}
+	got := r.collect(ctx, s, body, tmp)
+	keep = got.badMetrics
+	rec, err := r.end(ctx, started, body)
+	if err != nil {
+		return nil, fault.New(fault.KindOf(err), "cannot record the end of run %s, which %s: %w", started.ID.Short(), body.State, err)
+	}
+	troubles := append(got.troubles, got.release()...)
+	if startErr != nil {
+		troubles = append(troubles, startErr)
+	}
+	result := &Result{View: viewOf(started.ID, rec, *body), Status: statusOf(end), Troubles: troubles}
+	if len(troubles) > 0 && result.Status == 0 {
+		result.Status = ownTrouble
+	}
+	return result, nil
+}
+
+// scratch makes the folder that holds what mlx and the command tell each other.
+func (r Runner) scratch(params map[string]any) (string, error) {
+	if err := os.MkdirAll(r.Tmp, 0o777); err != nil {
+		return "", fault.New(fault.KindOf(err), "cannot start the run: %w", err)
+	}
+	tmp, err := os.MkdirTemp(r.Tmp, "run-")
+	if err != nil {
+		return "", fault.New(fault.KindOf(err), "cannot start the run: %w", err)
+	}
+	if params == nil {
+		params = map[string]any{}
+	}
+	text, err := json.Marshal(params)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(tmp, paramsName), append(text, '\n'), 0o666)
+	}
+	if err != nil {
+		return "", fault.New(fault.KindOf(err), "cannot start the run: %w", err)
+	}
+	return tmp, nil
+}
+
+const (
+	paramsName  = "params.json"
+	metricsName = "metrics.json"
+	patchName   = "uncommitted.diff"
+)
+
+// childEnv returns the environment of the child. It replaces what an outer run may have set.
+func (r Runner) childEnv(id object.Digest, tmp string) []string {
+	own := []string{"MLX_RUN_ID=", "MLX_METRICS=", "MLX_PARAMS=", "MLX_ATTEMPT="}
+	env := make([]string, 0, len(r.Environ)+len(own))
+	for _, v := range r.Environ {
+		if !hasAnyPrefix(v, own) {
+			env = append(env, v)
+		}
+	}
+	return append(env, "MLX_RUN_ID="+id.Hex(), "MLX_METRICS="+filepath.Join(tmp, metricsName),
+		"MLX_PARAMS="+filepath.Join(tmp, paramsName), "MLX_ATTEMPT=1")
+}
+
+func hasAnyPrefix(s string, prefixes []string) bool {
+	for _, p := range prefixes {
+		if strings.HasPrefix(s, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// begin records that the run starts. The record is durable before the command exists.
+func (r Runner) begin(ctx context.Context, s Spec, tmp string) (lineage.Record, *Body, error) {
+	body := &Body{
+		State: Running, Command: s.Command, Folder: s.Folder, Name: s.Name, Experiment: s.Experiment,
+		StartedAt: r.Now().UTC().Truncate(time.Microsecond), Code: s.Code, Data: s.Data, Params: s.Params,
+		Attempt: 1, Parent: s.Parent, TimeoutS: s.Timeout.Seconds(), Worktree: s.Worktree,
+		Process: Self(r.Host, os.Getpid()),
+		Machine: Machine{Host: r.Host, OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: cpuModel(), CPUs: runtime.NumCPU(),
+			MemoryBytes: memory()},
+	}
+	for _, o := range s.Outs {
+		body.Outs = append(body.Outs, o.Path)
+	}
+	release := func() error { return nil }
+	if len(s.Patch) > 0 {
+		file := filepath.Join(tmp, patchName)
+		if err := os.WriteFile(file, s.Patch, 0o666); err != nil {
+			return lineage.Record{}, nil, fault.New(fault.KindOf(err), "cannot start the run: %w", err)
+		}
+		saved, err := r.Store.Save(ctx, snapshot.SaveOptions{Path: file})
+		if err != nil {
+			return lineage.Record{}, nil, fault.New(fault.KindOf(err), "cannot keep the uncommitted changes: %w", err)
+		}
+		body.Code.Patch, release = &saved.Root, saved.Release
+	}
+	rec, err := Started.Append(ctx, r.Ledger, lineage.Entry[Body]{Body: *body, In: inputs(*body)})
+	if err = errors.Join(err, release()); err != nil {
+		return lineage.Record{}, nil, fault.New(fault.KindOf(err), "cannot start the run: %w", err)
+	}
+	body.Run = &rec.ID
+	return rec, body, nil
+}
+
+func (r Runner) end(ctx context.Context, started lineage.Record, body *Body) (lineage.Record, error) {
+	return Ended.Append(ctx, r.Ledger, lineage.Entry[Body]{
+		Body: *body, Prev: []object.Digest{started.ID}, In: inputs(*body),
+	})
+}
+
+// inputs are what the run was made from, for lineage.
+func inputs(b Body) []lineage.Input {
+	var in []lineage.Input
+	for _, d := range b.Data {
+		in = append(in, lineage.Input{Role: "data", ID: d.Root})
+	}
+	if b.Code.Patch != nil {
+		in = append(in, lineage.Input{Role: "patch", ID: *b.Code.Patch})
+	}
+	return in
+}
+
+// finish writes down how the process ended.
+func (b *Body) finish(end outcome, at time.Time) {
+	at = at.UTC().Truncate(time.Microsecond)
+	b.EndedAt = &at
+	b.DurationS = max(0, at.Sub(b.StartedAt).Seconds()) // a clock may jump
+	b.CPUSeconds, b.PeakMemoryBytes, b.Signal = end.cpu.Seconds(), end.peakBytes, end.signal
+	if end.signal == "" {
+		b.ExitStatus = &end.status
+	}
+	b.State, b.Cause = end.verdict(b.TimeoutS)
+}
+
+// verdict says in one word, and why in a few, what became of the process.
+func (o outcome) verdict(timeout float64) (State, string) {
+	switch {
+	case o.timedOut:
+		return Killed, "time limit of " + strconv.FormatFloat(timeout, 'g', -1, 64) + " s"
+	case o.asked != nil:
+		return Cancelled, "stopped by " + signalName(o.asked)
+	case o.signal != "":
+		return Killed, o.signal
+	case o.status != 0:
+		return Failed, "exit status " + strconv.Itoa(o.status)
+	}
+	return Succeeded, ""
+}
+
+func statusOf(o outcome) int {
+	switch {
+	case o.signal != "":
+		return 128 + o.number
+	case o.status == 0 && o.timedOut:
+		return ownTrouble
+	}
+	return o.status
+}
