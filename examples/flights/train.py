@@ -1,13 +1,15 @@
 """Train a classifier: will a flight arrive more than 30 minutes late?
 
-usage: train.py [--depth N] [--data FOLDER] [--model FILE]
+usage: train.py        reads data/flights, writes model.pkl
+
+mlx hands over the parameters (mlx run -p depth=4) as JSON in the file $MLX_PARAMS and takes the metrics as JSON from the
+file $MLX_METRICS. Without mlx the script works as well, and prints the metrics.
 
 Honest on three counts. It uses only what is known before departure: schedule, carrier, plane, weather of the hour
 before. It drops flights that never arrived, which "NaN > 30" would count as on time. And it is judged on the last month
 of the data after learning from the months before, because a model serves the future, never a random sample of its past.
 """
 
-import argparse
 import json
 import os
 import pathlib
@@ -43,29 +45,27 @@ def score(late, guess):
     }
 
 
-def main(options):
-    flights = read(options.data)
+def main():
+    params = {"depth": 4, "rounds": 150, "learning_rate": 0.06}
+    if "MLX_PARAMS" in os.environ:
+        params.update(json.loads(pathlib.Path(os.environ["MLX_PARAMS"]).read_text()))
+    flights = read("data/flights")
     late = flights["arr_delay"] > 30
     features = flights[CATEGORIES + NUMBERS]
     test = flights["month"] == flights["month"].max()
-    model = HistGradientBoostingClassifier(max_depth=options.depth, max_iter=150, learning_rate=0.06,
+    model = HistGradientBoostingClassifier(max_depth=params["depth"], max_iter=params["rounds"],
+                                           learning_rate=params["learning_rate"],
                                            categorical_features="from_dtype", random_state=13)
     model.fit(features[~test], late[~test])
     metrics = score(late[test], model.predict_proba(features[test])[:, 1])
     metrics["rows_train"], metrics["rows_test"] = int((~test).sum()), int(test.sum())
     print(f"learned from {(~test).sum()} flights, judged on {test.sum()} of the month after")
-    with open(options.model, "wb") as f:
-        pickle.dump(model, f)
+    pathlib.Path("model.pkl").write_bytes(pickle.dumps(model))
     if "MLX_METRICS" in os.environ:
-        with open(os.environ["MLX_METRICS"], "w") as f:
-            json.dump(metrics, f)
+        pathlib.Path(os.environ["MLX_METRICS"]).write_text(json.dumps(metrics))
     else:
         print(json.dumps(metrics, indent=2))
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--depth", type=int, default=6)
-    parser.add_argument("--data", default="data/flights")
-    parser.add_argument("--model", default="model.pkl")
-    main(parser.parse_args())
+    main()

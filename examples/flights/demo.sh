@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# Tell the story of one model on the flights of New York 2013: version the data, train, judge, look back, go back.
+#
+# Needs bin/mlx (make build), git and Python 3.11 or newer. Works in a new git repository in a temporary folder, which is
+# removed at the end unless KEEP=1. Every step is checked: a wrong answer ends the demo with a status that is not 0.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+
+python=$("$root/.ci/python" "$here/requirements.txt")
+work=$(mktemp -d)
+trap '[ -n "${KEEP:-}" ] || rm -rf "$work"' EXIT
+
+# Nothing of the user's own settings may change the story.
+for name in ${!MLX_*} ${!GIT_*}; do unset "$name"; done
+export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 XDG_CONFIG_HOME=$work/config
+export PATH=$root/bin:$(dirname "$python"):$PATH
+
+bold='' plain=''
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\e[1m' plain=$'\e[0m'; fi
+
+say() { printf '\n# %s\n' "$@"; }
+show() { # COMMAND…: print it, run it; it must succeed
+  printf '%s$ %s%s\n' "$bold" "$(printf '%s ' "${@@Q}" | sed -E "s/'([A-Za-z0-9_.,:=~@/-]+)'/\1/g; s/ \$//")" "$plain"
+  "$@"
+}
+expect() { # STATUS COMMAND…: the same, and it must end with this status
+  local want=$1 status=0
+  shift
+  show "$@" || status=$?
+  [ "$status" = "$want" ] || wrong "\"$*\" ended with status $status, not $want"
+}
+wrong() {
+  echo "demo: $*" >&2
+  exit 1
+}
+holds() { # EXPRESSION COMMAND…: true of d, the JSON documents that the command prints
+  local expression=$1
+  shift
+  # A status of 1 may be the very answer that is asked about.
+  { "$@" || [ $? = 1 ]; } | python -c "
+import json, sys
+d = [json.loads(line) for line in sys.stdin]
+sys.exit(0 if ($expression) else 'not so: $expression')" || wrong "\"$*\" says something else"
+}
+
+cd "$work"
+git init -q -b main flights
+cd flights
+git config user.name Demo
+git config user.email demo@example.org
+cp "$here"/{prepare.py,train.py,requirements.txt,mlx.yaml,.gitignore} .
+
+say "A git repository with two scripts. mlx joins it: no server, no account; what it keeps is inside .git."
+show mlx init
+say "Three months of flights, one file a month. Data this size does not belong in git."
+show python prepare.py data/flights 1 2 3
+say "So save a version of it: git gets a small pointer file, the bytes go to mlx's store."
+show mlx snapshot data/flights -m "January to March"
+show git add -A
+show git commit -qm "first quarter"
+show git tag first-quarter
+sha256sum data/flights/*.csv >"$work/first-quarter.sha256"
+
+say "Train through mlx: will a flight arrive more than 30 minutes late? It learns from January and February, and is" \
+  "judged on March. mlx records code, data, parameters, metrics, outputs and machine beside the result."
+show mlx run -d data/flights -p depth=4 -o model.pkl python train.py
+holds 'd[0]["state"] == "succeeded" and 0.70 < d[0]["metrics"]["auc"] < 0.80 and d[0]["params"]["depth"] == 4' mlx show @last --json
+first_run=$(mlx show @last --json | python -c 'import json, sys; print(json.load(sys.stdin)["id"])')
+say "Is that good enough? The gate in mlx.yaml decides, not a feeling. (Accuracy is no help: who always says \"on time\"" \
+  "is right as often. So the gate asks for AUC and for the Brier score.)"
+show mlx gate
+
+say "A month later: April arrives. mlx sees it, and saves only what is new."
+show python prepare.py data/flights 4
+show mlx status
+expect 1 mlx status --check -q
+show mlx snapshot -m "April added"
+show git add -A
+show git commit -qm "April"
+sha256sum data/flights/*.csv >"$work/april.sha256"
+
+say "Train again, with nothing changed but the data. Now it learns from three months and is judged on April."
+show mlx run -d data/flights -p depth=4 -o model.pkl python train.py
+say "April is a harder month, and more data did not help. The gate says no: status 1, which stops a script."
+expect 1 mlx gate
+
+say "What has happened here? Newest first."
+show mlx log
+holds 'sorted(r["kind"] for r in d) == ["gate/v1"] * 2 + ["run/v1"] * 2 + ["snapshot/v1"] * 2' mlx log --json
+say "Only runs, only good ones, best first."
+show mlx log -k run -w 'metrics.auc > 0.70' -s -metrics.auc --columns id,depth,auc,brier
+holds '[r["id"] for r in d] == ["'"$first_run"'"]' mlx log -k run -w 'metrics.auc > 0.70' --json
+say "Everything about the first run, and how the two differ (status 1 means: they do)."
+show mlx show "${first_run:0:12}"
+expect 1 mlx diff @last~1 @last
+holds 'not d[0]["equal"] and d[0]["params"] == [] and any(m["key"] == "auc" for m in d[0]["metrics"])' mlx diff @last~1 @last --json
+say "What was the model made from?"
+show mlx lineage @last
+
+say "Back to the first quarter: git brings back code and pointer, mlx the data. Every byte is as it was."
+show git checkout -q first-quarter
+show mlx checkout
+show sha256sum --check "$work/first-quarter.sha256"
+[ ! -e data/flights/2013-04.csv ] || wrong "April is still there"
+say "And forward again."
+show git checkout -q main
+show mlx checkout
+show sha256sum --check "$work/april.sha256"
+say "The data alone, without moving git: any commit, tag or snapshot will do."
+show mlx checkout --at first-quarter data/flights
+(cd "$work/flights" && sha256sum --check --quiet "$work/first-quarter.sha256") || wrong "the first quarter is not what it was"
+show mlx checkout
+sha256sum --check --quiet "$work/april.sha256" || wrong "April is not what it was"
+
+say "Last, read every stored byte again, and ask whether anything is unsaved."
+show mlx verify
+show mlx status
+expect 0 mlx status --check -q
+[ -z "$(git status --porcelain)" ] || wrong "git finds something unsaved: $(git status --porcelain)"
+say "That was: init, snapshot, run, gate, log, show, diff, lineage, checkout, verify. All answers were as expected."
+[ -z "${KEEP:-}" ] || echo "The repository is $work/flights."
