@@ -21,7 +21,7 @@ func main() {
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second interrupt ends the process at once
+	defer context.AfterFunc(ctx, stop)() // a second interrupt ends the process at once
 	a := newApp(args, cli.Open(os.Stdin, os.Stdout, os.Stderr, os.Getenv))
 	return a.execute(ctx)
 }

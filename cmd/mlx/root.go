@@ -26,6 +26,8 @@ func sections() []section {
 		{"Care", []func(*app) *cobra.Command{
 			newVersion,
 			newCompletion,
+			newMan,
+			newDocs,
 		}},
 	}
 }
@@ -43,6 +45,7 @@ func newRoot(a *app) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
+		Annotations:   map[string]string{needsNothing: ""},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return unknownCommand(cmd, args)
@@ -60,7 +63,7 @@ func newRoot(a *app) *cobra.Command {
 	flags.BoolVar(&a.streams.JSON, "json", false, "print JSON: one document, or a row a line for lists")
 	flags.BoolVarP(&a.streams.Quiet, "quiet", "q", false, "no progress, notes or hints")
 	flags.BoolVarP(&a.streams.Verbose, "verbose", "v", false, "say why, step by step, on stderr")
-	flags.StringVar(&a.color, "color", "", "use colour: auto, always or never (`WHEN`)")
+	flags.StringVar(&a.color, "color", "", "`WHEN` to use colour: auto, always or never")
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(a.help)
 	root.SetHelpCommand(newHelp(a))
@@ -136,9 +139,10 @@ func (a *app) askedForJSON() bool {
 // noun makes a command that only holds others.
 func noun(use, short string, subs ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   use,
-		Short: short,
-		Args:  cobra.ArbitraryArgs,
+		Use:         use,
+		Short:       short,
+		Args:        cobra.ArbitraryArgs,
+		Annotations: map[string]string{needsNothing: ""},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return unknownCommand(cmd, args)

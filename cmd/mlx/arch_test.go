@@ -1,0 +1,224 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// floors lists every package that may exist and its floor: a package imports lower floors only.
+var floors = map[string]int{
+	"internal/fault": 0,
+	"internal/stats": 0,
+
+	"internal/object":  1,
+	"internal/cli":     1,
+	"internal/repo":    1,
+	"internal/dataset": 1,
+	"internal/kube":    1,
+
+	"internal/snapshot": 2,
+	"internal/lineage":  2,
+
+	"internal/run":      3,
+	"internal/gate":     3,
+	"internal/registry": 3,
+	"internal/image":    3,
+	"internal/train":    3,
+
+	"internal/pipeline": 4,
+	"internal/deploy":   4,
+	"internal/drift":    4,
+	"internal/tracking": 4,
+	"internal/llm":      4,
+	"internal/audit":    4,
+	"internal/feature":  4,
+
+	"internal/web": 5,
+	"cmd/mlx":      9,
+}
+
+// within lists the imports inside a floor that the design allows: object is the alphabet of the floor it opens.
+var within = map[string][]string{
+	"internal/cli":  {"internal/object"},
+	"internal/repo": {"internal/object"},
+}
+
+// owners says which packages may import a third-party module. cmd/mlx tests may use all of the test helpers.
+var owners = map[string][]string{
+	"charm.land/lipgloss/v2":          {"internal/cli"},
+	"golang.org/x/term":               {"internal/cli"},
+	"github.com/spf13/viper":          {"internal/repo"},
+	"github.com/go-git/go-git/v5":     {"internal/repo"},
+	"github.com/go-git/go-billy/v5":   {"internal/repo"},
+	"github.com/goccy/go-yaml":        {"internal/repo"},
+	"github.com/klauspost/compress":   {"internal/snapshot", "internal/lineage"}, // both keep packs of zstd frames
+	"golang.org/x/mod":                {"internal/lineage"},
+	"golang.org/x/crypto":             {"internal/lineage"},
+	"golang.org/x/text":               {"internal/snapshot", "internal/repo"}, // normalisation of file names
+	"golang.org/x/sys":                {"internal/snapshot", "internal/lineage", "internal/repo", "internal/run"},
+	"github.com/spf13/cobra":          {"cmd/mlx"},
+	"github.com/spf13/pflag":          {"cmd/mlx"}, // the flags of cobra
+	"github.com/google/go-cmp":        {"tests"},
+	"github.com/rogpeppe/go-internal": {"tests"},
+}
+
+// strangers never import each other: what one needs of another is a function passed by cmd/mlx.
+var strangers = []string{"internal/run", "internal/registry", "internal/image", "internal/train"}
+
+const root = "../.."
+
+type goFile struct {
+	path, dir string
+	test      bool
+	imports   []string
+}
+
+// TestImports checks every row of the house's rules and names the import that breaks one.
+func TestImports(t *testing.T) {
+	for _, f := range goFiles(t) {
+		pkg := packageOf(f.dir)
+		floor, known := floors[pkg]
+		if !known && strings.HasPrefix(f.dir, "internal/") {
+			t.Errorf("%s: package %s has no floor", f.path, pkg)
+			continue
+		}
+		for _, imported := range f.imports {
+			if problem := judge(f, pkg, floor, imported); problem != "" && known {
+				t.Errorf("%s imports %s: %s", f.path, imported, problem)
+			}
+		}
+	}
+}
+
+func judge(f goFile, pkg string, floor int, imported string) string {
+	if own, ok := strings.CutPrefix(imported, "mlx/"); ok {
+		return judgeOwn(pkg, floor, packageOf(own))
+	}
+	if first, _, _ := strings.Cut(imported, "/"); !strings.Contains(first, ".") {
+		return "" // standard library
+	}
+	for module, allowed := range owners {
+		if imported != module && !strings.HasPrefix(imported, module+"/") {
+			continue
+		}
+		if slices.Contains(allowed, pkg) || f.test && slices.Contains(allowed, "tests") {
+			return ""
+		}
+		return "it belongs to " + strings.Join(allowed, ", ")
+	}
+	return "a module without an owner"
+}
+
+func judgeOwn(pkg string, floor int, target string) string {
+	switch {
+	case target == pkg || slices.Contains(within[pkg], target):
+		return ""
+	case target == "internal/cli" || target == "internal/repo":
+		if pkg != "cmd/mlx" {
+			return "only cmd/mlx knows it"
+		}
+	case slices.Contains(strangers, pkg) && slices.Contains(strangers, target):
+		return "the two are strangers"
+	case floors[target] >= floor:
+		return "it is no lower floor"
+	}
+	return ""
+}
+
+// packageOf returns the package that a folder belongs to: itself, or the one whose driver or private half it is.
+func packageOf(dir string) string {
+	parts := strings.Split(dir, "/")
+	return path.Join(parts[:min(2, len(parts))]...)
+}
+
+func goFiles(t *testing.T) []goFile {
+	t.Helper()
+	var all []goFile
+	walk(t, func(p string, set *token.FileSet) {
+		f, err := parser.ParseFile(set, filepath.Join(root, p), nil, parser.ImportsOnly)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		file := goFile{path: p, dir: path.Dir(p), test: strings.HasSuffix(p, "_test.go")}
+		for _, spec := range f.Imports {
+			file.imports = append(file.imports, strings.Trim(spec.Path.Value, `"`))
+		}
+		all = append(all, file)
+	})
+	if len(all) < 50 {
+		t.Fatalf("found only %d Go files", len(all))
+	}
+	return all
+}
+
+// TestHabits holds the habits that a parser can see: short files and functions, no init, a comment on each package.
+func TestHabits(t *testing.T) {
+	commented := make(map[string]bool)
+	walk(t, func(p string, set *token.FileSet) {
+		f, err := parser.ParseFile(set, filepath.Join(root, p), nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		dir := path.Dir(p)
+		commented[dir] = commented[dir] || f.Doc != nil
+		if strings.HasSuffix(p, "_test.go") {
+			return
+		}
+		if lines := set.Position(f.FileEnd).Line; lines > 400 {
+			t.Errorf("%s has %d lines, at most 400", p, lines)
+		}
+		for _, decl := range f.Decls {
+			fn, ok := decl.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			if fn.Name.Name == "init" && fn.Recv == nil {
+				t.Errorf("%s has an init function", p)
+			}
+			if lines := set.Position(fn.End()).Line - set.Position(fn.Pos()).Line + 1; lines > 60 {
+				t.Errorf("%s: %s has %d lines, at most 60", p, fn.Name.Name, lines)
+			}
+		}
+	})
+	for dir, ok := range commented {
+		if !ok {
+			t.Errorf("package %s has no comment that names what it hides", dir)
+		}
+	}
+}
+
+// walk calls visit for each Go file of the product, by its path from the root with slashes.
+func walk(t *testing.T, visit func(string, *token.FileSet)) {
+	t.Helper()
+	set := token.NewFileSet()
+	for _, top := range []string{"cmd", "internal"} {
+		err := filepath.WalkDir(filepath.Join(root, top), func(p string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			if d.IsDir() && d.Name() == "testdata" {
+				return fs.SkipDir
+			}
+			if strings.HasSuffix(p, ".go") {
+				rel, err := filepath.Rel(root, p)
+				if err != nil {
+					return err
+				}
+				visit(filepath.ToSlash(rel), set)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"strconv"
+
+	"mlx/internal/fault"
+	"mlx/internal/lineage"
+	"mlx/internal/object"
+)
+
+// The kinds of record that no library owns: they tie a library's value to a name of the user's.
+var (
+	snapshotSaved = lineage.Define[savedBody]("snapshot.saved/v1")
+	tagSet        = lineage.Define[tagBody]("tag.set/v1")
+)
+
+// savedBody says that a path had this content. Path and Pointer start at the root of the repository, with slashes.
+type savedBody struct {
+	Path        string         `json:"path"`
+	Root        object.Digest  `json:"root"`
+	Kind        string         `json:"kind"` // "directory" or "file"
+	Files       int64          `json:"files"`
+	Bytes       int64          `json:"bytes"`
+	BytesStored int64          `json:"bytes_stored"`
+	Previous    *object.Digest `json:"previous,omitempty"`
+	Message     string         `json:"message,omitempty"`
+	Pointer     string         `json:"pointer"`
+}
+
+// tagBody gives a thing a name, or says something of it. A name belongs to one thing and moves with the next record.
+// A value, and the word hidden, belong to the thing: many things may carry them.
+type tagBody struct {
+	Name    string    `json:"name"`
+	Value   string    `json:"value,omitempty"`
+	Target  tagTarget `json:"target"`
+	Note    string    `json:"note,omitempty"`
+	Deleted bool      `json:"deleted,omitempty"`
+}
+
+type tagTarget struct {
+	Kind string        `json:"kind"` // run snapshot gate record
+	ID   object.Digest `json:"id"`
+}
+
+// hiddenTag leaves what carries it out of log.
+const hiddenTag = "hidden"
+
+// annotates reports whether the tag says something of its target instead of naming it.
+func (t tagBody) annotates() bool { return t.Value != "" || t.Name == hiddenTag }
+
+// shown is the tag as it is typed.
+func (t tagBody) shown() string {
+	if t.Value == "" {
+		return t.Name
+	}
+	return t.Name + "=" + t.Value
+}
+
+// setTag records a tag after those that it replaces. It reports false when nothing would change.
+func setTag(ctx context.Context, l *lineage.Ledger, t tagBody) (bool, error) {
+	entry := lineage.Entry[tagBody]{Body: t, In: []lineage.Input{{Role: "target", ID: t.Target.ID}}}
+	same := false
+	for old, err := range currentTags(ctx, l, "name == "+strconv.Quote(t.Name)) {
+		if err != nil {
+			return false, err
+		}
+		if old.body.Target != t.Target && (old.body.annotates() || t.annotates()) {
+			continue
+		}
+		same = old.body == t
+		entry.Prev = append(entry.Prev, old.rec.ID)
+	}
+	if same && len(entry.Prev) == 1 || t.Deleted && len(entry.Prev) == 0 {
+		return false, nil
+	}
+	if len(entry.Prev) > 8 {
+		return false, fault.New(fault.Conflict, "cannot tag: %d records claim the tag %q", len(entry.Prev), t.Name).
+			Hint("mlx log -k tag")
+	}
+	_, err := tagSet.Append(ctx, l, entry)
+	return err == nil, err
+}
+
+type currentTag struct {
+	rec  lineage.Record
+	body tagBody
+}
+
+// currentTags yields the tag records that no later one replaces, deletions among them.
+func currentTags(ctx context.Context, l *lineage.Ledger, where string) func(func(currentTag, error) bool) {
+	return func(yield func(currentTag, error) bool) {
+		for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"tag"}, Where: where}) {
+			if err != nil {
+				yield(currentTag{}, err)
+				return
+			}
+			if !tagSet.Is(rec) {
+				continue // of a later version
+			}
+			body, err := tagSet.Decode(rec)
+			if !yield(currentTag{rec, body}, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// tags returns what is said of each thing, by its id, newest first.
+func tags(ctx context.Context, l *lineage.Ledger) (map[object.Digest][]tagBody, error) {
+	all := make(map[object.Digest][]tagBody)
+	for t, err := range currentTags(ctx, l, "") {
+		if err != nil {
+			return nil, err
+		}
+		if !t.body.Deleted {
+			all[t.body.Target.ID] = append(all[t.body.Target.ID], t.body)
+		}
+	}
+	return all, nil
+}
