@@ -9,7 +9,7 @@ import (
 
 // Schema returns the JSON Schema of mlx.yaml, made from the very types that decode it. Editors use it for completion.
 func Schema() []byte {
-	root := object{
+	root := members{
 		{"$schema", "https://json-schema.org/draft/2020-12/schema"},
 		{"title", "mlx.yaml"},
 		{"description", "Configuration of an mlx project. Committed beside the code; nothing secret belongs here."},
@@ -27,8 +27,8 @@ func Schema() []byte {
 	return out.Bytes()
 }
 
-// object is a JSON object that keeps the order of its members, so that the schema reads like the types.
-type object []member
+// members is a JSON object that keeps the order of its members, so that the schema reads like the types.
+type members []member
 
 type member struct {
 	name  string
@@ -36,7 +36,7 @@ type member struct {
 }
 
 // MarshalJSON writes the members in order.
-func (o object) MarshalJSON() ([]byte, error) {
+func (o members) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
 	for i, m := range o {
@@ -59,34 +59,34 @@ func (o object) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func schemaOf(t reflect.Type) object {
+func schemaOf(t reflect.Type) members {
 	if s := unitSchema(t); s != nil {
 		return s
 	}
 	if m, ok := reflect.New(t).Interface().(mapTarget); ok {
-		return object{{"type", "object"}, {"additionalProperties", schemaOf(reflect.TypeOf(m.fresh()).Elem())}}
+		return members{{"type", "object"}, {"additionalProperties", schemaOf(reflect.TypeOf(m.fresh()).Elem())}}
 	}
 	switch t.Kind() {
 	case reflect.Struct:
 		return structSchema(t)
 	case reflect.Slice:
-		return object{{"type", "array"}, {"items", schemaOf(t.Elem())}}
+		return members{{"type", "array"}, {"items", schemaOf(t.Elem())}}
 	case reflect.Int:
-		return object{{"type", "integer"}, {"minimum", 0}}
+		return members{{"type", "integer"}, {"minimum", 0}}
 	default:
-		return object{{"type", "string"}}
+		return members{{"type", "string"}}
 	}
 }
 
-func structSchema(t reflect.Type) object {
-	var properties object
+func structSchema(t reflect.Type) members {
+	var properties members
 	var required, subjects []string
 	for _, f := range fieldsOf(t) {
 		s := schemaOf(f.typ)
 		if len(f.enum) > 0 {
-			s = object{{"enum", f.enum}}
+			s = members{{"enum", f.enum}}
 		}
-		properties = append(properties, member{f.key, append(object{{"description", f.doc}}, s...)})
+		properties = append(properties, member{f.key, append(members{{"description", f.doc}}, s...)})
 		if f.need {
 			required = append(required, f.key)
 		}
@@ -94,14 +94,14 @@ func structSchema(t reflect.Type) object {
 			subjects = append(subjects, f.key)
 		}
 	}
-	s := object{{"type", "object"}, {"properties", properties}, {"additionalProperties", false}}
+	s := members{{"type", "object"}, {"properties", properties}, {"additionalProperties", false}}
 	if required != nil {
 		s = append(s, member{"required", required})
 	}
 	if subjects != nil {
-		var one []object
+		var one []members
 		for _, key := range subjects {
-			one = append(one, object{{"required", []string{key}}})
+			one = append(one, members{{"required", []string{key}}})
 		}
 		s = append(s, member{"oneOf", one})
 	}
@@ -109,8 +109,8 @@ func structSchema(t reflect.Type) object {
 }
 
 // unitSchema returns the schema of a type that reads itself from one scalar, or nil.
-func unitSchema(t reflect.Type) object {
-	pattern := func(p string) object { return object{{"type", "string"}, {"pattern", "^(" + p + ")$"}} }
+func unitSchema(t reflect.Type) members {
+	pattern := func(p string) members { return members{{"type", "string"}, {"pattern", "^(" + p + ")$"}} }
 	const number = `[0-9]+(\.[0-9]+)?`
 	duration, size, share := number+"(ms|s|m|h|d|y)", number+"(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)", number+"%"
 	switch t {
@@ -126,9 +126,9 @@ func unitSchema(t reflect.Type) object {
 		return pattern(number + "/s")
 	case reflect.TypeFor[Limit]():
 		text := pattern(strings.Join([]string{duration, size, share}, "|"))
-		return object{{"anyOf", []object{{{"type", "number"}}, text}}}
+		return members{{"anyOf", []members{{{"type", "number"}}, text}}}
 	case reflect.TypeFor[Scalar]():
-		return object{{"type", []string{"string", "number", "boolean"}}}
+		return members{{"type", []string{"string", "number", "boolean"}}}
 	}
 	return nil
 }
