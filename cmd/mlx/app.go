@@ -13,6 +13,7 @@ import (
 	"mlx/internal/fault"
 	"mlx/internal/lineage"
 	"mlx/internal/repo"
+	"mlx/internal/run"
 	"mlx/internal/snapshot"
 )
 
@@ -198,4 +199,18 @@ func (a *app) shown(rel string) string {
 		return rel
 	}
 	return short
+}
+
+// worktree names this worktree in records, so that @last is the newest run of this one.
+func (a *app) worktree() (string, error) {
+	r, err := a.repo()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Base(r.WorkspaceIndex()), nil
+}
+
+// history reads runs back from the ledger.
+func (a *app) history(l *lineage.Ledger) run.History {
+	return run.History{Ledger: l, Host: a.host(), Now: a.now}
 }

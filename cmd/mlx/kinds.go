@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"iter"
 	"strconv"
 
 	"mlx/internal/fault"
@@ -88,7 +89,7 @@ type currentTag struct {
 }
 
 // currentTags yields the tag records that no later one replaces, deletions among them.
-func currentTags(ctx context.Context, l *lineage.Ledger, where string) func(func(currentTag, error) bool) {
+func currentTags(ctx context.Context, l *lineage.Ledger, where string) iter.Seq2[currentTag, error] {
 	return func(yield func(currentTag, error) bool) {
 		for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"tag"}, Where: where}) {
 			if err != nil {

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mlx/internal/fault"
+	"mlx/internal/lineage"
+	"mlx/internal/object"
+)
+
+// The kinds of thing that a reference can name. Those after refPath are names in mlx.yaml.
+const (
+	refRun      = "run"
+	refSnapshot = "snapshot"
+	refGate     = "gate" // a verdict, or with the prefix gate: also a gate of mlx.yaml
+	refRecord   = "record"
+	refTag      = "tag"
+	refGit      = "git"
+	refPath     = "path"
+	refConfig   = "config" // a name that mlx.yaml defines
+)
+
+// target is what a reference names.
+type target struct {
+	Kind   string
+	ID     object.Digest  // run: its id; snapshot: its root; verdict or other record: the record
+	Name   string         // snapshot: its path; path: itself, from the root of the repository; tag, run: its name
+	Commit string         // git: the commit
+	Inner  string         // PATH of REF:PATH, with slashes
+	Record lineage.Record // the record that explains it; empty for git, path and config
+}
+
+// ref is the target as JSON shows it.
+func (t target) ref() fault.Ref {
+	id := t.ID.Hex()
+	if t.ID.IsZero() {
+		id = t.Commit
+	}
+	return fault.Ref{Kind: t.Kind, ID: id, Name: t.Name}
+}
+
+// short is the target as people see it.
+func (t target) short() string {
+	switch {
+	case t.Kind == refGit:
+		return "git " + t.Commit[:min(7, len(t.Commit))]
+	case t.ID.IsZero():
+		return t.Kind + " " + t.Name
+	}
+	return t.Kind + " " + t.ID.Short()
+}
+
+// same reports whether two ways of reading a word end at the same thing.
+func (t target) same(o target) bool {
+	return t.Kind == o.Kind && t.ID == o.ID && t.Commit == o.Commit && t.Inner == o.Inner && (!t.ID.IsZero() || t.Name == o.Name)
+}
+
+// reading is a reference taken apart: KIND:WORD:INNER.
+type reading struct {
+	typed, kind, word, inner string
+}
+
+// prefixes are the kinds that may stand before a colon.
+func prefixes() []string {
+	return []string{refRun, refSnapshot, refGate, refRecord, refTag, refGit, refPath, "model", "stage", "monitor", "service", "backend",
+		"remote", "env"}
+}
+
+func readRef(typed string) reading {
+	r := reading{typed: typed, word: typed}
+	if isPlainPath(typed) {
+		r.kind = refPath
+		return r
+	}
+	if kind, rest, ok := strings.Cut(typed, ":"); ok && slices.Contains(prefixes(), kind) {
+		r.kind, r.word = kind, rest
+	}
+	if r.kind == refPath {
+		return r
+	}
+	if word, inner, ok := strings.Cut(r.word, ":"); ok && len(word) > 1 { // one letter is a drive of Windows
+		r.word, r.inner = word, strings.Trim(inner, "/")
+	}
+	return r
+}
+
+// isPlainPath reports whether a word can be nothing but a path.
+func isPlainPath(s string) bool {
+	return s == "." || s == ".." || strings.HasPrefix(s, "./") || strings.HasPrefix(s, "../") || strings.HasPrefix(s, "/") ||
+		strings.HasPrefix(s, `.\`) || strings.HasPrefix(s, `..\`)
+}
+
+// resolve returns the one thing that a reference names. With kinds given, only those count.
+func (a *app) resolve(ctx context.Context, typed string, kinds ...string) (target, error) {
+	r := readRef(typed)
+	found, err := a.read(ctx, r)
+	if err != nil {
+		return target{}, err
+	}
+	if len(kinds) > 0 {
+		found = slices.DeleteFunc(found, func(t target) bool { return !slices.Contains(kinds, t.Kind) })
+	}
+	switch len(found) {
+	case 0:
+		return target{}, a.unresolved(ctx, r, kinds)
+	case 1:
+		found[0].Inner = r.inner
+		return found[0], nil
+	}
+	return target{}, a.ambiguous(r, found)
+}
+
+// resolveAll resolves a list of references.
+func (a *app) resolveAll(ctx context.Context, typed []string, kinds ...string) ([]target, error) {
+	all := make([]target, 0, len(typed))
+	for _, t := range typed {
+		found, err := a.resolve(ctx, t, kinds...)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found)
+	}
+	return all, nil
+}
+
+// read returns everything that r could mean, each thing once.
+func (a *app) read(ctx context.Context, r reading) ([]target, error) {
+	f := finder{app: a, ctx: ctx, r: r}
+	switch r.kind {
+	case refPath:
+		f.path(true)
+	case refGit:
+		f.git()
+	case refTag:
+		f.tag()
+	case refRun, refSnapshot, refRecord:
+		f.last()
+		f.digest()
+		f.runName()
+		f.keep(r.kind)
+	case refGate:
+		if f.config("gates"); len(f.found) == 0 {
+			f.digest()
+			f.keep(refGate)
+		}
+	case "":
+		f.everything()
+	default:
+		f.config(r.kind + "s")
+	}
+	return f.found, f.err
+}
+
+// unresolved is the error for a reference that names nothing.
+func (a *app) unresolved(ctx context.Context, r reading, kinds []string) error {
+	if n := len(r.word); n > 0 && n < object.MinPrefix && strings.Trim(r.word, "0123456789abcdef") == "" {
+		return fault.New(fault.Usage, "cannot resolve %q: a digest prefix needs %d or more digits", r.typed, object.MinPrefix).
+			Hint("mlx log -k run")
+	}
+	what := "nothing here has this name or digest"
+	switch {
+	case r.kind != "" && r.kind != refPath:
+		what = fmt.Sprintf("no %s has this name or digest", r.kind)
+	case r.kind == refPath:
+		what = "no such path"
+	case len(kinds) > 0:
+		what = "it names no " + strings.Join(kinds, " and no ")
+	}
+	err := fault.New(fault.NotFound, "cannot resolve %q: %s", r.typed, what)
+	if near := fault.Nearest(r.word, a.knownNames(ctx)); near != "" && near != r.word {
+		return err.Hint("%s", a.retyped(r.typed, near))
+	}
+	return err.Hint("mlx log")
+}
+
+// ambiguous is the error for a word with two meanings: it shows how to say each.
+func (a *app) ambiguous(r reading, found []target) error {
+	words := make([]string, len(found))
+	for i, t := range found {
+		words[i] = t.short()
+	}
+	err := fault.New(fault.Conflict, "cannot resolve %q: it could be %s", r.typed, strings.Join(words, " or "))
+	for i, t := range found {
+		certain := t.Kind + ":" + r.word
+		for j, other := range found {
+			if i != j && other.Kind == t.Kind && !t.ID.IsZero() {
+				certain = t.Kind + ":" + t.ID.Short()
+			}
+		}
+		if r.inner != "" {
+			certain += ":" + r.inner
+		}
+		err.About(t.ref()).Hint("%s", a.retyped(r.typed, certain))
+	}
+	return err
+}
+
+// retyped is the command line with one word replaced.
+func (a *app) retyped(old, replacement string) string {
+	words := []string{"mlx"}
+	for _, w := range a.args {
+		if w == old {
+			w = replacement
+		}
+		if strings.ContainsAny(w, " \t'\"$&;|<>()*?") {
+			w = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+		words = append(words, w)
+	}
+	return strings.Join(words, " ")
+}
