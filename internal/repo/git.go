@@ -36,12 +36,6 @@ type File struct {
 	Data []byte
 }
 
-// Tracked says what git already holds of a path.
-type Tracked struct {
-	Files int  // files at or below the path in git's index
-	LFS   bool // one of them is kept by git-lfs
-}
-
 // open opens the repository in process. It fails for formats that go-git does not know (reftable, SHA-256, partial
 // clones, per-worktree configuration); callers then ask the git program.
 func (r *Repo) open() (*git.Repository, error) {

@@ -33,7 +33,7 @@ func (r *Repo) Pointers(ctx context.Context) ([]string, error) {
 	return r.keepPointers(append(w.found, committed...))
 }
 
-// indexPointers returns the pointer files in git's index, relative to Root, without those of projects further down.
+// indexPointers returns the pointer files in git's index at or below Root.
 func (r *Repo) indexPointers(ctx context.Context) ([]string, error) {
 	if r.NoGit {
 		return nil, nil
@@ -42,28 +42,25 @@ func (r *Repo) indexPointers(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	prefix := r.prefix()
-	var pointers, nested []string
+	var found []string
 	for _, e := range entries {
-		rel, below := strings.CutPrefix(e.path, prefix)
-		switch {
-		case !below:
-		case isPointerName(path.Base(rel)):
-			pointers = append(pointers, rel)
-		case path.Base(rel) == ConfigName && rel != ConfigName:
-			nested = append(nested, path.Dir(rel)+"/")
+		if rel, below := strings.CutPrefix(e.path, r.prefix()); below && isPointerName(path.Base(rel)) {
+			found = append(found, rel)
 		}
 	}
-	return slices.DeleteFunc(pointers, func(p string) bool {
-		return slices.ContainsFunc(nested, func(dir string) bool { return strings.HasPrefix(p, dir) })
-	}), nil
+	return found, nil
 }
 
-// keepPointers drops what is no pointer file or lies inside data, and returns the data paths.
+// keepPointers drops what is no pointer file, lies inside data or belongs to a project further down, and returns the
+// data paths.
 func (r *Repo) keepPointers(files []string) ([]string, error) {
 	slices.Sort(files)
 	paths := map[string]bool{}
+	other := map[string]bool{".": false}
 	for _, file := range slices.Compact(files) {
+		if r.otherProject(path.Dir(file), other) {
+			continue
+		}
 		data, err := readPointer(r.Abs(file))
 		if err != nil {
 			return nil, fault.New(fault.KindOf(err), "cannot read pointer %s: %w", file, err)
@@ -80,6 +77,16 @@ func (r *Repo) keepPointers(files []string) ([]string, error) {
 	}
 	slices.Sort(all)
 	return all, nil
+}
+
+// otherProject says whether a folder below Root belongs to a project of its own; known remembers the answers.
+func (r *Repo) otherProject(dir string, known map[string]bool) bool {
+	answer, ok := known[dir]
+	if !ok {
+		answer = r.otherProject(path.Dir(dir), known) || isFile(filepath.Join(r.Abs(dir), ConfigName))
+		known[dir] = answer
+	}
+	return answer
 }
 
 func insideData(p string, data map[string]bool) bool {
