@@ -10,18 +10,14 @@ func (v View) GitHub() []byte {
 	var b strings.Builder
 	for _, g := range v.Report.Gates {
 		for _, f := range g.Checks {
-			level := map[string]string{"pass": "", "warn": "warning", "fail": "error"}
-			word, known := level[f.Word()]
-			if !known {
-				word = "error"
-				if f.Severity == SeverityWarn {
-					word = "warning"
-				}
-			}
-			if word == "" {
+			if f.Verdict == Pass {
 				continue
 			}
-			fmt.Fprintf(&b, "::%s file=%s,line=%d,title=%s::%s\n", word, property(f.At.File), f.At.Line,
+			level := "error"
+			if f.Severity == SeverityWarn {
+				level = "warning"
+			}
+			fmt.Fprintf(&b, "::%s file=%s,line=%d,title=%s::%s\n", level, property(f.At.File), f.At.Line,
 				property("gate "+g.Name+": "+string(f.Verdict)), message(f.Name+"  "+f.Text()))
 		}
 	}
@@ -31,9 +27,9 @@ func (v View) GitHub() []byte {
 
 // message and property escape as the workflow commands of GitHub demand.
 func message(s string) string {
-	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(s)
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(clean(s))
 }
 
 func property(s string) string {
-	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C").Replace(s)
+	return strings.NewReplacer(":", "%3A", ",", "%2C").Replace(message(s))
 }

@@ -70,8 +70,19 @@ func (j Job) one(ctx context.Context, spec Spec) (Result, []Ref, []error) {
 	return result, subject.Data, troubles
 }
 
-// Record appends the report. The judged things and their data are inputs of the record, so that lineage finds it.
-func (r Report) Record(ctx context.Context, l *lineage.Ledger) (lineage.Record, error) {
+// Keep returns the record of the report: an earlier one of the same inputs unless fresh, else a new one.
+func (r Report) Keep(ctx context.Context, l *lineage.Ledger, fresh bool) (rec lineage.Record, reused bool, err error) {
+	if !fresh {
+		if rec, reused, err = r.earlier(ctx, l); err != nil || reused {
+			return rec, reused, err
+		}
+	}
+	rec, err = r.record(ctx, l)
+	return rec, false, err
+}
+
+// record appends the report. The judged things and their data are inputs of the record, so that lineage finds it.
+func (r Report) record(ctx context.Context, l *lineage.Ledger) (lineage.Record, error) {
 	entry := lineage.Entry[Report]{Body: r}
 	seen := make(map[object.Digest]bool)
 	add := func(role string, id object.Digest) {
@@ -89,9 +100,9 @@ func (r Report) Record(ctx context.Context, l *lineage.Ledger) (lineage.Record, 
 	return Judged.Append(ctx, l, entry)
 }
 
-// Earlier finds the newest record of a judgement of the same things by the same gates and the same version of mlx.
+// earlier finds the newest record of a judgement of the same things by the same gates and the same version of mlx.
 // Nothing else goes into a verdict, so that it still counts.
-func (r Report) Earlier(ctx context.Context, l *lineage.Ledger) (lineage.Record, bool, error) {
+func (r Report) earlier(ctx context.Context, l *lineage.Ledger) (lineage.Record, bool, error) {
 	where := "config == " + strconv.Quote(r.Config.String()) + " and for.id == " + strconv.Quote(r.For.ID.String())
 	for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"gate"}, Where: where}) {
 		if err != nil {

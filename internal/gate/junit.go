@@ -3,6 +3,7 @@ package gate
 import (
 	"encoding/xml"
 	"strings"
+	"unicode"
 )
 
 // JUnit writes a report for whatever reads test results. What cannot be told is an error there, never a skipped test:
@@ -59,10 +60,10 @@ func (v View) JUnit() ([]byte, error) {
 	return append([]byte(xml.Header), append(body, '\n')...), err
 }
 
-// clean drops what XML cannot hold.
+// clean drops control characters, which XML cannot hold and a log must not obey.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' && r != '\n' {
+		if unicode.IsControl(r) && r != '\t' && r != '\n' {
 			return -1
 		}
 		return r

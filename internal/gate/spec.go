@@ -118,7 +118,10 @@ func (b *Bound) value() *float64 {
 	if b == nil {
 		return nil
 	}
-	v := b.Value + 0 // a negative zero has no canonical form
+	v := b.Value
+	if v == 0 {
+		v = 0 // a negative zero has no place in a record
+	}
 	return &v
 }
 

@@ -24,12 +24,14 @@ func (c threshold) Check(_ context.Context, s Subject) (Finding, error) {
 	if !ok {
 		return Finding{}, c.missing(s)
 	}
+	if value == 0 {
+		value = 0 // a negative zero has no place in a record
+	}
 	f := Finding{
 		Name: c.metric, Subject: "metric", Verdict: c.judge(value), Severity: c.severity,
 		Limit: Limit{Min: c.min.value(), Max: c.max.value()}, Shown: c.shown(value), Needs: c.needs(), At: c.at,
 	}
 	if !math.IsNaN(value) && !math.IsInf(value, 0) {
-		value += 0
 		f.Value = &value
 	}
 	return f, nil

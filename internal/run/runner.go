@@ -28,7 +28,7 @@ type Spec struct {
 	Data       []Data
 	Outs       []Out
 	Code       Code   // without the patch
-	Patch      []byte // uncommitted diff; nil when there is none
+	Patch      []byte // uncommitted.patch; nil when there is none
 	Timeout    time.Duration
 	Worktree   string
 	Parent     string // id of the run that this process belongs to
@@ -137,7 +137,7 @@ func (r Runner) scratch(params map[string]any) (string, error) {
 const (
 	paramsName  = "params.json"
 	metricsName = "metrics.json"
-	patchName   = "uncommitted.diff"
+	patchName   = "uncommitted.patch"
 )
 
 // childEnv returns the environment of the child. It replaces what an outer run may have set.
