@@ -2,7 +2,7 @@
 
 usage: tables.py FOLDER
 
-FOLDER gets, as .parquet and as .csv: `one`, the table; `changed`, the same with arr_delay of 1 % of the rows changed;
+FOLDER gets, as .parquet and as .csv: `one`, the table; `changed`, the same with three numbers of 1 % of the rows changed;
 `sorted`, the rows of `one` in another order (by carrier and tail number).
 """
 
@@ -20,7 +20,8 @@ def main(out):
     changed = one.copy()
     rng = numpy.random.default_rng(13)
     rows = rng.choice(len(one), len(one) // 100, replace=False)
-    changed.loc[rows, "arr_delay"] = rng.integers(-30, 200, len(rows)).astype(float)
+    for column in ("dep_delay", "arr_delay", "air_time"):
+        changed.loc[rows, column] = rng.integers(-30, 200, len(rows)).astype(float)
     tables = {"one": one, "changed": changed, "sorted": one.sort_values(["carrier", "tailnum"], kind="stable")}
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
