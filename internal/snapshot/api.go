@@ -8,15 +8,6 @@ import (
 	"mlx/internal/object"
 )
 
-// Store is a content-addressed store of versions.
-type Store struct{ o Options }
-
-// Open returns the store in o.Dir. It reads nothing yet; a missing folder is an empty store.
-func Open(o Options) (*Store, error) { return &Store{o: o}, nil }
-
-// Save makes o.Path a version and returns it. Only files that changed are read.
-func (s *Store) Save(ctx context.Context, o SaveOptions) (Saved, error) { panic("x") }
-
 // Status yields how the files on disk differ from o.Base. Only files whose metadata changed are read.
 func (s *Store) Status(ctx context.Context, o StatusOptions) iter.Seq2[Change, error] { panic("x") }
 
@@ -33,35 +24,20 @@ func (s *Store) Stat(ctx context.Context, root object.Digest) (Summary, error) {
 func (s *Store) FS(ctx context.Context, root object.Digest) (fs.FS, error) { panic("x") }
 
 // FileDigest returns the SHA-256 of the whole file (or tree) at a path of a version, as sha256sum would print it.
-func (s *Store) FileDigest(ctx context.Context, root object.Digest, path string) (object.Digest, error) { panic("x") }
-
-// Find returns the roots among candidates is not its business: Has says whether every byte of a version is here.
-func (s *Store) Has(ctx context.Context, root object.Digest) (bool, error) { panic("x") }
+func (s *Store) FileDigest(ctx context.Context, root object.Digest, path string) (object.Digest, error) {
+	panic("x")
+}
 
 // PlanGC decides what a gc would keep and remove, given every live root.
 func (s *Store) PlanGC(ctx context.Context, live iter.Seq2[Root, error]) (*GCPlan, error) { panic("x") }
 
 // ApplyGC carries a plan out. reread yields the live roots again, read after the condemnations were published.
-func (s *Store) ApplyGC(ctx context.Context, p *GCPlan, reread iter.Seq2[Root, error]) error { panic("x") }
-
-// Clones lists the clones that use this store, for gc to ask each for its roots.
-func (s *Store) Clones() ([]Clone, error) { panic("x") }
-
-// ForgetClone removes a clone that no longer exists, so that gc need not ask it.
-func (s *Store) ForgetClone(id string) error { panic("x") }
+func (s *Store) ApplyGC(ctx context.Context, p *GCPlan, reread iter.Seq2[Root, error]) error {
+	panic("x")
+}
 
 // Verify reads every byte of the store (or, with roots given, of those versions) and reports each damaged object.
 // roots tells which versions and paths a damage hurts.
-func (s *Store) Verify(ctx context.Context, roots []object.Digest, only bool, p Progress) (Report, error) { panic("x") }
-
-// Pointer is the content of a pointer file: what git keeps in the place of data. Files and Bytes are hints.
-type Pointer struct {
-	Root object.Digest
-	Summary
+func (s *Store) Verify(ctx context.Context, roots []object.Digest, only bool, p Progress) (Report, error) {
+	panic("x")
 }
-
-// ParsePointer reads a pointer file; a merge conflict in it is named as such.
-func ParsePointer(b []byte) (Pointer, error) { panic("x") }
-
-// Encode returns the bytes of the pointer file.
-func (p Pointer) Encode() []byte { panic("x") }

@@ -126,14 +126,14 @@ type Root struct {
 
 // GCPlan is what gc would do; ApplyGC does it.
 type GCPlan struct {
-	Classes  []GCClass     `json:"classes"`
-	Packs    []GCPack      `json:"packs"`
-	Missing  []Root        `json:"-"` // live roots whose bytes are not in this store
-	Freed    int64         `json:"freed_bytes"`     // by deletions that are due now
-	Later    int64         `json:"condemned_bytes"` // by packs condemned now or before, due after the grace
-	Kept     int64         `json:"kept_bytes"`
-	After    time.Time     `json:"-"` // when the condemned packs may be deleted
-	Leftover []string      `json:"-"` // temporary files of dead writers
+	Classes  []GCClass `json:"classes"`
+	Packs    []GCPack  `json:"packs"`
+	Missing  []Root    `json:"-"`               // live roots whose bytes are not in this store
+	Freed    int64     `json:"freed_bytes"`     // by deletions that are due now
+	Later    int64     `json:"condemned_bytes"` // by packs condemned now or before, due after the grace
+	Kept     int64     `json:"kept_bytes"`
+	After    time.Time `json:"-"` // when the condemned packs may be deleted
+	Leftover []string  `json:"-"` // temporary files of dead writers
 }
 
 // GCClass counts objects that stay or go for one reason.

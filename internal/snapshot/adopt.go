@@ -1,0 +1,108 @@
+package snapshot
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"mlx/internal/fault"
+	"mlx/internal/snapshot/internal/pack"
+)
+
+// abandoned is how old a temporary file of another machine must be before its writer counts as dead.
+const abandoned = 24 * time.Hour
+
+// writerName begins the names of this process's temporary files: which machine, which process.
+func (s *Store) writerName() string { return hostName() + "-" + strconv.Itoa(os.Getpid()) }
+
+func hostName() string {
+	h, err := os.Hostname()
+	if err != nil {
+		h = "unknown"
+	}
+	sum := sha256.Sum256([]byte(h))
+	return fmt.Sprintf("%x", sum[:4])
+}
+
+// dead says whether the writer of a temporary file is gone: its process on this machine, or a day without a write.
+func (s *Store) dead(name string, st fs.FileInfo) bool {
+	part := strings.SplitN(name, "-", 3)
+	if len(part) == 3 && part[0] == hostName() {
+		if pid, err := strconv.Atoi(part[1]); err == nil && pid != os.Getpid() {
+			return !alive(pid)
+		}
+	}
+	return s.o.Now().Sub(st.ModTime()) > abandoned
+}
+
+// leftovers lists the temporary files of dead writers.
+func (s *Store) leftovers() ([]string, error) {
+	list, err := os.ReadDir(s.tmp())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list temporary packs: %w", err)
+	}
+	var out []string
+	for _, e := range list {
+		if st, err := e.Info(); err == nil && s.dead(e.Name(), st) {
+			out = append(out, e.Name())
+		}
+	}
+	return out, nil
+}
+
+// adopt finishes the packs that dead writers left, so that nothing which they wrote is written again.
+func (s *Store) adopt() error {
+	names, err := s.leftovers()
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	r, err := s.reader()
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if !strings.HasSuffix(n, pack.TempSuffix) {
+			continue
+		}
+		if err := s.adoptOne(r, n); err != nil {
+			return err
+		}
+	}
+	if err := syncDir(s.packs()); err != nil {
+		return err
+	}
+	return s.set.Refresh()
+}
+
+// adoptOne takes one temporary pack over under this process's name: of several who try, one succeeds.
+func (s *Store) adoptOne(r *reader, name string) error {
+	own := filepath.Join(s.tmp(), s.writerName()+"-adopted-"+name)
+	err := os.Rename(filepath.Join(s.tmp(), name), own)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("adopt %s: %w", name, err)
+	}
+	var buf []byte
+	_, _, err = pack.Adopt(own, s.packs(), func(f pack.Frame, payload []byte) ([]byte, error) {
+		raw, err := r.Decode(f, payload, buf[:0])
+		if f.Codec != pack.Raw {
+			buf = raw
+		}
+		return raw, err
+	})
+	if err != nil && fault.KindOf(err) != fault.Integrity {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,309 @@
+package pack
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"mlx/internal/fault"
+	"mlx/internal/object"
+)
+
+// Set is all packs of a store, as last listed. Safe for many goroutines.
+type Set struct {
+	dir  string
+	mu   sync.RWMutex
+	open map[object.Digest]*File
+	list []*File // newest first, so that a repeated look-up ends early
+	bad  map[object.Digest]error
+}
+
+// NewSet returns the set of packs in the folder dir, which need not exist. Nothing is read before Refresh.
+func NewSet(dir string) *Set {
+	return &Set{dir: dir, open: map[object.Digest]*File{}, bad: map[object.Digest]error{}}
+}
+
+// List returns the names of the packs that are there now.
+func List(dir string) ([]object.Digest, error) {
+	names, err := readNames(dir)
+	if err != nil {
+		return nil, err
+	}
+	var out []object.Digest
+	for _, n := range names {
+		if hex, ok := strings.CutSuffix(n, ".pack"); ok {
+			if d, err := object.ParseDigest(hex); err == nil {
+				out = append(out, d)
+			}
+		}
+	}
+	return out, nil
+}
+
+func readNames(dir string) ([]string, error) {
+	f, err := os.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list packs: %w", err)
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	if err != nil {
+		return nil, fmt.Errorf("list packs: %w", err)
+	}
+	return names, nil
+}
+
+// Refresh lists the folder again: new packs are opened, packs that are gone are forgotten. A damaged pack is left out and
+// remembered for Damaged.
+func (s *Set) Refresh() error {
+	names, err := List(s.dir)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	there := make(map[object.Digest]bool, len(names))
+	for _, n := range names {
+		there[n] = true
+		if s.open[n] != nil || s.bad[n] != nil {
+			continue
+		}
+		f, err := OpenFile(filepath.Join(s.dir, FileName(n)), n)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			delete(there, n)
+		case fault.KindOf(err) == fault.Integrity:
+			s.bad[n] = err
+		case err != nil:
+			return fmt.Errorf("open a pack: %w", err)
+		default:
+			s.open[n] = f
+			s.list = append(s.list, f)
+		}
+	}
+	kept := s.list[:0:0]
+	for _, f := range s.list {
+		if there[f.name] {
+			kept = append(kept, f)
+		} else {
+			delete(s.open, f.name) // a reader may still use it; the file closes when nobody does
+		}
+	}
+	s.list = kept
+	return nil
+}
+
+// Close releases all packs. No reader may be left.
+func (s *Set) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for _, f := range s.list {
+		errs = append(errs, f.Close())
+	}
+	s.list, s.open = nil, map[object.Digest]*File{}
+	return errors.Join(errs...)
+}
+
+// Files returns the packs as last listed.
+func (s *Set) Files() []*File {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.list
+}
+
+// Damaged returns the packs whose index cannot be trusted, with the reason.
+func (s *Set) Damaged() map[object.Digest]error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.bad
+}
+
+// Loc is where a chunk lies.
+type Loc struct {
+	File  *File
+	Frame Frame
+	at    int
+	Size  int
+}
+
+// Find returns where a chunk lies, among the packs that skip (when not nil) does not name. A full copy is preferred to a
+// delta.
+func (s *Set) Find(d object.Digest, skip map[object.Digest]bool) (Loc, bool) {
+	s.mu.RLock()
+	list := s.list
+	s.mu.RUnlock()
+	var second Loc
+	for i := len(list) - 1; i >= 0; i-- {
+		f := list[i]
+		e, ok := f.x.find(d)
+		if !ok || skip[f.name] {
+			continue
+		}
+		l := Loc{File: f, Frame: f.x.frame(int(e.frame)), at: int(e.at), Size: int(e.size)}
+		if l.Frame.Codec != Delta {
+			return l, true
+		}
+		second = l
+	}
+	return second, second.File != nil
+}
+
+// Reader reads chunks from a set. It keeps the last decoded frame of small chunks, since neighbours are read together.
+// It belongs to one goroutine.
+type Reader struct {
+	set     *Set
+	dec     *Decoder
+	payload []byte
+	frames  [4]cached // the frames decoded last, in a ring
+	turn    int
+	base    []byte
+}
+
+type cached struct {
+	file *File
+	off  int64
+	raw  []byte
+}
+
+// NewReader returns a reader of the set.
+func (s *Set) NewReader() (*Reader, error) {
+	d, err := NewDecoder()
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{set: s, dec: d}, nil
+}
+
+// Read returns the bytes of a chunk, checked against its digest. They are valid until the next call.
+func (r *Reader) Read(d object.Digest) ([]byte, error) {
+	l, ok := r.set.Find(d, nil)
+	if !ok { // a pack may have come since, or gc may have moved the chunk
+		if err := r.set.Refresh(); err != nil {
+			return nil, err
+		}
+		if l, ok = r.set.Find(d, nil); !ok {
+			return nil, fault.New(fault.NotFound, "object %s is not on this machine", d.Short())
+		}
+	}
+	b, err := r.ReadLoc(d, l)
+	if err != nil {
+		return nil, fmt.Errorf("object %s: %w", d.Short(), err)
+	}
+	return b, nil
+}
+
+// ReadLoc is Read where the place is known.
+func (r *Reader) ReadLoc(d object.Digest, l Loc) ([]byte, error) {
+	raw, err := r.frame(l)
+	if err != nil {
+		return nil, err
+	}
+	b := raw[l.at : l.at+l.Size]
+	if sha256.Sum256(b) != d {
+		return nil, fault.New(fault.Integrity, "damaged in %s: its bytes do not have its digest", l.File.path)
+	}
+	return b, nil
+}
+
+// frame returns a decoded frame, from the ring where it is there.
+func (r *Reader) frame(l Loc) ([]byte, error) {
+	if l.Frame.Codec == Raw { // exactly the chunk, without its neighbours
+		if cap(r.payload) < Limit {
+			r.payload = make([]byte, Limit)
+		}
+		b := r.payload[:l.at+l.Size]
+		if _, err := l.File.f.ReadAt(b[l.at:], l.Frame.Offset+int64(l.Frame.headSize()+l.at)); err != nil {
+			return nil, fault.New(fault.Integrity, "cannot read %s: %w", l.File.path, err)
+		}
+		return b, nil
+	}
+	for i := range r.frames {
+		if c := &r.frames[i]; c.file == l.File && c.off == l.Frame.Offset {
+			return c.raw, nil
+		}
+	}
+	payload, err := l.File.payload(l.Frame, r.payload)
+	if err != nil {
+		return nil, err
+	}
+	r.payload = payload
+	c := &r.frames[r.turn]
+	c.file = nil
+	raw, err := r.Decode(l.Frame, payload, c.raw[:0])
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", l.File.path, err)
+	}
+	*c = cached{file: l.File, off: l.Frame.Offset, raw: raw}
+	r.turn = (r.turn + 1) % len(r.frames)
+	return raw, nil
+}
+
+// Decode decodes a payload into dst. The base of a delta must have a full copy in the set: a delta of a delta is refused.
+func (r *Reader) Decode(f Frame, payload, dst []byte) ([]byte, error) {
+	switch f.Codec {
+	case Raw:
+		return payload, nil
+	case Zstd:
+		return r.dec.Zstd(dst, payload, f.Raw)
+	case Delta:
+		id, rest, err := baseOf(payload)
+		if err != nil {
+			return nil, err
+		}
+		base, err := r.fullCopy(id)
+		if err != nil {
+			return nil, err
+		}
+		return r.dec.Delta(dst, rest, base, f.Raw)
+	}
+	return nil, fault.New(fault.Integrity, "damaged frame: %s", f.Codec)
+}
+
+// fullCopy reads the base of a delta, which must be stored as itself. It has buffers of its own: the caller holds the
+// reader's payload.
+func (r *Reader) fullCopy(d object.Digest) ([]byte, error) {
+	l, ok := r.set.Find(d, nil)
+	if !ok {
+		return nil, fault.New(fault.NotFound, "base %s of a delta is not on this machine", d.Short())
+	}
+	if l.Frame.Codec == Delta {
+		return nil, fault.New(fault.Integrity, "base %s of a delta is itself a delta", d.Short())
+	}
+	payload, err := l.File.payload(l.Frame, nil)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := r.Decode(l.Frame, payload, r.base[:0])
+	if err != nil {
+		return nil, err
+	}
+	if l.Frame.Codec == Zstd {
+		r.base = raw
+	}
+	b := raw[l.at : l.at+l.Size]
+	if sha256.Sum256(b) != d {
+		return nil, fault.New(fault.Integrity, "base %s of a delta is damaged in %s", d.Short(), l.File.path)
+	}
+	return b, nil
+}
+
+// Base returns the digest of the base of the delta at l, or false where the chunk is stored in full.
+func (r *Reader) Base(l Loc) (object.Digest, bool, error) {
+	if l.Frame.Codec != Delta {
+		return object.Digest{}, false, nil
+	}
+	var b [digestSize]byte
+	if _, err := l.File.f.ReadAt(b[:], l.Frame.Offset+int64(l.Frame.headSize())); err != nil {
+		return object.Digest{}, false, fault.New(fault.Integrity, "cannot read %s: %w", l.File.path, err)
+	}
+	return b, true, nil
+}
