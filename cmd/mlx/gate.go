@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"mlx/internal/cli"
+	"mlx/internal/fault"
+	"mlx/internal/gate"
+)
+
+type gateOptions struct {
+	names        []string
+	subject      string
+	file         string
+	format       string
+	outs         []string
+	inconclusive string
+	fresh        bool
+}
+
+func newGate(a *app) *cobra.Command {
+	var o gateOptions
+	cmd := &cobra.Command{
+		Use:   "gate [GATE…]",
+		Short: "Judge a run by the checks of mlx.yaml",
+		Long: `Status 0 says that everything passed, 1 that something failed, 3 that it cannot be told, 2 that it could not be judged.
+Without a name all gates of mlx.yaml are judged. A gate is written like this:
+
+  gates:
+    quality:
+      checks:
+        - {metric: auc, min: 0.72}
+        - {metric: log_loss, max: 0.45}
+        - {metric: latency_s, max: 0.1, severity: warn}
+
+The answer is recorded. The same gates on the same run give the recorded answer again.`,
+		Example: `mlx gate
+mlx gate quality --for @last~1
+mlx gate --format github -o gate.md -o gate.xml`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.names = args
+			return gateRun(cmd.Context(), a, o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&o.subject, "for", "", "judge `REF`; default: what the gate is for, else @last")
+	flags.StringVar(&o.file, "file", "", "read the gates from `FILE` instead of mlx.yaml")
+	flags.StringVar(&o.format, "format", "", "print as markdown, junit or github (`FORM`)")
+	flags.StringArrayVarP(&o.outs, "out", "o", nil, "also write `FILE`: .md, .xml or .json; repeat it for more")
+	flags.StringVar(&o.inconclusive, "inconclusive", "", "end with the status of pass or fail (`VERDICT`) instead of 3")
+	flags.BoolVar(&o.fresh, "fresh", false, "judge again even if nothing has changed")
+	return cmd
+}
+
+func gateRun(ctx context.Context, a *app, o gateOptions) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	specs, err := gateSpecs(a, o)
+	if err != nil {
+		return err
+	}
+	judgement, troubles := gate.Job{Specs: specs, Subject: a.gateSubject(o), Version: mlxVersion()}.Judge(ctx)
+	if len(troubles) > 0 {
+		return a.untold(troubles)
+	}
+	ledger, err := a.ledger()
+	if err != nil {
+		return err
+	}
+	rec, reused, err := judgement.Keep(ctx, ledger, o.fresh)
+	if err != nil {
+		return err
+	}
+	v, err := gate.ViewOf(rec)
+	if err != nil {
+		return err
+	}
+	v.Report, v.Reused, v.Mapped = judgement, reused, o.mapped(judgement.Verdict)
+	if reused {
+		a.streams.Note("nothing has changed since this was judged, %s; --fresh judges again", cli.FormatAgo(a.now().Sub(rec.At)))
+	}
+	if err := writeGate(v, o.outs); err != nil {
+		return err
+	}
+	a.answer(gateAnswer(v))
+	return printGate(v, o.format, a)
+}
+
+// untold reports what could not be judged: each trouble on a line of its own, the last one as the command's error.
+func (a *app) untold(troubles []error) error {
+	last := len(troubles) - 1
+	for _, trouble := range troubles[:last] {
+		a.streams.Fail(trouble)
+	}
+	return troubles[last]
+}
+
+// check finds mistakes in the flags before anything is read.
+func (o gateOptions) check() error {
+	switch o.format {
+	case "", "markdown", "junit", "github":
+	default:
+		return fault.New(fault.Usage, "cannot print a gate as %q", o.format).Hint("--format markdown, junit or github; for JSON: --json")
+	}
+	switch o.inconclusive {
+	case "", "pass", "fail":
+	default:
+		return fault.New(fault.Usage, "cannot read --inconclusive %q", o.inconclusive).Hint("--inconclusive pass or fail")
+	}
+	for _, out := range o.outs {
+		if _, err := gateForm(out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mapped is what --inconclusive makes of a verdict; the verdict itself stays.
+func (o gateOptions) mapped(v gate.Verdict) *gate.Verdict {
+	if v != gate.Inconclusive || o.inconclusive == "" {
+		return nil
+	}
+	to := gate.Verdict(o.inconclusive)
+	return &to
+}
+
+func gateAnswer(v gate.View) answer {
+	verdict := v.Verdict
+	if v.Mapped != nil {
+		verdict = *v.Mapped
+	}
+	switch verdict {
+	case gate.Pass:
+		return yes
+	case gate.Fail:
+		return no
+	}
+	return unclear
+}

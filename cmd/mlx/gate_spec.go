@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+
+	"mlx/internal/fault"
+	"mlx/internal/gate"
+	"mlx/internal/object"
+	"mlx/internal/repo"
+	"mlx/internal/run"
+)
+
+// gateSpecs reads the gates that the command names.
+func gateSpecs(a *app, o gateOptions) ([]gate.Spec, error) {
+	file := repo.ConfigName
+	var config *repo.Config
+	var err error
+	if o.file != "" {
+		file = o.file
+		config, err = repo.ReadConfig(file)
+	} else {
+		config, err = a.config()
+	}
+	if err != nil {
+		return nil, err
+	}
+	var specs []gate.Spec
+	for name, g := range config.Gates.All() {
+		specs = append(specs, gateSpec(file, name, g))
+	}
+	return gate.Choose(specs, o.names)
+}
+
+// gateSpec turns a gate as repo reads it into one as gate judges it.
+func gateSpec(file, name string, g repo.Gate) gate.Spec {
+	s := gate.Spec{Name: name, For: g.For, At: g.At}
+	s.At.File = file
+	s.More = set(
+		key{"include", len(g.Include) > 0}, key{"predictions", g.Predictions != ""}, key{"against", g.Against != ""},
+		key{"without_baseline", g.WithoutBaseline != ""},
+	)
+	for _, c := range g.Checks {
+		r := gate.Rule{Min: bound(c.Min), Max: bound(c.Max), Severity: gate.Severity(c.Severity), At: c.At}
+		r.At.File = file
+		r.Kind, r.Name = subjectOf(c)
+		r.More = set(
+			key{"margin", c.Margin.Set}, key{"nulls", c.Nulls.Set}, key{"in", c.In != nil}, key{"mostly", c.Mostly.Set},
+			key{"slices", c.Slices != nil}, key{"min_rows", c.MinRows != 0}, key{"timeout", c.Timeout.Duration != 0},
+			key{"waiver", c.Waiver != ""},
+		)
+		s.Rules = append(s.Rules, r)
+	}
+	return s
+}
+
+// key is a key of mlx.yaml and whether it is there.
+type key struct {
+	name    string
+	present bool
+}
+
+func set(keys ...key) []string {
+	var names []string
+	for _, k := range keys {
+		if k.present {
+			names = append(names, k.name)
+		}
+	}
+	return names
+}
+
+func subjectOf(c repo.Check) (kind, name string) {
+	for _, s := range [][2]string{{"metric", c.Metric}, {"measure", c.Measure}, {"column", c.Column}, {"expr", c.Expr}, {"command", c.Command}} {
+		if s[1] != "" {
+			return s[0], s[1]
+		}
+	}
+	return "", ""
+}
+
+func bound(l repo.Limit) *gate.Bound {
+	if !l.Set {
+		return nil
+	}
+	return &gate.Bound{Value: l.Value, Text: l.Text}
+}
+
+// gateSubject finds what a gate is for: --for, else what the gate says, else the newest run of this worktree.
+func (a *app) gateSubject(o gateOptions) func(context.Context, gate.Spec) (gate.Subject, error) {
+	return func(ctx context.Context, s gate.Spec) (gate.Subject, error) {
+		ref := "@last"
+		for _, r := range []string{s.For, o.subject} {
+			if r != "" {
+				ref = r
+			}
+		}
+		ledger, err := a.ledger()
+		if err != nil {
+			return gate.Subject{}, err
+		}
+		named, err := a.resolve(ctx, ref, refRun)
+		if err != nil {
+			return gate.Subject{}, fault.New(fault.KindOf(err), "cannot judge %s: %w", s.Name, err)
+		}
+		v, err := a.history(ledger).Get(ctx, named.ID)
+		if err != nil {
+			return gate.Subject{}, err
+		}
+		if v.State != run.Succeeded {
+			return gate.Subject{}, unjudged(s, v)
+		}
+		return subjectOfRun(v), nil
+	}
+}
+
+func subjectOfRun(v run.View) gate.Subject {
+	s := gate.Subject{For: gate.Ref{Kind: "run", ID: v.RunID}, Metrics: make(map[string]float64, len(v.Metrics))}
+	for name, n := range v.Metrics {
+		s.Metrics[name] = float64(n)
+	}
+	for _, d := range v.Data {
+		if id, err := object.ParseDigest(d.ID); err == nil {
+			s.Data = append(s.Data, gate.Ref{Kind: d.Kind, ID: id, Name: d.Name})
+		}
+	}
+	return s
+}
+
+// unjudged refuses a run that did not succeed: its metrics may be from half of the work.
+func unjudged(s gate.Spec, v run.View) error {
+	err := fault.New(fault.Conflict, "cannot judge %s: run %s is %s", s.Name, v.RunID.Short(), v.State)
+	if v.State != run.Running && v.State != run.Lost {
+		err = fault.New(fault.Conflict, "cannot judge %s: run %s %s: %s", s.Name, v.RunID.Short(), stateVerb(v.State), *v.Cause)
+	}
+	return err.About(fault.Ref{Kind: "run", ID: v.ID}).Hint("mlx show %s", v.RunID.Short())
+}
+
+func stateVerb(s run.State) string {
+	if s == run.Failed {
+		return "failed"
+	}
+	return "was " + string(s)
+}

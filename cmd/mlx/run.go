@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mlx/internal/cli"
+	"mlx/internal/fault"
+	"mlx/internal/object"
+	"mlx/internal/run"
+)
+
+type runOptions struct {
+	params     []string
+	paramsFile string
+	data       []string
+	outs       []string
+	name       string
+	experiment string
+	tags       []string
+	timeout    string
+	command    []string
+}
+
+// runGrace is how long a command may take to end after the time limit asked it to.
+const runGrace = 10 * time.Second
+
+func newRun(a *app) *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use:   "run [FLAGS] [--] COMMAND…",
+		Short: "Run a command and record what made what",
+		Long: `Records the commit and the uncommitted changes, the data, the parameters, the metrics, the outputs, how the command ended,
+how long it took and how much memory it needed. Output and status are those of the command; 125 is mlx's own trouble.
+
+The command finds MLX_PARAMS (a JSON file with the parameters), MLX_METRICS (a file to write metrics to: one JSON object
+of numbers), MLX_RUN_ID and MLX_ATTEMPT in its environment.`,
+		Example: `mlx run -d data/flights -p depth=6 -o model.pkl python train.py
+mlx run --name baseline --timeout 2h -- make train`,
+		Args:        cobra.ArbitraryArgs,
+		Annotations: map[string]string{troubleStatus: "125"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.command = args
+			return runRun(cmd.Context(), a, o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SetInterspersed(false) // what follows the command belongs to it
+	flags.SortFlags = false
+	flags.StringArrayVarP(&o.params, "param", "p", nil, "parameter `KEY=VALUE`; repeat it for more")
+	flags.StringVar(&o.paramsFile, "params", "", "YAML or JSON `FILE` of parameters; -p wins over it")
+	flags.StringArrayVarP(&o.data, "data", "d", nil, "`PATH` of data that the command reads; saved first if it is in no snapshot")
+	flags.StringArrayVarP(&o.outs, "out", "o", nil, "`PATH` of a file or folder that the command writes; saved when it ends")
+	flags.StringVar(&o.name, "name", "", "name of the run: run:`NAME` refers to the newest of that name")
+	flags.StringVar(&o.experiment, "experiment", "", "`NAME` of the experiment that the run belongs to")
+	flags.StringArrayVar(&o.tags, "tag", nil, "tag the run with `NAME[=VALUE]`")
+	flags.StringVar(&o.timeout, "timeout", "", "end the command after this `TIME`: 90s, 5m, 2h")
+	return cmd
+}
+
+func runRun(ctx context.Context, a *app, o runOptions) error {
+	if len(o.command) == 0 {
+		return fault.New(fault.Usage, "cannot start the run: no command").Hint("mlx run [FLAGS] COMMAND…   # mlx run -h shows the flags")
+	}
+	r, err := a.repo()
+	if err != nil {
+		return err
+	}
+	spec, err := o.spec(a, r)
+	if err != nil {
+		return err
+	}
+	if spec.Code, spec.Patch, err = codeOf(ctx, r); err != nil {
+		return err
+	}
+	data, release, err := runData(ctx, a, o.data)
+	if err != nil {
+		return err
+	}
+	defer release()
+	spec.Data = data
+	ledger, err := a.ledger()
+	if err != nil {
+		return err
+	}
+	store, err := a.store()
+	if err != nil {
+		return err
+	}
+	signals := make(chan os.Signal, 8)
+	for _, s := range run.SignalsHandedOn() {
+		if !signal.Ignored(s) { // nohup
+			signal.Notify(signals, s)
+		}
+	}
+	defer signal.Stop(signals)
+	result, err := run.Runner{
+		Ledger: ledger, Store: store, Now: a.now, Host: a.host(), Tmp: r.Tmp(), Environ: a.environ,
+		Files: [3]*os.File{os.Stdin, os.Stdout, os.Stderr}, Signals: signals, Grace: runGrace,
+		Begun: func(id object.Digest) { a.streams.Why("run %s started", id.Short()) },
+	}.Run(ctx, spec)
+	if err != nil {
+		return err
+	}
+	return a.ran(context.WithoutCancel(ctx), o, result)
+}
+
+// ran reports a run that ended: its summary goes to stderr, because stdout is the command's.
+func (a *app) ran(ctx context.Context, o runOptions, result *run.Result) error {
+	for _, tag := range o.tags {
+		if err := a.tagRun(ctx, result.View.RunID, tag); err != nil {
+			result.Troubles = append(result.Troubles, err)
+		}
+	}
+	if len(result.Troubles) > 0 && result.Status == 0 {
+		result.Status = 125
+	}
+	s := a.streams
+	summary := cli.Streams{Out: s.Err, OutTTY: true, Color: s.ErrColor, JSON: s.JSON, Quiet: s.Quiet, Now: s.Now}
+	err := summary.EmitVerdict(result.View, result.Status != 0, func(t *cli.Text) { runText(result.View, t) })
+	for _, trouble := range result.Troubles {
+		s.FailAs(trouble, result.Status)
+	}
+	a.child = result.Status
+	return err
+}

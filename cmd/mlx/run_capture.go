@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+
+	"mlx/internal/fault"
+	"mlx/internal/lineage"
+	"mlx/internal/object"
+	"mlx/internal/repo"
+	"mlx/internal/run"
+	"mlx/internal/snapshot"
+)
+
+// codeOf asks git which code is about to run: the commit, and how the work tree differs from it.
+func codeOf(ctx context.Context, r *repo.Repo) (run.Code, []byte, error) {
+	if r.NoGit {
+		return run.Code{}, nil, nil
+	}
+	type answer struct {
+		patch []byte
+		err   error
+	}
+	asked := make(chan answer, 1)
+	go func() {
+		patch, err := r.Patch(ctx)
+		asked <- answer{patch, err}
+	}()
+	head, err := r.Head(ctx)
+	diff := <-asked
+	if err = errors.Join(err, diff.err); err != nil {
+		return run.Code{}, nil, fault.New(fault.KindOf(err), "cannot start the run: %w", err)
+	}
+	code := run.Code{Commit: head.Commit, Branch: head.Branch, Dirty: len(diff.patch) > 0}
+	return code, diff.patch, nil
+}
+
+// runData finds the version of each -d path. What is in no snapshot yet is saved first. release lets gc have those
+// again; it is called when the run is recorded.
+func runData(ctx context.Context, a *app, paths []string) (all []run.Data, release func(), err error) {
+	var releases []func() error
+	release = func() {
+		for _, free := range releases {
+			if err := free(); err != nil {
+				a.streams.Why("cannot release a snapshot: %v", err)
+			}
+		}
+	}
+	seen := make(map[string]bool)
+	for _, path := range paths {
+		d, free, err := oneData(ctx, a, path)
+		if err != nil {
+			release()
+			return nil, nil, err
+		}
+		if free != nil {
+			releases = append(releases, free)
+		}
+		if !seen[d.Path] {
+			seen[d.Path] = true
+			all = append(all, d)
+		}
+	}
+	return all, release, nil
+}
+
+func oneData(ctx context.Context, a *app, path string) (run.Data, func() error, error) {
+	r, err := a.repo()
+	if err != nil {
+		return run.Data{}, nil, err
+	}
+	rel, err := r.Rel(path)
+	if err != nil {
+		return run.Data{}, nil, err
+	}
+	pointer, tracked, err := pointerAt(r, rel)
+	if err != nil {
+		return run.Data{}, nil, err
+	}
+	if _, err := os.Lstat(r.Abs(rel)); errors.Is(err, fs.ErrNotExist) {
+		return run.Data{}, nil, dataMissing(ctx, a, path, pointer, tracked)
+	}
+	store, err := a.store()
+	if err != nil {
+		return run.Data{}, nil, err
+	}
+	ignore, err := r.Matcher(rel)
+	if err != nil {
+		return run.Data{}, nil, err
+	}
+	progress := a.streams.Progress("reading "+path, "bytes", 0)
+	saved, err := store.Save(ctx, snapshot.SaveOptions{Path: r.Abs(rel), Previous: pointer.Root, Ignore: ignore, Progress: progress})
+	progress.Done()
+	if err != nil {
+		return run.Data{}, nil, fault.New(fault.KindOf(err), "cannot start the run: %w", err)
+	}
+	data := run.Data{Path: rel, Root: saved.Root}
+	switch {
+	case !tracked:
+		a.streams.Note("%s is not tracked; this run keeps it as snapshot %s", path, saved.Root.Short())
+	case saved.Root != pointer.Root:
+		a.streams.Note("%s differs from its last snapshot; saved it as %s", path, saved.Root.Short())
+		if err := keepData(ctx, a, rel, pointer.Root, saved); err != nil {
+			return run.Data{}, nil, errors.Join(err, saved.Release())
+		}
+	}
+	return data, saved.Release, nil
+}
+
+// keepData records a new version of tracked data and moves its pointer, as mlx snapshot does.
+func keepData(ctx context.Context, a *app, rel string, previous object.Digest, saved snapshot.Saved) error {
+	r, err := a.repo()
+	if err != nil {
+		return err
+	}
+	ledger, err := a.ledger()
+	if err != nil {
+		return err
+	}
+	body := savedBody{
+		Path: rel, Root: saved.Root, Kind: string(saved.Summary.Kind), Files: saved.Summary.Files, Bytes: saved.Summary.Bytes,
+		BytesStored: saved.Stored, Previous: &previous, Message: "saved by mlx run", Pointer: rel + snapshot.Suffix,
+	}
+	if _, err := snapshotSaved.Append(ctx, ledger, lineage.Entry[savedBody]{Body: body}); err != nil {
+		return err
+	}
+	pointer := snapshot.Pointer{Root: saved.Root, Summary: saved.Summary}
+	return repo.WriteFile(r.Abs(rel)+snapshot.Suffix, pointer.Encode(), 0o666)
+}
+
+// pointerAt reads the pointer file of a path, if there is one.
+func pointerAt(r *repo.Repo, rel string) (snapshot.Pointer, bool, error) {
+	text, err := os.ReadFile(r.Abs(rel) + snapshot.Suffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return snapshot.Pointer{}, false, nil
+	}
+	var pointer snapshot.Pointer
+	if err == nil {
+		pointer, err = snapshot.ParsePointer(text)
+	}
+	if err != nil {
+		return pointer, false, fault.New(fault.KindOf(err), "cannot read %s: %w", rel+snapshot.Suffix, err)
+	}
+	return pointer, true, nil
+}
+
+// dataMissing says why data is not there, and what brings it.
+func dataMissing(ctx context.Context, a *app, path string, pointer snapshot.Pointer, tracked bool) error {
+	if !tracked {
+		return fault.New(fault.NotFound, "cannot start the run: there is no %s", path).Hint("mlx status   # lists tracked data")
+	}
+	store, err := a.store()
+	if err != nil {
+		return err
+	}
+	here, err := store.Has(ctx, pointer.Root)
+	if err != nil {
+		return err
+	}
+	ref := fault.Ref{Kind: "snapshot", ID: pointer.Root.Hex(), Name: path}
+	if here {
+		return fault.New(fault.NotFound, "cannot start the run: %s %s is not checked out", path, pointer.Root.Short()).
+			About(ref).Hint("mlx checkout %s", path)
+	}
+	return fault.New(fault.NotFound, "cannot start the run: %s %s is not on this machine", path, pointer.Root.Short()).
+		About(ref).Hint("mlx pull %s", path)
+}

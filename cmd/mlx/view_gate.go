@@ -1,0 +1,110 @@
+package main
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+
+	"mlx/internal/cli"
+	"mlx/internal/fault"
+	"mlx/internal/gate"
+	"mlx/internal/repo"
+)
+
+// gateForm returns how a report is written to a file, by the extension of its name.
+func gateForm(name string) (string, error) {
+	switch strings.ToLower(filepath.Ext(name)) {
+	case ".md":
+		return "markdown", nil
+	case ".xml":
+		return "junit", nil
+	case ".json":
+		return "json", nil
+	}
+	return "", fault.New(fault.Usage, "cannot write %s: the form of a report is known by .md, .xml or .json", name)
+}
+
+// renderGate writes a report in a form.
+func renderGate(v gate.View, form string) ([]byte, error) {
+	switch form {
+	case "markdown":
+		return v.Markdown(), nil
+	case "junit":
+		return v.JUnit()
+	case "github":
+		return v.GitHub(), nil
+	}
+	doc, err := json.MarshalIndent(v, "", "  ")
+	return append(doc, '\n'), err
+}
+
+func writeGate(v gate.View, files []string) error {
+	for _, file := range files {
+		form, err := gateForm(file)
+		if err != nil {
+			return err
+		}
+		text, err := renderGate(v, form)
+		if err != nil {
+			return err
+		}
+		if err := repo.WriteFile(file, text, 0o666); err != nil {
+			return fault.New(fault.KindOf(err), "cannot write %s: %w", file, err)
+		}
+	}
+	return nil
+}
+
+func printGate(v gate.View, form string, a *app) error {
+	failed := gateAnswer(v) != yes
+	if form == "" || a.streams.JSON {
+		return a.streams.EmitVerdict(v, failed, func(t *cli.Text) { gateText(v, t) })
+	}
+	text, err := renderGate(v, form)
+	if err != nil {
+		return err
+	}
+	return a.streams.EmitVerdict(v, failed, func(t *cli.Text) { t.Plain(string(text)) })
+}
+
+// maxPassed is how many passed checks are listed beside one that did not pass; more are only counted.
+const maxPassed = 2
+
+func gateText(v gate.View, t *cli.Text) {
+	for _, g := range v.Report.Gates {
+		t.Line(gateWord(string(g.Verdict), strings.ToUpper(string(g.Verdict))), cli.Str(g.Name),
+			cli.Fmt("%s %s", cli.Str(g.For.Kind), cli.ID(g.For.ID)))
+		var open, passed [][]cli.Cell
+		for _, f := range g.Checks {
+			row := []cli.Cell{gateWord(f.Word(), f.Word()), cli.Str(f.Name), cli.Str(f.Shown), cli.Str(needs(f))}
+			if f.Verdict == gate.Pass {
+				passed = append(passed, row)
+			} else {
+				open = append(open, row)
+			}
+		}
+		if t.TTY() && len(open) > 0 && len(passed) > maxPassed {
+			passed = [][]cli.Cell{{gateWord("pass", "pass"), cli.Fmt("%s others", cli.Count(int64(len(passed)))),
+				cli.Fmt("mlx show %s", cli.ID(v.Record))}}
+		}
+		t.Rows(2, append(open, passed...))
+	}
+	if v.Verdict != gate.Pass {
+		t.Line(cli.Fmt("verdict %s", cli.ID(v.Record)))
+	}
+}
+
+func needs(f gate.Finding) string {
+	_, rest, _ := strings.Cut(f.Text(), f.Shown+"  ")
+	return rest
+}
+
+func gateWord(verdict, shown string) cli.Cell {
+	switch verdict {
+	case "pass":
+		return cli.Word(cli.RolePass, shown)
+	case "fail":
+		return cli.Word(cli.RoleFail, shown)
+	}
+	return cli.Word(cli.RoleWarn, shown)
+}
