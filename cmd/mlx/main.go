@@ -14,11 +14,11 @@ import (
 )
 
 func main() {
-	os.Exit(run(os.Args[1:]))
+	os.Exit(status(os.Args[1:]))
 }
 
-// run is the process without its exit: words in, status out.
-func run(args []string) int {
+// status is the process without its exit: words in, status out.
+func status(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)() // a second interrupt ends the process at once

@@ -20,8 +20,12 @@ func sections() []section {
 	return []section{
 		{"Data", []func(*app) *cobra.Command{}},
 		{"Ask", []func(*app) *cobra.Command{}},
-		{"Run", []func(*app) *cobra.Command{}},
-		{"Judge", []func(*app) *cobra.Command{}},
+		{"Run", []func(*app) *cobra.Command{
+			newRun,
+		}},
+		{"Judge", []func(*app) *cobra.Command{
+			newGate,
+		}},
 		{"Share", []func(*app) *cobra.Command{}},
 		{"Care", []func(*app) *cobra.Command{
 			newVersion,
