@@ -1,0 +1,194 @@
+package lineage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+
+	"mlx/internal/lineage/internal/column"
+	"mlx/internal/lineage/internal/disk"
+	"mlx/internal/lineage/internal/pack"
+	"mlx/internal/object"
+)
+
+// fact is a record on its way into a pack.
+type fact struct {
+	id  object.Digest
+	raw []byte
+}
+
+// addition is a change of the log: packs with facts that are new to it, and strays.
+type addition struct {
+	l        *Ledger
+	ctx      context.Context
+	facts    []fact
+	strays   []object.Digest
+	ready    bool
+	made     []sealed
+	replaced []object.Digest        // strays whose records are in made
+	checked  map[object.Digest]bool // packs of the log that made has been compared with
+}
+
+func (l *Ledger) addPacks(ctx context.Context, facts []fact, strays []object.Digest) error {
+	a := &addition{l: l, ctx: ctx, facts: facts, strays: strays, checked: map[object.Digest]bool{}}
+	if err := l.reorder(a.change); err != nil {
+		return err
+	}
+	l.removePacks(a.replaced)
+	return nil
+}
+
+func (a *addition) change(o *order) (bool, error) {
+	known, grown, err := a.l.known(o, a.checked)
+	if err != nil {
+		return false, err
+	}
+	missing := func(s sealed) bool { return !o.has(s.Pack) }
+	if !a.ready || grown && slices.ContainsFunc(a.made, missing) { // others have sealed since, perhaps the same records
+		if err := a.make(o, known); err != nil {
+			return false, err
+		}
+		a.ready = true
+	}
+	before := len(o.Packs)
+	for _, s := range a.made {
+		if missing(s) {
+			o.Packs = append(o.Packs, s)
+		}
+	}
+	for _, id := range a.replaced {
+		if !slices.Contains(o.Replaced, id) {
+			o.Replaced = append(o.Replaced, id)
+			before = -1
+		}
+	}
+	return len(o.Packs) != before, nil
+}
+
+// make writes the packs. A stray that repeats nothing is taken as it is; of another, what is new is packed again.
+func (a *addition) make(o *order, known func(object.Digest) bool) error {
+	a.made, a.replaced = nil, nil
+	taken := map[object.Digest]bool{}
+	var left []fact
+	take := func(f fact) {
+		if !taken[f.id] && !known(f.id) {
+			left = append(left, f)
+		}
+		taken[f.id] = true
+	}
+	for _, id := range a.strays {
+		if o.has(id) || slices.Contains(o.Replaced, id) {
+			continue
+		}
+		facts, size, err := a.l.readStray(id)
+		if err != nil {
+			continue // damaged or gone: verify names it
+		}
+		if slices.ContainsFunc(facts, func(f fact) bool { return taken[f.id] || known(f.id) }) {
+			a.replaced = append(a.replaced, id)
+			for _, f := range facts {
+				take(f)
+			}
+			continue
+		}
+		a.made = append(a.made, sealed{Bytes: size, Pack: id, Records: len(facts)})
+		for _, f := range facts {
+			taken[f.id] = true
+		}
+	}
+	for _, f := range a.facts {
+		take(f)
+	}
+	packs, err := a.l.writePacks(a.ctx, left)
+	a.made = append(a.made, packs...)
+	return err
+}
+
+// readStray reads a whole pack that the log does not know yet, and believes nothing of it.
+func (l *Ledger) readStray(id object.Digest) (facts []fact, size int64, err error) {
+	r, err := openPack(l.packPath(id))
+	if err != nil {
+		return nil, 0, err
+	}
+	err = eachRecord(r, func(id object.Digest, rec []byte, _ column.Loc) error {
+		facts = append(facts, fact{id, bytes.Clone(rec)})
+		return nil
+	})
+	return facts, r.Size, errors.Join(err, r.Close())
+}
+
+// known returns a function that says whether a record is in a pack of o, and whether o has packs that checked did not know.
+func (l *Ledger) known(o *order, checked map[object.Digest]bool) (known func(object.Digest) bool, grown bool, err error) {
+	var files []*packFile
+	l.read.Lock()
+	defer l.read.Unlock()
+	for _, s := range o.Packs {
+		p, err := l.packFile(s.Pack)
+		if errors.Is(err, fs.ErrNotExist) && l.missing(s.Pack) != nil {
+			continue // lost: its records are welcome again
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		grown = grown || !checked[s.Pack]
+		checked[s.Pack] = true
+		files = append(files, p)
+	}
+	return func(id object.Digest) bool {
+		return slices.ContainsFunc(files, func(p *packFile) bool { _, ok := p.ix.Find(id); return ok })
+	}, grown, nil
+}
+
+// removePacks deletes packs that the log has replaced, and their indexes. What fails here stays, named as replaced.
+func (l *Ledger) removePacks(ids []object.Digest) {
+	for _, id := range ids {
+		_ = os.Remove(l.packPath(id))
+		_ = os.Remove(l.idxPath(id))
+	}
+}
+
+// writePacks writes facts to packs that are durable when it returns, and their indexes.
+func (l *Ledger) writePacks(ctx context.Context, facts []fact) ([]sealed, error) {
+	if l.enc == nil {
+		var err error
+		if l.enc, err = pack.NewEncoder(); err != nil {
+			return nil, err
+		}
+	}
+	var out []sealed
+	for len(facts) > 0 {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		b, ix := l.enc.Builder(), column.NewBuilder()
+		for len(facts) > 0 && !b.Full() {
+			f := facts[0]
+			frame, offset := b.Add(f.id, f.raw)
+			if err := ix.Add(f.id, f.raw, column.Loc{Frame: uint32(frame), Offset: uint32(offset), Length: uint32(len(f.raw))}); err != nil {
+				return nil, err
+			}
+			facts = facts[1:]
+		}
+		s, err := l.writePack(b, ix)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+func (l *Ledger) writePack(b *pack.Builder, ix *column.Builder) (sealed, error) {
+	n := b.Len()
+	data := b.Finish()
+	id := object.Sum(data)
+	l.keepIndex(id, ix.Finish(id))
+	err := disk.Publish(l.path(tmpFolder), l.packPath(id), data)
+	if errors.Is(err, fs.ErrExist) {
+		err = disk.SyncDir(l.path(packFolder)) // made by another sealer of the same records, perhaps a moment ago
+	}
+	return sealed{Bytes: int64(len(data)), Pack: id, Records: n}, err
+}

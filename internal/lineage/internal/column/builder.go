@@ -1,0 +1,326 @@
+// Package column hides how records are made searchable: one immutable file per pack that holds every scalar of every body by
+// path, as a dense column or as sparse pairs, and the ids, references and order of the records. It is derived from the
+// pack and can be deleted at any time; the same pack always gives the same bytes.
+package column
+
+import (
+	"bytes"
+	"fmt"
+	"hash/maphash"
+	"math"
+	"strconv"
+
+	"mlx/internal/lineage/internal/line"
+	"mlx/internal/object"
+)
+
+// Limits of an index. Records beyond them are listed as overflow, and must be looked at one by one.
+const (
+	maxLeaves = 4096      // scalars of one record
+	maxTotal  = 32 << 20  // scalars of all records
+	maxPaths  = 1 << 16   // distinct paths
+	maxText   = 128 << 20 // bytes of distinct strings
+
+	// MaxJump is how far the Lamport clock may run ahead of all others before it is taken for a mistake.
+	MaxJump = 1 << 32
+)
+
+// Role says where a record names a digest.
+type Role uint32
+
+// The roles, the strongest first.
+const (
+	InBody Role = iota
+	InInput
+	InPrev
+)
+
+// Loc is where a record's line begins and how long it is: in a frame of a pack.
+type Loc struct{ Frame, Offset, Length uint32 }
+
+type series[T any] struct {
+	rows  []uint32
+	vals  []T
+	multi bool // a row has several values
+}
+
+func (s *series[T]) add(row uint32, v T) {
+	if n := len(s.rows); n > 0 && s.rows[n-1] == row {
+		s.multi = true
+	}
+	s.rows = append(s.rows, row)
+	s.vals = append(s.vals, v)
+}
+
+// node is a place in a body. Neighbouring records have the same keys in the same order, so the child that
+// followed last time is tried first.
+type node struct {
+	name     string
+	path     uint32 // code of its full path
+	children []*node
+	next     int
+	byName   map[string]*node // once there are many
+	num      series[float64]
+	str      series[uint32]
+	flag     series[uint32]
+}
+
+type ref struct {
+	id    object.Digest
+	row   uint32
+	field uint32
+	role  Role
+}
+
+// Builder makes an index. Limitless lifts the limits: for looking at a single record.
+type Builder struct {
+	Limitless bool
+
+	parser   line.Parser
+	dict     dict
+	root     node
+	paths    int
+	row      uint32
+	leaves   int
+	total    int
+	over     bool
+	ids      []object.Digest
+	lc       []uint64
+	at       []int64
+	kind, by []uint32
+	loc      []Loc
+	refs     []ref
+	overflow []uint32
+}
+
+// NewBuilder makes a Builder.
+func NewBuilder() *Builder { return &Builder{dict: dict{seed: maphash.MakeSeed()}} }
+
+// Len is the number of records added.
+func (b *Builder) Len() int { return len(b.ids) }
+
+// Add reads the record rec strictly and adds it. After an error the builder is useless.
+func (b *Builder) Add(id object.Digest, rec []byte, loc Loc) error {
+	b.row, b.leaves, b.over = uint32(len(b.ids)), 0, false
+	h, err := b.parser.ParseWith(rec, func(s *line.Scanner) { b.walk(s, &b.root) })
+	if err != nil {
+		return fmt.Errorf("record %s: %w", id.Short(), err)
+	}
+	for _, in := range h.In {
+		b.refs = append(b.refs, ref{in.ID, b.row, b.dict.code([]byte(in.Role)), InInput})
+	}
+	for _, p := range h.Prev {
+		b.refs = append(b.refs, ref{p, b.row, 0, InPrev})
+	}
+	b.ids = append(b.ids, id)
+	b.lc = append(b.lc, h.LC)
+	b.at = append(b.at, h.At)
+	b.kind = append(b.kind, b.dict.code([]byte(h.Kind)))
+	b.by = append(b.by, b.dict.code([]byte(h.By)))
+	b.loc = append(b.loc, loc)
+	if b.over {
+		b.overflow = append(b.overflow, b.row)
+	}
+	return nil
+}
+
+// walk reads a value and adds its scalars below n. The elements of a list share the list's path.
+func (b *Builder) walk(s *line.Scanner, n *node) {
+	switch s.Peek() {
+	case '{':
+		s.Begin()
+		for key, ok := s.Key(); ok; key, ok = s.Key() {
+			b.walk(s, b.child(n, key))
+		}
+	case '[':
+		for s.Begin(); s.More(); {
+			b.walk(s, n)
+		}
+	case '"':
+		b.text(s.String(), n)
+	case 't', 'f', 'n':
+		switch s.Literal() {
+		case 't':
+			b.leaf(n, func() { n.flag.add(b.row, 1) })
+		case 'f':
+			b.leaf(n, func() { n.flag.add(b.row, 0) })
+		}
+	default:
+		if v, ok := number(s.Number()); ok {
+			if b.room(n) {
+				n.num.add(b.row, v)
+			}
+		}
+	}
+}
+
+func (b *Builder) leaf(n *node, add func()) {
+	if b.room(n) {
+		add()
+	}
+}
+
+// room counts a scalar at n and reports whether it may be added.
+func (b *Builder) room(n *node) bool {
+	b.leaves++
+	b.total++
+	if n == nil || !b.Limitless && (b.leaves > maxLeaves || b.total > maxTotal) {
+		b.over = true
+		return false
+	}
+	return true
+}
+
+func (b *Builder) text(v []byte, n *node) {
+	if d, ok := line.Digest(v); ok && n != nil {
+		b.refs = append(b.refs, ref{d, b.row, n.path, InBody})
+	}
+	if len(b.dict.bytes)+len(v) > maxText {
+		b.over = true
+		return
+	}
+	if b.room(n) {
+		n.str.add(b.row, b.dict.code(v))
+	}
+}
+
+// child returns the place below n called key, nil when there are too many places.
+func (b *Builder) child(n *node, key []byte) *node {
+	if n == nil {
+		return nil
+	}
+	if n.next < len(n.children) && n.children[n.next].name == string(key) {
+		n.next++
+		return n.children[n.next-1]
+	}
+	for i := 0; i < len(n.children) && n.byName == nil; i++ {
+		if n.children[i].name == string(key) {
+			n.next = i + 1
+			return n.children[i]
+		}
+	}
+	if c, ok := n.byName[string(key)]; ok {
+		return c
+	}
+	return b.newChild(n, key)
+}
+
+const manyChildren = 64
+
+func (b *Builder) newChild(n *node, key []byte) *node {
+	full := []byte(key)
+	if n != &b.root {
+		full = bytes.Join([][]byte{b.dict.text(n.path), key}, []byte{separator})
+	}
+	if b.paths == maxPaths || len(b.dict.bytes)+len(full) > maxText {
+		b.over = true
+		return nil
+	}
+	b.paths++
+	c := &node{name: string(key), path: b.dict.code(full)}
+	n.children = append(n.children, c)
+	n.next = len(n.children)
+	if n.byName != nil {
+		n.byName[c.name] = c
+	} else if len(n.children) == manyChildren {
+		n.byName = make(map[string]*node, 2*manyChildren)
+		for _, child := range n.children {
+			n.byName[child.name] = child
+		}
+	}
+	return c
+}
+
+// separator stands between the names of a path. A name that holds it can be confused with two names.
+const separator = 0
+
+// number converts the text of a JSON number. Short decimals are exact by one division; the rest takes the long way.
+func number(b []byte) (float64, bool) {
+	digits, frac, point, i := uint64(0), 0, false, 0
+	negative := len(b) > 0 && b[0] == '-'
+	if negative {
+		i = 1
+	}
+	for ; i < len(b) && len(b) <= 17; i++ {
+		switch c := b[i]; {
+		case c == '.':
+			point = true
+		case c > '9' || c < '0': // an exponent
+			return slowNumber(b)
+		default:
+			digits = digits*10 + uint64(c-'0')
+			if point {
+				frac++
+			}
+		}
+	}
+	if len(b) > 17 || digits >= 1<<53 {
+		return slowNumber(b)
+	}
+	v := float64(digits) / pow10(frac)
+	if negative {
+		v = -v
+	}
+	return v, true
+}
+
+func pow10(n int) float64 {
+	return [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16}[n]
+}
+
+func slowNumber(b []byte) (float64, bool) {
+	v, err := strconv.ParseFloat(string(b), 64)
+	return v, err == nil && !math.IsInf(v, 0)
+}
+
+// dict numbers distinct strings in the order in which they first come.
+type dict struct {
+	seed  maphash.Seed
+	bytes []byte
+	ends  []uint32 // where each string ends
+	slots []slot
+}
+
+type slot struct{ hash, code uint32 } // code+1; 0 is free
+
+func (d *dict) text(code uint32) []byte {
+	start := uint32(0)
+	if code > 0 {
+		start = d.ends[code-1]
+	}
+	return d.bytes[start:d.ends[code]]
+}
+
+func (d *dict) code(s []byte) uint32 {
+	if len(d.ends)*2 >= len(d.slots) {
+		d.grow()
+	}
+	h := uint32(maphash.Bytes(d.seed, s))
+	for i := h; ; i++ {
+		at := &d.slots[i&uint32(len(d.slots)-1)]
+		if at.code == 0 {
+			d.bytes = append(d.bytes, s...)
+			d.ends = append(d.ends, uint32(len(d.bytes)))
+			*at = slot{h, uint32(len(d.ends))}
+			return at.code - 1
+		}
+		if at.hash == h && bytes.Equal(d.text(at.code-1), s) {
+			return at.code - 1
+		}
+	}
+}
+
+func (d *dict) grow() {
+	old := d.slots
+	d.slots = make([]slot, max(64, 2*len(old)))
+	for _, s := range old {
+		if s.code == 0 {
+			continue
+		}
+		i := s.hash
+		for d.slots[i&uint32(len(d.slots)-1)].code != 0 {
+			i++
+		}
+		d.slots[i&uint32(len(d.slots)-1)] = s
+	}
+}

@@ -1,0 +1,319 @@
+package column
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"sync/atomic"
+	"unsafe"
+
+	"mlx/internal/object"
+)
+
+// Index is an opened index. It is safe for several goroutines. A section that turns out to be damaged reads as empty;
+// whoever has asked must look at Damaged before believing the answer.
+type Index struct {
+	Rows    int
+	Low     uint64 // least and greatest lc that did not jump within the pack
+	High    uint64
+	data    []byte
+	entries []entry
+	paths   []byte
+	fixed   [fixedSections]int // entry of each section that is no column, -1 if absent
+	bad     atomic.Bool
+}
+
+type entry struct {
+	kind              section
+	pathAt, pathBytes uint32
+	crc               uint32
+	at, size          uint64
+	checked           *atomic.Bool
+}
+
+// ErrDamaged is what an index is that must be built again.
+var ErrDamaged = errors.New("index is damaged")
+
+// Parse opens the index in data, which must belong to the pack called packID. It looks at the directory only.
+func Parse(data []byte, packID object.Digest) (*Index, error) {
+	le := binary.LittleEndian
+	if len(data) < headerLen || string(data[:8]) != fileMagic || !bytes.Equal(data[8:40], packID[:]) {
+		return nil, ErrDamaged
+	}
+	at, size, sections := le.Uint64(data[48:]), le.Uint64(data[56:]), uint64(le.Uint32(data[88:]))
+	n := uint64(len(data))
+	if le.Uint64(data[80:]) != n || at > n || size != n-at || sections*entryLen > size {
+		return nil, ErrDamaged
+	}
+	if headerSum(data[:headerLen], data[at:]) != le.Uint32(data[crcAt:]) {
+		return nil, ErrDamaged
+	}
+	ix := &Index{Rows: int(le.Uint32(data[40:])), Low: le.Uint64(data[64:]), High: le.Uint64(data[72:]), data: data}
+	ix.entries = make([]entry, sections)
+	ix.paths = data[at+sections*entryLen:]
+	checked := make([]atomic.Bool, sections)
+	for i := range ix.fixed {
+		ix.fixed[i] = -1
+	}
+	for i := range ix.entries {
+		b := data[at+uint64(i)*entryLen:]
+		e := entry{section(le.Uint32(b)), le.Uint32(b[4:]), le.Uint32(b[8:]), le.Uint32(b[12:]), le.Uint64(b[16:]), le.Uint64(b[24:]), &checked[i]}
+		if e.at > at || e.size > at-e.at || e.at%8 != 0 || uint64(e.pathAt)+uint64(e.pathBytes) > uint64(len(ix.paths)) {
+			return nil, ErrDamaged
+		}
+		ix.entries[i] = e
+		if e.kind < fixedSections && e.pathBytes == 0 {
+			ix.fixed[e.kind] = i
+		}
+	}
+	return ix, ix.shape()
+}
+
+// shape checks that sections with a value for every record have that many.
+func (ix *Index) shape() error {
+	for kind, width := range map[section]int{secIDs: hashLen, secByID: 4, secLoc: 12, secLC: 8, secAt: 8, secKind: 4, secBy: 4} {
+		i := ix.fixed[kind]
+		if i < 0 || ix.entries[i].size != uint64(width)*uint64(ix.Rows) {
+			return ErrDamaged
+		}
+	}
+	if i := ix.fixed[secSuperseded]; i < 0 || ix.entries[i].size != uint64(ix.Rows+63)/64*8 {
+		return ErrDamaged
+	}
+	return nil
+}
+
+// Damaged reports whether a section that was needed did not match its checksum.
+func (ix *Index) Damaged() bool { return ix.bad.Load() }
+
+// raw returns section i, checking it when it is first used.
+func (ix *Index) raw(i int) []byte {
+	if i < 0 {
+		return nil
+	}
+	e := &ix.entries[i]
+	b := ix.data[e.at : e.at+e.size]
+	if !e.checked.Load() {
+		if checksum(b) != e.crc {
+			ix.bad.Store(true)
+			return nil
+		}
+		e.checked.Store(true)
+	}
+	return b
+}
+
+func view[T scalar](b []byte) []T {
+	var zero T
+	n := len(b) / int(unsafe.Sizeof(zero))
+	if n == 0 {
+		return nil
+	}
+	if littleEndian() && uintptr(unsafe.Pointer(&b[0]))%unsafe.Alignof(zero) == 0 {
+		return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), n)
+	}
+	out := make([]T, n)
+	if _, err := binary.Decode(b, binary.LittleEndian, out); err != nil {
+		return nil
+	}
+	return out
+}
+
+func fixedView[T scalar](ix *Index, kind section) []T { return view[T](ix.raw(ix.fixed[kind])) }
+
+// IDs returns the ids of all records in log order.
+func (ix *Index) IDs() []object.Digest { return fixedView[object.Digest](ix, secIDs) }
+
+// Clock returns the lc of all records, 0 where it jumped.
+func (ix *Index) Clock() []uint64 { return fixedView[uint64](ix, secLC) }
+
+// Times returns when each record was made, in microseconds since 1970.
+func (ix *Index) Times() []int64 { return fixedView[int64](ix, secAt) }
+
+// Locs returns where each record is in the pack.
+func (ix *Index) Locs() []Loc { return fixedView[Loc](ix, secLoc) }
+
+// Overflow returns the rows that the columns do not hold.
+func (ix *Index) Overflow() []uint32 {
+	rows := fixedView[uint32](ix, secOverflow)
+	return slices.DeleteFunc(slices.Clone(rows), func(r uint32) bool { return int(r) >= ix.Rows })
+}
+
+// Find returns the row of the record called id.
+func (ix *Index) Find(id object.Digest) (int, bool) {
+	row, ok := -1, false
+	for r := range ix.Within(id, id) {
+		row, ok = r, true
+		break
+	}
+	return row, ok
+}
+
+// Within yields the rows whose ids are from lo to hi.
+func (ix *Index) Within(lo, hi object.Digest) func(yield func(row int) bool) {
+	return func(yield func(int) bool) {
+		ids, byID := ix.IDs(), fixedView[uint32](ix, secByID)
+		if len(ids) != len(byID) {
+			return
+		}
+		id := func(i int) object.Digest {
+			if r := int(byID[i]); r < len(ids) {
+				return ids[r]
+			}
+			ix.bad.Store(true)
+			return object.Digest{}
+		}
+		for i := sort.Search(len(byID), func(i int) bool { return id(i).Compare(lo) >= 0 }); i < len(byID); i++ {
+			if id(i).Compare(hi) > 0 || int(byID[i]) >= len(ids) || !yield(int(byID[i])) {
+				return
+			}
+		}
+	}
+}
+
+// Ref is a place where a record names a digest.
+type Ref struct {
+	ID    object.Digest
+	Row   int
+	Role  Role
+	Field string // path in the body, role of an input
+}
+
+// Refs yields where records name digests from lo to hi.
+func (ix *Index) Refs(lo, hi object.Digest) func(yield func(Ref) bool) {
+	return func(yield func(Ref) bool) {
+		ids, meta := fixedView[object.Digest](ix, secRefIDs), fixedView[refMeta](ix, secRefs)
+		if len(ids) != len(meta) {
+			ix.bad.Store(true)
+			return
+		}
+		at, _ := slices.BinarySearchFunc(ids, lo, object.Digest.Compare)
+		for ; at < len(ids) && ids[at].Compare(hi) <= 0; at++ {
+			m := meta[at]
+			if int(m.Row) >= ix.Rows {
+				ix.bad.Store(true)
+				return
+			}
+			r := Ref{ID: ids[at], Row: int(m.Row), Role: Role(m.Role)}
+			if r.Role != InPrev {
+				r.Field = strings.ReplaceAll(string(ix.text(m.Field)), string(rune(separator)), ".")
+			}
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// Superseded returns the rows that a record of this index and of the same noun names in prev.
+func (ix *Index) Superseded() Bits {
+	out := NewBits(ix.Rows)
+	copy(out, fixedView[uint64](ix, secSuperseded))
+	return out
+}
+
+// Foreign yields the records named in prev that are not in this index, with the row that names each.
+func (ix *Index) Foreign(yield func(id object.Digest, row int) bool) {
+	rows, ids := fixedView[uint32](ix, secForeign), fixedView[object.Digest](ix, secForeignIDs)
+	for i := range min(len(rows), len(ids)) {
+		if int(rows[i]) < ix.Rows && !yield(ids[i], int(rows[i])) {
+			return
+		}
+	}
+}
+
+// Kind returns the kind of the record in a row.
+func (ix *Index) Kind(row int) string {
+	kinds := fixedView[uint32](ix, secKind)
+	if row >= len(kinds) {
+		return ""
+	}
+	return string(ix.text(kinds[row]))
+}
+
+// OfNouns returns the rows whose kind begins with one of the nouns.
+func (ix *Index) OfNouns(nouns []string) Bits {
+	out := NewBits(ix.Rows)
+	known := make(map[uint32]bool)
+	for row, code := range fixedView[uint32](ix, secKind) {
+		in, seen := known[code]
+		if !seen {
+			in = slices.Contains(nouns, string(noun(ix.text(code))))
+			known[code] = in
+		}
+		if in {
+			out.Set(row)
+		}
+	}
+	return out
+}
+
+// text returns the string with the given code, nil if there is none.
+func (ix *Index) text(code uint32) []byte {
+	ends := fixedView[uint32](ix, secTextEnds)
+	if int64(code) >= int64(len(ends)) {
+		return nil
+	}
+	start := uint32(0)
+	if code > 0 {
+		start = ends[code-1]
+	}
+	all := ix.raw(ix.fixed[secText])
+	if start > ends[code] || int(ends[code]) > len(all) {
+		ix.bad.Store(true)
+		return nil
+	}
+	return all[start:ends[code]]
+}
+
+// column returns the section of the given kind at path.
+func (ix *Index) column(path string, kind section) []byte {
+	i, found := slices.BinarySearchFunc(ix.entries, path, func(e entry, path string) int {
+		return cmp.Or(strings.Compare(string(ix.path(e)), path), cmp.Compare(e.kind, kind))
+	})
+	if !found {
+		return nil
+	}
+	return ix.raw(i)
+}
+
+func (ix *Index) path(e entry) []byte { return ix.paths[e.pathAt : e.pathAt+e.pathBytes] }
+
+// below returns the entries of the columns at path and under it.
+func (ix *Index) below(path string) []entry {
+	from := sort.Search(len(ix.entries), func(i int) bool { return string(ix.path(ix.entries[i])) >= path })
+	var out []entry
+	for _, e := range ix.entries[from:] {
+		p := string(ix.path(e))
+		if !strings.HasPrefix(p, path) {
+			break
+		}
+		if e.kind >= fixedSections && (len(p) == len(path) || p[len(path)] == separator) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// Equal reports whether two indexes hold the same, and else where they differ.
+func Equal(a, b []byte) error {
+	if len(a) != len(b) {
+		return fmt.Errorf("index has %d bytes, %d expected", len(a), len(b))
+	}
+	if !bytes.Equal(a, b) {
+		return errors.New("index differs from what its pack says")
+	}
+	return nil
+}
+
+// Touch checks the sections that say where records and references are.
+func (ix *Index) Touch() {
+	for _, kind := range []section{secIDs, secByID, secLoc, secLC, secRefIDs, secRefs, secText, secTextEnds} {
+		ix.raw(ix.fixed[kind])
+	}
+}

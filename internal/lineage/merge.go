@@ -1,0 +1,226 @@
+package lineage
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	"mlx/internal/fault"
+	"mlx/internal/lineage/internal/pack"
+	"mlx/internal/object"
+)
+
+const (
+	fanIn      = 8               // as many small packs in a row become one
+	claimAfter = time.Minute     // a claim that old has lost its maker
+	unionBatch = 64 << 20        // bytes of records moved at a time
+	topTier    = 3               // packs of this tier are left alone
+	tierBase   = sealRecords     // records of a pack of tier 1
+	mostPacked = pack.MaxRecords // records of one pack
+)
+
+// tier is the size class of a pack.
+func tier(records int) int {
+	t := 0
+	for n := tierBase; t < topTier && records >= n; n *= fanIn {
+		t++
+	}
+	return t
+}
+
+// planMerge returns which packs at the end of the log are small and many enough to become one: from, and before to.
+func planMerge(packs []sealed) (from, to int) {
+	for t := range topTier {
+		from = len(packs)
+		for from > 0 && tier(packs[from-1].Records) <= t {
+			from--
+		}
+		if len(packs)-from < fanIn {
+			continue
+		}
+		total := 0
+		for to = from; to < len(packs) && total+packs[to].Records <= mostPacked; to++ {
+			total += packs[to].Records
+		}
+		if to-from > 1 {
+			return from, to
+		}
+	}
+	return 0, 0
+}
+
+// consolidate replaces small packs by large ones, in the same order of records, until none are left to replace.
+func (l *Ledger) consolidate(ctx context.Context) error {
+	for range topTier + 1 {
+		o, _, err := l.lastOrder()
+		if err != nil {
+			return err
+		}
+		from, to := planMerge(o.Packs)
+		if to == 0 {
+			return nil
+		}
+		if done, err := l.mergeRun(ctx, o.Packs[from:to]); err != nil || !done {
+			return err
+		}
+	}
+	return nil
+}
+
+// mergeRun replaces a run of packs. done is false when someone else is at it or was faster.
+func (l *Ledger) mergeRun(ctx context.Context, run []sealed) (done bool, err error) {
+	free, release := l.claimMerge(run[0].Pack)
+	if !free {
+		return false, nil
+	}
+	defer release()
+	var facts []fact
+	seen := map[object.Digest]bool{}
+	for _, s := range run {
+		more, _, err := l.readStray(s.Pack)
+		if err != nil {
+			return false, err // damaged packs stay what they are; gone ones were merged by someone else
+		}
+		for _, f := range more {
+			if !seen[f.id] {
+				seen[f.id] = true
+				facts = append(facts, f)
+			}
+		}
+	}
+	packs, err := l.writePacks(ctx, facts)
+	if err != nil {
+		return false, err
+	}
+	old := packIDs(run)
+	done, err = l.replaceRun(old, packs)
+	if err != nil {
+		return false, err
+	}
+	if done {
+		l.removePacks(without(old, packs))
+		return true, nil
+	}
+	// The run has changed, and replaced packs never return: nobody can ever list what was just made.
+	l.removePacks(packIDs(packs))
+	return false, nil
+}
+
+// without returns the ids that are not those of packs: a run that repeats itself can be merged into one of its own packs.
+func without(ids []object.Digest, packs []sealed) []object.Digest {
+	return slices.DeleteFunc(slices.Clone(ids), func(id object.Digest) bool { return slices.Contains(packIDs(packs), id) })
+}
+
+func packIDs(packs []sealed) []object.Digest {
+	ids := make([]object.Digest, len(packs))
+	for i, s := range packs {
+		ids[i] = s.Pack
+	}
+	return ids
+}
+
+// replaceRun puts packs in the place of old in the log, unless old is no longer there in one piece.
+func (l *Ledger) replaceRun(old []object.Digest, packs []sealed) (done bool, err error) {
+	err = l.reorder(func(o *order) (bool, error) {
+		if done = made(o, old, packs); done {
+			return false, nil // by someone who made the same bytes
+		}
+		at := slices.IndexFunc(o.Packs, func(s sealed) bool { return s.Pack == old[0] })
+		if at < 0 || at+len(old) > len(o.Packs) || !slices.Equal(packIDs(o.Packs[at:at+len(old)]), old) {
+			return false, nil
+		}
+		o.Packs = slices.Replace(slices.Clone(o.Packs), at, at+len(old), packs...)
+		o.Replaced = append(o.Replaced, without(old, packs)...)
+		return true, nil
+	})
+	if err == nil && !done { // or it has just been done
+		o, _, last := l.lastOrder()
+		done, err = made(&o, old, packs), last
+	}
+	return done, err
+}
+
+// made reports whether the log has the packs that replace old.
+func made(o *order, old []object.Digest, packs []sealed) bool {
+	return len(packs) > 0 && o.has(packs[0].Pack) && !slices.Contains(old, packs[0].Pack)
+}
+
+// claimMerge keeps two processes from doing the same work. It is no lock: who finds an old claim goes on all the same, and two
+// who go on do no harm.
+func (l *Ledger) claimMerge(first object.Digest) (free bool, release func()) {
+	path := l.path(tmpFolder, "merge-"+first.Short())
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err == nil {
+		_ = f.Close()
+		return true, func() { _ = os.Remove(path) }
+	}
+	info, err := os.Lstat(path)
+	if err == nil && l.opts.Now().Sub(info.ModTime()) > claimAfter {
+		return true, func() { _ = os.Remove(path) }
+	}
+	return false, nil
+}
+
+// Union adds every record of other that is not here yet, and returns how many these were. Records are checked on the way.
+// Since state is a function of the set of records, two ledgers that have taken from each other agree.
+func (l *Ledger) Union(ctx context.Context, other *Ledger) (added int, err error) {
+	if err := l.writable("join ledgers"); err != nil {
+		return 0, err
+	}
+	theirs, err := other.settled()
+	if err == nil {
+		err = theirs.damage
+	}
+	if err != nil {
+		return 0, err
+	}
+	ours, err := l.settled()
+	if err != nil {
+		return 0, err
+	}
+	if err := l.makeFolders(); err != nil {
+		return 0, because(err, "cannot join ledgers")
+	}
+	l.seal.Lock()
+	defer l.seal.Unlock()
+	f := &fetcher{view: theirs}
+	defer f.close()
+	var batch []fact
+	size := 0
+	flush := func() error {
+		err := l.addPacks(ctx, batch, nil)
+		added += len(batch)
+		batch, size = nil, 0
+		return err
+	}
+	for i, p := range theirs.parts {
+		for row, id := range p.ix.IDs() {
+			if ours.holds(id) {
+				continue
+			}
+			raw, err := f.line(i, row)
+			if err == nil {
+				_, err = l.check(id, raw)
+			}
+			if errors.Is(err, fs.ErrNotExist) {
+				err = fault.New(fault.Unavailable, "cannot join ledgers: the other one is being consolidated")
+			}
+			if err != nil {
+				return added, err
+			}
+			batch, size = append(batch, fact{id, raw}), size+len(raw)
+			if size > unionBatch {
+				if err := flush(); err != nil {
+					return added, err
+				}
+			}
+		}
+	}
+	if len(batch) == 0 {
+		return added, nil
+	}
+	return added, flush()
+}

@@ -1,0 +1,143 @@
+package lineage
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"sync"
+
+	"mlx/internal/fault"
+	"mlx/internal/lineage/internal/column"
+	"mlx/internal/lineage/internal/disk"
+	"mlx/internal/lineage/internal/line"
+	"mlx/internal/lineage/internal/pack"
+	"mlx/internal/object"
+)
+
+// part is a set of records with an index over them: a pack, or all unsealed segments together.
+type part struct {
+	ix    *column.Index
+	file  *packFile // nil for unsealed records
+	lines [][]byte  // of unsealed records
+}
+
+// packFile is an opened pack. Its index is opened at once, the pack itself when a record of it is read.
+type packFile struct {
+	id      object.Digest
+	path    string
+	ix      *column.Index
+	release func() error
+
+	mu     sync.Mutex
+	reader *pack.Reader
+}
+
+func (p *packFile) open() (*pack.Reader, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reader != nil {
+		return p.reader, nil
+	}
+	r, err := openPack(p.path)
+	p.reader = r
+	return r, err
+}
+
+// openPack opens a pack; bytes that are none are damage.
+func openPack(path string) (*pack.Reader, error) {
+	r, err := pack.Open(path)
+	var sys *fs.PathError
+	if err != nil && !errors.As(err, &sys) {
+		return nil, fault.New(fault.Integrity, "cannot read %s: %w", path, err).Hint("mlx verify --ledger")
+	}
+	return r, err
+}
+
+func (p *packFile) close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var err error
+	if p.reader != nil {
+		err = p.reader.Close()
+		p.reader = nil
+	}
+	return errors.Join(err, p.release())
+}
+
+// openPackFile opens the pack called id through its index. An index that is missing or damaged is made again, in memory
+// only where nothing can be written.
+func (l *Ledger) openPackFile(id object.Digest) (*packFile, error) {
+	p := &packFile{id: id, path: l.packPath(id), release: func() error { return nil }}
+	if data, release, err := disk.Map(l.idxPath(id)); err == nil {
+		if p.ix, err = column.Parse(data, id); err == nil {
+			if _, err := os.Lstat(p.path); err != nil {
+				return nil, errors.Join(err, release())
+			}
+			p.release = release
+			return p, nil
+		}
+		if err := release(); err != nil {
+			return nil, err
+		}
+	}
+	return p, l.reindex(p)
+}
+
+// reindex builds the index of p from its pack.
+func (l *Ledger) reindex(p *packFile) error {
+	r, err := p.open()
+	if err != nil {
+		return err
+	}
+	b := column.NewBuilder()
+	err = eachRecord(r, func(id object.Digest, rec []byte, loc column.Loc) error { return b.Add(id, rec, loc) })
+	if err != nil {
+		return fault.New(fault.Integrity, "cannot read %s: %w", p.path, err).Hint("mlx verify --ledger")
+	}
+	data := b.Finish(p.id)
+	l.keepIndex(p.id, data)
+	p.ix, err = column.Parse(data, p.id)
+	return err
+}
+
+// keepIndex writes a derived index. It may fail silently: then the next process builds it again.
+func (l *Ledger) keepIndex(id object.Digest, data []byte) {
+	if !l.opts.ReadOnly {
+		_ = disk.Replace(l.path(tmpFolder), l.idxPath(id), data)
+	}
+}
+
+// eachRecord reads a whole pack and yields every record whose bytes are what their id says; anything else is an error.
+func eachRecord(r *pack.Reader, yield func(id object.Digest, rec []byte, loc column.Loc) error) error {
+	dec, err := pack.NewDecoder()
+	if err != nil {
+		return err
+	}
+	defer dec.Close()
+	var buf []byte
+	for i, f := range r.Frames {
+		if buf, err = dec.Decode(buf, r, i); err != nil {
+			return err
+		}
+		err = pack.Lines(buf, f, func(row, offset int, rec []byte) error {
+			id := object.Sum(rec)
+			if id != r.IDs[row] {
+				return fault.New(fault.Integrity, "record %d is not what its id %s says", row, r.IDs[row].Short())
+			}
+			return yield(id, rec, column.Loc{Frame: uint32(i), Offset: uint32(offset), Length: uint32(len(rec))})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// record makes a Record of a line that has been parsed.
+func record(id object.Digest, raw []byte, h line.Header) Record {
+	r := Record{ID: id, Kind: h.Kind, LC: h.LC, At: microTime(h.At), By: h.By, Prev: h.Prev, Op: h.Op, Crit: h.Crit, Body: h.Body, Raw: raw}
+	for _, in := range h.In {
+		r.In = append(r.In, Input{Role: in.Role, ID: in.ID})
+	}
+	return r
+}
