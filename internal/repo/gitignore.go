@@ -24,6 +24,11 @@ func (r *Repo) IgnoreData(path string) (changed bool, err error) {
 	if ignored, err := r.gitIgnores(path); err != nil || ignored {
 		return false, err
 	}
+	unlock, err := lockFile(filepath.Join(r.Shared, "gitignore.lock"))
+	if err != nil {
+		return false, fault.New(fault.KindOf(err), "cannot write .gitignore: %w", err)
+	}
+	defer unlock()
 	file := r.Abs(".gitignore")
 	text, err := readSmall(file, maxIgnore)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"mlx/internal/fault"
 )
@@ -147,8 +148,8 @@ func ignoreFiles(root, dir, name string) (ignoreRules, error) {
 	for _, folder := range folders {
 		file := filepath.Join(root, filepath.FromSlash(folder), name)
 		text, err := readSmall(file, maxIgnore)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			continue // dir may be a file itself
 		}
 		if err != nil {
 			return nil, fault.New(fault.KindOf(err), "cannot read %s: %w", file, err)

@@ -1,10 +1,12 @@
 package repo
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"mlx/internal/fault"
@@ -113,5 +115,22 @@ func TestIgnoreData(t *testing.T) {
 		if got, err := r.PointerIgnored(path); err != nil || got != want {
 			t.Errorf("pointer of %s: %v %v", path, got, err)
 		}
+	}
+}
+
+func TestIgnoreDataAtOnce(t *testing.T) {
+	r := newProject(t)
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			if _, err := r.IgnoreData(fmt.Sprintf("d%d", i)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	text, _ := os.ReadFile(filepath.Join(r.Root, ".gitignore"))
+	if n := strings.Count(string(text), "\n"); n != 9 {
+		t.Errorf("lines were lost: %q", text)
 	}
 }
