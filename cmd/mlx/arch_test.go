@@ -44,8 +44,8 @@ var floors = map[string]int{
 	"cmd/mlx":      9,
 }
 
-// within lists the imports inside a floor that the design allows: object is the alphabet of the floor it opens.
-var within = map[string][]string{
+// sameFloor lists the imports inside a floor that the design allows: object is the alphabet of the floor it opens.
+var sameFloor = map[string][]string{
 	"internal/cli":  {"internal/object"},
 	"internal/repo": {"internal/object"},
 }
@@ -72,7 +72,7 @@ var owners = map[string][]string{
 // strangers never import each other: what one needs of another is a function passed by cmd/mlx.
 var strangers = []string{"internal/run", "internal/registry", "internal/image", "internal/train"}
 
-const root = "../.."
+const moduleRoot = "../.."
 
 type goFile struct {
 	path, dir string
@@ -118,7 +118,7 @@ func judge(f goFile, pkg string, floor int, imported string) string {
 
 func judgeOwn(pkg string, floor int, target string) string {
 	switch {
-	case target == pkg || slices.Contains(within[pkg], target):
+	case target == pkg || slices.Contains(sameFloor[pkg], target):
 		return ""
 	case target == "internal/cli" || target == "internal/repo":
 		if pkg != "cmd/mlx" {
@@ -142,7 +142,7 @@ func goFiles(t *testing.T) []goFile {
 	t.Helper()
 	var all []goFile
 	walk(t, func(p string, set *token.FileSet) {
-		f, err := parser.ParseFile(set, filepath.Join(root, p), nil, parser.ImportsOnly)
+		f, err := parser.ParseFile(set, filepath.Join(moduleRoot, p), nil, parser.ImportsOnly)
 		if err != nil {
 			t.Error(err)
 			return
@@ -163,7 +163,7 @@ func goFiles(t *testing.T) []goFile {
 func TestHabits(t *testing.T) {
 	commented := make(map[string]bool)
 	walk(t, func(p string, set *token.FileSet) {
-		f, err := parser.ParseFile(set, filepath.Join(root, p), nil, parser.ParseComments|parser.SkipObjectResolution)
+		f, err := parser.ParseFile(set, filepath.Join(moduleRoot, p), nil, parser.ParseComments|parser.SkipObjectResolution)
 		if err != nil {
 			t.Error(err)
 			return
@@ -201,7 +201,7 @@ func walk(t *testing.T, visit func(string, *token.FileSet)) {
 	t.Helper()
 	set := token.NewFileSet()
 	for _, top := range []string{"cmd", "internal"} {
-		err := filepath.WalkDir(filepath.Join(root, top), func(p string, d fs.DirEntry, err error) error {
+		err := filepath.WalkDir(filepath.Join(moduleRoot, top), func(p string, d fs.DirEntry, err error) error {
 			if err != nil {
 				return err
 			}
@@ -209,7 +209,7 @@ func walk(t *testing.T, visit func(string, *token.FileSet)) {
 				return fs.SkipDir
 			}
 			if strings.HasSuffix(p, ".go") {
-				rel, err := filepath.Rel(root, p)
+				rel, err := filepath.Rel(moduleRoot, p)
 				if err != nil {
 					return err
 				}

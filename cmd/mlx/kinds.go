@@ -66,10 +66,10 @@ func setTag(ctx context.Context, l *lineage.Ledger, t tagBody) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if old.body.Target != t.Target && (old.body.annotates() || t.annotates()) {
+		if old.body.Target != t.Target && (t.Deleted || old.body.annotates() || t.annotates()) {
 			continue
 		}
-		same = old.body == t
+		same = old.body == t || old.body.Deleted && t.Deleted
 		entry.Prev = append(entry.Prev, old.rec.ID)
 	}
 	if same && len(entry.Prev) == 1 || t.Deleted && len(entry.Prev) == 0 {

@@ -53,6 +53,17 @@ func (t target) short() string {
 	return t.Kind + " " + t.ID.Short()
 }
 
+// certain is a reference that means this target and nothing else.
+func (t target) certain() string {
+	switch {
+	case t.Kind == refGit:
+		return "git:" + t.Commit[:min(12, len(t.Commit))]
+	case t.ID.IsZero():
+		return t.Kind + ":" + t.Name
+	}
+	return t.Kind + ":" + t.ID.Short()
+}
+
 // same reports whether two ways of reading a word end at the same thing.
 func (t target) same(o target) bool {
 	return t.Kind == o.Kind && t.ID == o.ID && t.Commit == o.Commit && t.Inner == o.Inner && (!t.ID.IsZero() || t.Name == o.Name)

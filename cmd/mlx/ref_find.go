@@ -114,13 +114,13 @@ func (f *finder) run(l *lineage.Ledger, v run.View) {
 	f.add(target{Kind: refRun, ID: v.RunID, Name: name, Record: rec})
 }
 
-// runName finds runs by the name given with --name.
+// runName finds the newest run of a name given with --name.
 func (f *finder) runName() {
 	l := f.ledger()
 	if l == nil || f.r.word == "" {
 		return
 	}
-	for v, err := range f.app.history(l).Views(f.ctx, lineage.Query{Where: "name == " + strconv.Quote(f.r.word)}) {
+	for v, err := range f.app.history(l).Views(f.ctx, lineage.Query{Where: "name == " + strconv.Quote(f.r.word), Limit: 1}) {
 		if err != nil {
 			f.err = err
 			return

@@ -133,3 +133,6 @@ func Fmt(format string, cells ...Cell) Cell {
 		},
 	}
 }
+
+// Machine is the cell as a program sees it: its fields, a space apart.
+func (c Cell) Machine() string { return strings.Join(c.fields(), " ") }

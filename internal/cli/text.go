@@ -161,3 +161,10 @@ func allFields(cells []Cell) []string {
 	}
 	return all
 }
+
+// Sentence renders cells as a person reads them, in one line without colour.
+func Sentence(cells ...Cell) string {
+	t := &Text{tty: true}
+	t.Line(cells...)
+	return strings.TrimSuffix(t.b.String(), "\n")
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mlx/internal/lineage"
+)
+
+// completed is how many things of a kind completion offers: what a person can look through.
+const completed = 30
+
+type completion = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
+
+// completePaths offers tracked data, then files.
+func (a *app) completePaths(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return a.livePaths(cmd), cobra.ShellCompDirectiveDefault
+}
+
+// completeRefs offers what a reference can name: the newest runs, snapshots and verdicts, tags, tracked data; then files.
+func (a *app) completeRefs(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	all := append([]string{"@last\tthe newest run here"}, a.livePaths(cmd)...)
+	l, err := a.ledger()
+	if err != nil {
+		return all, cobra.ShellCompDirectiveDefault
+	}
+	for t, err := range currentTags(cmd.Context(), l, "") {
+		if err == nil && !t.body.Deleted && !t.body.annotates() {
+			all = append(all, t.body.Name+"\ttag of "+t.body.Target.Kind+" "+t.body.Target.ID.Short())
+		}
+	}
+	tell, err := a.teller(cmd.Context())
+	if err != nil {
+		return all, cobra.ShellCompDirectiveDefault
+	}
+	query := lineage.Query{Nouns: []string{"run", "snapshot", "gate"}, Limit: completed}
+	for rec, err := range l.Select(cmd.Context(), query) {
+		if err != nil {
+			break
+		}
+		if e, err := tell.event(rec); err == nil && strings.HasPrefix(e.id.Hex(), typed) {
+			all = append(all, e.id.Short()+"\t"+e.noun+" "+e.text)
+		}
+	}
+	return all, cobra.ShellCompDirectiveDefault
+}
+
+// completeWords offers a fixed list.
+func completeWords(words ...string) completion {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return words, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completeNames offers the names that a section of mlx.yaml defines.
+func (a *app) completeNames(section string) completion {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		cfg, err := a.config()
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return configNames(cfg, section), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completeFlag attaches a completion to a flag of cmd; the flag must exist.
+func completeFlag(cmd *cobra.Command, flag string, c completion) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, c); err != nil {
+		cmd.PrintErrln(err) // a misspelt flag: seen at once by whoever wrote it
+	}
+}
+
+func (a *app) livePaths(cmd *cobra.Command) []string {
+	r, err := a.repo()
+	if err != nil {
+		return nil
+	}
+	paths, err := r.Pointers(cmd.Context())
+	if err != nil {
+		return nil
+	}
+	shown := make([]string, len(paths))
+	for i, p := range paths {
+		shown[i] = filepath.ToSlash(a.shown(p)) + "\ttracked data"
+	}
+	return shown
+}
