@@ -29,7 +29,7 @@ def page(text):
 
     for line in script.splitlines():
         command = next((line[len(p):] for p in ("exec ", "! exec ", "? exec ") if line.startswith(p)), None)
-        if line.startswith("# "):
+        if line.startswith("# ") or line == "#":
             if block:
                 end()
             prose.append(line[2:])
