@@ -168,3 +168,10 @@ func Sentence(cells ...Cell) string {
 	t.Line(cells...)
 	return strings.TrimSuffix(t.b.String(), "\n")
 }
+
+// Lines writes somebody else's text line by line, as it is but for what could move the cursor.
+func (t *Text) Lines(s string) {
+	for line := range strings.Lines(s) {
+		t.b.WriteString(clean(strings.TrimRight(line, "\r\n")) + "\n")
+	}
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"mlx/internal/cli"
+	"mlx/internal/fault"
+	"mlx/internal/gate"
+	"mlx/internal/repo"
+)
+
+type showOptions struct {
+	ref    string
+	outs   []string
+	format string
+	rows   int
+}
+
+func newShow(a *app) *cobra.Command {
+	var o showOptions
+	cmd := &cobra.Command{
+		Use:   "show REF",
+		Short: "Show anything: run, snapshot, file, verdict, tag, record, gate",
+		Long: `REF is a digest or at least four digits of one, @last, the name of a run, a tag, a git revision or a path; REF:PATH is a
+file or folder inside it; gate:NAME and mlx.yaml show what mlx.yaml says.`,
+		Example: `mlx show @last
+mlx show data/flights
+mlx show data/flights:2013-01.csv --rows 3
+mlx show gate:quality
+mlx show mlx.yaml`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.ref = args[0]
+			return showRun(cmd.Context(), a, o)
+		},
+		ValidArgsFunction: a.completeRefs,
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.IntVar(&o.rows, "rows", 0, "of a file, also print the first `N` lines")
+	flags.StringVar(&o.format, "format", "", "of a verdict, print as `FORM`: markdown, junit or github")
+	flags.StringArrayVarP(&o.outs, "out", "o", nil, "of a verdict, also write `FILE`: .md, .xml or .json")
+	return cmd
+}
+
+func showRun(ctx context.Context, a *app, o showOptions) error {
+	if _, err := os.Lstat(repo.ConfigName); o.ref == repo.ConfigName && err == nil {
+		return a.showConfig()
+	}
+	found, err := a.resolve(ctx, o.ref)
+	if err != nil {
+		return err
+	}
+	if found.Kind != refGate && (o.format != "" || len(o.outs) > 0) {
+		return fault.New(fault.Usage, "cannot print %s as a report: only a verdict has one", found.short()).Hint("mlx show %s", o.ref)
+	}
+	if found.Kind != refConfig && found.Inner != "" {
+		return a.showInside(ctx, found, o.rows)
+	}
+	switch found.Kind {
+	case refRun:
+		return a.showOneRun(ctx, found)
+	case refSnapshot:
+		return a.showSnapshot(ctx, found)
+	case refGate:
+		return a.showVerdict(found, o)
+	case refGit:
+		return a.showCommit(ctx, found)
+	case refPath:
+		return a.showPath(ctx, found, o.rows)
+	case refConfig:
+		return a.showDefined(found)
+	}
+	return a.showRecord(ctx, found)
+}
+
+// showPath shows tracked data as its snapshot, and any other file as what it is.
+func (a *app) showPath(ctx context.Context, t target, rows int) error {
+	inner, err := a.tracked(ctx, t)
+	if err != nil {
+		return err
+	}
+	if inner.Kind != refSnapshot {
+		return a.showFile(t, rows)
+	}
+	if inner.Inner != "" {
+		return a.showInside(ctx, inner, rows)
+	}
+	return a.showSnapshot(ctx, inner)
+}
+
+func (a *app) showVerdict(t target, o showOptions) error {
+	v, err := gate.ViewOf(t.Record)
+	if err != nil {
+		return err
+	}
+	g := gateOptions{format: o.format, outs: o.outs}
+	if err := g.check(); err != nil {
+		return err
+	}
+	if err := writeGate(v, o.outs); err != nil {
+		return err
+	}
+	if o.format != "" && !a.streams.JSON {
+		text, err := renderGate(v, o.format)
+		if err != nil {
+			return err
+		}
+		return a.streams.Raw(text)
+	}
+	return a.streams.Emit(v, func(t *cli.Text) {
+		t.Heading(cli.Fmt("verdict %s", cli.ID(v.Record)), cli.Time(v.At))
+		gateText(v, t)
+	})
+}

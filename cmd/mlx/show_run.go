@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"mlx/internal/cli"
+	"mlx/internal/fault"
+	"mlx/internal/gate"
+	"mlx/internal/run"
+)
+
+// runShown is the JSON of `mlx show` of a run: run/v1, and the verdicts on it.
+type runShown struct {
+	run.View
+	Judged []judgement `json:"judged"`
+}
+
+// judgement is one verdict on what is shown.
+type judgement struct {
+	ID      string       `json:"id"`
+	Verdict gate.Verdict `json:"verdict"`
+	Gates   []string     `json:"gates"`
+	At      time.Time    `json:"at"`
+}
+
+func (a *app) showOneRun(ctx context.Context, t target) error {
+	v, err := a.runOf(ctx, t)
+	if err != nil {
+		return err
+	}
+	l, err := a.ledger()
+	if err != nil {
+		return err
+	}
+	known, err := tags(ctx, l)
+	if err != nil {
+		return err
+	}
+	v.Tags = event{tags: known[v.RunID]}.words()
+	shown := runShown{View: v, Judged: []judgement{}}
+	for rec, err := range l.Referring(ctx, v.RunID) {
+		if err != nil {
+			return err
+		}
+		if !gate.Judged.Is(rec) {
+			continue
+		}
+		verdict, err := gate.ViewOf(rec)
+		if err != nil {
+			return err
+		}
+		j := judgement{ID: verdict.ID, Verdict: verdict.Verdict, At: verdict.At, Gates: []string{}}
+		for _, g := range verdict.Gates {
+			j.Gates = append(j.Gates, g.Name)
+		}
+		shown.Judged = append(shown.Judged, j)
+	}
+	slices.SortFunc(shown.Judged, func(a, b judgement) int { return b.At.Compare(a.At) })
+	return a.streams.Emit(shown, func(t *cli.Text) { a.runShownText(shown, t) })
+}
+
+func (a *app) runShownText(v runShown, t *cli.Text) {
+	head := []cli.Cell{cli.Fmt("run %s", cli.ID(v.RunID)), stateCell(v.State)}
+	if v.Name != nil {
+		head = append(head, cli.Str(*v.Name))
+	}
+	head = append(head, cli.Time(v.At))
+	if v.DurationS != nil {
+		head = append(head, cli.Duration(time.Duration(*v.DurationS*float64(time.Second))))
+	}
+	t.Line(append(head, cli.Fmt("by %s on %s", cli.Str(v.By), cli.Str(v.Machine.Host)))...)
+	t.KeyValue(2, "command", cli.Str(strings.Join(v.Command, " ")))
+	if v.Cause != nil {
+		t.KeyValue(2, "cause", cli.Str(*v.Cause))
+	}
+	runSourceText(v.View, t)
+	runNumbersText(v.View, t)
+	for _, o := range v.Outputs {
+		t.KeyValue(2, "outputs", cli.Fmt("%s %s", cli.Path(a.shown(o.Path)), cli.Hex(o.Digest, 12)), cli.Bytes(o.Bytes))
+	}
+	t.KeyValue(2, "machine", machineCell(v.View))
+	if len(v.Tags) > 0 {
+		t.KeyValue(2, "tags", cli.Str(strings.Join(v.Tags, " ")))
+	}
+	for _, j := range v.Judged {
+		t.KeyValue(2, "judged", cli.Fmt("%s %s %s", gateWord(string(j.Verdict), strings.ToUpper(string(j.Verdict))),
+			cli.Str(strings.Join(j.Gates, " ")), cli.Hex(j.ID, 12)))
+	}
+}
+
+// runSourceText tells what the run was made from.
+func runSourceText(v run.View, t *cli.Text) {
+	if v.Commit != nil {
+		state := "clean"
+		if v.Dirty {
+			state = "with uncommitted changes"
+		}
+		where := cli.Str("detached")
+		if v.Branch != nil {
+			where = cli.Fmt("on %s", cli.Str(*v.Branch))
+		}
+		t.KeyValue(2, "code", cli.Fmt("%s %s, %s", cli.Hex(*v.Commit, 7), where, cli.Str(state)))
+	}
+	if v.Patch != nil {
+		t.KeyValue(2, "patch", cli.Hex(*v.Patch, 12))
+	}
+	for _, d := range v.Data {
+		t.KeyValue(2, "data", cli.Fmt("%s %s", cli.Path(d.Name), cli.Hex(d.ID, 12)))
+	}
+}
+
+// runNumbersText tells parameters and metrics, several to a line for people.
+func runNumbersText(v run.View, t *cli.Text) {
+	var params, metrics []cli.Cell
+	for _, k := range sortedKeys(v.Params) {
+		params = append(params, cli.Fmt("%s %s", cli.Str(k), valueCell(v.Params[k])))
+	}
+	for _, k := range sortedKeys(v.Metrics) {
+		metrics = append(metrics, cli.Fmt("%s %s", cli.Str(k), cli.Float(float64(v.Metrics[k]))))
+	}
+	keyValues(t, "params", params)
+	keyValues(t, "metrics", metrics)
+}
+
+// keyValues writes values under one key: four to a line on a terminal, one to a line for programs.
+func keyValues(t *cli.Text, key string, cells []cli.Cell) {
+	size := 1
+	if t.TTY() {
+		size = 4
+	}
+	for line := range slices.Chunk(cells, size) {
+		t.KeyValue(2, key, line...)
+		if t.TTY() {
+			key = ""
+		}
+	}
+}
+
+// machineCell says where a run executed and how much memory it took.
+func machineCell(v run.View) cli.Cell {
+	format, cells := "%s %s, %s CPU", []cli.Cell{cli.Str(v.Machine.OS), cli.Str(v.Machine.Arch), cli.Count(int64(v.Machine.CPUs))}
+	if v.Machine.MemoryBytes != nil {
+		format += ", %s"
+		cells = append(cells, cli.Str(gibibytes(*v.Machine.MemoryBytes)))
+	}
+	if v.PeakMemoryBytes != nil {
+		format += "; peak %s"
+		cells = append(cells, cli.Bytes(*v.PeakMemoryBytes))
+	}
+	return cli.Fmt(format, cells...)
+}
+
+// gibibytes is the size of a memory as it is sold.
+func gibibytes(n int64) string { return fmt.Sprintf("%.0f GiB", float64(n)/(1<<30)) }
+
+func sortedKeys[T any](m map[string]T) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+// refOf is a Ref of JSON views.
+func refOf(kind, id, name string) fault.Ref { return fault.Ref{Kind: kind, ID: id, Name: name} }
