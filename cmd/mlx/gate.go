@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mlx/internal/cli"
 	"mlx/internal/fault"
 	"mlx/internal/gate"
 )
@@ -44,6 +43,7 @@ mlx gate --format github -o gate.md -o gate.xml`,
 			o.names = args
 			return gateRun(cmd.Context(), a, o)
 		},
+		ValidArgsFunction: a.completeNames("gates"),
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
@@ -53,6 +53,9 @@ mlx gate --format github -o gate.md -o gate.xml`,
 	flags.StringArrayVarP(&o.outs, "out", "o", nil, "also write `FILE`: .md, .xml or .json; repeat it for more")
 	flags.StringVar(&o.inconclusive, "inconclusive", "", "end with the status of pass or fail (`VERDICT`) instead of 3")
 	flags.BoolVar(&o.fresh, "fresh", false, "judge again even if nothing has changed")
+	completeFlag(cmd, "for", a.completeRefs)
+	completeFlag(cmd, "format", completeWords("markdown", "junit", "github"))
+	completeFlag(cmd, "inconclusive", completeWords("pass", "fail"))
 	return cmd
 }
 
@@ -82,7 +85,7 @@ func gateRun(ctx context.Context, a *app, o gateOptions) error {
 	}
 	v.Report, v.Reused, v.Mapped = judgement, reused, o.mapped(judgement.Verdict)
 	if reused {
-		a.streams.Note("nothing has changed since this was judged, %s; --fresh judges again", cli.FormatAgo(a.now().Sub(rec.At)))
+		a.streams.Note("nothing has changed since verdict %s; --fresh judges again", rec.ID.Short())
 	}
 	if err := writeGate(v, o.outs); err != nil {
 		return err

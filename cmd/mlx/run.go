@@ -59,6 +59,7 @@ mlx run --name baseline --timeout 2h -- make train`,
 	flags.StringVar(&o.experiment, "experiment", "", "`NAME` of the experiment that the run belongs to")
 	flags.StringArrayVar(&o.tags, "tag", nil, "tag the run with `NAME[=VALUE]`")
 	flags.StringVar(&o.timeout, "timeout", "", "end the command after this `TIME`: 90s, 5m, 2h")
+	completeFlag(cmd, "data", a.completePaths)
 	return cmd
 }
 
@@ -74,7 +75,7 @@ func runRun(ctx context.Context, a *app, o runOptions) error {
 	if err != nil {
 		return err
 	}
-	if spec.Code, spec.Patch, err = codeOf(ctx, r); err != nil {
+	if spec.Code, spec.Patch, err = codeOf(ctx, r, spec.Outs); err != nil {
 		return err
 	}
 	data, release, err := runData(ctx, a, o.data)

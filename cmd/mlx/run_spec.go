@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"mlx/internal/cli"
-	"mlx/internal/fault"
 	"mlx/internal/object"
 	"mlx/internal/repo"
 	"mlx/internal/run"

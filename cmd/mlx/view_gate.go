@@ -2,12 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"strings"
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
 	"mlx/internal/gate"
+	"mlx/internal/object"
 	"mlx/internal/repo"
 )
 
@@ -74,29 +76,37 @@ func gateText(v gate.View, t *cli.Text) {
 	for _, g := range v.Report.Gates {
 		t.Line(gateWord(string(g.Verdict), strings.ToUpper(string(g.Verdict))), cli.Str(g.Name),
 			cli.Fmt("%s %s", cli.Str(g.For.Kind), cli.ID(g.For.ID)))
-		var open, passed [][]cli.Cell
-		for _, f := range g.Checks {
-			row := []cli.Cell{gateWord(f.Word(), f.Word()), cli.Str(f.Name), cli.Str(f.Shown), cli.Str(needs(f))}
-			if f.Verdict == gate.Pass {
-				passed = append(passed, row)
-			} else {
-				open = append(open, row)
-			}
-		}
-		if t.TTY() && len(open) > 0 && len(passed) > maxPassed {
-			passed = [][]cli.Cell{{gateWord("pass", "pass"), cli.Fmt("%s others", cli.Count(int64(len(passed)))),
-				cli.Fmt("mlx show %s", cli.ID(v.Record))}}
-		}
-		t.Rows(2, append(open, passed...))
+		t.Rows(2, gateRows(g, v.Record, t.TTY()))
 	}
 	if v.Verdict != gate.Pass {
 		t.Line(cli.Fmt("verdict %s", cli.ID(v.Record)))
 	}
 }
 
-func needs(f gate.Finding) string {
-	_, rest, _ := strings.Cut(f.Text(), f.Shown+"  ")
-	return rest
+// gateRows are the lines of one gate: what did not pass first. A person gets passed checks counted beside those, and
+// value and limit in one column, because what stands there instead of them is longer.
+func gateRows(g gate.Result, record object.Digest, person bool) [][]cli.Cell {
+	width := 0
+	for _, f := range g.Checks {
+		width = max(width, len(f.Shown))
+	}
+	var open, passed [][]cli.Cell
+	for _, f := range g.Checks {
+		row := []cli.Cell{gateWord(f.Word(), f.Word()), cli.Str(f.Name), cli.Str(f.Shown), cli.Str(f.Needed())}
+		if person {
+			row = append(row[:2], cli.Str(fmt.Sprintf("%-*s  %s", width, f.Shown, f.Needed())))
+		}
+		if f.Verdict == gate.Pass {
+			passed = append(passed, row)
+		} else {
+			open = append(open, row)
+		}
+	}
+	if person && len(open) > 0 && len(passed) > maxPassed {
+		passed = [][]cli.Cell{{gateWord("pass", "pass"), cli.Fmt("%s others", cli.Count(int64(len(passed)))),
+			cli.Fmt("mlx show %s", cli.ID(record))}}
+	}
+	return append(open, passed...)
 }
 
 func gateWord(verdict, shown string) cli.Cell {

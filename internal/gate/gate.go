@@ -74,12 +74,14 @@ type Limit struct {
 }
 
 // Text says in words what was found and what was needed.
-func (f Finding) Text() string {
-	text := f.Shown + "  " + f.Needs
+func (f Finding) Text() string { return f.Shown + "  " + f.Needed() }
+
+// Needed says in words what was needed, and whether it matters.
+func (f Finding) Needed() string {
 	if f.Severity == SeverityWarn && f.Verdict != Pass {
-		text += "  (warning only)"
+		return f.Needs + "  (warning only)"
 	}
-	return text
+	return f.Needs
 }
 
 // Word is the verdict as it is shown: a failing check that cannot fail its gate warns.

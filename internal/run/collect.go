@@ -43,7 +43,7 @@ func (r Runner) collect(ctx context.Context, s Spec, body *Body, tmp string) col
 	if err != nil {
 		c.badMetrics, c.troubles = true, append(c.troubles, err)
 		if body.Cause == "" {
-			body.Cause = err.Error()
+			body.Cause = text(err.Error())
 		}
 	}
 	for _, out := range s.Outs {
@@ -51,7 +51,7 @@ func (r Runner) collect(ctx context.Context, s Spec, body *Body, tmp string) col
 		if err != nil {
 			c.troubles = append(c.troubles, err)
 			if body.State == Succeeded {
-				body.State, body.Cause = Failed, err.Error()
+				body.State, body.Cause = Failed, text(err.Error())
 			}
 			continue
 		}
@@ -71,7 +71,7 @@ func (r Runner) save(ctx context.Context, out Out) (Output, func() error, error)
 		return Output{}, nil, fault.New(fault.KindOf(err), "cannot save output %s: %w", out.Path, err)
 	}
 	o := Output{
-		Path: out.Path, Root: saved.Root, Digest: saved.Root,
+		Path: text(out.Path), Root: saved.Root, Digest: saved.Root,
 		Kind: string(saved.Summary.Kind), Files: saved.Summary.Files, Bytes: saved.Summary.Bytes,
 	}
 	if saved.Summary.Kind == snapshot.File {

@@ -20,7 +20,7 @@ func viewOf(id object.Digest, rec lineage.Record, b Body) View {
 		ExitStatus: b.ExitStatus, Signal: some(b.Signal), Cause: some(b.Cause),
 		StartedAt: some(b.StartedAt), EndedAt: b.EndedAt, Commit: some(b.Code.Commit), Branch: some(b.Code.Branch),
 		Dirty: b.Code.Dirty, Data: []fault.Ref{}, Params: b.Params, Metrics: b.numbers(), Outputs: []ViewOutput{},
-		Attempt: b.Attempt, Parent: some(b.Parent), PeakMemoryBytes: some(b.PeakMemoryBytes), Folder: b.Folder,
+		Attempt: b.Attempt, Parent: some(b.Parent), PeakMemoryBytes: some(b.PeakMemoryBytes), Folder: b.Folder, Untracked: b.Code.UntrackedCount,
 		CPUS: some(b.CPUSeconds), TimeoutS: some(b.TimeoutS), RunID: id, Record: rec.ID,
 		Machine: ViewMachine{Host: b.Machine.Host, OS: b.Machine.OS, Arch: b.Machine.Arch, CPU: b.Machine.CPU,
 			CPUs: b.Machine.CPUs, MemoryBytes: some(b.Machine.MemoryBytes)},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -19,6 +20,7 @@ const (
 	maxMetricsBytes = 16 << 20
 	maxMetrics      = 5000
 	maxMetricName   = 250
+	maxMetricsText  = 256 << 10 // of all names and numbers together, as a record keeps them
 	maxMetricDepth  = 32
 )
 
@@ -70,7 +72,7 @@ func parseMetrics(path string, text []byte) (map[string]Number, error) {
 		if token != json.Delim('{') {
 			return last, p.fail("a metrics file holds a JSON object of numbers")
 		}
-		p.found, p.bad = make(map[string]Number), nil
+		p.found, p.size, p.bad = make(map[string]Number), 0, nil
 		if err := p.object("", 1); err != nil {
 			return last, err
 		}
@@ -83,6 +85,7 @@ type metricsParser struct {
 	text  []byte
 	dec   *json.Decoder
 	found map[string]Number
+	size  int
 	bad   error // first value that is no number; the others still count
 }
 
@@ -156,13 +159,17 @@ func (p *metricsParser) keep(name string, n Number) error {
 	case name == "" || len(name) > maxMetricName:
 		return p.fail("the name of a metric must have 1 to " + strconv.Itoa(maxMetricName) + " bytes")
 	}
+	const number = 24 // bytes of the longest, with its punctuation
+	if p.size += len(name) + number; p.size > maxMetricsText {
+		return p.fail("more than " + strconv.Itoa(maxMetricsText) + " bytes of metrics")
+	}
 	p.found[name] = n
 	return nil
 }
 
 func (p *metricsParser) refuse(name, what string) {
 	if p.bad == nil {
-		p.bad = p.fail("metric " + strconv.Quote(name) + " is " + what + ", not a number")
+		p.bad = p.fail(fmt.Sprintf("metric %.80q is %s, not a number", name, what))
 	}
 }
 

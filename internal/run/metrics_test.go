@@ -82,6 +82,18 @@ func TestReadMetricsLimits(t *testing.T) {
 	}
 }
 
+// The longest file of metrics that is accepted fits into a record, beside everything else.
+func TestMetricsFitARecord(t *testing.T) {
+	var long strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&long, "%c\"%0200d\":%v", "{,"[min(i, 1)], i, -1.2345678901234567e-300)
+	}
+	got, err := parseMetrics("m", []byte(long.String()+"}"))
+	if len(got) > 0 || err == nil || !strings.Contains(err.Error(), "bytes of metrics") {
+		t.Errorf("%d metrics, %v", len(got), err)
+	}
+}
+
 func FuzzParseMetrics(f *testing.F) {
 	f.Add([]byte(`{"a": NaN, "b": [1, {"c": "inf"}]}` + "\n{}"))
 	f.Add([]byte("{\"a\":\n-Infinity"))

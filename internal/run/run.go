@@ -70,6 +70,11 @@ type Code struct {
 	Branch string         `json:"branch,omitempty"` // empty when detached
 	Dirty  bool           `json:"dirty"`
 	Patch  *object.Digest `json:"patch,omitempty"` // snapshot of one file, the uncommitted diff
+
+	// Files that git neither tracks nor ignores, below the repository root: they may have taken part, and are not
+	// recorded. At most 50 of them are named.
+	Untracked      []string `json:"untracked,omitempty"`
+	UntrackedCount int      `json:"untracked_count,omitempty"`
 }
 
 // Data is a version of data that the command read.

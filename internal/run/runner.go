@@ -86,12 +86,13 @@ func (r Runner) Run(ctx context.Context, s Spec) (*Result, error) {
 	if r.Begun != nil {
 		r.Begun(started.ID)
 	}
+	began := r.Now()
 	end, startErr := order{
 		argv: s.Command, dir: s.Dir, env: r.childEnv(started.ID, tmp), files: r.Files,
 		timeout: s.Timeout, grace: r.Grace, signals: r.Signals,
 	}.execute()
 	ctx = context.WithoutCancel(ctx) // the signal that stopped the command must not stop the recording of it
-	body.finish(end, r.Now())
+	body.finish(end, began, r.Now())
 	if startErr != nil {
 		body.State, body.Cause, body.ExitStatus = Failed, startErr.Error(), nil
 	}
@@ -175,6 +176,9 @@ func (r Runner) begin(ctx context.Context, s Spec, tmp string) (lineage.Record, 
 	for _, o := range s.Outs {
 		body.Outs = append(body.Outs, o.Path)
 	}
+	if err := body.fit(); err != nil {
+		return lineage.Record{}, nil, err
+	}
 	release := func() error { return nil }
 	if len(s.Patch) > 0 {
 		file := filepath.Join(tmp, patchName)
@@ -214,10 +218,10 @@ func inputs(b Body) []lineage.Input {
 }
 
 // finish writes down how the process ended.
-func (b *Body) finish(end outcome, at time.Time) {
-	at = at.UTC().Truncate(time.Microsecond)
-	b.EndedAt = &at
-	b.DurationS = max(0, at.Sub(b.StartedAt).Seconds()) // a clock may jump
+func (b *Body) finish(end outcome, began, ended time.Time) {
+	b.DurationS = max(0, ended.Sub(began).Seconds()) // of the clock that does not jump, where there is one
+	ended = ended.UTC().Truncate(time.Microsecond)
+	b.EndedAt = &ended
 	b.CPUSeconds, b.PeakMemoryBytes, b.Signal = end.cpu.Seconds(), end.peakBytes, end.signal
 	if end.signal == "" {
 		b.ExitStatus = &end.status

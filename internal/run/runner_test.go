@@ -175,6 +175,22 @@ func TestRunTroubles(t *testing.T) {
 	}
 }
 
+// What no record can hold is refused before anything runs; names that are not UTF-8 are kept readable.
+func TestRunFits(t *testing.T) {
+	b := newBench(t)
+	s := b.spec("exit=0")
+	s.Params = map[string]any{"big": strings.Repeat("x", 1<<20)}
+	if _, err := b.runner.Run(context.Background(), s); fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), "more than the") {
+		t.Errorf("too much: %v", err)
+	}
+	s = b.spec("exit=\xff")
+	s.Params, s.Name = map[string]any{"\xfe": "\xfd"}, "\xfc"
+	v := b.run(t, s).View
+	if v.Command[1] != "exit=\ufffd" || v.Params["\ufffd"] != "\ufffd" || *v.Name != "\ufffd" {
+		t.Errorf("%q %q %q", v.Command, v.Params, *v.Name)
+	}
+}
+
 // A run without an end is running while its process lives, and lost after.
 func TestUnfinished(t *testing.T) {
 	b := newBench(t)

@@ -42,12 +42,13 @@ type View struct {
 	PeakMemoryBytes *int64            `json:"peak_memory_bytes"`
 	Job             json.RawMessage   `json:"job"` // null: what ran here has no job
 
-	Branch   *string     `json:"branch"`
-	Patch    *string     `json:"patch"` // snapshot of the uncommitted diff
-	Folder   string      `json:"folder"`
-	CPUS     *float64    `json:"cpu_s"`
-	Machine  ViewMachine `json:"machine"`
-	TimeoutS *float64    `json:"timeout_s"`
+	Branch    *string     `json:"branch"`
+	Patch     *string     `json:"patch"`     // snapshot of the uncommitted diff
+	Untracked int         `json:"untracked"` // files that git neither tracks nor ignores, when it started
+	Folder    string      `json:"folder"`
+	CPUS      *float64    `json:"cpu_s"`
+	Machine   ViewMachine `json:"machine"`
+	TimeoutS  *float64    `json:"timeout_s"`
 
 	RunID  object.Digest `json:"-"` // ID as a digest
 	Record object.Digest `json:"-"` // the newest record of the run
