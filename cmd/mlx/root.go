@@ -19,7 +19,13 @@ type section struct {
 func sections() []section {
 	return []section{
 		{"Data", []func(*app) *cobra.Command{}},
-		{"Ask", []func(*app) *cobra.Command{}},
+		{"Ask", []func(*app) *cobra.Command{
+			newLog,
+			newShow,
+			newDiff,
+			newLineage,
+			newTag,
+		}},
 		{"Run", []func(*app) *cobra.Command{
 			newRun,
 		}},
@@ -28,6 +34,7 @@ func sections() []section {
 		}},
 		{"Share", []func(*app) *cobra.Command{}},
 		{"Care", []func(*app) *cobra.Command{
+			newKey,
 			newVersion,
 			newCompletion,
 			newMan,
@@ -60,6 +67,7 @@ func newRoot(a *app) *cobra.Command {
 			return a.enter(cmd)
 		},
 	}
+	cobra.EnableCommandSorting = false // help keeps the order of sections
 	root.CompletionOptions.DisableDefaultCmd = true
 	flags := root.PersistentFlags()
 	flags.SortFlags = false

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"mlx/internal/cli"
+	"mlx/internal/fault"
+)
+
+type diffOptions struct {
+	refs  []string
+	paths []string
+}
+
+func newDiff(a *app) *cobra.Command {
+	var o diffOptions
+	cmd := &cobra.Command{
+		Use:   "diff [A [B…]] [-- PATH…]",
+		Short: "Compare data, runs, snapshots or git revisions",
+		Long: `Without references the files here are compared with their last snapshots, with one the data here with that of A (a run with
+the newest run), with two or more these with each other. Status 0 says that they are the same, 1 that they differ.`,
+		Example: `mlx diff
+mlx diff @last~1 @last
+mlx diff HEAD~1 HEAD -- data/flights
+mlx diff HEAD`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.refs = args
+			if n := cmd.ArgsLenAtDash(); n >= 0 {
+				o.refs, o.paths = args[:n], args[n:]
+			}
+			return diffRun(cmd.Context(), a, o)
+		},
+		ValidArgsFunction: a.completeRefs,
+	}
+	return cmd
+}
+
+func diffRun(ctx context.Context, a *app, o diffOptions) error {
+	paths, err := a.projectPaths(o.paths)
+	if err != nil {
+		return err
+	}
+	found, err := a.resolveAll(ctx, o.refs)
+	if err != nil {
+		return err
+	}
+	runs := 0
+	for _, t := range found {
+		if t.Kind == refRun {
+			runs++
+		}
+	}
+	switch {
+	case runs > 0 && len(found) == 1:
+		last, err := a.resolve(ctx, "@last")
+		if err != nil {
+			return err
+		}
+		found = append(found, last)
+	case runs > 0 && runs < len(found) && len(found) > 2:
+		return fault.New(fault.Usage, "cannot compare: of more than two things all must be runs").Hint("mlx diff A B")
+	}
+	switch {
+	case runs > 0 && runs >= len(o.refs) && len(found) == 2:
+		return a.diffRuns(ctx, found[0], found[1])
+	case len(found) > 2 && runs == len(found):
+		return a.diffManyRuns(ctx, found)
+	case len(found) > 2:
+		return fault.New(fault.Usage, "cannot compare more than two versions of data").Hint("mlx diff A B")
+	}
+	return a.diffData(ctx, found, paths)
+}
+
+// projectPaths turns paths as typed into paths from the root of the repository.
+func (a *app) projectPaths(typed []string) ([]string, error) {
+	r, err := a.repo()
+	if err != nil {
+		return nil, err
+	}
+	all := make([]string, 0, len(typed))
+	for _, p := range typed {
+		rel, err := r.Rel(p)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rel)
+	}
+	return all, nil
+}
+
+// emitDiff prints a comparison and answers with it.
+func (a *app) emitDiff(v any, equal bool, text func(*cli.Text)) error {
+	if !equal {
+		a.answer(no)
+	}
+	return a.streams.EmitVerdict(v, !equal, text)
+}
+
+// wanted reports whether a path is one of those asked for, or below one, or above one.
+func wanted(p string, paths []string) bool {
+	return len(paths) == 0 || slices.ContainsFunc(paths, func(want string) bool { return within(p, want) || within(want, p) })
+}
+
+// shownIn is a path inside data as it is typed from here.
+func (a *app) shownIn(data, inner string) string {
+	return filepath.ToSlash(filepath.Join(a.shown(data), filepath.FromSlash(inner)))
+}

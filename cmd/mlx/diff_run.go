@@ -1,0 +1,364 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"reflect"
+	"slices"
+	"strings"
+
+	"mlx/internal/cli"
+	"mlx/internal/run"
+)
+
+// diffRuns compares two runs.
+func (a *app) diffRuns(ctx context.Context, left, right target) error {
+	x, err := a.runOf(ctx, left)
+	if err != nil {
+		return err
+	}
+	y, err := a.runOf(ctx, right)
+	if err != nil {
+		return err
+	}
+	v := newDiffView(left.ref(), right.ref())
+	v.Params = valueChanges(x.Params, y.Params)
+	v.Metrics = metricChanges(x.Metrics, y.Metrics)
+	v.Environment = environmentChanges(x, y)
+	v.Outputs = valueChanges(outputDigests(x), outputDigests(y))
+	v.Code = codeChanges(x, y)
+	data, err := a.diffRunData(ctx, &v, x, y)
+	if err != nil {
+		return err
+	}
+	v.Equal = len(v.Params)+len(v.Metrics)+len(v.Environment)+len(v.Outputs)+len(v.Data)+len(data) == 0 && v.Code == nil
+	return a.emitDiff(v, v.Equal, func(t *cli.Text) { runsText(v, data, t) })
+}
+
+// dataPair is a path whose version differs between two runs, and how.
+type dataPair struct {
+	path string
+	a, b string // 64 hex digits, or empty
+	text string
+}
+
+// diffRunData compares what two runs read. A version that is not on this machine differs without saying how.
+func (a *app) diffRunData(ctx context.Context, v *diffView, x, y run.View) ([]dataPair, error) {
+	left, err := versionsOfRun(x)
+	if err != nil {
+		return nil, err
+	}
+	right, err := versionsOfRun(y)
+	if err != nil {
+		return nil, err
+	}
+	var out []dataPair
+	for _, p := range pairs(left, right, false) {
+		if p.a == p.b {
+			continue
+		}
+		row := dataPair{path: p.path}
+		if !p.a.IsZero() {
+			row.a = p.a.Hex()
+		}
+		if !p.b.IsZero() {
+			row.b = p.b.Hex()
+		}
+		start := len(v.Data)
+		if err := a.comparePair(ctx, v, p, nil); err != nil {
+			a.streams.Why("%s: %v", p.path, err)
+			row.text = "not on this machine"
+		} else {
+			row.text = count(v.Data[start:]).words()
+		}
+		out = append(out, row)
+	}
+	return out, nil
+}
+
+// valueChanges lists the keys whose values differ.
+func valueChanges(a, b map[string]any) []valueChange {
+	out := []valueChange{}
+	for _, k := range bothKeys(a, b) {
+		if !reflect.DeepEqual(a[k], b[k]) {
+			out = append(out, valueChange{k, a[k], b[k]})
+		}
+	}
+	return out
+}
+
+func metricChanges(a, b map[string]run.Number) []metricChange {
+	out := []metricChange{}
+	for _, k := range bothKeys(a, b) {
+		x, inA := a[k]
+		y, inB := b[k]
+		if inA && inB && (x == y || !x.Finite() && !y.Finite() && fmt.Sprint(x) == fmt.Sprint(y)) {
+			continue
+		}
+		c := metricChange{Key: k}
+		if inA {
+			c.A = &x
+		}
+		if inB {
+			c.B = &y
+		}
+		if inA && inB && x.Finite() && y.Finite() {
+			d := y - x
+			c.Change = &d
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func bothKeys[T any](a, b map[string]T) []string {
+	all := make(map[string]bool, len(a)+len(b))
+	for k := range a {
+		all[k] = true
+	}
+	for k := range b {
+		all[k] = true
+	}
+	return sortedKeys(all)
+}
+
+func outputDigests(v run.View) map[string]any {
+	all := make(map[string]any, len(v.Outputs))
+	for _, o := range v.Outputs {
+		all[o.Path] = o.Digest
+	}
+	return all
+}
+
+func environmentChanges(x, y run.View) []valueChange {
+	describe := func(m run.ViewMachine) map[string]any {
+		all := map[string]any{"host": m.Host, "os": m.OS, "arch": m.Arch, "cpu": m.CPU, "cpus": m.CPUs}
+		if m.MemoryBytes != nil {
+			all["memory_bytes"] = *m.MemoryBytes
+		}
+		return all
+	}
+	return valueChanges(describe(x.Machine), describe(y.Machine))
+}
+
+// codeChanges compares commits and uncommitted changes; nil when both are the same.
+func codeChanges(x, y run.View) *codeChange {
+	same := func(a, b *string) bool { return a == b || a != nil && b != nil && *a == *b }
+	if same(x.Commit, y.Commit) && same(x.Patch, y.Patch) {
+		return nil
+	}
+	return &codeChange{A: withPatch(x), B: withPatch(y)}
+}
+
+func withPatch(v run.View) *string {
+	if v.Commit == nil {
+		return nil
+	}
+	commit := *v.Commit
+	if v.Patch != nil {
+		commit += "+" + (*v.Patch)[:12]
+	}
+	return &commit
+}
+
+// runsText tells how two runs differ, as two columns and the change.
+func runsText(v diffView, data []dataPair, t *cli.Text) {
+	c := newComparison(t, v.A.ID, v.B.ID)
+	for _, p := range v.Params {
+		c.add("params", p.Key, cellOrNone(p.A), cellOrNone(p.B))
+	}
+	for _, m := range v.Metrics {
+		cells := []cli.Cell{numberCell(m.A), numberCell(m.B)}
+		if m.Change != nil {
+			cells = append(cells, cli.Delta(float64(*m.Change)))
+		}
+		c.add("metrics", m.Key, cells...)
+	}
+	for _, d := range data {
+		c.add("data", shortName(d.path, data), cli.Hex(d.a, 12), cli.Hex(d.b, 12), cli.Str(d.text))
+	}
+	if v.Code != nil {
+		c.add("code", "commit", commitCell(v.Code.A), commitCell(v.Code.B))
+	}
+	for _, e := range v.Environment {
+		c.add("machine", e.Key, cellOrNone(e.A), cellOrNone(e.B))
+	}
+	// Other inputs make other outputs; which bytes is news only when nothing else explains it.
+	if len(c.rows) == 0 {
+		for _, o := range v.Outputs {
+			c.add("outputs", o.Key, digestCell(o.A), digestCell(o.B))
+		}
+	}
+	c.write()
+}
+
+// shortName is the last part of a path, when no other path ends so.
+func shortName(p string, all []dataPair) string {
+	same := 0
+	for _, d := range all {
+		if path.Base(d.path) == path.Base(p) {
+			same++
+		}
+	}
+	if same > 1 {
+		return p
+	}
+	return path.Base(p)
+}
+
+func cellOrNone(v any) cli.Cell {
+	if v == nil {
+		return cli.Shown(cli.RoleDim, "-")
+	}
+	return valueCell(v)
+}
+
+func numberCell(n *run.Number) cli.Cell {
+	if n == nil {
+		return cli.Shown(cli.RoleDim, "-")
+	}
+	return cli.Float(float64(*n))
+}
+
+func commitCell(c *string) cli.Cell {
+	if c == nil {
+		return cli.Shown(cli.RoleDim, "-")
+	}
+	commit, patch, dirty := strings.Cut(*c, "+")
+	if dirty {
+		return cli.Fmt("%s+%s", cli.Hex(commit, 7), cli.Hex(patch, 4))
+	}
+	return cli.Hex(commit, 7)
+}
+
+func digestCell(v any) cli.Cell {
+	s, ok := v.(string)
+	if !ok {
+		return cli.Shown(cli.RoleDim, "-")
+	}
+	return cli.Hex(s, 12)
+}
+
+// comparison is a table of sections whose columns are what is compared.
+type comparison struct {
+	t        *cli.Text
+	head     []cli.Cell
+	rows     [][]cli.Cell
+	sections []string // of each row
+}
+
+func newComparison(t *cli.Text, ids ...string) *comparison {
+	c := &comparison{t: t, head: []cli.Cell{cli.Str("")}}
+	for _, id := range ids {
+		c.head = append(c.head, cli.Hex(id, 12))
+	}
+	return c
+}
+
+func (c *comparison) add(section, key string, cells ...cli.Cell) {
+	c.sections = append(c.sections, section)
+	c.rows = append(c.rows, append([]cli.Cell{cli.Str(key)}, cells...))
+}
+
+// minKey keeps the columns of short comparisons apart.
+const minKey = 10
+
+// write prints the sections, and in one line those that are the same.
+func (c *comparison) write() {
+	if !c.t.TTY() {
+		for i, row := range c.rows {
+			c.t.Line(append([]cli.Cell{cli.Str(c.sections[i])}, row...)...)
+		}
+		return
+	}
+	grid := [][]cli.Cell{c.head}
+	last := ""
+	for i, row := range c.rows {
+		if c.sections[i] != last {
+			last = c.sections[i]
+			grid = append(grid, []cli.Cell{cli.Str(last)})
+		}
+		row[0] = cli.Fmt("  %s", cli.Fmt(fmt.Sprintf("%%-%ds", minKey), row[0]))
+		grid = append(grid, row)
+	}
+	if len(c.rows) > 0 {
+		c.t.Rows(0, grid)
+	}
+	var same []string
+	for _, s := range []string{"params", "metrics", "data", "code", "machine"} {
+		if !slices.Contains(c.sections, s) {
+			same = append(same, s)
+		}
+	}
+	if len(same) > 0 {
+		c.t.Line(cli.Str("same: " + strings.Join(same, ", ")))
+	}
+}
+
+// diffManyRuns compares more than two runs.
+func (a *app) diffManyRuns(ctx context.Context, found []target) error {
+	v := manyView{Kind: "diff/v1", Params: []valueRow{}, Metrics: []valueRow{}}
+	var params, metrics []map[string]any
+	for _, t := range found {
+		r, err := a.runOf(ctx, t)
+		if err != nil {
+			return err
+		}
+		v.Refs = append(v.Refs, t.ref())
+		numbers := make(map[string]any, len(r.Metrics))
+		for k, n := range r.Metrics {
+			numbers[k] = n
+		}
+		params, metrics = append(params, r.Params), append(metrics, numbers)
+	}
+	v.Params, v.Metrics = differing(params), differing(metrics)
+	v.Equal = len(v.Params)+len(v.Metrics) == 0
+	return a.emitDiff(v, v.Equal, func(t *cli.Text) { manyText(v, t) })
+}
+
+func differing(all []map[string]any) []valueRow {
+	rows := []valueRow{}
+	keys := make(map[string]bool)
+	for _, m := range all {
+		for k := range m {
+			keys[k] = true
+		}
+	}
+	for _, k := range sortedKeys(keys) {
+		r := valueRow{Key: k}
+		same := true
+		for _, m := range all {
+			r.Values = append(r.Values, m[k])
+			same = same && reflect.DeepEqual(m[k], all[0][k])
+		}
+		if !same {
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
+
+func manyText(v manyView, t *cli.Text) {
+	ids := make([]string, len(v.Refs))
+	for i, r := range v.Refs {
+		ids[i] = r.ID
+	}
+	c := newComparison(t, ids...)
+	for _, section := range []struct {
+		name string
+		rows []valueRow
+	}{{"params", v.Params}, {"metrics", v.Metrics}} {
+		for _, r := range section.rows {
+			cells := make([]cli.Cell, len(r.Values))
+			for i, value := range r.Values {
+				cells[i] = cellOrNone(value)
+				if n, ok := value.(run.Number); ok {
+					cells[i] = cli.Float(float64(n))
+				}
+			}
+			c.add(section.name, r.Key, cells...)
+		}
+	}
+	c.write()
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"mlx/internal/fault"
+	"mlx/internal/run"
+)
+
+// diffView is diff/v1.
+type diffView struct {
+	Kind        string         `json:"kind"`
+	Equal       bool           `json:"equal"`
+	A           fault.Ref      `json:"a"`
+	B           fault.Ref      `json:"b"`
+	Data        []dataChange   `json:"data"`
+	Params      []valueChange  `json:"params"`
+	Metrics     []metricChange `json:"metrics"`
+	Outputs     []valueChange  `json:"outputs"`
+	Code        *codeChange    `json:"code"`
+	Environment []valueChange  `json:"environment"`
+	Rows        *struct{}      `json:"rows"` // rows of tables are compared from a later version on
+}
+
+// dataChange is one file that differs.
+type dataChange struct {
+	Path       string `json:"path"`
+	Change     string `json:"change"` // added changed removed
+	BytesDelta int64  `json:"bytes_delta"`
+
+	data string // the tracked path that it belongs to
+}
+
+// valueChange is a value that differs; null where there is none.
+type valueChange struct {
+	Key string `json:"key"`
+	A   any    `json:"a"`
+	B   any    `json:"b"`
+}
+
+type metricChange struct {
+	Key    string      `json:"key"`
+	A      *run.Number `json:"a"`
+	B      *run.Number `json:"b"`
+	Change *run.Number `json:"change"`
+}
+
+type codeChange struct {
+	A     *string `json:"a"`
+	B     *string `json:"b"`
+	Files *int64  `json:"files"` // null when git does not know both commits
+}
+
+// manyView is diff/v1 of more than two runs.
+type manyView struct {
+	Kind    string      `json:"kind"`
+	Equal   bool        `json:"equal"`
+	Refs    []fault.Ref `json:"refs"`
+	Params  []valueRow  `json:"params"`
+	Metrics []valueRow  `json:"metrics"`
+}
+
+type valueRow struct {
+	Key    string `json:"key"`
+	Values []any  `json:"values"`
+}
+
+func newDiffView(a, b fault.Ref) diffView {
+	return diffView{Kind: "diff/v1", A: a, B: b, Data: []dataChange{}, Params: []valueChange{}, Metrics: []metricChange{},
+		Outputs: []valueChange{}, Environment: []valueChange{}}
+}
