@@ -145,7 +145,7 @@ func (v *saver) check(ctx context.Context) error {
 	}
 	rd := &reader{Reader: r}
 	if idx == nil || idx.Root != v.o.Previous {
-		v.prev = &previous{r: rd, root: v.o.Previous}
+		v.prev = &previous{r: rd, root: v.o.Previous, rename: v.scan.only}
 	}
 	if idx == nil || v.trust && subset(idx.Packs, v.before) {
 		return nil
@@ -224,9 +224,10 @@ func (v *saver) takenAway(ctx context.Context, root object.Digest) (bool, error)
 
 // previous finds what the version before had under a path, where the index does not know it.
 type previous struct {
-	r    *reader
-	root object.Digest
-	dirs map[string][]treeEntry
+	r      *reader
+	root   object.Digest
+	rename string // the single name of a version of a file, as it is called now
+	dirs   map[string][]treeEntry
 }
 
 // find returns the entry at rel, or nil.
@@ -253,7 +254,9 @@ func (p *previous) folder(f *folder) []treeEntry {
 	}
 	var list []treeEntry
 	if f.parent == nil {
-		list, _ = p.r.root(p.root)
+		if list, _ = p.r.root(p.root); p.rename != "" && len(list) == 1 {
+			list[0].Name = p.rename
+		}
 	} else if e := p.find(f.parent, f.name); e != nil && e.Kind == disk.Directory {
 		list, _ = p.r.tree(e)
 	}

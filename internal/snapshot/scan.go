@@ -89,6 +89,7 @@ type scan struct {
 	ignore Ignore
 	idx    *index.Index
 	fresh  bool
+	keep   bool // list the temporary files of checkouts, too
 	root   *folder
 	files  int64
 	bytes  int64 // of dirty files
@@ -189,6 +190,9 @@ func (c *scan) names(d *disk.Dir, rel string) ([]string, error) {
 	names, err := d.Names(nil)
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", rel, err)
+	}
+	if !c.keep {
+		names = slices.DeleteFunc(names, isTemp)
 	}
 	slices.Sort(names)
 	return names, nil

@@ -93,6 +93,7 @@ type Change struct {
 type StatusOptions struct {
 	Path     string
 	Base     object.Digest // version that the pointer names
+	Kind     Kind          // of that version
 	Ignore   Ignore
 	Fresh    bool
 	Progress Progress // in files
@@ -103,6 +104,7 @@ type CheckoutOptions struct {
 	Path          string        // absolute path of the file or folder on disk
 	Base          object.Digest // version that the folder was last known to be; zero when unknown
 	To            object.Digest // version to restore
+	Kind          Kind          // of the version
 	Ignore        Ignore        // ignored paths are neither removed nor counted as unsaved
 	Force         bool          // overwrite changes that are in no snapshot
 	ExternalLinks bool          // allow symlinks that leave the tree
@@ -133,7 +135,8 @@ type GCPlan struct {
 	Later    int64     `json:"condemned_bytes"` // by packs condemned now or before, due after the grace
 	Kept     int64     `json:"kept_bytes"`
 	After    time.Time `json:"-"` // when the condemned packs may be deleted
-	Leftover []string  `json:"-"` // temporary files of dead writers
+	live     map[object.Digest]int
+	Leftover []string `json:"-"` // temporary files of dead writers
 }
 
 // GCClass counts objects that stay or go for one reason.

@@ -294,3 +294,15 @@ func (w *Builder) Save(path string, root object.Digest, stamp int64, packs []obj
 	}
 	return nil
 }
+
+// HasFolder says whether the index has a folder.
+func (x *Index) HasFolder(rel string) bool {
+	if x == nil {
+		return false
+	}
+	_, ok := x.dirs[rel]
+	return ok
+}
+
+// Empty says whether the index has no entry in a folder.
+func (x *Index) Empty(rel string) bool { return x == nil || x.dirs[rel].n == 0 }

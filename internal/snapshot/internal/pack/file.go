@@ -8,6 +8,7 @@ import (
 
 	"mlx/internal/fault"
 	"mlx/internal/object"
+	"mlx/internal/snapshot/internal/sha2x"
 )
 
 // File is one pack, opened for reading. Safe for many goroutines.
@@ -116,16 +117,16 @@ func (p *File) payload(f Frame, buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
-// CheckFrames reads every frame and compares each byte with what the index commits to. decode turns a frame into its
-// chunks (a delta needs a base that may lie elsewhere). Each damage goes to report with the chunks that it hurts.
-func (p *File) CheckFrames(decode func(Frame, []byte) ([]byte, error), report func(ids []object.Digest, err error), sum2 func(a, b []byte) (x, y [32]byte)) {
-	byFrame := p.byFrame()
-	var head, payload []byte
-	var first [16]byte
+// Check reads every frame and compares each byte with what the index commits to. decode turns a frame into its chunks
+// (a delta needs a base that may lie elsewhere). Each damage goes to report with the chunks that it hurts.
+func (p *File) Check(decode func(Frame, []byte) ([]byte, error), report func(ids []object.Digest, err error)) {
+	var first [len(magic)]byte
 	if _, err := p.f.ReadAt(first[:], 0); err != nil || string(first[:]) != magic {
 		report(nil, fault.New(fault.Integrity, "damaged pack: wrong first bytes"))
 	}
-	for i, rows := range byFrame {
+	sums := checker{report: report}
+	var head, buf []byte
+	for i, rows := range p.byFrame() {
 		f := p.x.frame(i)
 		ids := make([]object.Digest, len(rows))
 		lens := make([]int, len(rows))
@@ -134,20 +135,52 @@ func (p *File) CheckFrames(decode func(Frame, []byte) ([]byte, error), report fu
 		}
 		head = f.appendHead(head[:0], lens)
 		var err error
-		if payload, err = p.whole(f, head, payload); err == nil && f.Codec != Raw && sha256.Sum256(payload[len(head):]) != f.Sum {
+		if buf, err = p.whole(f, head, buf); err == nil && f.Codec != Raw && sha256.Sum256(buf[len(head):]) != f.Sum {
 			err = fault.New(fault.Integrity, "damaged frame: its bytes are not what the index says")
 		}
 		var raw []byte
 		if err == nil {
-			raw, err = decode(f, payload[len(head):])
+			raw, err = decode(f, buf[len(head):])
 		}
 		if err != nil {
 			report(ids, err)
 			continue
 		}
-		if bad := checkChunks(raw, rows, sum2); len(bad) > 0 {
-			report(bad, fault.New(fault.Integrity, "damaged chunk: its bytes do not have its digest"))
+		for _, e := range rows {
+			sums.add(e.id, raw[e.at:e.at+e.size])
 		}
+	}
+	sums.flush()
+}
+
+// checker compares chunks with their digests, two at a time: that costs little more than one.
+type checker struct {
+	report  func(ids []object.Digest, err error)
+	id      object.Digest
+	pending []byte
+	waits   bool
+}
+
+func (c *checker) add(id object.Digest, b []byte) {
+	if !c.waits {
+		c.id, c.pending, c.waits = id, append(c.pending[:0], b...), true
+		return
+	}
+	x, y := sha2x.Sum2(c.pending, b)
+	c.waits = false
+	c.judge(c.id, x)
+	c.judge(id, y)
+}
+
+func (c *checker) judge(id object.Digest, sum [32]byte) {
+	if id != sum {
+		c.report([]object.Digest{id}, fault.New(fault.Integrity, "damaged chunk: its bytes do not have its digest"))
+	}
+}
+
+func (c *checker) flush() {
+	if c.waits {
+		c.judge(c.id, sha256.Sum256(c.pending))
 	}
 }
 
@@ -179,24 +212,23 @@ func (p *File) byFrame() [][]entry {
 	return out
 }
 
-// checkChunks returns the chunks of a decoded frame that do not have their digests, two at a time.
-func checkChunks(raw []byte, rows []entry, sum2 func(a, b []byte) (x, y [32]byte)) (bad []object.Digest) {
-	cut := func(e entry) []byte { return raw[e.at : e.at+e.size] }
-	for i := 0; i < len(rows); i += 2 {
-		j := min(i+1, len(rows)-1)
-		x, y := [32]byte{}, [32]byte{}
-		if i == j {
-			x = sha256.Sum256(cut(rows[i]))
-			y = x
-		} else {
-			x, y = sum2(cut(rows[i]), cut(rows[j]))
-		}
-		if x != rows[i].id {
-			bad = append(bad, rows[i].id)
-		}
-		if i != j && y != rows[j].id {
-			bad = append(bad, rows[j].id)
+// StoredShare returns how many stored bytes a chunk of size bytes accounts for in its frame.
+func (p *File) StoredShare(frame, size int) int64 {
+	f := p.x.frame(frame)
+	return f.size() * int64(size) / int64(f.Raw)
+}
+
+// Overhead returns the bytes of the pack that belong to no frame.
+func (p *File) Overhead() int64 { return int64(len(magic)) + p.size - p.x.end }
+
+// ChunksInPlace calls yield with every chunk, in the order of its place in the pack.
+func (p *File) ChunksInPlace(yield func(d object.Digest, l Loc) bool) {
+	for i, rows := range p.byFrame() {
+		f := p.x.frame(i)
+		for _, e := range rows {
+			if !yield(e.id, Loc{File: p, Frame: f, at: int(e.at), Size: int(e.size)}) {
+				return
+			}
 		}
 	}
-	return bad
 }

@@ -165,7 +165,12 @@ type Reader struct {
 	payload []byte
 	frames  [4]cached // the frames decoded last, in a ring
 	turn    int
-	base    []byte
+	base    []byte // of a delta, decoded
+
+	basePayload []byte
+
+	// TrustBase leaves out the check of a base's digest, for a verification that checks the base itself elsewhere.
+	TrustBase bool
 }
 
 type cached struct {
@@ -278,10 +283,11 @@ func (r *Reader) fullCopy(d object.Digest) ([]byte, error) {
 	if l.Frame.Codec == Delta {
 		return nil, fault.New(fault.Integrity, "base %s of a delta is itself a delta", d.Short())
 	}
-	payload, err := l.File.payload(l.Frame, nil)
+	payload, err := l.File.payload(l.Frame, r.basePayload)
 	if err != nil {
 		return nil, err
 	}
+	r.basePayload = payload
 	raw, err := r.Decode(l.Frame, payload, r.base[:0])
 	if err != nil {
 		return nil, err
@@ -290,7 +296,7 @@ func (r *Reader) fullCopy(d object.Digest) ([]byte, error) {
 		r.base = raw
 	}
 	b := raw[l.at : l.at+l.Size]
-	if sha256.Sum256(b) != d {
+	if !r.TrustBase && sha256.Sum256(b) != d {
 		return nil, fault.New(fault.Integrity, "base %s of a delta is damaged in %s", d.Short(), l.File.path)
 	}
 	return b, nil

@@ -1,0 +1,341 @@
+package snapshot
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"slices"
+	"strings"
+
+	"mlx/internal/fault"
+	"mlx/internal/object"
+	"mlx/internal/snapshot/internal/disk"
+	"mlx/internal/snapshot/internal/index"
+)
+
+// Status yields how the files on disk differ from o.Base, in the order of paths. Only files whose metadata changed are
+// read, and what was read is remembered. A path that is not there yields fs.ErrNotExist.
+func (s *Store) Status(ctx context.Context, o StatusOptions) iter.Seq2[Change, error] {
+	return func(yield func(Change, error) bool) {
+		c := comparison{s: s, o: o}
+		changes, err := c.run(ctx)
+		if err != nil {
+			yield(Change{}, err)
+			return
+		}
+		for _, ch := range changes {
+			if !yield(ch, nil) {
+				return
+			}
+		}
+	}
+}
+
+// comparison is one comparison of the disk with a version.
+type comparison struct {
+	s       *Store
+	o       StatusOptions
+	scan    scan
+	seen    *index.Index // what earlier comparisons read of files that differ
+	notes   index.Builder
+	stamp   int64
+	changes []Change
+	buf     []byte
+}
+
+func (c *comparison) run(ctx context.Context) ([]Change, error) {
+	kind, err := kindOf(c.o.Path)
+	if err != nil {
+		return nil, err
+	}
+	path := c.s.indexPath(c.o.Path)
+	idx, err := index.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	if c.seen, err = index.Load(path + seenSuffix); err != nil {
+		return nil, err
+	}
+	if c.o.Fresh {
+		c.seen = nil
+	}
+	if c.stamp, err = index.Stamp(path); err != nil && !readOnly(err) {
+		return nil, err
+	}
+	c.scan = scan{ignore: c.o.Ignore, idx: idx, fresh: c.o.Fresh}
+	if err := c.scan.run(ctx, c.o.Path, kind); err != nil {
+		return nil, err
+	}
+	if c.o.Progress != nil {
+		c.o.Progress.SetTotal(c.scan.bytes)
+	}
+	if idx != nil && idx.Root == c.o.Base && kind == c.o.Kind {
+		err = c.againstIndex(ctx)
+	} else {
+		err = c.againstTree(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.remember(path)
+	slices.SortFunc(c.changes, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
+	return c.changes, nil
+}
+
+const seenSuffix = ".seen"
+
+// remember writes down what was read of files that differ. It is a cache: where it cannot be written, nothing is lost.
+func (c *comparison) remember(path string) {
+	if c.scan.dirty > 0 && c.stamp > 0 {
+		_ = c.notes.Save(path+seenSuffix, object.Digest{}, c.stamp, nil)
+	}
+}
+
+func readOnly(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || fault.KindOf(err) == fault.Denied
+}
+
+// againstIndex compares where the index is the version itself: only what is dirty or gone can differ.
+func (c *comparison) againstIndex(ctx context.Context) error {
+	c.scan.missingFolders()
+	for _, g := range c.scan.gone {
+		c.changes = append(c.changes, Change{g.path, Removed, -g.size})
+	}
+	err := c.eachFolder(ctx, func(rel string, f *folder, known *index.Cursor) error {
+		old := c.scan.idx.Dir(rel)
+		for i := range f.items {
+			t := &f.items[i]
+			if t.dir != nil {
+				continue
+			}
+			was := old.Seek(t.name, nil)
+			if !t.dirty {
+				continue
+			}
+			sum, err := c.sum(f, rel, t, known)
+			if err != nil {
+				return err
+			}
+			switch {
+			case was == nil:
+				c.changes = append(c.changes, Change{join(rel, t.name), Added, t.size})
+			case was.Sum != sum || was.Kind != t.kind:
+				c.changes = append(c.changes, Change{join(rel, t.name), Changed, t.size - was.Size})
+			}
+		}
+		return nil
+	})
+	c.emptyFolders()
+	return err
+}
+
+// eachFolder goes through the folders, with what earlier comparisons remember of each.
+func (c *comparison) eachFolder(ctx context.Context, visit func(rel string, f *folder, known *index.Cursor) error) error {
+	var err error
+	c.scan.root.each("", func(rel string, f *folder) {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err == nil {
+			c.notes.Folder(rel)
+			err = visit(rel, f, c.seen.Dir(rel))
+		}
+	})
+	return err
+}
+
+// emptyFolders adds the empty folders that came or went: they are part of a version, too.
+func (c *comparison) emptyFolders() {
+	there := map[string]bool{}
+	c.scan.root.each("", func(rel string, f *folder) {
+		there[rel] = true
+		if len(f.items) == 0 && rel != "" && !c.scan.idx.HasFolder(rel) {
+			c.changes = append(c.changes, Change{Path: rel, Action: Added})
+		}
+	})
+	c.scan.idx.Folders(func(rel string) bool {
+		if !there[rel] && c.scan.idx.Empty(rel) {
+			c.changes = append(c.changes, Change{Path: rel, Action: Removed})
+		}
+		return true
+	})
+}
+
+// sum returns the digest of a dirty file: as an earlier comparison read it, where it has not changed since, else anew.
+func (c *comparison) sum(f *folder, rel string, t *item, known *index.Cursor) (object.Digest, error) {
+	m := disk.Meta{Kind: t.kind, Size: t.size, Mtime: t.mtime, Ctime: t.ctime, Ino: t.ino}
+	e := known.Seek(t.name, nil)
+	if e == nil || !c.seen.Clean(e, m) {
+		sum, err := c.hash(f, t)
+		if err != nil {
+			return sum, readError(join(rel, t.name), err)
+		}
+		e = &index.Entry{Kind: t.kind, Size: t.size, Mtime: t.mtime, Ctime: t.ctime, Ino: t.ino, Sum: sum}
+	}
+	if c.o.Progress != nil {
+		c.o.Progress.Add(t.size)
+	}
+	c.notes.Add(t.name, e)
+	return e.Sum, nil
+}
+
+func (c *comparison) hash(f *folder, t *item) (object.Digest, error) {
+	d, err := f.open(c.scan.top)
+	if err != nil {
+		return object.Digest{}, err
+	}
+	defer d.Close()
+	if c.buf == nil {
+		c.buf = make([]byte, 256<<10)
+	}
+	return hashFile(d, t.name, t.kind, c.buf)
+}
+
+// hashFile returns the SHA-256 of a file, or of a symlink's target.
+func hashFile(d *disk.Dir, name string, kind disk.Kind, buf []byte) (object.Digest, error) {
+	if kind == disk.Symlink {
+		target, err := d.Readlink(name)
+		return object.Sum([]byte(target)), err
+	}
+	f, err := d.OpenFile(name)
+	if err != nil {
+		return object.Digest{}, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.CopyBuffer(onlyWriter{h}, onlyReader{f}, buf); err != nil {
+		return object.Digest{}, err
+	}
+	return object.Digest(h.Sum(nil)), nil
+}
+
+// onlyReader and onlyWriter keep io.CopyBuffer to the given buffer.
+type (
+	onlyReader struct{ io.Reader }
+	onlyWriter struct{ io.Writer }
+)
+
+// againstTree compares with the version in the store, where the index is of another one or is missing.
+func (c *comparison) againstTree(ctx context.Context) error {
+	r, err := c.s.reader()
+	if err != nil {
+		return err
+	}
+	var base []treeEntry
+	if !c.o.Base.IsZero() {
+		if base, err = r.root(c.o.Base); err != nil {
+			return err
+		}
+	}
+	if c.scan.only != "" && len(base) == 1 {
+		base[0].Name = c.scan.only // the pointer may have been renamed
+	}
+	return c.compareFolder(ctx, r, c.scan.root, "", base)
+}
+
+func (c *comparison) compareFolder(ctx context.Context, r *reader, f *folder, rel string, base []treeEntry) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c.notes.Folder(rel)
+	known := c.seen.Dir(rel)
+	var later []func() error // folders come after the files of their parent: the notes are kept by folder
+	i := 0
+	for k := range base {
+		e := &base[k]
+		for i < len(f.items) && f.items[i].name < e.Name {
+			if err := c.pairItem(ctx, r, f, rel, &f.items[i], nil, known, &later); err != nil {
+				return err
+			}
+			i++
+		}
+		var t *item
+		if i < len(f.items) && f.items[i].name == e.Name {
+			t = &f.items[i]
+			i++
+		}
+		if err := c.pairItem(ctx, r, f, rel, t, e, known, &later); err != nil {
+			return err
+		}
+	}
+	for ; i < len(f.items); i++ {
+		if err := c.pairItem(ctx, r, f, rel, &f.items[i], nil, known, &later); err != nil {
+			return err
+		}
+	}
+	for _, sub := range later {
+		if err := sub(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pairItem compares what stands under one name, on disk and in the version; nil is nothing.
+func (c *comparison) pairItem(ctx context.Context, r *reader, f *folder, rel string, t *item, e *treeEntry, known *index.Cursor, later *[]func() error) error {
+	if t != nil && t.dir != nil || e != nil && e.Kind == kindDirectory {
+		return c.pairFolder(ctx, r, f, rel, t, e, known, later)
+	}
+	if t == nil {
+		c.changes = append(c.changes, Change{join(rel, e.Name), Removed, -e.Size})
+		return nil
+	}
+	sum := t.sum
+	if t.dirty {
+		var err error
+		if sum, err = c.sum(f, rel, t, known); err != nil {
+			return err
+		}
+	}
+	switch {
+	case e == nil:
+		c.changes = append(c.changes, Change{join(rel, t.name), Added, t.size})
+	case e.Sum != sum || e.Kind != t.kind:
+		c.changes = append(c.changes, Change{join(rel, t.name), Changed, t.size - e.Size})
+	}
+	return nil
+}
+
+func (c *comparison) pairFolder(ctx context.Context, r *reader, f *folder, rel string, t *item, e *treeEntry, known *index.Cursor, later *[]func() error) error {
+	var base []treeEntry
+	sub := &folder{}
+	if e != nil && e.Kind == kindDirectory {
+		var err error
+		if base, err = r.tree(e); err != nil {
+			return fmt.Errorf("%s: %w", join(rel, e.Name), err)
+		}
+	} else if e != nil {
+		c.changes = append(c.changes, Change{join(rel, e.Name), Removed, -e.Size})
+	}
+	name := ""
+	switch {
+	case t != nil && t.dir != nil:
+		sub, name = t.dir, t.name
+		if len(sub.items) == 0 && (e == nil || e.Kind != kindDirectory) {
+			c.changes = append(c.changes, Change{Path: join(rel, name), Action: Added})
+		}
+	case t != nil: // a file where the version has a folder
+		if err := c.pairItem(ctx, r, f, rel, t, nil, known, later); err != nil {
+			return err
+		}
+		name = t.name
+	default:
+		name = e.Name
+		if len(base) == 0 {
+			c.changes = append(c.changes, Change{Path: join(rel, name), Action: Removed})
+		}
+	}
+	*later = append(*later, func() error { return c.compareFolder(ctx, r, sub, join(rel, name), base) })
+	return nil
+}
+
+// present says whether a path is there.
+func present(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}

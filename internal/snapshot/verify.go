@@ -1,0 +1,240 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"mlx/internal/fault"
+	"mlx/internal/object"
+	"mlx/internal/snapshot/internal/disk"
+	"mlx/internal/snapshot/internal/pack"
+)
+
+// hurtLimit bounds the paths that are listed for one damage.
+const hurtLimit = 100
+
+// Verify reads every byte of the store (with only, of the given versions) and reports each damaged object, with the
+// versions among roots and the paths that it hurts. Damage is an answer, not an error.
+func (s *Store) Verify(ctx context.Context, roots []object.Digest, only bool, p Progress) (Report, error) {
+	if err := s.refresh(); err != nil {
+		return Report{}, err
+	}
+	if err := s.set.Refresh(); err != nil {
+		return Report{}, err
+	}
+	v := &verifier{s: s, p: p, bad: map[object.Digest]int{}}
+	for name, err := range s.set.Damaged() {
+		v.damage(filepath.Join("packs", pack.FileName(name)), nil, err)
+	}
+	if !only {
+		if err := v.packs(ctx); err != nil {
+			return v.report, err
+		}
+	}
+	if err := v.hurts(ctx, roots, only); err != nil {
+		return v.report, err
+	}
+	slices.SortFunc(v.report.Damage, func(a, b Damage) int { return strings.Compare(a.Object, b.Object) })
+	return v.report, nil
+}
+
+type verifier struct {
+	s      *Store
+	p      Progress
+	mu     sync.Mutex
+	report Report
+	bad    map[object.Digest]int // chunk -> place in report.Damage
+}
+
+// damage enters one damage.
+func (v *verifier) damage(file string, ids []object.Digest, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(ids) == 0 {
+		v.report.Damage = append(v.report.Damage, Damage{Object: file, Cause: err.Error()})
+		return
+	}
+	for _, d := range ids {
+		if _, ok := v.bad[d]; ok {
+			continue
+		}
+		v.bad[d] = len(v.report.Damage)
+		v.report.Damage = append(v.report.Damage, Damage{Object: file + " " + d.String(), Cause: err.Error()})
+	}
+}
+
+// packs checks every pack, several side by side.
+func (v *verifier) packs(ctx context.Context) error {
+	files := v.s.set.Files()
+	var total int64
+	for _, f := range files {
+		total += f.Size()
+	}
+	if v.p != nil {
+		v.p.SetTotal(total)
+	}
+	jobs := make(chan *pack.File)
+	var group sync.WaitGroup
+	var failed error
+	for range min(v.s.o.Jobs, max(1, len(files))) {
+		group.Go(func() {
+			r, err := v.s.set.NewReader()
+			if err != nil {
+				v.mu.Lock()
+				failed = err
+				v.mu.Unlock()
+			}
+			for f := range jobs {
+				if err == nil && ctx.Err() == nil {
+					v.pack(f, r)
+				}
+			}
+		})
+	}
+	for _, f := range files {
+		jobs <- f
+	}
+	close(jobs)
+	group.Wait()
+	return errors.Join(failed, ctx.Err())
+}
+
+func (v *verifier) pack(f *pack.File, r *pack.Reader) {
+	r.TrustBase = true // the base is checked where it stands
+	var buf []byte
+	raw := int64(0)
+	f.Check(func(fr pack.Frame, payload []byte) ([]byte, error) {
+		out, err := r.Decode(fr, payload, buf[:0])
+		if fr.Codec != pack.Raw && err == nil {
+			buf = out
+		}
+		raw += int64(fr.Raw)
+		return out, err
+	}, func(ids []object.Digest, err error) {
+		v.damage(filepath.Join("packs", pack.FileName(f.Name())), ids, err)
+	})
+	if v.p != nil {
+		v.p.Add(f.Size())
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.report.Packs++
+	v.report.Objects += int64(f.Len())
+	v.report.Bytes += raw
+}
+
+// hurts goes through the versions: what is missing or damaged hurts the path that needs it.
+func (v *verifier) hurts(ctx context.Context, roots []object.Digest, read bool) error {
+	r, err := v.s.reader()
+	if err != nil {
+		return err
+	}
+	for _, root := range roots {
+		w := &hurtWalk{v: v, r: r, root: root, read: read}
+		if err := w.run(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hurtWalk goes through one version.
+type hurtWalk struct {
+	v    *verifier
+	r    *reader
+	root object.Digest
+	read bool
+}
+
+func (w *hurtWalk) run(ctx context.Context) error {
+	w.object("", w.root)
+	entries, err := w.r.root(w.root)
+	if err != nil {
+		w.hurt("", w.root, err)
+		return nil
+	}
+	return w.folder(ctx, "", entries)
+}
+
+func (w *hurtWalk) folder(ctx context.Context, dir string, entries []treeEntry) error {
+	for i := range entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		e := &entries[i]
+		path := join(dir, e.Name)
+		if e.Kind == disk.Directory {
+			w.object(path, e.Sum)
+			sub, err := w.r.tree(e)
+			if err != nil {
+				w.hurt(path, e.Sum, err)
+				continue
+			}
+			if err := w.folder(ctx, path, sub); err != nil {
+				return err
+			}
+			continue
+		}
+		w.file(path, e)
+	}
+	return nil
+}
+
+func (w *hurtWalk) file(path string, e *treeEntry) {
+	if e.Recipe.IsZero() {
+		if e.Size > 0 {
+			w.object(path, e.Sum)
+		}
+		return
+	}
+	w.object(path, e.Recipe)
+	var ids []object.Digest
+	if err := w.v.s.recipeObjects(w.r, e.Recipe, func(d object.Digest) { ids = append(ids, d) }); err != nil {
+		w.hurt(path, e.Recipe, err)
+		return
+	}
+	for _, d := range ids {
+		w.object(path, d)
+	}
+}
+
+// object notes a path that needs a damaged or missing object.
+func (w *hurtWalk) object(path string, d object.Digest) {
+	if w.v.known(d) {
+		w.hurt(path, d, nil)
+		return
+	}
+	if _, ok := w.v.s.set.Find(d, nil); !ok {
+		w.hurt(path, d, fault.New(fault.NotFound, "it is in no pack"))
+		return
+	}
+	if w.read {
+		b, err := w.r.Read(d)
+		if err != nil {
+			w.hurt(path, d, err)
+			return
+		}
+		w.v.report.Objects++
+		w.v.report.Bytes += int64(len(b))
+	}
+}
+
+func (v *verifier) known(d object.Digest) bool {
+	_, ok := v.bad[d]
+	return ok
+}
+
+func (w *hurtWalk) hurt(path string, d object.Digest, err error) {
+	if !w.v.known(d) {
+		w.v.damage("object", []object.Digest{d}, err)
+	}
+	dam := &w.v.report.Damage[w.v.bad[d]]
+	h := Hurt{Root: w.root, Path: path}
+	if len(dam.Hurts) < hurtLimit && !slices.Contains(dam.Hurts, h) {
+		dam.Hurts = append(dam.Hurts, h)
+	}
+}
