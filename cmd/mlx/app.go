@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -169,6 +170,9 @@ func (a *app) user() string {
 		if name := os.Getenv(key); name != "" {
 			return name
 		}
+	}
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
 	}
 	return "unknown"
 }

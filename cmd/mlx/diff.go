@@ -100,8 +100,8 @@ func (a *app) emitDiff(v any, equal bool, text func(*cli.Text)) error {
 	return a.streams.EmitVerdict(v, !equal, text)
 }
 
-// wanted reports whether a path is one of those asked for, or below one, or above one.
-func wanted(p string, paths []string) bool {
+// touched reports whether a path is one of those asked for, or below one, or above one.
+func touched(p string, paths []string) bool {
 	return len(paths) == 0 || slices.ContainsFunc(paths, func(want string) bool { return within(p, want) || within(want, p) })
 }
 

@@ -48,7 +48,7 @@ func (a *app) diffData(ctx context.Context, found []target, paths []string) erro
 	}
 	v := newDiffView(sides[0], sides[1])
 	for _, p := range pairs(left, right, len(found) < 2) {
-		if !wanted(p.path, paths) {
+		if !touched(p.path, paths) {
 			continue
 		}
 		if err := a.comparePair(ctx, &v, p, paths); err != nil {

@@ -6,6 +6,7 @@ import (
 	"path"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mlx/internal/cli"
@@ -104,12 +105,21 @@ func metricChanges(a, b map[string]run.Number) []metricChange {
 			c.B = &y
 		}
 		if inA && inB && x.Finite() && y.Finite() {
-			d := y - x
+			d := difference(float64(x), float64(y))
 			c.Change = &d
 		}
 		out = append(out, c)
 	}
 	return out
+}
+
+// difference is b - a without the noise of binary fractions: 0.011, not 0.01100000000000001.
+func difference(a, b float64) run.Number {
+	d, err := strconv.ParseFloat(strconv.FormatFloat(b-a, 'g', 12, 64), 64)
+	if err != nil {
+		return run.Number(b - a)
+	}
+	return run.Number(d)
 }
 
 func bothKeys[T any](a, b map[string]T) []string {

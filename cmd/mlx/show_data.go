@@ -127,7 +127,7 @@ func containsRef(all []fault.Ref, r fault.Ref) bool {
 
 func (a *app) snapshotShownText(v snapshotShown, t *cli.Text) {
 	for _, s := range v.Snapshots {
-		cells := []cli.Cell{cli.Fmt("snapshot %s", cli.Hex(s.ID, 12)), cli.Path(a.shown(s.Path)), cli.Num(s.Files, "file"), cli.Bytes(s.Bytes)}
+		cells := []cli.Cell{cli.Fmt("%s %s", cli.Str("snapshot"), cli.Hex(s.ID, 12)), cli.Path(a.shown(s.Path)), cli.Num(s.Files, "file"), cli.Bytes(s.Bytes)}
 		if !s.At.IsZero() {
 			cells = append(cells, cli.Time(s.At), cli.Fmt("by %s", cli.Str(s.By)))
 		}
@@ -143,10 +143,10 @@ func (a *app) snapshotShownText(v snapshotShown, t *cli.Text) {
 		}
 	}
 	for _, r := range v.MadeBy {
-		t.KeyValue(2, "made by", cli.Fmt("run %s", cli.Hex(r.ID, 12)))
+		t.KeyValue(2, "made by", cli.Fmt("%s %s", cli.Str("run"), cli.Hex(r.ID, 12)))
 	}
 	for _, r := range v.UsedBy {
-		t.KeyValue(2, "used by", cli.Fmt("run %s", cli.Hex(r.ID, 12)))
+		t.KeyValue(2, "used by", cli.Fmt("%s %s", cli.Str("run"), cli.Hex(r.ID, 12)))
 	}
 	if !v.Here {
 		t.KeyValue(2, "content", cli.Word(cli.RoleWarn, "not on this machine"))

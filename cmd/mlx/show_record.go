@@ -77,7 +77,7 @@ func (a *app) showCommit(ctx context.Context, t target) error {
 		v.Runs = append(v.Runs, refOf(refRun, r.ID, strings.Join(r.Command, " ")))
 	}
 	return a.streams.Emit(v, func(t *cli.Text) {
-		t.Line(cli.Fmt("git %s", cli.Hex(v.Commit, 12)))
+		t.Line(cli.Fmt("%s %s", cli.Str("git"), cli.Hex(v.Commit, 12)))
 		for _, d := range v.Data {
 			t.KeyValue(2, "data", cli.Fmt("%s %s", cli.Path(a.shown(d.Name)), cli.Hex(d.ID, 12)))
 		}

@@ -65,7 +65,7 @@ func (a *app) showOneRun(ctx context.Context, t target) error {
 }
 
 func (a *app) runShownText(v runShown, t *cli.Text) {
-	head := []cli.Cell{cli.Fmt("run %s", cli.ID(v.RunID)), stateCell(v.State)}
+	head := []cli.Cell{cli.Fmt("%s %s", cli.Str("run"), cli.ID(v.RunID)), stateCell(v.State)}
 	if v.Name != nil {
 		head = append(head, cli.Str(*v.Name))
 	}

@@ -72,7 +72,7 @@ func (s *Streams) List(header []string, items iter.Seq2[Item, error]) error {
 			table = append(table, item.Cells)
 			continue
 		}
-		if err := s.row(item.Value, func(t *Text) { t.Line(item.Cells...) }); err != nil {
+		if err := s.row(item.Value, func(t *Text) { t.Table(nil, [][]Cell{item.Cells}) }); err != nil {
 			return err
 		}
 	}
