@@ -9,8 +9,6 @@ import (
 	"sync"
 
 	"mlx/internal/fault"
-	"mlx/internal/lineage"
-	"mlx/internal/object"
 	"mlx/internal/repo"
 	"mlx/internal/run"
 	"mlx/internal/snapshot"
@@ -90,6 +88,41 @@ func oneData(ctx context.Context, a *app, path string) (run.Data, func() error, 
 	if _, err := os.Lstat(r.Abs(rel)); errors.Is(err, fs.ErrNotExist) {
 		return run.Data{}, nil, dataMissing(ctx, a, path, pointer, tracked)
 	}
+	if tracked {
+		return savedData(ctx, a, path, rel)
+	}
+	return keptData(ctx, a, path, rel)
+}
+
+// savedData makes sure that tracked data is a snapshot, as mlx snapshot does.
+func savedData(ctx context.Context, a *app, path, rel string) (run.Data, func() error, error) {
+	s := saver{app: a, options: snapshotOptions{message: "saved for a run"}}
+	var err error
+	if s.repo, err = a.repo(); err != nil {
+		return run.Data{}, nil, err
+	}
+	if s.ledger, err = a.ledger(); err != nil {
+		return run.Data{}, nil, err
+	}
+	if s.store, err = a.store(); err != nil {
+		return run.Data{}, nil, err
+	}
+	done, err := s.save(ctx, rel)
+	if err != nil {
+		return run.Data{}, nil, err
+	}
+	if done.changed {
+		a.streams.Note("%s differs from its last snapshot; saved it as %s", path, done.body.Root.Short())
+	}
+	return run.Data{Path: rel, Root: done.body.Root}, nil, nil
+}
+
+// keptData keeps what is not tracked by itself: no pointer file is written for it, only the run names it.
+func keptData(ctx context.Context, a *app, path, rel string) (run.Data, func() error, error) {
+	r, err := a.repo()
+	if err != nil {
+		return run.Data{}, nil, err
+	}
 	store, err := a.store()
 	if err != nil {
 		return run.Data{}, nil, err
@@ -98,44 +131,14 @@ func oneData(ctx context.Context, a *app, path string) (run.Data, func() error, 
 	if err != nil {
 		return run.Data{}, nil, err
 	}
-	progress := a.streams.Progress("reading "+path, "bytes", 0)
-	saved, err := store.Save(ctx, snapshot.SaveOptions{Path: r.Abs(rel), Previous: pointer.Root, Ignore: ignore, Progress: progress})
+	progress := a.streams.Progress("reading", "bytes", 0)
+	kept, err := store.Save(ctx, snapshot.SaveOptions{Path: r.Abs(rel), Ignore: ignore, Progress: progress})
 	progress.Done()
 	if err != nil {
 		return run.Data{}, nil, fault.New(fault.KindOf(err), "cannot start the run: %w", err)
 	}
-	data := run.Data{Path: rel, Root: saved.Root}
-	switch {
-	case !tracked:
-		a.streams.Note("%s is not tracked; this run keeps it as snapshot %s", path, saved.Root.Short())
-	case saved.Root != pointer.Root:
-		a.streams.Note("%s differs from its last snapshot; saved it as %s", path, saved.Root.Short())
-		if err := keepData(ctx, a, rel, pointer.Root, saved); err != nil {
-			return run.Data{}, nil, errors.Join(err, saved.Release())
-		}
-	}
-	return data, saved.Release, nil
-}
-
-// keepData records a new version of tracked data and moves its pointer, as mlx snapshot does.
-func keepData(ctx context.Context, a *app, rel string, previous object.Digest, saved snapshot.Saved) error {
-	r, err := a.repo()
-	if err != nil {
-		return err
-	}
-	ledger, err := a.ledger()
-	if err != nil {
-		return err
-	}
-	body := savedBody{
-		Path: rel, Root: saved.Root, Kind: string(saved.Summary.Kind), Files: saved.Summary.Files, Bytes: saved.Summary.Bytes,
-		BytesStored: saved.Stored, Previous: &previous, Message: "saved by mlx run", Pointer: rel + snapshot.Suffix,
-	}
-	if _, err := snapshotSaved.Append(ctx, ledger, lineage.Entry[savedBody]{Body: body}); err != nil {
-		return err
-	}
-	pointer := snapshot.Pointer{Root: saved.Root, Summary: saved.Summary}
-	return repo.WriteFile(r.Abs(rel)+snapshot.Suffix, pointer.Encode(), 0o666)
+	a.streams.Note("%s is not tracked; this run keeps it as snapshot %s", path, kept.Root.Short())
+	return run.Data{Path: rel, Root: kept.Root}, kept.Release, nil
 }
 
 // pointerAt reads the pointer file of a path, if there is one.
