@@ -79,7 +79,7 @@ func gateText(v gate.View, t *cli.Text) {
 		t.Rows(2, gateRows(g, v.Record, t.TTY()))
 	}
 	if v.Verdict != gate.Pass {
-		t.Line(cli.Fmt("verdict %s", cli.ID(v.Record)))
+		t.Line(cli.Fmt("%s %s", cli.Str("verdict"), cli.ID(v.Record)))
 	}
 }
 
