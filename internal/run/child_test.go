@@ -192,8 +192,13 @@ func TestExecuteTimeout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if state, cause := got.verdict(0.2); got.signal != "SIGKILL" || state != Killed || cause != "time limit of 0.2 s" {
+	if state, cause := got.verdict(0.2); got.signal != "SIGKILL" || state != Killed || cause != "time limit of 200ms" {
 		t.Errorf("%+v, %s %q", got, state, cause)
+	}
+	for seconds, want := range map[float64]string{7200: "2h", 90: "1m30s", 600: "10m", 10: "10s", 36000: "10h"} {
+		if got := span(seconds); got != want {
+			t.Errorf("span(%v) = %s, want %s", seconds, got, want)
+		}
 	}
 	if got := statusOf(outcome{timedOut: true}); got != 125 {
 		t.Errorf("a command that ends well when its time is over: status %d", got)

@@ -99,7 +99,7 @@ func (h History) unfinished(b Body) (State, string) {
 		wait = time.Duration(b.TimeoutS*float64(time.Second)) + time.Hour
 	}
 	if h.Now().Sub(b.StartedAt) > wait {
-		return Lost, "nothing was heard of it for " + wait.String()
+		return Lost, "nothing was heard of it for " + span(wait.Seconds())
 	}
 	return Running, ""
 }

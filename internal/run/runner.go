@@ -233,7 +233,7 @@ func (b *Body) finish(end outcome, began, ended time.Time) {
 func (o outcome) verdict(timeout float64) (State, string) {
 	switch {
 	case o.timedOut:
-		return Killed, "time limit of " + strconv.FormatFloat(timeout, 'g', -1, 64) + " s"
+		return Killed, "time limit of " + span(timeout)
 	case o.asked != nil:
 		return Cancelled, "stopped by " + signalName(o.asked)
 	case o.signal != "":
@@ -242,6 +242,18 @@ func (o outcome) verdict(timeout float64) (State, string) {
 		return Failed, "exit status " + strconv.Itoa(o.status)
 	}
 	return Succeeded, ""
+}
+
+// span writes seconds as a person writes a time limit: 90s is 1m30s, 7200 is 2h.
+func span(seconds float64) string {
+	s := time.Duration(seconds * float64(time.Second)).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 func statusOf(o outcome) int {
