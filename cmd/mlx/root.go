@@ -18,8 +18,13 @@ type section struct {
 // sections lists every command, in the order of help. A new command is one line here.
 func sections() []section {
 	return []section{
-		{"Data", []func(*app) *cobra.Command{}},
+		{"Data", []func(*app) *cobra.Command{
+			newInit,
+			newSnapshot,
+			newCheckout,
+		}},
 		{"Ask", []func(*app) *cobra.Command{
+			newStatus,
 			newLog,
 			newShow,
 			newDiff,
@@ -34,9 +39,13 @@ func sections() []section {
 		}},
 		{"Share", []func(*app) *cobra.Command{}},
 		{"Care", []func(*app) *cobra.Command{
+			newVerify,
+			newGC,
+			newConfig,
 			newKey,
 			newVersion,
 			newCompletion,
+			newHook,
 			newMan,
 			newDocs,
 		}},

@@ -91,11 +91,17 @@ func judge(key, value string) error {
 	return unknownSetting(key)
 }
 
-func unknownSetting(key string) error {
+// SettingKeys lists the keys of all settings.
+func SettingKeys() []string {
 	var keys []string
 	for _, spec := range settingSpecs() {
 		keys = append(keys, spec.key)
 	}
+	return keys
+}
+
+func unknownSetting(key string) error {
+	keys := SettingKeys()
 	return fault.New(fault.Usage, "unknown setting %q", key).Hint("%s", suggestion(key, keys, "Settings are "+strings.Join(keys, ", ")))
 }
 

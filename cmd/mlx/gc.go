@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mlx/internal/cli"
+	"mlx/internal/fault"
+	"mlx/internal/snapshot"
+)
+
+type gcOptions struct {
+	dryRun     bool
+	keepLast   int
+	keepWithin string
+	forget     []string
+	within     time.Duration
+}
+
+func newGC(a *app) *cobra.Command {
+	var o gcOptions
+	cmd := &cobra.Command{
+		Use:   "gc",
+		Short: "Remove what nothing needs any more",
+		Long: `Stays: every version that a pointer file names in any commit, stash, reflog entry, index or file of any worktree; what is
+tagged; what was saved, or read or written by a run, within --keep-within, or is among the --keep-last newest of its
+path. All clones that share the store are asked. Everything else is condemned, and deleted by the first gc that runs at
+least a day later, unless it is needed again by then. Records are never removed.`,
+		Example: "mlx gc --dry-run\nmlx gc --keep-last 3 --keep-within 7d",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return gcRun(cmd.Context(), a, o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.BoolVar(&o.dryRun, "dry-run", false, "say what would stay and go, and why; change nothing")
+	flags.IntVar(&o.keepLast, "keep-last", 0, "keep the newest `N` versions of each path")
+	flags.StringVar(&o.keepWithin, "keep-within", "30d", "keep what was saved, read or written within this `TIME`")
+	flags.StringArrayVar(&o.forget, "forget", nil, "stop asking the `CLONE` of this id, which no longer exists")
+	return cmd
+}
+
+func gcRun(ctx context.Context, a *app, o gcOptions) (err error) {
+	if o.within, err = cli.ParseDuration(o.keepWithin); err != nil {
+		return err
+	}
+	if o.keepLast < 0 {
+		return fault.New(fault.Usage, "cannot keep the last %d versions", o.keepLast)
+	}
+	store, err := a.store()
+	if err != nil {
+		return err
+	}
+	if !o.dryRun {
+		for _, id := range o.forget {
+			if err := store.ForgetClone(id); err != nil {
+				return err
+			}
+		}
+	}
+	live := liveRoots{app: a, options: o, store: store, now: a.now()}
+	plan, err := store.PlanGC(ctx, live.all(ctx))
+	if err != nil {
+		return err
+	}
+	for _, root := range plan.Missing {
+		a.streams.Why("version %s is not in this store (%s)", root.Digest.Short(), root.Why)
+	}
+	if o.dryRun {
+		v := gcPlanView(plan)
+		return a.streams.Emit(v, func(t *cli.Text) { gcText(plan, true, t) })
+	}
+	if err := store.ApplyGC(ctx, plan); err != nil {
+		return err
+	}
+	return a.streams.EmitVerdict(gcDone(plan), false, func(t *cli.Text) { gcText(plan, false, t) })
+}
+
+// gcView is the JSON of `mlx gc`.
+type gcView struct {
+	Kind           string             `json:"kind"`
+	Classes        []snapshot.GCClass `json:"classes"`
+	KeptBytes      int64              `json:"kept_bytes"`
+	FreedBytes     int64              `json:"freed_bytes"`
+	CondemnedBytes int64              `json:"condemned_bytes"`
+	DeleteAt       *time.Time         `json:"delete_at"` // from when the condemned bytes may be deleted
+}
+
+func gcDone(p *snapshot.GCPlan) gcView {
+	v := gcView{Kind: "gc/v1", Classes: append([]snapshot.GCClass{}, p.Classes...), KeptBytes: p.Kept, FreedBytes: p.Freed, CondemnedBytes: p.Later}
+	if !p.After.IsZero() {
+		at := p.After.UTC()
+		v.DeleteAt = &at
+	}
+	return v
+}
+
+// planView is plan/v1.
+type planView struct {
+	Kind    string             `json:"kind"`
+	Command string             `json:"command"`
+	Applies bool               `json:"applies"`
+	Steps   []planStep         `json:"steps"`
+	Bytes   int64              `json:"bytes"`
+	Needs   []struct{}         `json:"needs"`
+	Classes []snapshot.GCClass `json:"classes"`
+}
+
+type planStep struct {
+	Do    string   `json:"do"`
+	What  string   `json:"what"`
+	Why   string   `json:"why"`
+	Bytes int64    `json:"bytes"`
+	Cost  *float64 `json:"cost"`
+}
+
+func gcPlanView(p *snapshot.GCPlan) planView {
+	v := planView{Kind: "plan/v1", Command: "gc", Applies: true, Steps: []planStep{}, Bytes: p.Freed + p.Later, Needs: []struct{}{},
+		Classes: append([]snapshot.GCClass{}, p.Classes...)}
+	for _, pack := range p.Packs {
+		v.Steps = append(v.Steps, planStep{Do: pack.Do, What: "pack " + pack.ID.Hex(), Why: pack.Why, Bytes: pack.Bytes - pack.Live})
+	}
+	for _, file := range p.Leftover {
+		v.Steps = append(v.Steps, planStep{Do: "delete", What: file, Why: "left by a process that was killed"})
+	}
+	return v
+}
+
+func gcText(p *snapshot.GCPlan, dryRun bool, t *cli.Text) {
+	var rows [][]cli.Cell
+	for _, c := range p.Classes {
+		word := cli.Word(cli.RolePass, "stays")
+		if !c.Stays {
+			word = cli.Word(cli.RoleWarn, "goes")
+		}
+		rows = append(rows, []cli.Cell{word, cli.Str(c.Why), cli.Num(c.Objects, "object"), cli.Bytes(c.Bytes)})
+	}
+	if n := len(p.Leftover); n > 0 {
+		rows = append(rows, []cli.Cell{cli.Word(cli.RoleWarn, "goes"), cli.Str("left by processes that were killed"), cli.Num(int64(n), "file"), cli.Bytes(0)})
+	}
+	t.Rows(0, rows)
+	freed := "freed"
+	if dryRun {
+		freed = "would free"
+	}
+	t.Line(cli.Str(freed), cli.Bytes(p.Freed))
+	if p.Later > 0 {
+		t.Line(cli.Str("condemned"), cli.Bytes(p.Later), cli.Fmt("deleted by the first gc after %s", cli.Str(p.After.UTC().Format(time.RFC3339))))
+	}
+}

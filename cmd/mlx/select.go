@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"mlx/internal/fault"
+	"mlx/internal/repo"
+)
+
+// selectData returns the tracked data that the words of a command line name: a tracked path, a folder with tracked
+// paths in it, or a pattern; without words all of it. A word that names none is given to other, which may take it.
+func (a *app) selectData(ctx context.Context, words []string, other func(word, rel string) error) ([]string, error) {
+	r, err := a.repo()
+	if err != nil {
+		return nil, err
+	}
+	all, err := r.Pointers(ctx)
+	if err != nil || len(words) == 0 {
+		return all, err
+	}
+	var chosen []string
+	for _, word := range words {
+		rel, err := r.Rel(word)
+		if err != nil {
+			return nil, err
+		}
+		found := matching(all, rel)
+		if len(found) == 0 {
+			if err := other(word, rel); err != nil {
+				return nil, err
+			}
+		}
+		chosen = append(chosen, found...)
+	}
+	slices.Sort(chosen)
+	return slices.Compact(chosen), nil
+}
+
+// matching returns the tracked paths that rel is, holds or, as a pattern, fits.
+func matching(all []string, rel string) []string {
+	if bare := strings.TrimSuffix(rel, repo.PointerExt); slices.Contains(all, bare) {
+		return []string{bare} // the pointer file stands for its data
+	}
+	var found []string
+	for _, p := range all {
+		if within(p, rel) || strings.ContainsAny(rel, "*?[") && repo.Match(rel, p) {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// untracked is the error for a word that names no tracked data.
+func (a *app) untracked(r *repo.Repo, doing, word, rel string) error {
+	if above := pointerAbove(r, rel); above != "" {
+		return fault.New(fault.Usage, "cannot %s %s: it is part of %s, which is one version as a whole", doing, word, a.shown(above)).
+			Hint("mlx %s %s", strings.ReplaceAll(doing, " ", ""), a.shown(above))
+	}
+	if _, err := os.Lstat(r.Abs(rel)); errors.Is(err, fs.ErrNotExist) {
+		return fault.New(fault.NotFound, "cannot %s %s: there is no such data", doing, word).Hint("mlx status   # lists tracked data")
+	}
+	return fault.New(fault.NotFound, "cannot %s %s: it is not tracked", doing, word).Hint("mlx snapshot %s", word)
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"mlx/internal/cli"
+	"mlx/internal/fault"
+	"mlx/internal/repo"
+)
+
+// mayTrack refuses what cannot become tracked data, and says how it can.
+func (a *app) mayTrack(ctx context.Context, r *repo.Repo, word, rel string) error {
+	if rel == "." {
+		return fault.New(fault.Usage, "cannot snapshot %s: it is the project itself", word).Hint("mlx snapshot PATH   # a file or folder in it")
+	}
+	if pointerAbove(r, rel) != "" {
+		return a.untracked(r, "snapshot", word, rel)
+	}
+	if _, err := os.Lstat(r.Abs(rel)); err != nil {
+		return fault.New(fault.KindOf(err), "cannot snapshot %s: %w", word, err).Hint("mlx status   # lists tracked data")
+	}
+	if ignored, err := r.PointerIgnored(rel); err != nil {
+		return err
+	} else if ignored {
+		return fault.New(fault.Conflict, "cannot snapshot %s: git ignores %s, so no commit could name the version", word, word+repo.PointerExt).
+			Hint("git check-ignore -v %s   # shows the rule", word+repo.PointerExt)
+	}
+	t, err := r.IsTracked(ctx, rel)
+	if err != nil || t.Files == 0 {
+		return err
+	}
+	move := "git rm -r -q --cached " + word + " && mlx snapshot " + word
+	if t.LFS {
+		return fault.New(fault.Conflict, "cannot snapshot %s: git-lfs keeps it", word).
+			Hint("git lfs pull && git lfs untrack %s && %s   # then commit", word, move)
+	}
+	return fault.New(fault.Conflict, "cannot snapshot %s: git keeps %s of it", word, cli.FormatNum(int64(t.Files), "file")).
+		Hint("%s   # then commit; old commits keep their bytes", move)
+}
+
+// noteTracked tells when git keeps data as well that mlx tracks already.
+func (a *app) noteTracked(ctx context.Context, r *repo.Repo, rel string) error {
+	t, err := r.IsTracked(ctx, rel)
+	if err == nil && t.Files > 0 {
+		a.streams.Note("git keeps %s of %s as well: git rm -r -q --cached %s", cli.FormatNum(int64(t.Files), "file"), a.shown(rel), a.shown(rel))
+	}
+	return err
+}

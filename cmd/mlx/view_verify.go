@@ -1,0 +1,98 @@
+package main
+
+import (
+	"path/filepath"
+	"slices"
+
+	"mlx/internal/cli"
+	"mlx/internal/lineage"
+	"mlx/internal/object"
+	"mlx/internal/snapshot"
+)
+
+// verifyView is the JSON of `mlx verify`.
+type verifyView struct {
+	Kind   string      `json:"kind"`
+	Clean  bool        `json:"clean"`
+	Ledger *ledgerView `json:"ledger"`
+	Store  *storeView  `json:"store"`
+}
+
+type ledgerView struct {
+	Records int           `json:"records"`
+	Bytes   int64         `json:"bytes"`
+	Damage  []problemView `json:"damage"`
+}
+
+type problemView struct {
+	File   string  `json:"file"`
+	Offset int64   `json:"offset"`
+	Record *string `json:"record"` // null when no single record is concerned
+	What   string  `json:"what"`
+}
+
+func viewOfProblem(p lineage.Problem) problemView {
+	v := problemView{File: "ledger/" + filepath.ToSlash(p.File), Offset: p.Offset, What: p.What}
+	if !p.Record.IsZero() {
+		v.Record = some(p.Record.Hex())
+	}
+	return v
+}
+
+type storeView struct {
+	Packs   int64        `json:"packs"`
+	Objects int64        `json:"objects"`
+	Bytes   int64        `json:"bytes"`
+	Damage  []damageView `json:"damage"`
+}
+
+type damageView struct {
+	Object string     `json:"object"`
+	Cause  string     `json:"cause"`
+	Hurts  []hurtView `json:"hurts"`
+}
+
+type hurtView struct {
+	Snapshot string `json:"snapshot"`
+	Path     string `json:"path"`
+	root     object.Digest
+}
+
+// viewOfDamage names the paths that a damage hurts from the root of the repository.
+func viewOfDamage(d snapshot.Damage, known []dataAt) damageView {
+	v := damageView{Object: d.Object, Cause: d.Cause, Hurts: []hurtView{}}
+	for _, h := range d.Hurts {
+		path := h.Path
+		if i := slices.IndexFunc(known, func(k dataAt) bool { return k.Root == h.Root }); i >= 0 && known[i].Path != path {
+			path = known[i].Path + "/" + h.Path
+		}
+		v.Hurts = append(v.Hurts, hurtView{h.Root.Hex(), path, h.Root})
+	}
+	return v
+}
+
+func (a *app) verifyText(v verifyView, t *cli.Text) {
+	if v.Ledger != nil {
+		for _, p := range v.Ledger.Damage {
+			t.Line(cli.Word(cli.RoleFail, "damaged"), cli.Path(p.File), cli.Str(p.What))
+		}
+		t.Line(verifiedWord(len(v.Ledger.Damage)), cli.Str("ledger"), cli.Num(int64(v.Ledger.Records), "record"), cli.Bytes(v.Ledger.Bytes))
+	}
+	if v.Store == nil {
+		return
+	}
+	for _, d := range v.Store.Damage {
+		t.Line(cli.Word(cli.RoleFail, "damaged"), cli.Str("store/"+d.Object), cli.Str(d.Cause))
+		for _, h := range d.Hurts {
+			t.Indented(2, cli.Str("hurts"), cli.ID(h.root), cli.Path(a.shown(h.Path)))
+		}
+	}
+	t.Line(verifiedWord(len(v.Store.Damage)), cli.Str("store"), cli.Num(v.Store.Packs, "pack"), cli.Num(v.Store.Objects, "object"), cli.Bytes(v.Store.Bytes))
+}
+
+func verifiedWord(damages int) cli.Cell {
+	if damages > 0 {
+		return cli.Word(cli.RoleFail, "DAMAGE")
+	}
+	return cli.Word(cli.RolePass, "intact")
+}
