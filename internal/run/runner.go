@@ -185,7 +185,7 @@ func (r Runner) begin(ctx context.Context, s Spec, tmp string) (lineage.Record, 
 		if err := os.WriteFile(file, s.Patch, 0o666); err != nil {
 			return lineage.Record{}, nil, fault.New(fault.KindOf(err), "cannot start the run: %w", err)
 		}
-		saved, err := r.Store.Save(ctx, snapshot.SaveOptions{Path: file})
+		saved, err := r.Store.Save(ctx, snapshot.SaveOptions{Path: file, Once: true})
 		if err != nil {
 			return lineage.Record{}, nil, fault.New(fault.KindOf(err), "cannot keep the uncommitted changes: %w", err)
 		}

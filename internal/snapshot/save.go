@@ -73,6 +73,9 @@ func (s *Store) saveOnce(ctx context.Context, o SaveOptions, kind Kind, trust bo
 	if err != nil || again {
 		return Saved{}, again, errors.Join(err, release())
 	}
+	if o.Once {
+		return saved, false, nil
+	}
 	packs, err := s.usable(nil)
 	if err != nil {
 		return Saved{}, false, err

@@ -59,6 +59,7 @@ type SaveOptions struct {
 	Previous object.Digest // version to store deltas against; zero for none
 	Ignore   Ignore        // nil keeps everything
 	Fresh    bool          // read every byte, whatever the index remembers
+	Once     bool          // Path will not be saved again: remember nothing of it
 	Progress Progress      // in bytes; nil for none
 }
 
