@@ -4,6 +4,7 @@ import (
 	"sort"
 
 	"mlx/internal/object"
+	"mlx/internal/snapshot/internal/chunk"
 )
 
 // maxBaseRows bounds the memory that a search for bases takes: a file of 32 GiB. A larger one is stored without deltas.
@@ -25,7 +26,7 @@ func (v *saver) oldRows(r *reader, t *item) *baseFinder {
 	}
 	f := &baseFinder{byCut: map[uint64]int{}}
 	if t.recipe == nil {
-		f.add(row{ID: t.sum, Len: 1})
+		f.add(row{ID: t.sum, Len: chunk.Max})
 		return f
 	}
 	ok := true
@@ -52,21 +53,27 @@ func (f *baseFinder) add(w row) {
 	f.ends = append(f.ends, start+int64(w.Len))
 }
 
-// find returns the base for a chunk that starts at offset after bytes with the given hash; zero for none.
-func (f *baseFinder) find(cut uint64, offset int64) object.Digest {
+// find returns the base for a chunk of size bytes at offset, after bytes with the given hash; zero for none. Of the old
+// chunks at its place it is the one that overlaps the most: where a cut was lost, a chunk replaces two.
+func (f *baseFinder) find(cut uint64, offset, size int64) object.Digest {
 	if f == nil {
 		return object.Digest{}
 	}
 	if i, ok := f.byCut[cut]; ok {
 		f.shift = f.start(i) - offset
-		return f.ids[i]
 	}
-	at := offset + f.shift
-	i := sort.Search(len(f.ends), func(i int) bool { return f.ends[i] > at })
-	if i == len(f.ids) {
+	from := offset + f.shift
+	best, most := -1, int64(0)
+	i := sort.Search(len(f.ends), func(i int) bool { return f.ends[i] > from })
+	for ; i < len(f.ids) && f.start(i) < from+size; i++ {
+		if n := min(f.ends[i], from+size) - max(f.start(i), from); n > most {
+			best, most = i, n
+		}
+	}
+	if best < 0 {
 		return object.Digest{}
 	}
-	return f.ids[i]
+	return f.ids[best]
 }
 
 // start returns where old chunk i begins.

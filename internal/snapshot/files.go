@@ -188,7 +188,7 @@ func (w *worker) whole(t *item, b []byte, old *baseFinder) error {
 		if len(b) == 0 || !w.p.claim(t.sum) {
 			return nil
 		}
-		return w.put(t.sum, b, old.find(0, 0))
+		return w.put(t.sum, b, old.find(0, 0, int64(len(b))))
 	}
 	w.stream.Reset()
 	w.rows = w.rows[:0]
@@ -199,7 +199,7 @@ func (w *worker) whole(t *item, b []byte, old *baseFinder) error {
 		id := object.Digest(w.stream.Chunk(c))
 		w.rows = append(w.rows, row{ID: id, Len: len(c), Cut: cut})
 		if w.p.claim(id) {
-			if err := w.put(id, c, old.find(cut, int64(start))); err != nil {
+			if err := w.put(id, c, old.find(cut, int64(start), int64(len(c)))); err != nil {
 				return err
 			}
 		}
@@ -339,7 +339,7 @@ func (p *producer) blocks(ctx context.Context, f io.Reader, old *baseFinder) ([]
 			w := row{ID: p.stream.Chunk(c), Len: len(c), Cut: cut}
 			rows = append(rows, w)
 			if p.v.pool.claim(w.ID) {
-				b.todo = append(b.todo, todo{id: w.ID, from: start, to: end, base: old.find(cut, offset)})
+				b.todo = append(b.todo, todo{id: w.ID, from: start, to: end, base: old.find(cut, offset, int64(len(c)))})
 			}
 			cut, start, offset = cutHash(c), end, offset+int64(len(c))
 		}

@@ -200,7 +200,10 @@ func (f *openFile) Close() error {
 }
 
 func (f *openFile) Read(b []byte) (int, error) {
-	for f.rest.Len() == 0 && len(b) > 0 {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	for f.rest.Len() == 0 {
 		if err := f.ctx.Err(); err != nil {
 			return 0, err
 		}

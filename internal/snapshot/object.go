@@ -169,10 +169,13 @@ func reserved(name, word string) bool {
 type row struct {
 	ID  object.Digest
 	Len int
-	Cut uint64 // hash of the 32 bytes before the chunk; finds the base of a delta
+	Cut uint64 // hash (46 bits) of the 32 bytes before the chunk; finds the base of a delta
 }
 
-const rowSize = 32 + 4 + 8
+const (
+	rowSize = 32 + 8
+	lenBits = 18
+)
 
 // recipe is the head of an encoded recipe. The chunks of level 0 are the content; those of a higher level are the
 // encoding of the recipe one level below.
@@ -191,8 +194,7 @@ func appendRecipe(dst []byte, level int, size int64, rows []row) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(len(rows)))
 	for i := range rows {
 		dst = append(dst, rows[i].ID[:]...)
-		dst = binary.LittleEndian.AppendUint32(dst, uint32(rows[i].Len))
-		dst = binary.LittleEndian.AppendUint64(dst, rows[i].Cut)
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(rows[i].Len-1)|rows[i].Cut<<lenBits)
 	}
 	return dst
 }
@@ -216,16 +218,13 @@ func parseRecipeHead(b []byte) (recipe, error) {
 	return recipe{Level: int(b[1]), Size: int64(size), Count: int(count)}, nil
 }
 
-// parseRow reads one row.
-func parseRow(b []byte) (row, error) {
-	r := row{ID: object.Digest(b[:32]), Len: int(binary.LittleEndian.Uint32(b[32:])), Cut: binary.LittleEndian.Uint64(b[36:])}
-	if r.Len == 0 || r.Len > chunk.Max {
-		return row{}, fault.New(fault.Integrity, "damaged recipe: a chunk of %d bytes", r.Len)
-	}
-	return r, nil
+// parseRow reads one row: digest, then length less one (18 bits) and hash of the cut (46 bits).
+func parseRow(b []byte) row {
+	w := binary.LittleEndian.Uint64(b[32:])
+	return row{ID: object.Digest(b[:32]), Len: int(w&(1<<lenBits-1)) + 1, Cut: w >> lenBits}
 }
 
-// cutHash is FNV-1a over the last 32 bytes before a cut. Source: Fowler, Noll, Vo; RFC 9923.
+// cutHash is the upper 46 bits of FNV-1a over the last 32 bytes before a cut. Source: Fowler, Noll, Vo; RFC 9923.
 func cutHash(before []byte) uint64 {
 	if len(before) > 32 {
 		before = before[len(before)-32:]
@@ -234,5 +233,5 @@ func cutHash(before []byte) uint64 {
 	for _, c := range before {
 		h = (h ^ uint64(c)) * 1099511628211
 	}
-	return h
+	return h >> lenBits
 }

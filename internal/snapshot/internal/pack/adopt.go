@@ -24,7 +24,7 @@ func Adopt(path, packs string, decode func(Frame, []byte) ([]byte, error)) (obje
 	if err != nil {
 		return object.Digest{}, 0, err
 	}
-	w := &Writer{f: f, off: int64(len(magic))}
+	w := &Writer{f: f, off: int64(len(magic)), sum: sha256.New()}
 	if err := w.scan(decode); err != nil {
 		f.Close()
 		return object.Digest{}, 0, fmt.Errorf("adopt %s: %w", path, err)
@@ -54,12 +54,12 @@ func (w *Writer) scan(decode func(Frame, []byte) ([]byte, error)) error {
 	}
 	var payload []byte
 	for {
-		head, _ := r.Peek(frameHead)
-		if len(head) == frameHead {
-			head, _ = r.Peek(frameHead + 4*int(le.Uint16(head[2:])))
-		}
-		if len(head) < frameHead {
+		head, _ := r.Peek(frameRow)
+		if len(head) < frameRow {
 			return nil
+		}
+		if f, ok := frameOf(le.Uint64(head)); ok {
+			head, _ = r.Peek(f.headSize())
 		}
 		f, lens, err := parseHead(head, st.Size()-w.off)
 		if err != nil {
@@ -84,7 +84,7 @@ func (w *Writer) scan(decode func(Frame, []byte) ([]byte, error)) error {
 // keep enters a frame that stands in the file already.
 func (w *Writer) keep(f Frame, lens []int, payload, raw []byte) {
 	if f.Codec != Raw {
-		f.Sum = sha256.Sum256(payload)
+		w.sum.Write(payload) // a hash never fails
 	}
 	at := 0
 	for _, n := range lens {

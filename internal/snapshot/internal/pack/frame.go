@@ -1,8 +1,9 @@
 // Package pack keeps chunks in pack files: frames of chunks, raw, compressed or as a delta, then an index.
 //
 // It hides the bytes of a pack (docs/format/store.md). A pack is immutable and named by the SHA-256 of its index, which
-// commits to every byte before it: to a raw frame through the digests of its chunks, to the payload of another frame
-// through its own. Everything that a file states is checked against the file's size before anything is allocated.
+// commits to every byte before it: to a raw frame through the digests of its chunks, to the payloads of the others
+// through one digest over them all. Everything that a file states is checked against the file's size before anything is
+// allocated.
 package pack
 
 import (
@@ -16,11 +17,13 @@ import (
 const (
 	magic       = "mlx pack 1\n\x00\x00\x00\x00\x00" // 16 bytes
 	endMagic    = "mlx pack index 1"                 // 16 bytes
-	frameHead   = 12
-	frameRow    = 56
-	chunkRow    = 44
-	trailerSize = 32
-	maxChunks   = 1<<16 - 1
+	frameRow    = 8
+	lenSize     = 3
+	chunkRow    = 40
+	trailerSize = 64
+	maxChunks   = 1 << 16
+	maxFrames   = 1 << 28
+	maxStored   = 1<<19 - 1
 )
 
 // Frame is a run of chunks that are decoded together.
@@ -30,30 +33,40 @@ type Frame struct {
 	Raw    int   // bytes when decoded
 	Stored int   // bytes of payload
 	Chunks int
-	Sum    [32]byte // of the payload; zero for a raw frame, whose chunks say it
 }
 
 // headSize returns the size of the header in front of the payload.
 func (f Frame) headSize() int {
 	if f.Chunks > 1 {
-		return frameHead + 4*f.Chunks
+		return frameRow + lenSize*f.Chunks
 	}
-	return frameHead
+	return frameRow
 }
 
 // size returns the bytes that the frame takes in the pack.
 func (f Frame) size() int64 { return int64(f.headSize()) + int64(f.Stored) }
 
-// appendHead appends the header: codec, 0, chunks (16 bits), raw and stored bytes (32 bits each), and the length of each
-// chunk (32 bits) where there are several.
+// word packs a frame into 64 bits, from the lowest: codec (2), raw bytes less one (18), stored bytes (19), chunks less
+// one (16), zero (9). It is the frame's header, and its row in the index.
+func (f Frame) word() uint64 {
+	return uint64(f.Codec) | uint64(f.Raw-1)<<2 | uint64(f.Stored)<<20 | uint64(f.Chunks-1)<<39
+}
+
+// frameOf unpacks and checks a frame.
+func frameOf(w uint64) (Frame, bool) {
+	f := Frame{Codec: Codec(w & 3), Raw: int(w>>2&(1<<18-1)) + 1, Stored: int(w >> 20 & maxStored), Chunks: int(w>>39&0xffff) + 1}
+	ok := w>>55 == 0 && f.Codec != 0 && f.Chunks <= f.Raw && (f.Codec != Raw || f.Stored == f.Raw) && (f.Codec != Delta || f.Chunks == 1 && f.Stored > digestSize)
+	return f, ok
+}
+
+// appendHead appends the header: the frame's word, then the length less one of each chunk (24 bits) where there are
+// several.
 func (f Frame) appendHead(dst []byte, lens []int) []byte {
-	dst = append(dst, byte(f.Codec), 0)
-	dst = le.AppendUint16(dst, uint16(f.Chunks))
-	dst = le.AppendUint32(dst, uint32(f.Raw))
-	dst = le.AppendUint32(dst, uint32(f.Stored))
+	dst = le.AppendUint64(dst, f.word())
 	if f.Chunks > 1 {
 		for _, n := range lens {
-			dst = le.AppendUint32(dst, uint32(n))
+			n--
+			dst = append(dst, byte(n), byte(n>>8), byte(n>>16))
 		}
 	}
 	return dst
@@ -64,19 +77,15 @@ func parseHead(b []byte, room int64) (f Frame, lens []int, err error) {
 	bad := func(why string) (Frame, []int, error) {
 		return Frame{}, nil, fault.New(fault.Integrity, "damaged frame: %s", why)
 	}
-	if len(b) < frameHead {
+	if len(b) < frameRow {
 		return bad("header cut short")
 	}
-	f = Frame{Codec: Codec(b[0]), Chunks: int(le.Uint16(b[2:])), Raw: int(le.Uint32(b[4:])), Stored: int(le.Uint32(b[8:]))}
-	switch {
-	case f.Codec < Raw || f.Codec > Delta || b[1] != 0:
-		return bad("unknown codec")
-	case f.Chunks == 0 || f.Codec == Delta && f.Chunks != 1:
-		return bad("wrong number of chunks")
-	case f.Raw > Limit || f.Raw == 0:
-		return bad("wrong size")
-	case f.Codec == Raw && f.Stored != f.Raw || f.size() > room || int64(len(b)) < int64(f.headSize()):
-		return bad("payload longer than the file")
+	f, ok := frameOf(le.Uint64(b))
+	if !ok {
+		return bad("its header makes no sense")
+	}
+	if f.size() > room || len(b) < f.headSize() {
+		return bad("longer than the file")
 	}
 	if f.Chunks == 1 {
 		return f, []int{f.Raw}, nil
@@ -84,10 +93,8 @@ func parseHead(b []byte, room int64) (f Frame, lens []int, err error) {
 	sum := 0
 	lens = make([]int, f.Chunks)
 	for i := range lens {
-		lens[i] = int(le.Uint32(b[frameHead+4*i:]))
-		if lens[i] == 0 || lens[i] > Limit {
-			return bad("wrong length of a chunk")
-		}
+		n := b[frameRow+lenSize*i:]
+		lens[i] = (int(n[0]) | int(n[1])<<8 | int(n[2])<<16) + 1
 		sum += lens[i]
 	}
 	if sum != f.Raw {
@@ -104,23 +111,21 @@ type entry struct {
 	size  uint32
 }
 
-// appendIndex appends the frame rows, the chunk rows (which must be sorted) and the trailer.
-func appendIndex(dst []byte, end int64, frames []Frame, entries []entry) []byte {
+// word packs the place of a chunk into 64 bits, from the lowest: length less one (18), offset in the decoded frame (18),
+// number of the frame (28).
+func (e entry) word() uint64 { return uint64(e.size-1) | uint64(e.at)<<18 | uint64(e.frame)<<36 }
+
+// appendIndex appends a word a frame, digest and word a chunk (which must be sorted), and the trailer: digest of the
+// payloads that are not raw, where the frames end, how many frames and chunks there are, the closing magic.
+func appendIndex(dst []byte, end int64, frames []Frame, entries []entry, payloads [32]byte) []byte {
 	for _, f := range frames {
-		dst = le.AppendUint64(dst, uint64(f.Offset))
-		dst = le.AppendUint32(dst, uint32(f.Raw))
-		dst = le.AppendUint32(dst, uint32(f.Stored))
-		dst = append(dst, byte(f.Codec), 0)
-		dst = le.AppendUint16(dst, uint16(f.Chunks))
-		dst = append(dst, 0, 0, 0, 0)
-		dst = append(dst, f.Sum[:]...)
+		dst = le.AppendUint64(dst, f.word())
 	}
 	for _, e := range entries {
 		dst = append(dst, e.id[:]...)
-		dst = le.AppendUint32(dst, e.frame)
-		dst = le.AppendUint32(dst, e.at)
-		dst = le.AppendUint32(dst, e.size)
+		dst = le.AppendUint64(dst, e.word())
 	}
+	dst = append(dst, payloads[:]...)
 	dst = le.AppendUint64(dst, uint64(end))
 	dst = le.AppendUint32(dst, uint32(len(frames)))
 	dst = le.AppendUint32(dst, uint32(len(entries)))
@@ -129,19 +134,21 @@ func appendIndex(dst []byte, end int64, frames []Frame, entries []entry) []byte 
 
 // index is the parsed index of a pack; it lies over the file's bytes.
 type index struct {
-	name    object.Digest
-	end     int64 // of the frames
-	frames  []byte
-	entries []byte
+	name     object.Digest
+	end      int64 // of the frames
+	payloads [32]byte
+	frames   []byte
+	entries  []byte
+	offsets  []int64 // of each frame
 }
 
 // indexSpan returns where the index of a pack of size bytes starts, given its last bytes.
 func indexSpan(trailer []byte, size int64) (int64, error) {
-	if len(trailer) != trailerSize || !bytes.Equal(trailer[16:], []byte(endMagic)) {
+	if len(trailer) != trailerSize || !bytes.Equal(trailer[48:], []byte(endMagic)) {
 		return 0, fault.New(fault.Integrity, "damaged pack: it has no index at its end")
 	}
-	end := int64(le.Uint64(trailer))
-	rows := int64(le.Uint32(trailer[8:]))*frameRow + int64(le.Uint32(trailer[12:]))*chunkRow
+	end := int64(le.Uint64(trailer[32:]))
+	rows := int64(le.Uint32(trailer[40:]))*frameRow + int64(le.Uint32(trailer[44:]))*chunkRow
 	if end < int64(len(magic)) || end > size || end+rows+trailerSize != size {
 		return 0, fault.New(fault.Integrity, "damaged pack: its index does not fit the file")
 	}
@@ -151,17 +158,19 @@ func indexSpan(trailer []byte, size int64) (int64, error) {
 // parseIndex checks every row of an index, so that later look-ups need not.
 func parseIndex(b []byte, start int64) (*index, error) {
 	t := b[len(b)-trailerSize:]
-	nf, nc := int(le.Uint32(t[8:])), int(le.Uint32(t[12:]))
-	x := &index{name: sha256.Sum256(b), end: start, frames: b[:nf*frameRow], entries: b[nf*frameRow : nf*frameRow+nc*chunkRow]}
+	nf, nc := int(le.Uint32(t[40:])), int(le.Uint32(t[44:]))
+	x := &index{name: sha256.Sum256(b), end: start, payloads: [32]byte(t[:32]), frames: b[:nf*frameRow], entries: b[nf*frameRow : nf*frameRow+nc*chunkRow]}
 	bad := func(why string) (*index, error) {
 		return nil, fault.New(fault.Integrity, "damaged pack index: %s", why)
 	}
 	at, chunks := int64(len(magic)), 0
+	x.offsets = make([]int64, nf)
 	for i := range nf {
-		f := x.frame(i)
-		if f.Offset != at || f.Codec < Raw || f.Codec > Delta || f.Raw == 0 || f.Raw > Limit || f.Chunks == 0 {
+		f, ok := frameOf(le.Uint64(x.frames[i*frameRow:]))
+		if !ok {
 			return bad("a frame row is wrong")
 		}
+		x.offsets[i] = at
 		at += f.size()
 		chunks += f.Chunks
 	}
@@ -173,7 +182,7 @@ func parseIndex(b []byte, start int64) (*index, error) {
 		if i > 0 && bytes.Compare(x.id(i-1), x.id(i)) > 0 {
 			return bad("chunks are out of order")
 		}
-		if int(e.frame) >= nf || e.size == 0 || int64(e.at)+int64(e.size) > int64(x.frame(int(e.frame)).Raw) {
+		if int(e.frame) >= nf || int(e.at)+int(e.size) > x.frame(int(e.frame)).Raw {
 			return bad("a chunk row is wrong")
 		}
 	}
@@ -184,15 +193,15 @@ func (x *index) len() int        { return len(x.entries) / chunkRow }
 func (x *index) id(i int) []byte { return x.entries[i*chunkRow : i*chunkRow+digestSize] }
 
 func (x *index) frame(i int) Frame {
-	b := x.frames[i*frameRow : (i+1)*frameRow]
-	f := Frame{Offset: int64(le.Uint64(b)), Raw: int(le.Uint32(b[8:])), Stored: int(le.Uint32(b[12:])), Codec: Codec(b[16]), Chunks: int(le.Uint16(b[18:]))}
-	copy(f.Sum[:], b[24:])
+	f, _ := frameOf(le.Uint64(x.frames[i*frameRow:])) // checked by parseIndex
+	f.Offset = x.offsets[i]
 	return f
 }
 
 func (x *index) entry(i int) entry {
 	b := x.entries[i*chunkRow : (i+1)*chunkRow]
-	return entry{id: object.Digest(b[:digestSize]), frame: le.Uint32(b[32:]), at: le.Uint32(b[36:]), size: le.Uint32(b[40:])}
+	w := le.Uint64(b[digestSize:])
+	return entry{id: object.Digest(b[:digestSize]), frame: uint32(w >> 36), at: uint32(w >> 18 & (1<<18 - 1)), size: uint32(w&(1<<18-1)) + 1}
 }
 
 // find returns the row of a chunk. Digests are evenly spread, so the first guess is close.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"hash"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,6 +25,7 @@ type Writer struct {
 	buf     []byte
 	frames  []Frame
 	entries []entry
+	sum     hash.Hash // over the payloads that are not raw
 }
 
 const bufferSize = 256 << 10
@@ -35,7 +37,7 @@ func NewWriter(tmp, owner string) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start a pack: %w", err)
 	}
-	return &Writer{f: f, off: int64(len(magic)), buf: append(make([]byte, 0, bufferSize), magic...)}, nil
+	return &Writer{f: f, off: int64(len(magic)), buf: append(make([]byte, 0, bufferSize), magic...), sum: sha256.New()}, nil
 }
 
 // TempSuffix ends the name of a pack that is not finished.
@@ -46,9 +48,12 @@ func (w *Writer) Size() int64 { return w.off }
 
 // Add appends a frame whose payload encodes the given chunks, raw bytes long together.
 func (w *Writer) Add(codec Codec, chunks []Piece, raw int, payload []byte) error {
+	if len(chunks) > maxChunks || len(w.frames) >= maxFrames || raw < 1 || raw > Limit || len(payload) > maxStored {
+		return fmt.Errorf("a frame of %d chunks and %d bytes is too large", len(chunks), raw)
+	}
 	f := Frame{Codec: codec, Offset: w.off, Raw: raw, Stored: len(payload), Chunks: len(chunks)}
 	if codec != Raw {
-		f.Sum = sha256.Sum256(payload)
+		w.sum.Write(payload) // a hash never fails
 	}
 	at, lens := 0, make([]int, 0, 64)
 	for _, c := range chunks {
@@ -96,7 +101,7 @@ func (w *Writer) Close(packs string) (object.Digest, int64, error) {
 	if err := w.flush(); err != nil {
 		return object.Digest{}, 0, w.fail(err)
 	}
-	idx := appendIndex(nil, w.off, w.frames, w.entries)
+	idx := appendIndex(nil, w.off, w.frames, w.entries, [32]byte(w.sum.Sum(nil)))
 	name := object.Digest(sha256.Sum256(idx))
 	if err := w.write(idx); err != nil {
 		return name, 0, w.fail(err)
