@@ -19,7 +19,10 @@ export PATH=$root/bin:$(dirname "$python"):$PATH
 bold='' plain=''
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\e[1m' plain=$'\e[0m'; fi
 
-say() { printf '\n# %s\n' "$@"; }
+say() {
+  echo
+  printf '# %s\n' "$@"
+}
 show() { # COMMAND…: print it, run it; it must succeed
   printf '%s$ %s%s\n' "$bold" "$(printf '%s ' "${@@Q}" | sed -E "s/'([A-Za-z0-9_.,:=~@/-]+)'/\1/g; s/ \$//")" "$plain"
   "$@"
@@ -74,7 +77,7 @@ show mlx gate
 say "A month later: April arrives. mlx sees it, and saves only what is new."
 show python prepare.py data/flights 4
 show mlx status
-expect 1 mlx status --check -q
+mlx status --check -q >"$work/status" && wrong "mlx status --check finds nothing changed"
 show mlx snapshot -m "April added"
 show git add -A
 show git commit -qm "April"
@@ -115,8 +118,7 @@ sha256sum --check --quiet "$work/april.sha256" || wrong "April is not what it wa
 
 say "Last, read every stored byte again, and ask whether anything is unsaved."
 show mlx verify
-show mlx status
-expect 0 mlx status --check -q
+expect 0 mlx status --check
 [ -z "$(git status --porcelain)" ] || wrong "git finds something unsaved: $(git status --porcelain)"
 say "That was: init, snapshot, run, gate, log, show, diff, lineage, checkout, verify. All answers were as expected."
 [ -z "${KEEP:-}" ] || echo "The repository is $work/flights."
