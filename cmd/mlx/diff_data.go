@@ -29,6 +29,14 @@ func (a *app) diffData(ctx context.Context, found []target, paths []string) erro
 	if err != nil {
 		return err
 	}
+	for i, t := range found {
+		if found[i], err = a.tracked(ctx, t); err != nil {
+			return err
+		}
+		if found[i].Kind == refSnapshot && found[i].Inner != "" {
+			paths = append(paths, path.Join(found[i].Name, found[i].Inner))
+		}
+	}
 	sides := [2]fault.Ref{refOf("saved", "", "last snapshots"), refOf("here", "", "files here")}
 	left, right := now, now
 	if len(found) > 0 {

@@ -25,12 +25,13 @@ const (
 
 // target is what a reference names.
 type target struct {
-	Kind   string
-	ID     object.Digest  // run: its id; snapshot: its root; verdict or other record: the record
-	Name   string         // snapshot: its path; path: itself, from the root of the repository; tag, run: its name
-	Commit string         // git: the commit
-	Inner  string         // PATH of REF:PATH, with slashes
-	Record lineage.Record // the record that explains it; empty for git, path and config
+	Kind    string
+	ID      object.Digest  // run: its id; snapshot: its root; verdict or other record: the record
+	Name    string         // snapshot: its path; path: itself, from the root of the repository; tag, run: its name
+	Commit  string         // git: the commit
+	Inner   string         // PATH of REF:PATH, with slashes
+	Section string         // config: where in mlx.yaml, such as gates
+	Record  lineage.Record // the record that explains it; empty for git, path and config
 }
 
 // ref is the target as JSON shows it.
@@ -149,9 +150,13 @@ func (a *app) read(ctx context.Context, r reading) ([]target, error) {
 		f.tag()
 	case refRun, refSnapshot, refRecord:
 		f.last()
+		f.tag()
 		f.digest()
 		f.runName()
 		f.keep(r.kind)
+		if r.kind == refSnapshot && len(f.found) == 0 {
+			f.pathSnapshot()
+		}
 	case refGate:
 		if f.config("gates"); len(f.found) == 0 {
 			f.digest()
@@ -196,6 +201,9 @@ func (a *app) ambiguous(r reading, found []target) error {
 	err := fault.New(fault.Conflict, "cannot resolve %q: it could be %s", r.typed, strings.Join(words, " or "))
 	for i, t := range found {
 		certain := t.Kind + ":" + r.word
+		if _, err := object.ParsePrefix(r.word); err != nil && !t.ID.IsZero() {
+			certain = t.Kind + ":" + t.ID.Short()
+		}
 		for j, other := range found {
 			if i != j && other.Kind == t.Kind && !t.ID.IsZero() {
 				certain = t.Kind + ":" + t.ID.Short()

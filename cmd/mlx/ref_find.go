@@ -288,6 +288,20 @@ func (f *finder) path(untracked bool) {
 	}
 }
 
+// pathSnapshot finds the snapshot that a tracked path has now.
+func (f *finder) pathSnapshot() {
+	f.path(false)
+	for i, t := range f.found {
+		found, err := f.app.tracked(f.ctx, t)
+		if err != nil {
+			f.err = err
+			return
+		}
+		f.found[i] = found
+	}
+	f.keep(refSnapshot)
+}
+
 // pointerAbove returns the tracked path that rel is or lies in, or "".
 func pointerAbove(r *repo.Repo, rel string) string {
 	for p := rel; p != "." && p != "/" && p != ""; p = path.Dir(p) {
@@ -311,7 +325,7 @@ func (f *finder) config(section string) {
 	}
 	for _, name := range configNames(cfg, section) {
 		if name == f.r.word {
-			f.add(target{Kind: refConfig, Name: name, Inner: section})
+			f.add(target{Kind: refConfig, Name: name, Section: section})
 		}
 	}
 }

@@ -57,7 +57,7 @@ func showRun(ctx context.Context, a *app, o showOptions) error {
 	if found.Kind != refGate && (o.format != "" || len(o.outs) > 0) {
 		return fault.New(fault.Usage, "cannot print %s as a report: only a verdict has one", found.short()).Hint("mlx show %s", o.ref)
 	}
-	if found.Kind != refConfig && found.Inner != "" {
+	if found.Inner != "" {
 		return a.showInside(ctx, found, o.rows)
 	}
 	switch found.Kind {

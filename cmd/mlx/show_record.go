@@ -143,7 +143,7 @@ func (a *app) showDefined(t target) error {
 	if err != nil {
 		return fault.New(fault.KindOf(err), "cannot read %s: %w", repo.ConfigName, err)
 	}
-	section := t.Inner
+	section := t.Section
 	if section == "envs" {
 		section = "environments"
 	}
