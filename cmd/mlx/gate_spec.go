@@ -133,16 +133,20 @@ func subjectOfRun(v run.View) gate.Subject {
 
 // unjudged refuses a run that did not succeed: its metrics may be from half of the work.
 func unjudged(s gate.Spec, v run.View) error {
-	err := fault.New(fault.Conflict, "cannot judge %s: run %s is %s", s.Name, v.RunID.Short(), v.State)
-	if v.State != run.Running && v.State != run.Lost {
-		err = fault.New(fault.Conflict, "cannot judge %s: run %s %s: %s", s.Name, v.RunID.Short(), stateVerb(v.State), *v.Cause)
+	why := stateVerb(v.State)
+	if v.Cause != nil {
+		why += ": " + *v.Cause
 	}
-	return err.About(fault.Ref{Kind: "run", ID: v.ID}).Hint("mlx show %s", v.RunID.Short())
+	return fault.New(fault.Conflict, "cannot judge %s: run %s %s", s.Name, v.RunID.Short(), why).
+		About(fault.Ref{Kind: "run", ID: v.ID}).Hint("mlx show %s", v.RunID.Short())
 }
 
 func stateVerb(s run.State) string {
-	if s == run.Failed {
+	switch s {
+	case run.Failed:
 		return "failed"
+	case run.Running, run.Lost:
+		return "is " + string(s)
 	}
 	return "was " + string(s)
 }

@@ -191,6 +191,30 @@ func TestRunFits(t *testing.T) {
 	}
 }
 
+// Records of a kind that only a later version knows do not disturb a list.
+func TestViewsSkipLaterKinds(t *testing.T) {
+	b := newBench(t)
+	b.run(t, b.spec())
+	later := lineage.Define[map[string]string]("run.noted/v1")
+	rec, err := later.Append(context.Background(), b.runner.Ledger, lineage.Entry[map[string]string]{Body: map[string]string{"note": "x"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, err := range b.history.Views(context.Background(), lineage.Query{}) {
+		if err != nil {
+			t.Error(err)
+		}
+		n++
+	}
+	if n != 1 {
+		t.Errorf("%d runs", n)
+	}
+	if _, err := b.history.Get(context.Background(), rec.ID); err == nil {
+		t.Error("a note was taken for a run")
+	}
+}
+
 // A run without an end is running while its process lives, and lost after.
 func TestUnfinished(t *testing.T) {
 	b := newBench(t)

@@ -86,6 +86,9 @@ func (h History) Views(ctx context.Context, q lineage.Query) iter.Seq2[View, err
 	q.Nouns, q.All = []string{"run"}, false
 	return func(yield func(View, error) bool) {
 		for rec, err := range h.Ledger.Select(ctx, q) {
+			if err == nil && !Started.Is(rec) && !Ended.Is(rec) {
+				continue // of a later version of mlx
+			}
 			var v View
 			if err == nil {
 				v, err = h.Of(rec)
@@ -99,21 +102,19 @@ func (h History) Views(ctx context.Context, q lineage.Query) iter.Seq2[View, err
 
 // Of folds the newest record of a run into its view.
 func (h History) Of(rec lineage.Record) (View, error) {
-	kind := Ended
-	if Started.Is(rec) {
-		kind = Started
-	}
-	body, err := kind.Decode(rec)
-	if err != nil {
-		return View{}, err
-	}
-	if kind.Is(rec) && Started.Is(rec) {
-		body.State, body.Cause = h.unfinished(body)
-	}
 	id, ok := IDOf(rec)
 	if !ok {
 		return View{}, fault.New(fault.Integrity, "cannot read record %s: it is no record of a run", rec.ID.Short())
 	}
+	if Ended.Is(rec) {
+		body, err := Ended.Decode(rec)
+		return viewOf(id, rec, body), err
+	}
+	body, err := Started.Decode(rec)
+	if err != nil {
+		return View{}, err
+	}
+	body.State, body.Cause = h.unfinished(body)
 	return viewOf(id, rec, body), nil
 }
 
