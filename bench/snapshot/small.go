@@ -84,10 +84,14 @@ func (p *project) stored(what string) error {
 	if err != nil {
 		return err
 	}
+	peer := ""
+	if theirs.Files > 0 {
+		peer = "restic"
+	}
 	p.b.report.Add(measure.Line{Measure: what + ": stored", Value: float64(ours.Bytes) / megabyte, Unit: "MB", Bar: 280,
-		Peer: "restic", Theirs: float64(theirs.Bytes) / megabyte})
+		Peer: peer, Theirs: float64(theirs.Bytes) / megabyte})
 	p.b.report.Add(measure.Line{Measure: what + ": stored in", Value: float64(ours.Files), Unit: "files", Bar: 50,
-		Peer: "restic", Theirs: float64(theirs.Files)})
+		Peer: peer, Theirs: float64(theirs.Files)})
 	return nil
 }
 
