@@ -31,8 +31,10 @@ func codeOf(ctx context.Context, r *repo.Repo, outs []run.Out) (run.Code, []byte
 	asked.Go(func() { untracked, errs[1] = r.Untracked(ctx) })
 	head, err := r.Head(ctx)
 	asked.Wait()
-	if err = errors.Join(err, errs[0], errs[1]); err != nil {
-		return run.Code{}, nil, fault.New(fault.KindOf(err), "cannot start the run: %w", err)
+	for _, err := range []error{err, errs[1], errs[0]} { // one cause breaks all three; git words that of the last one worst
+		if err != nil {
+			return run.Code{}, nil, fault.New(fault.KindOf(err), "cannot start the run: %w", err)
+		}
 	}
 	untracked = slices.DeleteFunc(untracked, func(file string) bool {
 		return slices.ContainsFunc(outs, func(o run.Out) bool { return within(file, o.Path) })

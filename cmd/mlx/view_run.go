@@ -21,7 +21,7 @@ func runText(v run.View, t *cli.Text) {
 	if v.PeakMemoryBytes != nil {
 		how = cli.Fmt("%s, %s peak", how, cli.Bytes(*v.PeakMemoryBytes))
 	}
-	if v.Cause != nil {
+	if v.Cause != nil && v.State != run.Succeeded { // else it is no more than what could not be captured, told below
 		how = cli.Fmt("%s: %s", how, cli.Str(*v.Cause))
 	}
 	t.Line(cli.Fmt("run %s", cli.ID(v.RunID)), how)

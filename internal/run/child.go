@@ -102,7 +102,7 @@ func (w *watch) follow() {
 	if w.timeout > 0 {
 		limit = time.After(w.timeout)
 	}
-	pause := time.Millisecond
+	pause := 4 * time.Millisecond // a program that has only been loaded has no peak yet
 	look := time.NewTimer(pause)
 	for {
 		select {
