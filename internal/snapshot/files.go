@@ -36,7 +36,7 @@ func (v *saver) read(ctx context.Context) error {
 	v.pool.fail(v.submitSmall(ctx, &big))
 	var producers sync.WaitGroup
 	queue := make(chan target)
-	for range min(v.s.o.Jobs, len(big)) {
+	for range min(len(v.pool.workers), len(big)) {
 		producers.Go(func() {
 			p := newProducer(v)
 			for t := range queue {

@@ -20,6 +20,9 @@ const (
 	grace = 24 * time.Hour
 	// a pack is rewritten when at least this share of it is dead.
 	rewriteAt = 0.25
+	// so many packs smaller than smallPack are put together.
+	smallPack  = packTarget / 8
+	smallPacks = 16
 )
 
 // The fates of a pack.
@@ -182,11 +185,31 @@ func (m *marker) packs(plan *GCPlan, condemned map[object.Digest]time.Time, now 
 		}
 		plan.Packs = append(plan.Packs, p)
 	}
+	plan.joinSmall(later(plan.After, now.Add(grace)))
 	if dead.Objects > 0 {
 		plan.Classes = append(plan.Classes, dead)
 	}
 	slices.SortFunc(plan.Packs, func(a, b GCPack) int { return a.ID.Compare(b.ID) })
 	return nil
+}
+
+// joinSmall rewrites the small packs, where there are many: each save makes one.
+func (p *GCPlan) joinSmall(after time.Time) {
+	var small []*GCPack
+	for i := range p.Packs {
+		if k := &p.Packs[i]; k.Do == keepPack && k.Bytes < smallPack {
+			small = append(small, k)
+		}
+	}
+	if len(small) < smallPacks {
+		return
+	}
+	for _, k := range small {
+		k.Do, k.Why = rewritePack, fmt.Sprintf("one of %d small packs", len(small))
+		p.Kept += k.Live - k.Bytes
+		p.Later += k.Bytes - k.Live
+	}
+	p.After = after
 }
 
 func later(a, b time.Time) time.Time {

@@ -54,8 +54,12 @@ func (s *Store) saveOnce(ctx context.Context, o SaveOptions, kind Kind, trust bo
 		err = v.check(ctx)
 	}
 	if err == nil {
-		err = v.read(ctx)
+		v.pool, err = newPool(s, v.skip, v.workers())
 	}
+	if err != nil {
+		return Saved{}, false, err
+	}
+	err = v.read(ctx)
 	var root object.Digest
 	if err == nil {
 		root, err = v.trees()
@@ -118,11 +122,16 @@ func (v *saver) start() (err error) {
 		return err
 	}
 	v.scan = scan{ignore: v.o.Ignore, idx: idx, fresh: v.o.Fresh}
-	if v.before, err = v.s.usable(v.skip); err != nil {
-		return err
-	}
-	v.pool, err = newPool(v.s, v.skip)
+	v.before, err = v.s.usable(v.skip)
 	return err
+}
+
+// workers returns how many are worth their start: each writes packs of its own.
+func (v *saver) workers() int {
+	if v.scan.bytes < packTarget/8 {
+		return 1
+	}
+	return v.s.o.Jobs
 }
 
 // usable lists the packs that are there and not condemned.

@@ -79,7 +79,7 @@ func (s *Store) rewrite(ctx context.Context, p *GCPlan) error {
 	for d := range old {
 		skip[d] = true
 	}
-	pool, err := newPool(s, skip)
+	pool, err := newPool(s, skip, 1)
 	if err != nil {
 		return err
 	}

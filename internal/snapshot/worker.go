@@ -34,9 +34,9 @@ type pool struct {
 	stored  int64
 }
 
-func newPool(s *Store, skip map[object.Digest]bool) (*pool, error) {
+func newPool(s *Store, skip map[object.Digest]bool, workers int) (*pool, error) {
 	p := &pool{s: s, skip: skip}
-	for range s.o.Jobs {
+	for range workers {
 		w, err := newWorker(p)
 		if err != nil {
 			return nil, err
