@@ -80,8 +80,8 @@ func checkoutRun(ctx context.Context, a *app, o checkoutOptions) error {
 		}
 		v.Data = append(v.Data, done)
 	}
-	if len(troubles) > 0 && a.streams.JSON {
-		return a.untold(troubles) // stdout is one whole document or empty
+	if len(troubles) > 0 && (a.streams.JSON || len(v.Data) == 0) {
+		return a.untold(troubles) // with --json stdout is one whole document or empty
 	}
 	if err := a.streams.EmitVerdict(v, false, func(t *cli.Text) { a.checkoutText(v, o, t) }); err != nil || len(troubles) == 0 {
 		return err
@@ -91,7 +91,7 @@ func checkoutRun(ctx context.Context, a *app, o checkoutOptions) error {
 
 // wantedNow is what the pointer files name.
 func (a *app) wantedNow(ctx context.Context, r *repo.Repo, words []string) ([]restoration, error) {
-	paths, err := a.selectData(ctx, words, func(word, rel string) error { return a.untracked(r, "check out", word, rel) })
+	paths, err := a.selectData(ctx, words, func(word, rel string) error { return a.untracked(r, "checkout", word, rel) })
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (a *app) wantedNow(ctx context.Context, r *repo.Repo, words []string) ([]re
 	for _, path := range paths {
 		pointer, _, err := pointerAt(r, path)
 		if err != nil {
-			return nil, hintConflict(err, a.shown(path))
+			return nil, hintConflict(err, a.typed(path), a.typed(path+repo.PointerExt))
 		}
 		all = append(all, restoration{dataAt{path, pointer.Root}, pointer.Kind, snapshot.Pointer{}})
 	}
@@ -107,11 +107,10 @@ func (a *app) wantedNow(ctx context.Context, r *repo.Repo, words []string) ([]re
 }
 
 // hintConflict says how a pointer file with a merge conflict becomes one version.
-func hintConflict(err error, path string) error {
+func hintConflict(err error, path, file string) error {
 	if fault.KindOf(err) != fault.Conflict {
 		return err
 	}
-	file := path + repo.PointerExt
 	return fault.New(fault.Conflict, "%w", err).Hint("git checkout --ours %s   # or --theirs; then mlx checkout %s", file, path)
 }
 
@@ -125,7 +124,7 @@ func (a *app) wantedAt(ctx context.Context, r *repo.Repo, o checkoutOptions) ([]
 		return nil, err
 	}
 	if found.Inner != "" {
-		return nil, fault.New(fault.Usage, "cannot check out %s: a version is restored as a whole", o.at).Hint("mlx show %s", o.at)
+		return nil, fault.New(fault.Usage, "cannot check out %s: a version is restored as a whole", o.at).Hint("mlx show %s", shellWord(o.at))
 	}
 	versions, err := a.versions(ctx, found)
 	if err != nil {
@@ -199,7 +198,7 @@ func (a *app) limit(r *repo.Repo, all []dataAt, found target, o checkoutOptions)
 			}
 		}
 		if len(kept) == before {
-			return nil, fault.New(fault.NotFound, "cannot check out %s: %s has no data of this path", word, o.at).Hint("mlx show %s", o.at)
+			return nil, fault.New(fault.NotFound, "cannot check out %s: %s has no data of this path", word, o.at).Hint("mlx show %s", shellWord(o.at))
 		}
 	}
 	return kept, nil

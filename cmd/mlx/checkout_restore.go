@@ -70,28 +70,28 @@ func (a *app) notRestored(ctx context.Context, err error, w restoration) error {
 	}
 	switch fault.KindOf(err) {
 	case fault.Conflict:
-		save, drop := "mlx snapshot "+path, "mlx checkout --force "+path
+		save, drop := "mlx snapshot "+a.typed(w.Path), "mlx checkout --force "+a.typed(w.Path)
 		pad := strings.Repeat(" ", max(0, len(drop)-len(save)))
 		return e.Hint("%s%s   # keep the change", save, pad).Hint("%s   # drop it", drop)
 	case fault.NotFound:
-		return a.notHere(ctx, err, w)
+		return a.notHere(ctx, err, w.Path, w.Root)
 	case fault.Integrity:
 		return e.Hint("mlx verify   # names all that is damaged")
 	}
 	return e
 }
 
-// notHere is the error for a version whose bytes are not in this store.
-func (a *app) notHere(ctx context.Context, err error, w restoration) error {
+// notHere says of a failure, if that is its reason, that the bytes of a version are not in this store.
+func (a *app) notHere(ctx context.Context, err error, path string, root object.Digest) error {
 	store, openErr := a.store()
-	if openErr != nil {
-		return openErr
-	}
-	if here, hasErr := store.Has(ctx, w.Root); hasErr != nil || here {
+	if openErr != nil || fault.KindOf(err) != fault.NotFound {
 		return err
 	}
-	return fault.New(fault.NotFound, "cannot check out %s: its version %s is not on this machine", a.shown(w.Path), w.Root.Short()).
-		About(fault.Ref{Kind: refSnapshot, ID: w.Root.Hex(), Name: w.Path}).
+	if here, hasErr := store.Has(ctx, root); hasErr != nil || here {
+		return err
+	}
+	return fault.New(fault.NotFound, "cannot read version %s of %s: it is not on this machine", root.Short(), a.shown(path)).
+		About(fault.Ref{Kind: refSnapshot, ID: root.Hex(), Name: path}).
 		Hint("mlx config set store DIR   # if another clone on this machine has it")
 }
 

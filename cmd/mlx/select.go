@@ -56,13 +56,31 @@ func matching(all []string, rel string) []string {
 }
 
 // untracked is the error for a word that names no tracked data.
-func (a *app) untracked(r *repo.Repo, doing, word, rel string) error {
+func (a *app) untracked(r *repo.Repo, command, word, rel string) error {
+	doing := command
+	switch command {
+	case "checkout":
+		doing = "check out"
+	case "status":
+		doing = "show the status of"
+	}
 	if above := pointerAbove(r, rel); above != "" {
 		return fault.New(fault.Usage, "cannot %s %s: it is part of %s, which is one version as a whole", doing, word, a.shown(above)).
-			Hint("mlx %s %s", strings.ReplaceAll(doing, " ", ""), a.shown(above))
+			Hint("mlx %s %s", command, a.typed(above))
 	}
 	if _, err := os.Lstat(r.Abs(rel)); errors.Is(err, fs.ErrNotExist) {
 		return fault.New(fault.NotFound, "cannot %s %s: there is no such data", doing, word).Hint("mlx status   # lists tracked data")
 	}
-	return fault.New(fault.NotFound, "cannot %s %s: it is not tracked", doing, word).Hint("mlx snapshot %s", word)
+	return fault.New(fault.NotFound, "cannot %s %s: it is not tracked", doing, word).Hint("mlx snapshot %s", shellWord(word))
+}
+
+// typed is a path of the repository as the user would type it here, quoted where a shell needs that.
+func (a *app) typed(rel string) string { return shellWord(a.shown(rel)) }
+
+// shellWord quotes text for a shell where it must be.
+func shellWord(text string) string {
+	if text != "" && !strings.ContainsAny(text, " \t\n'\"$&;|<>()*?[]#~`\\!{}") {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

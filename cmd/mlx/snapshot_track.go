@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 
 	"mlx/internal/cli"
@@ -17,23 +19,27 @@ func (a *app) mayTrack(ctx context.Context, r *repo.Repo, word, rel string) erro
 	if pointerAbove(r, rel) != "" {
 		return a.untracked(r, "snapshot", word, rel)
 	}
-	if _, err := os.Lstat(r.Abs(rel)); err != nil {
-		return fault.New(fault.KindOf(err), "cannot snapshot %s: %w", word, err).Hint("mlx status   # lists tracked data")
+	switch _, err := os.Lstat(r.Abs(rel)); {
+	case errors.Is(err, fs.ErrNotExist):
+		return fault.New(fault.NotFound, "cannot snapshot %s: there is no such file or folder", word).Hint("mlx status   # lists tracked data")
+	case err != nil:
+		return fault.New(fault.KindOf(err), "cannot snapshot %s: %w", word, err)
 	}
 	if ignored, err := r.PointerIgnored(rel); err != nil {
 		return err
 	} else if ignored {
 		return fault.New(fault.Conflict, "cannot snapshot %s: git ignores %s, so no commit could name the version", word, word+repo.PointerExt).
-			Hint("git check-ignore -v %s   # shows the rule", word+repo.PointerExt)
+			Hint("git check-ignore -v %s   # shows the rule", shellWord(word+repo.PointerExt))
 	}
 	t, err := r.IsTracked(ctx, rel)
 	if err != nil || t.Files == 0 {
 		return err
 	}
-	move := "git rm -r -q --cached " + word + " && mlx snapshot " + word
+	path := shellWord(word)
+	move := "git rm -r -q --cached " + path + " && mlx snapshot " + path
 	if t.LFS {
 		return fault.New(fault.Conflict, "cannot snapshot %s: git-lfs keeps it", word).
-			Hint("git lfs pull && git lfs untrack %s && %s   # then commit", word, move)
+			Hint("git lfs pull && git lfs untrack %s && %s   # then commit", path, move)
 	}
 	return fault.New(fault.Conflict, "cannot snapshot %s: git keeps %s of it", word, cli.FormatNum(int64(t.Files), "file")).
 		Hint("%s   # then commit; old commits keep their bytes", move)
@@ -43,7 +49,7 @@ func (a *app) mayTrack(ctx context.Context, r *repo.Repo, word, rel string) erro
 func (a *app) noteTracked(ctx context.Context, r *repo.Repo, rel string) error {
 	t, err := r.IsTracked(ctx, rel)
 	if err == nil && t.Files > 0 {
-		a.streams.Note("git keeps %s of %s as well: git rm -r -q --cached %s", cli.FormatNum(int64(t.Files), "file"), a.shown(rel), a.shown(rel))
+		a.streams.Note("git keeps %s of %s as well: git rm -r -q --cached %s", cli.FormatNum(int64(t.Files), "file"), a.shown(rel), a.typed(rel))
 	}
 	return err
 }

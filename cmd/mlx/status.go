@@ -54,7 +54,7 @@ func statusRun(ctx context.Context, a *app, o statusOptions) error {
 	var loose []string
 	paths, err := a.selectData(ctx, o.paths, func(word, rel string) error {
 		if _, err := os.Lstat(r.Abs(rel)); err != nil || pointerAbove(r, rel) != "" {
-			return a.untracked(r, "show the status of", word, rel)
+			return a.untracked(r, "status", word, rel)
 		}
 		loose = append(loose, rel)
 		return nil
@@ -137,7 +137,7 @@ func (a *app) countChanges(ctx context.Context, r *repo.Repo, d *dataView, base 
 	changes := store.Status(ctx, snapshot.StatusOptions{Path: r.Abs(d.Path), Base: base, Ignore: ignore, Fresh: fresh, Progress: progress})
 	for c, err := range changes {
 		if err != nil {
-			return fault.New(fault.KindOf(err), "cannot compare %s: %w", a.shown(d.Path), err)
+			return a.notHere(ctx, fault.New(fault.KindOf(err), "cannot compare %s: %w", a.shown(d.Path), err), d.Path, base)
 		}
 		d.BytesDelta += c.BytesDelta
 		switch c.Action {

@@ -159,7 +159,7 @@ func (a *app) hintCommit(ctx context.Context, r *repo.Repo, all []saved) error {
 		files = slices.Insert(files, 0, repo.ConfigName)
 	}
 	for i, file := range files {
-		files[i] = a.shown(file)
+		files[i] = a.typed(file)
 	}
 	a.streams.Hint("git add "+strings.Join(files, " ")+" && git commit", "")
 	return nil

@@ -188,11 +188,11 @@ func (a *app) hintStatus(v statusView) {
 	for _, d := range v.Data {
 		switch d.State {
 		case stateChanged, stateUntracked:
-			changed = append(changed, a.shown(d.Path))
+			changed = append(changed, a.typed(d.Path))
 		case stateMissing:
-			missing = append(missing, a.shown(d.Path))
+			missing = append(missing, a.typed(d.Path))
 		case stateConflict:
-			a.streams.Hint("git checkout --ours "+a.shown(d.Path+repo.PointerExt), "or --theirs; then mlx checkout "+a.shown(d.Path))
+			a.streams.Hint("git checkout --ours "+a.typed(d.Path+repo.PointerExt), "or --theirs; then mlx checkout "+a.typed(d.Path))
 			return
 		}
 	}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"mlx/internal/cli"
 	"mlx/internal/lineage"
@@ -61,12 +63,18 @@ type hurtView struct {
 // viewOfDamage names the paths that a damage hurts from the root of the repository.
 func viewOfDamage(d snapshot.Damage, known []dataAt) damageView {
 	v := damageView{Object: d.Object, Cause: d.Cause, Hurts: []hurtView{}}
+	if name, _, _ := strings.Cut(path.Base(d.Object), " "); strings.Contains(d.Cause, name+": ") {
+		_, v.Cause, _ = strings.Cut(d.Cause, name+": ") // the object says already where it is
+	}
 	for _, h := range d.Hurts {
-		path := h.Path
-		if i := slices.IndexFunc(known, func(k dataAt) bool { return k.Root == h.Root }); i >= 0 && known[i].Path != path {
-			path = known[i].Path + "/" + h.Path
+		at := h.Path
+		if i := slices.IndexFunc(known, func(k dataAt) bool { return k.Root == h.Root }); i >= 0 {
+			at = known[i].Path
+			if path.Base(at) != h.Path { // else it is the version of a single file
+				at = path.Join(at, h.Path)
+			}
 		}
-		v.Hurts = append(v.Hurts, hurtView{h.Root.Hex(), path, h.Root})
+		v.Hurts = append(v.Hurts, hurtView{h.Root.Hex(), at, h.Root})
 	}
 	return v
 }
@@ -82,7 +90,7 @@ func (a *app) verifyText(v verifyView, t *cli.Text) {
 		return
 	}
 	for _, d := range v.Store.Damage {
-		t.Line(cli.Word(cli.RoleFail, "damaged"), cli.Str("store/"+d.Object), cli.Str(d.Cause))
+		t.Line(cli.Word(cli.RoleFail, "damaged"), cli.Str(d.Object), cli.Str(d.Cause))
 		for _, h := range d.Hurts {
 			t.Indented(2, cli.Str("hurts"), cli.ID(h.root), cli.Path(a.shown(h.Path)))
 		}

@@ -114,7 +114,7 @@ func TestMonorepoSharesBytesOnly(t *testing.T) {
 		t.Errorf("inner project: %+v", inner)
 	}
 	writeFile(t, filepath.Join(r.Root, "other/mlx.yaml"), "gates: {}\n")
-	if _, err := Find(filepath.Join(r.Root, "other")); fault.KindOf(err) != fault.Usage {
+	if _, err := Find(filepath.Join(r.Root, "other")); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("without a ledger: %v", err)
 	}
 	gitIn(t, r.Root, "add", ".")

@@ -69,23 +69,22 @@ func (r *Repo) pointerRoots(ctx context.Context, yield func(Seen) bool) error {
 		return err
 	}
 	defer c.close()
-	h := &history{ctx: ctx, objects: c, trees: map[string]bool{}, blobs: map[string]bool{}, yield: yield}
+	h := &history{ctx: ctx, objects: c, trees: map[string]bool{}, blobs: map[string]bool{}, where: InHistory, yield: yield}
 	worktrees, err := r.worktrees()
 	if err != nil {
 		return err
 	}
-	for _, w := range worktrees {
-		if err := r.worktreeRoots(ctx, w, h); err != nil {
-			return err
-		}
-	}
-	h.where = InHistory
 	tips, err := r.historyTrees(ctx, worktrees)
 	if err != nil {
 		return err
 	}
 	for _, id := range tips {
 		if err := h.walk(id, ""); err != nil {
+			return err
+		}
+	}
+	for _, w := range worktrees {
+		if err := r.worktreeRoots(ctx, w, h); err != nil {
 			return err
 		}
 	}

@@ -161,7 +161,7 @@ func ledgerID(file string) (string, error) {
 			return id, nil
 		}
 	}
-	return "", fault.New(fault.Usage, "cannot read %s: it names no ledger", file).Hint("mlx init   # adds one")
+	return "", fault.New(fault.NotFound, "cannot read %s: it names no ledger", file).Hint("mlx init   # adds one")
 }
 
 func validLedgerID(id string) bool {
