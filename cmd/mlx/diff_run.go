@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -28,7 +27,7 @@ func (a *app) diffRuns(ctx context.Context, left, right target) error {
 	v.Metrics = metricChanges(x.Metrics, y.Metrics)
 	v.Environment = environmentChanges(x, y)
 	v.Outputs = valueChanges(outputDigests(x), outputDigests(y))
-	v.Code = codeChanges(x, y)
+	v.Code = a.codeChanges(ctx, x, y)
 	data, err := a.diffRunData(ctx, &v, x, y)
 	if err != nil {
 		return err
@@ -152,13 +151,23 @@ func environmentChanges(x, y run.View) []valueChange {
 	return valueChanges(describe(x.Machine), describe(y.Machine))
 }
 
-// codeChanges compares commits and uncommitted changes; nil when both are the same.
-func codeChanges(x, y run.View) *codeChange {
+// codeChanges compares commits and uncommitted changes; nil when the code is the same. Commits that differ in pointer
+// files only have the same code: pointers count as data.
+func (a *app) codeChanges(ctx context.Context, x, y run.View) *codeChange {
 	same := func(a, b *string) bool { return a == b || a != nil && b != nil && *a == *b }
-	if same(x.Commit, y.Commit) && same(x.Patch, y.Patch) {
+	c := &codeChange{A: withPatch(x), B: withPatch(y)}
+	if !same(x.Commit, y.Commit) && x.Commit != nil && y.Commit != nil {
+		if r, err := a.repo(); err == nil {
+			if n, err := r.ChangedFiles(ctx, *x.Commit, *y.Commit); err == nil {
+				c.Files = &n
+			}
+		}
+	}
+	sameCommit := same(x.Commit, y.Commit) || c.Files != nil && *c.Files == 0
+	if sameCommit && same(x.Patch, y.Patch) {
 		return nil
 	}
-	return &codeChange{A: withPatch(x), B: withPatch(y)}
+	return c
 }
 
 func withPatch(v run.View) *string {
@@ -189,7 +198,11 @@ func runsText(v diffView, data []dataPair, t *cli.Text) {
 		c.add("data", shortName(d.path, data), cli.Hex(d.a, 12), cli.Hex(d.b, 12), cli.Str(d.text))
 	}
 	if v.Code != nil {
-		c.add("code", "commit", commitCell(v.Code.A), commitCell(v.Code.B))
+		cells := []cli.Cell{commitCell(v.Code.A), commitCell(v.Code.B)}
+		if v.Code.Files != nil {
+			cells = append(cells, cli.Num(*v.Code.Files, "file"))
+		}
+		c.add("code", "commit", cells...)
 	}
 	for _, e := range v.Environment {
 		c.add("machine", e.Key, cellOrNone(e.A), cellOrNone(e.B))
@@ -248,127 +261,4 @@ func digestCell(v any) cli.Cell {
 		return cli.Shown(cli.RoleDim, "-")
 	}
 	return cli.Hex(s, 12)
-}
-
-// comparison is a table of sections whose columns are what is compared.
-type comparison struct {
-	t        *cli.Text
-	head     []cli.Cell
-	rows     [][]cli.Cell
-	sections []string // of each row
-}
-
-func newComparison(t *cli.Text, ids ...string) *comparison {
-	c := &comparison{t: t, head: []cli.Cell{cli.Str("")}}
-	for _, id := range ids {
-		c.head = append(c.head, cli.Hex(id, 12))
-	}
-	return c
-}
-
-func (c *comparison) add(section, key string, cells ...cli.Cell) {
-	c.sections = append(c.sections, section)
-	c.rows = append(c.rows, append([]cli.Cell{cli.Str(key)}, cells...))
-}
-
-// minKey keeps the columns of short comparisons apart.
-const minKey = 10
-
-// write prints the sections, and in one line those that are the same.
-func (c *comparison) write() {
-	if !c.t.TTY() {
-		for i, row := range c.rows {
-			c.t.Line(append([]cli.Cell{cli.Str(c.sections[i])}, row...)...)
-		}
-		return
-	}
-	grid := [][]cli.Cell{c.head}
-	last := ""
-	for i, row := range c.rows {
-		if c.sections[i] != last {
-			last = c.sections[i]
-			grid = append(grid, []cli.Cell{cli.Str(last)})
-		}
-		row[0] = cli.Fmt("  %s", cli.Fmt(fmt.Sprintf("%%-%ds", minKey), row[0]))
-		grid = append(grid, row)
-	}
-	if len(c.rows) > 0 {
-		c.t.Rows(0, grid)
-	}
-	var same []string
-	for _, s := range []string{"params", "metrics", "data", "code", "machine"} {
-		if !slices.Contains(c.sections, s) {
-			same = append(same, s)
-		}
-	}
-	if len(same) > 0 {
-		c.t.Line(cli.Str("same: " + strings.Join(same, ", ")))
-	}
-}
-
-// diffManyRuns compares more than two runs.
-func (a *app) diffManyRuns(ctx context.Context, found []target) error {
-	v := manyView{Kind: "diff/v1", Params: []valueRow{}, Metrics: []valueRow{}}
-	var params, metrics []map[string]any
-	for _, t := range found {
-		r, err := a.runOf(ctx, t)
-		if err != nil {
-			return err
-		}
-		v.Refs = append(v.Refs, t.ref())
-		numbers := make(map[string]any, len(r.Metrics))
-		for k, n := range r.Metrics {
-			numbers[k] = n
-		}
-		params, metrics = append(params, r.Params), append(metrics, numbers)
-	}
-	v.Params, v.Metrics = differing(params), differing(metrics)
-	v.Equal = len(v.Params)+len(v.Metrics) == 0
-	return a.emitDiff(v, v.Equal, func(t *cli.Text) { manyText(v, t) })
-}
-
-func differing(all []map[string]any) []valueRow {
-	rows := []valueRow{}
-	keys := make(map[string]bool)
-	for _, m := range all {
-		for k := range m {
-			keys[k] = true
-		}
-	}
-	for _, k := range sortedKeys(keys) {
-		r := valueRow{Key: k}
-		same := true
-		for _, m := range all {
-			r.Values = append(r.Values, m[k])
-			same = same && reflect.DeepEqual(m[k], all[0][k])
-		}
-		if !same {
-			rows = append(rows, r)
-		}
-	}
-	return rows
-}
-
-func manyText(v manyView, t *cli.Text) {
-	ids := make([]string, len(v.Refs))
-	for i, r := range v.Refs {
-		ids[i] = r.ID
-	}
-	c := newComparison(t, ids...)
-	for _, section := range []struct {
-		name string
-		rows []valueRow
-	}{{"params", v.Params}, {"metrics", v.Metrics}} {
-		for _, r := range section.rows {
-			cells := make([]cli.Cell, len(r.Values))
-			for i, value := range r.Values {
-				cells[i] = cellOrNone(value)
-				if n, ok := value.(run.Number); ok {
-					cells[i] = cli.Float(float64(n))
-				}
-			}
-			c.add(section.name, r.Key, cells...)
-		}
-	}
-	c.write()
 }

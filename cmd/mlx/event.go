@@ -50,6 +50,17 @@ func (a *app) teller(ctx context.Context) (*teller, error) {
 	return &teller{history: a.history(l), tags: all}, nil
 }
 
+// hidden counts the things that log leaves out.
+func (t *teller) hidden() int {
+	n := 0
+	for _, said := range t.tags {
+		if (event{tags: said}).hidden() {
+			n++
+		}
+	}
+	return n
+}
+
 // event tells one record.
 func (t *teller) event(rec lineage.Record) (event, error) {
 	found := recordTarget(rec)

@@ -26,6 +26,7 @@ type logOptions struct {
 	raw     bool
 	format  string
 	hidden  bool
+	screen  bool // the limit is the terminal's, not the user's
 }
 
 // screenful is how many rows a terminal gets when nothing is said.
@@ -51,7 +52,7 @@ mlx log -k run --format csv`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.refs = args
 			if !cmd.Flags().Changed("limit") && a.streams.OutTTY && !a.streams.JSON && o.format == "" {
-				o.limit = screenful
+				o.limit, o.screen = screenful, true
 			}
 			return logRun(cmd.Context(), a, o)
 		},
@@ -90,15 +91,35 @@ func logRun(ctx context.Context, a *app, o logOptions) error {
 	if err != nil {
 		return err
 	}
-	n := 0
-	events := o.choose(tell, l.Select(ctx, query), about, &n)
+	events := o.choose(tell, o.records(ctx, l, query, about, tell), about)
 	if err := o.print(a, events); err != nil {
 		return err
 	}
-	if more := n - o.limit; o.limit > 0 && more > 0 && a.streams.OutTTY {
-		a.streams.Note("%s more: mlx log -n 0", cli.FormatCount(int64(more)))
+	if o.screen {
+		return o.more(ctx, a, l, query, about)
 	}
 	return nil
+}
+
+// records selects what choose picks from. The ledger finds a few of many much faster than all, so it is told how many
+// are needed: what is hidden among them comes on top. A filter of our own needs all.
+func (o logOptions) records(ctx context.Context, l *lineage.Ledger, q lineage.Query, about filter, tell *teller) iter.Seq2[lineage.Record, error] {
+	if o.limit > 0 && about == nil && tell.hidden() == 0 {
+		q.Limit = o.limit
+	}
+	return l.Select(ctx, q)
+}
+
+// more says how much a screenful leaves out.
+func (o logOptions) more(ctx context.Context, a *app, l *lineage.Ledger, q lineage.Query, about filter) error {
+	if about != nil {
+		return nil
+	}
+	all, err := l.Count(ctx, q)
+	if more := all - o.limit; err == nil && more > 0 {
+		a.streams.Note("%s more: mlx log -n 0", cli.FormatCount(int64(more)))
+	}
+	return err
 }
 
 // query is what the flags say to the ledger. The limit is applied later: what is hidden does not count.
@@ -134,9 +155,10 @@ func (o logOptions) query(now time.Time) (lineage.Query, error) {
 	return q, err
 }
 
-// choose tells the records that are wanted. It counts in n all there are, and yields at most the limit.
-func (o logOptions) choose(tell *teller, records iter.Seq2[lineage.Record, error], about filter, n *int) iter.Seq2[event, error] {
+// choose tells the records that are wanted, at most the limit.
+func (o logOptions) choose(tell *teller, records iter.Seq2[lineage.Record, error], about filter) iter.Seq2[event, error] {
 	return func(yield func(event, error) bool) {
+		n := 0
 		for rec, err := range records {
 			if err != nil {
 				yield(event{}, err)
@@ -145,16 +167,12 @@ func (o logOptions) choose(tell *teller, records iter.Seq2[lineage.Record, error
 			if about != nil && !about(rec) {
 				continue
 			}
-			if o.limit > 0 && *n >= o.limit {
-				*n++ // only counted; hidden ones among them cost too much to find out
-				continue
-			}
 			e, err := tell.event(rec)
 			if err == nil && e.hidden() && !o.hidden {
 				continue
 			}
-			*n++
-			if !yield(e, err) || err != nil {
+			n++
+			if !yield(e, err) || err != nil || n == o.limit {
 				return
 			}
 		}

@@ -89,6 +89,19 @@ type Ref struct {
 	Name string `json:"name"`
 }
 
+// MarshalJSON writes a missing name as null.
+func (r Ref) MarshalJSON() ([]byte, error) {
+	shape := struct {
+		Kind string  `json:"kind"`
+		ID   string  `json:"id"`
+		Name *string `json:"name"`
+	}{r.Kind, r.ID, &r.Name}
+	if r.Name == "" {
+		shape.Name = nil
+	}
+	return json.Marshal(shape)
+}
+
 // Error is an error with a kind, and what helps a person to go on.
 // Message reads "cannot WHAT" or "cannot WHAT: WHY", in lower case, without a full stop.
 type Error struct {

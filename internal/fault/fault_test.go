@@ -96,6 +96,13 @@ func TestUnknownPositionIsNull(t *testing.T) {
 	}
 }
 
+func TestRefWithoutNameIsNull(t *testing.T) {
+	got, err := json.Marshal([]Ref{{"run", "1", ""}, {"run", "2", "x"}})
+	if want := `[{"kind":"run","id":"1","name":null},{"kind":"run","id":"2","name":"x"}]`; err != nil || string(got) != want {
+		t.Errorf("got %s, %v; want %s", got, err, want)
+	}
+}
+
 func TestNearest(t *testing.T) {
 	known := []string{"snapshot", "checkout", "run", "rerun", "repro", "gate", "min", "max", "margin"}
 	for word, want := range map[string]string{
