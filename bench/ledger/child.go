@@ -112,7 +112,7 @@ func write(ctx context.Context, dir, count string, group int) error {
 	r := rand.New(rand.NewPCG(1, uint64(os.Getpid())))
 	// The same few drafts again and again: what is measured is the ledger, not the making of random runs.
 	var drafts []lineage.Draft
-	for i := range 512 {
+	for i := range 16 {
 		drafts = append(drafts, randomRun(r, i))
 	}
 	if group > 1 {

@@ -1,9 +1,9 @@
 package lineage
 
 import (
-	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"slices"
@@ -13,6 +13,9 @@ import (
 	"mlx/internal/lineage/internal/pack"
 	"mlx/internal/object"
 )
+
+// errNoRecord says that a line with a right checksum is no record.
+var errNoRecord = errors.New("no record")
 
 // fact is a record on its way into a pack.
 type fact struct {
@@ -26,14 +29,15 @@ type addition struct {
 	ctx      context.Context
 	facts    []fact
 	strays   []object.Digest
+	without  *order // its packs hold none of facts
 	ready    bool
 	made     []sealed
 	replaced []object.Digest        // strays whose records are in made
 	checked  map[object.Digest]bool // packs of the log that made has been compared with
 }
 
-func (l *Ledger) addPacks(ctx context.Context, facts []fact, strays []object.Digest) error {
-	a := &addition{l: l, ctx: ctx, facts: facts, strays: strays, checked: map[object.Digest]bool{}}
+func (l *Ledger) addPacks(ctx context.Context, facts []fact, strays []object.Digest, without *order) error {
+	a := &addition{l: l, ctx: ctx, facts: facts, strays: strays, without: without, checked: map[object.Digest]bool{}}
 	if err := l.reorder(a.change); err != nil {
 		return err
 	}
@@ -42,7 +46,7 @@ func (l *Ledger) addPacks(ctx context.Context, facts []fact, strays []object.Dig
 }
 
 func (a *addition) change(o *order) (bool, error) {
-	known, grown, err := a.l.known(o, a.checked)
+	known, grown, err := a.l.known(o, a.without, a.checked)
 	if err != nil {
 		return false, err
 	}
@@ -83,7 +87,7 @@ func (a *addition) make(o *order, known func(object.Digest) bool) error {
 		if o.has(id) || slices.Contains(o.Replaced, id) {
 			continue
 		}
-		facts, size, err := a.l.readStray(id)
+		facts, stray, err := a.l.readPack(id)
 		if err != nil {
 			continue // damaged or gone: verify names it
 		}
@@ -94,7 +98,7 @@ func (a *addition) make(o *order, known func(object.Digest) bool) error {
 			}
 			continue
 		}
-		a.made = append(a.made, sealed{Bytes: size, Pack: id, Records: len(facts)})
+		a.made = append(a.made, stray)
 		for _, f := range facts {
 			taken[f.id] = true
 		}
@@ -107,25 +111,33 @@ func (a *addition) make(o *order, known func(object.Digest) bool) error {
 	return err
 }
 
-// readStray reads a whole pack that the log does not know yet, and believes nothing of it.
-func (l *Ledger) readStray(id object.Digest) (facts []fact, size int64, err error) {
+// readPack reads a whole pack by its own index and believes nothing of it.
+func (l *Ledger) readPack(id object.Digest) (facts []fact, s sealed, err error) {
 	r, err := openPack(l.packPath(id))
 	if err != nil {
-		return nil, 0, err
+		return nil, s, err
 	}
-	err = eachRecord(r, func(id object.Digest, rec []byte, _ column.Loc) error {
-		facts = append(facts, fact{id, bytes.Clone(rec)})
+	s = sealed{Bytes: r.Size, Pack: id, Records: len(r.IDs)}
+	for _, f := range r.Frames {
+		s.Raw += int64(f.Raw)
+	}
+	err = eachRecord(r, true, func(id object.Digest, rec []byte, _ column.Loc) error {
+		facts = append(facts, fact{id, rec})
 		return nil
 	})
-	return facts, r.Size, errors.Join(err, r.Close())
+	return facts, s, errors.Join(err, r.Close())
 }
 
-// known returns a function that says whether a record is in a pack of o, and whether o has packs that checked did not know.
-func (l *Ledger) known(o *order, checked map[object.Digest]bool) (known func(object.Digest) bool, grown bool, err error) {
+// known returns a function that says whether a record is in a pack of o that is not one of without, and whether o has packs that
+// checked did not know.
+func (l *Ledger) known(o, without *order, checked map[object.Digest]bool) (known func(object.Digest) bool, grown bool, err error) {
 	var files []*packFile
 	l.read.Lock()
 	defer l.read.Unlock()
 	for _, s := range o.Packs {
+		if without.has(s.Pack) {
+			continue
+		}
 		p, err := l.packFile(s.Pack)
 		if errors.Is(err, fs.ErrNotExist) && l.missing(s.Pack) != nil {
 			continue // lost: its records are welcome again
@@ -168,7 +180,7 @@ func (l *Ledger) writePacks(ctx context.Context, facts []fact) ([]sealed, error)
 			f := facts[0]
 			frame, offset := b.Add(f.id, f.raw)
 			if err := ix.Add(f.id, f.raw, column.Loc{Frame: uint32(frame), Offset: uint32(offset), Length: uint32(len(f.raw))}); err != nil {
-				return nil, err
+				return nil, fmt.Errorf("%w: %w", errNoRecord, err)
 			}
 			facts = facts[1:]
 		}
@@ -182,13 +194,15 @@ func (l *Ledger) writePacks(ctx context.Context, facts []fact) ([]sealed, error)
 }
 
 func (l *Ledger) writePack(b *pack.Builder, ix *column.Builder) (sealed, error) {
-	n := b.Len()
-	data := b.Finish()
+	s := sealed{Raw: b.Raw(), Records: b.Len()}
+	data, frames := b.Finish()
+	ix.SetFrames(framesOf(frames))
 	id := object.Sum(data)
 	l.keepIndex(id, ix.Finish(id))
 	err := disk.Publish(l.path(tmpFolder), l.packPath(id), data)
 	if errors.Is(err, fs.ErrExist) {
 		err = disk.SyncDir(l.path(packFolder)) // made by another sealer of the same records, perhaps a moment ago
 	}
-	return sealed{Bytes: int64(len(data)), Pack: id, Records: n}, err
+	s.Bytes, s.Pack = int64(len(data)), id
+	return s, err
 }

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	sealRecords  = 512      // a segment that holds as many is sealed
+	sealRecords  = 1024     // a segment that holds as many is sealed
 	sealBytes    = 4 << 20  // or as many bytes
 	maxGroup     = 32 << 20 // bytes of one AppendAll
 	maxMoves     = 100      // how often sealers may take a segment from under one append
@@ -45,7 +45,7 @@ func (l *Ledger) AppendAll(ctx context.Context, drafts ...Draft) ([]Record, erro
 	for i, h := range headers {
 		l.clock++
 		h.LC = l.clock
-		raw, err := line.Format(h)
+		raw, err := l.lines.Format(h)
 		if err != nil {
 			return nil, fault.New(fault.Usage, "cannot append a record of kind %.80q: %w", h.Kind, err)
 		}

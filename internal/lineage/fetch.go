@@ -99,16 +99,24 @@ func (f *fetcher) lines(ctx context.Context, rows []hit) ([][]byte, error) {
 	for i := range order {
 		order[i] = i
 	}
-	frame := func(i int) uint32 { return f.view.parts[rows[i].part].loc(rows[i].row).Frame }
+	loc := func(i int) column.Loc { return f.view.parts[rows[i].part].loc(rows[i].row) }
 	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Or(cmp.Compare(rows[a].part, rows[b].part), cmp.Compare(frame(a), frame(b)))
+		x, y := loc(a), loc(b)
+		return cmp.Or(cmp.Compare(rows[a].part, rows[b].part), cmp.Compare(x.Frame, y.Frame), cmp.Compare(x.Offset, y.Offset))
 	})
 	out := make([][]byte, len(rows))
+	last := 0 // of the records in the same frame: how far that has to be decompressed
 	for n, i := range order {
 		if n%256 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		raw, err := f.line(rows[i].part, rows[i].row)
+		here := loc(i)
+		for last = max(last, n); last+1 < len(order); last++ {
+			if next := order[last+1]; rows[next].part != rows[i].part || loc(next).Frame != here.Frame {
+				break
+			}
+		}
+		raw, err := f.lineOf(rows[i].part, rows[i].row, loc(order[last]).End())
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -120,35 +128,49 @@ func (f *fetcher) lines(ctx context.Context, rows []hit) ([][]byte, error) {
 	return out, nil
 }
 
-func (f *fetcher) line(part, row int) ([]byte, error) {
+func (f *fetcher) line(part, row int) ([]byte, error) { return f.lineOf(part, row, 0) }
+
+// lineOf returns the line of a row. If its frame must be decompressed for that, then up to need.
+func (f *fetcher) lineOf(part, row int, need uint64) ([]byte, error) {
 	p := f.view.parts[part]
 	if p.file == nil {
 		return p.lines[row], nil
 	}
 	loc := p.loc(row)
-	if f.dec == nil {
-		var err error
-		if f.dec, err = pack.NewDecoder(); err != nil {
+	if f.at != int(loc.Frame) || f.part != part || f.dec == nil || loc.End() > uint64(len(f.buf)) {
+		if err := f.load(part, loc.Frame, need); err != nil {
 			return nil, err
 		}
-		f.at = -1
 	}
-	if f.at != int(loc.Frame) || f.part != part {
-		r, err := p.file.open()
-		if err != nil {
-			return nil, err
-		}
-		f.at = -1
-		if f.buf, err = f.dec.Decode(f.buf, r, int(loc.Frame)); err != nil {
-			return nil, fault.New(fault.Integrity, "cannot read %s: frame %d: %w", p.file.path, loc.Frame, err).Hint("mlx verify --ledger")
-		}
-		f.at, f.part = int(loc.Frame), part
-	}
-	end := uint64(loc.Offset) + uint64(loc.Length)
-	if end > uint64(len(f.buf)) {
+	if loc.End() > uint64(len(f.buf)) {
 		return nil, fault.New(fault.Integrity, "cannot read %s: its index points behind frame %d", p.file.path, loc.Frame).Hint("mlx verify --ledger")
 	}
-	return bytes.Clone(f.buf[loc.Offset:end]), nil
+	return bytes.Clone(f.buf[loc.Offset:loc.End()]), nil
+}
+
+// load decompresses a frame: its first need bytes, or all of it if need is 0.
+func (f *fetcher) load(part int, number uint32, need uint64) (err error) {
+	p := f.view.parts[part]
+	if f.dec == nil {
+		if f.dec, err = pack.NewDecoder(true); err != nil {
+			return err
+		}
+	}
+	file, err := p.file.open()
+	if err != nil {
+		return err
+	}
+	f.at = -1
+	if frame := p.frame(number); need == 0 {
+		f.buf, err = f.dec.DecodeFrame(f.buf, file, frame)
+	} else {
+		f.buf, err = f.dec.DecodeStart(f.buf, file, frame, int(min(need, pack.MaxFrame)))
+	}
+	if err != nil {
+		return fault.New(fault.Integrity, "cannot read %s: frame %d: %w", p.file.path, number, err).Hint("mlx verify --ledger")
+	}
+	f.at, f.part = int(number), part
+	return nil
 }
 
 func (p *part) loc(row int) column.Loc {
@@ -157,6 +179,15 @@ func (p *part) loc(row int) column.Loc {
 		return column.Loc{}
 	}
 	return locs[row]
+}
+
+func (p *part) frame(i uint32) pack.Frame {
+	frames := p.ix.Frames()
+	if int64(i) >= int64(len(frames)) {
+		return pack.Frame{}
+	}
+	f := frames[i]
+	return pack.Frame{Offset: int64(f.Offset), Stored: int(f.Stored), Raw: int(f.Raw), First: int(f.First), Records: int(f.Records)}
 }
 
 // single returns an index without limits of one row that the columns do not hold.

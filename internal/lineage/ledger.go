@@ -10,6 +10,7 @@ import (
 
 	"mlx/internal/fault"
 	"mlx/internal/lineage/internal/disk"
+	"mlx/internal/lineage/internal/line"
 	"mlx/internal/lineage/internal/pack"
 	"mlx/internal/lineage/internal/segment"
 	"mlx/internal/object"
@@ -23,6 +24,7 @@ type Ledger struct {
 	seg   *segment.Writer
 	again bool   // the next segment begins with lines written before
 	clock uint64 // greatest lc seen, 0 until it is known
+	lines line.Parser
 
 	read  sync.Mutex // guards what has been opened
 	packs map[object.Digest]*packFile

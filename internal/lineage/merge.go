@@ -14,47 +14,48 @@ import (
 )
 
 const (
-	fanIn      = 8               // as many small packs in a row become one
-	claimAfter = time.Minute     // a claim that old has lost its maker
-	unionBatch = 64 << 20        // bytes of records moved at a time
-	topTier    = 3               // packs of this tier are left alone
-	tierBase   = sealRecords     // records of a pack of tier 1
-	mostPacked = pack.MaxRecords // records of one pack
+	smallRecords = sealRecords         // a pack of fewer is small
+	smallMany    = 16                  // as many small ones at the end of the log become one
+	openMany     = 48                  // as many that are not full become one
+	fullRecords  = pack.MaxRecords / 2 // a pack of as many is full, and never touched again
+	fullRaw      = pack.MaxRaw / 2     // or of as many bytes
+	claimAfter   = time.Minute         // a claim that old has lost its maker
+	unionBatch   = 64 << 20            // bytes of records moved at a time
 )
 
-// tier is the size class of a pack.
-func tier(records int) int {
-	t := 0
-	for n := tierBase; t < topTier && records >= n; n *= fanIn {
-		t++
-	}
-	return t
-}
+func (s sealed) full() bool { return s.Records >= fullRecords || s.Raw >= fullRaw }
 
-// planMerge returns which packs at the end of the log are small and many enough to become one: from, and before to.
+// planMerge returns which packs at the end of the log should become one: from, and before to. Each record is written once when it is
+// sealed, perhaps once as one of few, and once into a full pack.
 func planMerge(packs []sealed) (from, to int) {
-	for t := range topTier {
-		from = len(packs)
-		for from > 0 && tier(packs[from-1].Records) <= t {
-			from--
-		}
-		if len(packs)-from < fanIn {
-			continue
-		}
-		total := 0
-		for to = from; to < len(packs) && total+packs[to].Records <= mostPacked; to++ {
-			total += packs[to].Records
-		}
-		if to-from > 1 {
-			return from, to
+	records, raw := 0, int64(0)
+	small := len(packs)
+	for from = len(packs); from > 0 && !packs[from-1].full(); from-- {
+		records, raw = records+packs[from-1].Records, raw+packs[from-1].Raw
+		if small == from && packs[from-1].Records < smallRecords && packs[from-1].Raw < sealBytes {
+			small--
 		}
 	}
-	return 0, 0
+	switch {
+	case records >= fullRecords, raw >= fullRaw, len(packs)-from >= openMany:
+	case len(packs)-small >= smallMany:
+		from = small
+	default:
+		return 0, 0
+	}
+	records, raw = 0, 0
+	for to = from; to < len(packs) && records+packs[to].Records <= pack.MaxRecords && raw+packs[to].Raw < pack.MaxRaw; to++ {
+		records, raw = records+packs[to].Records, raw+packs[to].Raw
+	}
+	if to-from < 2 {
+		return 0, 0
+	}
+	return from, to
 }
 
-// consolidate replaces small packs by large ones, in the same order of records, until none are left to replace.
+// consolidate replaces small packs by large ones, in the same order of records.
 func (l *Ledger) consolidate(ctx context.Context) error {
-	for range topTier + 1 {
+	for range 3 { // a merge can make another one due
 		o, _, err := l.lastOrder()
 		if err != nil {
 			return err
@@ -80,7 +81,7 @@ func (l *Ledger) mergeRun(ctx context.Context, run []sealed) (done bool, err err
 	var facts []fact
 	seen := map[object.Digest]bool{}
 	for _, s := range run {
-		more, _, err := l.readStray(s.Pack)
+		more, _, err := l.readPack(s.Pack)
 		if err != nil {
 			return false, err // damaged packs stay what they are; gone ones were merged by someone else
 		}
@@ -191,7 +192,7 @@ func (l *Ledger) Union(ctx context.Context, other *Ledger) (added int, err error
 	var batch []fact
 	size := 0
 	flush := func() error {
-		err := l.addPacks(ctx, batch, nil)
+		err := l.addPacks(ctx, batch, nil, &order{})
 		added += len(batch)
 		batch, size = nil, 0
 		return err

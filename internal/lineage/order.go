@@ -27,6 +27,7 @@ type order struct {
 type sealed struct {
 	Bytes   int64         `json:"bytes"`
 	Pack    object.Digest `json:"pack"`
+	Raw     int64         `json:"raw"` // bytes of its records
 	Records int           `json:"records"`
 }
 

@@ -28,22 +28,23 @@ type packFile struct {
 	ix      *column.Index
 	release func() error
 
-	mu     sync.Mutex
-	reader *pack.Reader
+	mu   sync.Mutex
+	file *os.File
 }
 
-func (p *packFile) open() (*pack.Reader, error) {
+// open opens the file of the pack.
+func (p *packFile) open() (*os.File, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.reader != nil {
-		return p.reader, nil
+	if p.file != nil {
+		return p.file, nil
 	}
-	r, err := openPack(p.path)
-	p.reader = r
-	return r, err
+	f, err := os.Open(p.path)
+	p.file = f
+	return f, err
 }
 
-// openPack opens a pack; bytes that are none are damage.
+// openPack opens a pack by its own index; bytes that are none are damage.
 func openPack(path string) (*pack.Reader, error) {
 	r, err := pack.Open(path)
 	var sys *fs.PathError
@@ -57,9 +58,9 @@ func (p *packFile) close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var err error
-	if p.reader != nil {
-		err = p.reader.Close()
-		p.reader = nil
+	if p.file != nil {
+		err = p.file.Close()
+		p.file = nil
 	}
 	return errors.Join(err, p.release())
 }
@@ -85,12 +86,14 @@ func (l *Ledger) openPackFile(id object.Digest) (*packFile, error) {
 
 // reindex builds the index of p from its pack.
 func (l *Ledger) reindex(p *packFile) error {
-	r, err := p.open()
+	r, err := openPack(p.path)
 	if err != nil {
 		return err
 	}
+	defer func() { _ = r.Close() }()
 	b := column.NewBuilder()
-	err = eachRecord(r, func(id object.Digest, rec []byte, loc column.Loc) error { return b.Add(id, rec, loc) })
+	b.SetFrames(framesOf(r.Frames))
+	err = eachRecord(r, false, func(id object.Digest, rec []byte, loc column.Loc) error { return b.Add(id, rec, loc) })
 	if err != nil {
 		return fault.New(fault.Integrity, "cannot read %s: %w", p.path, err).Hint("mlx verify --ledger")
 	}
@@ -100,6 +103,14 @@ func (l *Ledger) reindex(p *packFile) error {
 	return err
 }
 
+func framesOf(frames []pack.Frame) []column.Frame {
+	out := make([]column.Frame, len(frames))
+	for i, f := range frames {
+		out[i] = column.Frame{Offset: uint64(f.Offset), Stored: uint32(f.Stored), Raw: uint32(f.Raw), First: uint32(f.First), Records: uint32(f.Records)}
+	}
+	return out
+}
+
 // keepIndex writes a derived index. It may fail silently: then the next process builds it again.
 func (l *Ledger) keepIndex(id object.Digest, data []byte) {
 	if !l.opts.ReadOnly {
@@ -107,15 +118,19 @@ func (l *Ledger) keepIndex(id object.Digest, data []byte) {
 	}
 }
 
-// eachRecord reads a whole pack and yields every record whose bytes are what their id says; anything else is an error.
-func eachRecord(r *pack.Reader, yield func(id object.Digest, rec []byte, loc column.Loc) error) error {
-	dec, err := pack.NewDecoder()
+// eachRecord reads a whole pack and yields every record whose bytes are what their id says; anything else is an error. With
+// keep the caller may keep the bytes.
+func eachRecord(r *pack.Reader, keep bool, yield func(id object.Digest, rec []byte, loc column.Loc) error) error {
+	dec, err := pack.NewDecoder(false)
 	if err != nil {
 		return err
 	}
 	defer dec.Close()
 	var buf []byte
 	for i, f := range r.Frames {
+		if keep {
+			buf = nil
+		}
 		if buf, err = dec.Decode(buf, r, i); err != nil {
 			return err
 		}

@@ -1,7 +1,6 @@
 package lineage
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -79,20 +78,26 @@ func (l *Ledger) sealThese(ctx context.Context, wanted func(path string, info fs
 	if err != nil {
 		return err
 	}
+	before, _, err := l.lastOrder()
+	if err != nil {
+		return err
+	}
 	var claimed []string
+	repeats := false
 	for _, base := range bases {
 		path, info, err := segment.Find(dir, base)
 		if err != nil || !wanted(path, info) {
 			continue // packed by someone else, or not now
 		}
-		path, err = segment.Claim(dir, base)
+		repeats = repeats || segment.MayRepeat(path)
+		path, mine, err := segment.Claim(dir, base)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 			continue // packed by someone else; or open in its writer, on Windows
 		}
 		if err != nil {
 			return err
 		}
-		claimed = append(claimed, path)
+		claimed, repeats = append(claimed, path), repeats || !mine
 	}
 	strays, err := l.strays()
 	if err != nil || len(claimed) == 0 && len(strays) == 0 {
@@ -101,7 +106,10 @@ func (l *Ledger) sealThese(ctx context.Context, wanted func(path string, info fs
 	if err := disk.SyncDir(dir); err != nil {
 		return err
 	}
-	return l.packSegments(ctx, claimed, strays)
+	if repeats || len(strays) > 0 {
+		before = order{} // anything may be anywhere
+	}
+	return l.packSegments(ctx, claimed, strays, &before)
 }
 
 // strays returns the packs that the log does not know: of a sealer that died before it could tell, or put there by hand.
@@ -110,46 +118,57 @@ func (l *Ledger) strays() ([]object.Digest, error) {
 	return ids[len(ids)-n:], err
 }
 
-// packSegments packs the records of the claimed segments, and of strays, that are in no pack of the log yet. Only when they are
-// in the log for certain are the segments removed.
-func (l *Ledger) packSegments(ctx context.Context, claimed []string, strays []object.Digest) error {
-	var fresh []fact
-	var damagedIn = map[string]bool{}
-	for _, path := range claimed {
-		facts, bad, err := readFacts(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // another sealer was faster
-		}
-		if err != nil {
+// packSegments packs the records of the claimed segments, and of strays, that are in no pack of the log yet; it is known that those of
+// without hold none of them. Only when they are in the log for certain are the segments removed.
+func (l *Ledger) packSegments(ctx context.Context, claimed []string, strays []object.Digest, without *order) error {
+	bad := map[string]bool{}
+	facts, err := readClaimed(claimed, bad, false)
+	if err != nil {
+		return err
+	}
+	err = l.addPacks(ctx, facts, strays, without)
+	if errors.Is(err, errNoRecord) { // a checksum is right, but what it covers is none: look at each
+		if facts, err = readClaimed(claimed, bad, true); err != nil {
 			return err
 		}
-		damagedIn[path] = bad
-		fresh = append(fresh, facts...)
+		err = l.addPacks(ctx, facts, strays, without)
 	}
-	if err := l.addPacks(ctx, fresh, strays); err != nil {
+	if err != nil {
 		return err
 	}
 	for _, path := range claimed {
-		if err := segment.Drop(path, damagedIn[path]); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := segment.Drop(path, bad[path]); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
 }
 
-// readFacts reads a claimed segment. bad says that it holds something that cannot be packed.
-func readFacts(path string) (facts []fact, bad bool, err error) {
+// readClaimed reads claimed segments and notes in bad which of them hold something that cannot be packed. Writers have checked
+// their records; strict checks them again.
+func readClaimed(claimed []string, bad map[string]bool, strict bool) ([]fact, error) {
+	var facts []fact
 	var check line.Parser
-	damage, _, err := segment.ScanFile(path, func(_ int64, rec []byte) error {
-		if _, err := check.Parse(rec); err != nil {
-			bad = true
+	for _, path := range claimed {
+		damage, _, err := segment.ScanFile(path, func(_ int64, rec []byte) error {
+			if strict {
+				if _, err := check.Parse(rec); err != nil {
+					bad[path] = true
+					return nil
+				}
+			}
+			facts = append(facts, fact{object.Sum(rec), rec})
 			return nil
+		})
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // another sealer was faster
 		}
-		facts = append(facts, fact{object.Sum(rec), bytes.Clone(rec)})
-		return nil
-	})
-	bad = bad || slices.ContainsFunc(damage, func(d segment.Damage) bool { return !d.Torn })
-	return facts, bad, err
+		if err != nil {
+			return nil, err
+		}
+		bad[path] = bad[path] || slices.ContainsFunc(damage, func(d segment.Damage) bool { return !d.Torn })
+	}
+	return facts, nil
 }
 
 // sweep removes what crashes have left: old temporary files, and indexes of packs that are gone.

@@ -51,12 +51,13 @@ func (v *verifier) pack(ctx context.Context, id object.Digest) error {
 
 // frames checks every record of a pack.
 func (v *verifier) frames(ctx context.Context, path string, id object.Digest, r *pack.Reader) error {
-	dec, err := pack.NewDecoder()
+	dec, err := pack.NewDecoder(false)
 	if err != nil {
 		return err
 	}
 	defer dec.Close()
 	b := column.NewBuilder()
+	b.SetFrames(framesOf(r.Frames))
 	sound := true
 	var buf []byte
 	for i, f := range r.Frames {

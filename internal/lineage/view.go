@@ -1,7 +1,6 @@
 package lineage
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"io/fs"
@@ -209,8 +208,8 @@ func (l *Ledger) readSegments() ([]segmentText, error) {
 // unchanged reports whether the segments of the tail are still open, and as long as they were.
 func (l *Ledger) unchanged() bool {
 	for _, f := range l.tail.files {
-		path, info, err := segment.Find(l.path(segFolder), f.base)
-		if err != nil || segment.MayRepeat(path) || info.Size() != f.size {
+		path, _, err := segment.Find(l.path(segFolder), f.base)
+		if err != nil || segment.MayRepeat(path) || segment.Grown(path, f.size) {
 			return false
 		}
 	}
@@ -224,7 +223,7 @@ func readSegment(dir, base string) (s segmentText, err error) {
 		}
 		s.lines = nil
 		s.bad, s.size, err = segment.ScanFile(s.path, func(_ int64, rec []byte) error {
-			s.lines = append(s.lines, bytes.Clone(rec))
+			s.lines = append(s.lines, rec)
 			return nil
 		})
 		if !errors.Is(err, fs.ErrNotExist) {

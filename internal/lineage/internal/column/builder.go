@@ -38,6 +38,10 @@ const (
 // Loc is where a record's line begins and how long it is: in a frame of a pack.
 type Loc struct{ Frame, Offset, Length uint32 }
 
+// End is where the record ends in its frame.
+func (l Loc) End() uint64 { return uint64(l.Offset) + uint64(l.Length) }
+
+// series is a column being built. As long as every row from 0 on has exactly one value, rows is left out.
 type series[T any] struct {
 	rows  []uint32
 	vals  []T
@@ -45,22 +49,43 @@ type series[T any] struct {
 }
 
 func (s *series[T]) add(row uint32, v T) {
-	if n := len(s.rows); n > 0 && s.rows[n-1] == row {
-		s.multi = true
+	n := len(s.vals)
+	if s.rows == nil && int(row) != n {
+		s.rows = make([]uint32, n, n+16)
+		for i := range s.rows {
+			s.rows[i] = uint32(i)
+		}
 	}
-	s.rows = append(s.rows, row)
+	if s.rows != nil {
+		s.multi = s.multi || n > 0 && s.rows[n-1] == row
+		s.rows = append(s.rows, row)
+	}
 	s.vals = append(s.vals, v)
+}
+
+// all returns the row of each value.
+func (s *series[T]) all() []uint32 {
+	if s.rows != nil || len(s.vals) == 0 {
+		return s.rows
+	}
+	rows := make([]uint32, len(s.vals))
+	for i := range rows {
+		rows[i] = uint32(i)
+	}
+	return rows
 }
 
 // node is a place in a body. Neighbouring records have the same keys in the same order, so the child that
 // followed last time is tried first.
 type node struct {
 	name     string
+	quoted   []byte // the key as it usually stands in a line, with its colon
 	path     uint32 // code of its full path
 	children []*node
 	next     int
 	byName   map[string]*node // once there are many
 	num      series[float64]
+	last     uint32 // code of the last string
 	str      series[uint32]
 	flag     series[uint32]
 }
@@ -91,7 +116,17 @@ type Builder struct {
 	loc      []Loc
 	refs     []ref
 	overflow []uint32
+	frames   []Frame
 }
+
+// Frame is where a frame of the pack is, so that records can be read without opening the pack's own index.
+type Frame struct {
+	Offset                      uint64
+	Stored, Raw, First, Records uint32
+}
+
+// SetFrames tells the frames of the pack.
+func (b *Builder) SetFrames(frames []Frame) { b.frames = frames }
 
 // NewBuilder makes a Builder.
 func NewBuilder() *Builder { return &Builder{dict: dict{seed: maphash.MakeSeed()}} }
@@ -129,7 +164,19 @@ func (b *Builder) walk(s *line.Scanner, n *node) {
 	switch s.Peek() {
 	case '{':
 		s.Begin()
-		for key, ok := s.Key(); ok; key, ok = s.Key() {
+		if n != nil {
+			n.next = 0
+		}
+		for {
+			if n != nil && n.next < len(n.children) && s.KeyIs(n.children[n.next].quoted) {
+				n.next++
+				b.walk(s, n.children[n.next-1])
+				continue
+			}
+			key, ok := s.Key()
+			if !ok {
+				break
+			}
 			b.walk(s, b.child(n, key))
 		}
 	case '[':
@@ -179,9 +226,14 @@ func (b *Builder) text(v []byte, n *node) {
 		b.over = true
 		return
 	}
-	if b.room(n) {
-		n.str.add(b.row, b.dict.code(v))
+	if !b.room(n) {
+		return
 	}
+	// Neighbouring records mostly say the same: the code of last time is tried first.
+	if len(n.str.vals) == 0 || !bytes.Equal(b.dict.text(n.last), v) {
+		n.last = b.dict.code(v)
+	}
+	n.str.add(b.row, n.last)
 }
 
 // child returns the place below n called key, nil when there are too many places.
@@ -218,6 +270,10 @@ func (b *Builder) newChild(n *node, key []byte) *node {
 	}
 	b.paths++
 	c := &node{name: string(key), path: b.dict.code(full)}
+	c.quoted = append(append(append(c.quoted, '"'), key...), '"', ':')
+	if bytes.ContainsFunc(key, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' }) {
+		c.quoted = []byte{0} // stands escaped in the line: never found this way
+	}
 	n.children = append(n.children, c)
 	n.next = len(n.children)
 	if n.byName != nil {

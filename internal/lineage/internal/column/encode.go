@@ -50,6 +50,8 @@ const (
 	secRefIDs             // digests that records name, sorted
 	secRefs               // row, field, role of each
 	secOverflow           // rows that the columns do not hold
+	secFrames             // offset u64, stored, raw, first row, rows of each frame
+	secTextSums           // crc32c of each textBlock bytes of secText, which few queries need whole
 	fixedSections
 )
 
@@ -75,7 +77,7 @@ type part struct {
 func littleEndian() bool { return binary.NativeEndian.Uint16([]byte{1, 0}) == 1 }
 
 type scalar interface {
-	~uint32 | ~uint64 | ~int64 | ~float64 | object.Digest | Loc | refMeta
+	~uint32 | ~uint64 | ~int64 | ~float64 | object.Digest | Loc | refMeta | Frame
 }
 
 type refMeta struct{ Row, Field, Role uint32 }
@@ -103,6 +105,7 @@ func (b *Builder) Finish(packID object.Digest) []byte {
 		{secText, nil, b.dict.bytes}, {secTextEnds, nil, bytesOf(b.dict.ends)},
 		{secSuperseded, nil, bytesOf(superseded)}, {secForeign, nil, bytesOf(foreign)}, {secForeignIDs, nil, bytesOf(foreignIDs)},
 		{secRefIDs, nil, bytesOf(refIDs)}, {secRefs, nil, bytesOf(refs)}, {secOverflow, nil, bytesOf(b.overflow)},
+		{secFrames, nil, bytesOf(b.frames)}, {secTextSums, nil, bytesOf(textSums(b.dict.bytes))},
 	}
 	parts = b.columns(parts, &b.root)
 	slices.SortFunc(parts, func(x, y part) int { return cmp.Or(bytes.Compare(x.path, y.path), cmp.Compare(x.kind, y.kind)) })
@@ -143,6 +146,16 @@ func (b *Builder) assemble(packID object.Digest, parts []part, low, high uint64)
 	return out
 }
 
+const textBlock = 64 << 10
+
+func textSums(text []byte) []uint32 {
+	var out []uint32
+	for block := range slices.Chunk(text, textBlock) {
+		out = append(out, checksum(block))
+	}
+	return out
+}
+
 func headerSum(header, dir []byte) uint32 {
 	table := crc32.MakeTable(crc32.Castagnoli)
 	sum := crc32.Update(0, table, header[:crcAt])
@@ -166,19 +179,20 @@ func (b *Builder) columns(parts []part, n *node) []part {
 }
 
 func appendColumn[T scalar](parts []part, path []byte, dense section, s *series[T], rows int, missing T) []part {
+	n := len(s.vals)
 	switch {
-	case len(s.rows) == 0:
+	case n == 0:
 		return parts
-	case s.multi || float64(len(s.rows)) < denseShare*float64(rows):
-		return append(parts, part{dense + 1, path, bytesOf(s.rows)}, part{dense + 2, path, bytesOf(s.vals)})
-	case len(s.rows) == rows:
+	case s.multi || float64(n) < denseShare*float64(rows):
+		return append(parts, part{dense + 1, path, bytesOf(s.all())}, part{dense + 2, path, bytesOf(s.vals)})
+	case n == rows:
 		return append(parts, part{dense, path, bytesOf(s.vals)})
 	}
 	all := make([]T, rows)
 	for i := range all {
 		all[i] = missing
 	}
-	for i, row := range s.rows {
+	for i, row := range s.all() {
 		all[row] = s.vals[i]
 	}
 	return append(parts, part{dense, path, bytesOf(all)})

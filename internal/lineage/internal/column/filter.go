@@ -195,10 +195,21 @@ func (p pairs[T]) within(out Bits, s span) {
 		return
 	}
 	for base := 0; base < len(dense); base += 64 {
-		var word uint64
+		var in, word uint64
 		for i, v := range dense[base:min(base+64, len(dense))] {
-			if s.has(v) {
-				word |= 1 << i
+			if v >= s.lo && v <= s.hi {
+				in = 1
+			} else {
+				in = 0
+			}
+			word |= in << i
+		}
+		if s.outside {
+			word = 0
+			for i, v := range dense[base:min(base+64, len(dense))] {
+				if s.has(v) {
+					word |= 1 << i
+				}
 			}
 		}
 		out[base/64] |= word

@@ -25,6 +25,7 @@ type Index struct {
 	entries []entry
 	paths   []byte
 	fixed   [fixedSections]int // entry of each section that is no column, -1 if absent
+	blocks  []atomic.Bool      // of the strings: which have been checked
 	bad     atomic.Bool
 }
 
@@ -82,6 +83,11 @@ func (ix *Index) shape() error {
 			return ErrDamaged
 		}
 	}
+	text := ix.fixed[secText]
+	if text < 0 || ix.fixed[secTextSums] < 0 || ix.fixed[secTextEnds] < 0 {
+		return ErrDamaged
+	}
+	ix.blocks = make([]atomic.Bool, (ix.entries[text].size+textBlock-1)/textBlock)
 	if i := ix.fixed[secSuperseded]; i < 0 || ix.entries[i].size != uint64(ix.Rows+63)/64*8 {
 		return ErrDamaged
 	}
@@ -137,6 +143,9 @@ func (ix *Index) Times() []int64 { return fixedView[int64](ix, secAt) }
 
 // Locs returns where each record is in the pack.
 func (ix *Index) Locs() []Loc { return fixedView[Loc](ix, secLoc) }
+
+// Frames returns where the frames of the pack are.
+func (ix *Index) Frames() []Frame { return fixedView[Frame](ix, secFrames) }
 
 // Overflow returns the rows that the columns do not hold.
 func (ix *Index) Overflow() []uint32 {
@@ -240,11 +249,15 @@ func (ix *Index) Kind(row int) string {
 func (ix *Index) OfNouns(nouns []string) Bits {
 	out := NewBits(ix.Rows)
 	known := make(map[uint32]bool)
+	last, in := uint32(missingCode), false
 	for row, code := range fixedView[uint32](ix, secKind) {
-		in, seen := known[code]
-		if !seen {
-			in = slices.Contains(nouns, string(noun(ix.text(code))))
-			known[code] = in
+		if code != last { // else as in the row before
+			last = code
+			var seen bool
+			if in, seen = known[code]; !seen {
+				in = slices.Contains(nouns, string(noun(ix.text(code))))
+				known[code] = in
+			}
 		}
 		if in {
 			out.Set(row)
@@ -263,12 +276,29 @@ func (ix *Index) text(code uint32) []byte {
 	if code > 0 {
 		start = ends[code-1]
 	}
-	all := ix.raw(ix.fixed[secText])
-	if start > ends[code] || int(ends[code]) > len(all) {
+	return ix.textBytes(start, ends[code])
+}
+
+// textBytes returns a stretch of the strings, checking the blocks that it touches.
+func (ix *Index) textBytes(start, end uint32) []byte {
+	e := ix.entries[ix.fixed[secText]]
+	if start > end || uint64(end) > e.size {
 		ix.bad.Store(true)
 		return nil
 	}
-	return all[start:ends[code]]
+	all := ix.data[e.at : e.at+e.size]
+	for i := int(start / textBlock); i < len(ix.blocks) && i*textBlock < int(end); i++ {
+		if ix.blocks[i].Load() {
+			continue
+		}
+		sums := fixedView[uint32](ix, secTextSums)
+		if len(sums) != len(ix.blocks) || checksum(all[i*textBlock:min((i+1)*textBlock, len(all))]) != sums[i] {
+			ix.bad.Store(true)
+			return nil
+		}
+		ix.blocks[i].Store(true)
+	}
+	return all[start:end]
 }
 
 // column returns the section of the given kind at path.
@@ -313,7 +343,7 @@ func Equal(a, b []byte) error {
 
 // Touch checks the sections that say where records and references are.
 func (ix *Index) Touch() {
-	for _, kind := range []section{secIDs, secByID, secLoc, secLC, secRefIDs, secRefs, secText, secTextEnds} {
+	for _, kind := range []section{secIDs, secByID, secLoc, secLC, secRefIDs, secRefs, secTextEnds} {
 		ix.raw(ix.fixed[kind])
 	}
 }

@@ -47,7 +47,7 @@ type Header struct {
 }
 
 // Format writes the line of h, without a newline, and checks it as a reader would.
-func Format(h Header) ([]byte, error) {
+func (p *Parser) Format(h Header) ([]byte, error) {
 	b := make([]byte, 0, len(h.Body)+512)
 	b = append(b, `{"at":"`...)
 	b = time.UnixMicro(h.At).UTC().AppendFormat(b, "2006-01-02T15:04:05.000000Z")
@@ -84,14 +84,13 @@ func Format(h Header) ([]byte, error) {
 			return nil, err
 		}
 	}
-	for i, p := range h.Prev {
+	for i, d := range h.Prev {
 		b = append(b, opening(i, `,"prev":[`)...)
-		b = append(digest(append(b, '"'), p), '"')
+		b = append(digest(append(b, '"'), d), '"')
 	}
 	b = append(b, closing(len(h.Prev))...)
 	b = append(b, `,"v":1}`...)
-	var check Parser
-	_, err = check.Parse(b)
+	_, err = p.Parse(b)
 	return b, err
 }
 
@@ -205,9 +204,7 @@ func (p *Parser) field(h *Header, f *fields, key string, walk func(*Scanner)) {
 		n, err := strconv.ParseUint(string(s.Number()), 10, 64)
 		h.LC, f.lc = n, must(s, err == nil && n <= MaxLC, "lc is no count")
 	case "nonce":
-		raw := s.String()
-		_, err := hex.Decode(h.Nonce[:], raw[:min(len(raw), 2*nonceLen)])
-		f.nonce = must(s, err == nil && len(raw) == 2*nonceLen && strings.ToLower(string(raw)) == string(raw), "nonce is not 32 hex digits")
+		f.nonce = must(s, unhex(h.Nonce[:], s.String()), "nonce is not 32 hex digits")
 	case "op":
 		h.Op = string(s.String())
 	case "prev":
@@ -284,24 +281,36 @@ func Digest(b []byte) (d obj.Digest, ok bool) {
 	if len(b) != len(scheme)+2*len(d) || string(b[:len(scheme)]) != scheme {
 		return d, false
 	}
-	for i := range d {
-		hi, lo := nibble(b[len(scheme)+2*i]), nibble(b[len(scheme)+2*i+1])
-		if hi|lo > 15 {
-			return obj.Digest{}, false
-		}
-		d[i] = hi<<4 | lo
+	if !unhex(d[:], b[len(scheme):]) {
+		return obj.Digest{}, false
 	}
 	return d, true
 }
 
-func nibble(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
+// unhex decodes lower-case hex digits that fill out exactly.
+func unhex(out, b []byte) bool {
+	if len(b) != 2*len(out) {
+		return false
 	}
-	return 0xff
+	var bad byte
+	for i := range out {
+		hi, lo := nibble(b[2*i]), nibble(b[2*i+1])
+		bad |= hi | lo
+		out[i] = hi<<4 | lo&15
+	}
+	return bad <= 15
+}
+
+// nibble returns the value of a lower-case hex digit, more than 15 for anything else.
+func nibble(c byte) byte {
+	digit, letter := c-'0', c-'a'
+	switch {
+	case digit < 10:
+		return digit
+	case letter < 6:
+		return letter + 10
+	}
+	return 0x80
 }
 
 // ValidKind reports whether kind is noun.verb/vN in lower case.

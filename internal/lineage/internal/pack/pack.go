@@ -70,6 +70,9 @@ func (e *Encoder) Builder() *Builder { return &Builder{enc: e} }
 // Len is the number of records so far.
 func (b *Builder) Len() int { return len(b.ids) }
 
+// Raw is the number of bytes of the records so far, with their newlines.
+func (b *Builder) Raw() int64 { return int64(b.total + len(b.raw)) }
+
 // Full reports whether another record might not fit.
 func (b *Builder) Full() bool {
 	return len(b.ids) == MaxRecords || b.total+len(b.raw)+line.MaxBytes+1 > MaxRaw
@@ -98,10 +101,10 @@ func (b *Builder) flush() {
 	b.raw, b.rows = b.raw[:0], 0
 }
 
-// Finish returns the bytes of the pack.
-func (b *Builder) Finish() []byte {
+// Finish returns the bytes of the pack and its frames.
+func (b *Builder) Finish() ([]byte, []Frame) {
 	b.flush()
-	return appendIndex(b.out, b.frames, b.ids)
+	return appendIndex(b.out, b.frames, b.ids), b.frames
 }
 
 func appendIndex(out []byte, frames []Frame, ids []object.Digest) []byte {

@@ -90,10 +90,11 @@ type Decoder struct {
 	stored []byte
 }
 
-// NewDecoder makes a Decoder.
-func NewDecoder() (*Decoder, error) {
+// NewDecoder makes a Decoder. With records it leaves out the checksums of frames: whoever takes records out of them checks
+// the digest of each anyway.
+func NewDecoder(records bool) (*Decoder, error) {
 	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxFrame),
-		zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderLowmem(true))
+		zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderLowmem(true), zstd.IgnoreChecksum(records))
 	return &Decoder{z: z}, err
 }
 
@@ -102,27 +103,70 @@ func (d *Decoder) Decode(dst []byte, r *Reader, i int) ([]byte, error) {
 	if i < 0 || i >= len(r.Frames) {
 		return nil, fmt.Errorf("no frame %d", i)
 	}
-	f := r.Frames[i]
-	if cap(d.stored) < f.Stored {
-		d.stored = make([]byte, f.Stored)
-	}
-	stored := d.stored[:f.Stored]
-	if err := readFull(r.src, stored, f.Offset); err != nil {
+	return d.DecodeFrame(dst, r.src, r.Frames[i])
+}
+
+// DecodeFrame returns the records of the frame f of the pack in src.
+func (d *Decoder) DecodeFrame(dst []byte, src io.ReaderAt, f Frame) ([]byte, error) {
+	stored, err := d.read(src, f)
+	if err != nil {
 		return nil, err
 	}
 	return d.decode(dst, stored, f)
 }
 
-func (d *Decoder) decode(dst, stored []byte, f Frame) ([]byte, error) {
-	var head zstd.Header
-	if err := head.Decode(stored); err != nil {
+// DecodeStart returns at least the first n bytes of the frame f of the pack in src: blocks behind them are not decompressed, and
+// the frame's own checksum is not checked. It is for records whose digest is checked anyway.
+func (d *Decoder) DecodeStart(dst []byte, src io.ReaderAt, f Frame, n int) ([]byte, error) {
+	stored, err := d.read(src, f)
+	if err != nil {
+		return nil, err
+	}
+	if err := fits(stored, f); err != nil {
+		return nil, err
+	}
+	if err := d.z.Reset(bytes.NewReader(stored)); err != nil {
 		return nil, fmt.Errorf("bad frame: %w", err)
 	}
+	if cap(dst) < f.Raw {
+		dst = make([]byte, 0, max(f.Raw, FrameRaw+FrameRaw/16))
+	}
+	dst = dst[:min(n, f.Raw)]
+	if _, err := io.ReadFull(d.z, dst); err != nil {
+		return nil, fmt.Errorf("bad frame: %w", err)
+	}
+	return dst, nil
+}
+
+func (d *Decoder) read(src io.ReaderAt, f Frame) ([]byte, error) {
+	if f.Raw > MaxFrame || f.Raw == 0 || f.Stored > MaxFrame+FrameRaw {
+		return nil, fmt.Errorf("impossible frame of %d bytes, %d raw", f.Stored, f.Raw)
+	}
+	if cap(d.stored) < f.Stored {
+		d.stored = make([]byte, max(f.Stored, FrameRaw/4))
+	}
+	stored := d.stored[:f.Stored]
+	return stored, readFull(src, stored, f.Offset)
+}
+
+// fits checks that a frame says what the index says before anything is allocated for it.
+func fits(stored []byte, f Frame) error {
+	var head zstd.Header
+	if err := head.Decode(stored); err != nil {
+		return fmt.Errorf("bad frame: %w", err)
+	}
 	if head.Skippable || !head.HasFCS || head.FrameContentSize != uint64(f.Raw) {
-		return nil, fmt.Errorf("frame does not state the size %d that the index gives it", f.Raw)
+		return fmt.Errorf("frame does not state the size %d that the index gives it", f.Raw)
+	}
+	return nil
+}
+
+func (d *Decoder) decode(dst, stored []byte, f Frame) ([]byte, error) {
+	if err := fits(stored, f); err != nil {
+		return nil, err
 	}
 	if cap(dst) < f.Raw {
-		dst = make([]byte, 0, f.Raw)
+		dst = make([]byte, 0, max(f.Raw, FrameRaw+FrameRaw/16))
 	}
 	out, err := d.z.DecodeAll(stored, dst[:0:f.Raw])
 	if err != nil {

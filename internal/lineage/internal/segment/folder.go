@@ -1,6 +1,8 @@
 package segment
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -72,14 +74,16 @@ func Base(path string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(name, open), sealing)
 }
 
-// Claim takes the segment called base away from its writer and returns its new path.
-func Claim(dir, base string) (string, error) {
-	to := filepath.Join(dir, base+sealing)
-	err := os.Rename(filepath.Join(dir, base+open), to)
-	if os.IsNotExist(err) {
-		_, err = os.Lstat(to) // claimed before, by a sealer that died or is at work
+// Claim takes the segment called base away from its writer and returns its new path; mine is false if it had been taken before, by a
+// sealer that died or is at work.
+func Claim(dir, base string) (path string, mine bool, err error) {
+	path = filepath.Join(dir, base+sealing)
+	err = os.Rename(filepath.Join(dir, base+open), path)
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err = os.Lstat(path)
+		return path, false, err
 	}
-	return to, err
+	return path, true, err
 }
 
 // Drop removes a claimed segment that has been packed; one that held damage is kept under another name.

@@ -1,12 +1,12 @@
 // Package segment hides the file that one process appends to: how its lines are framed, how a torn write is told from
 // damage, and how the file changes hands without any lock.
 //
-// A line is the CRC-32C of the record in 8 hex digits, a space, the record and a newline.
+// A line is the CRC-32C of the record in 8 hex digits, a space, the record and a newline. Behind the last one there may be
+// zeros: room that its writer made beforehand, because writing into existing room costs the file system no journal entry.
 package segment
 
 import (
-	"bufio"
-	"errors"
+	"bytes"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -56,88 +56,86 @@ type Damage struct {
 	Offset int64
 	Length int64
 	What   string
-	Torn   bool // the end of the file without a newline: a write that was never acknowledged
+	Torn   bool // the end of a write that was never acknowledged
 }
 
-// Scan calls yield for each whole record in r with the offset of its line; the bytes are only valid until it returns.
-// What is damaged is skipped up to the next newline and reported.
-func Scan(r io.Reader, yield func(offset int64, rec []byte) error) ([]Damage, error) {
-	var bad []Damage
-	in := bufio.NewReaderSize(r, 64<<10)
-	var offset int64
-	for {
-		b, size, ended, err := nextLine(in)
-		if err != nil || size == 0 {
-			return bad, err
+// tornZeros is how many zero bytes in a row show that a part of the last write never reached the disk. No record holds any.
+const tornZeros = 16
+
+// Scan calls yield for each whole record in data with the offset of its line; the bytes alias data. What is damaged is
+// skipped up to the next newline and reported. Zeros at the end are room that the writer has not used yet; size is
+// what remains without them.
+func Scan(data []byte, yield func(offset int64, rec []byte) error) (bad []Damage, size int64, err error) {
+	data = bytes.TrimRight(data, "\x00")
+	for at := 0; at < len(data); {
+		b, ended := data[at:], false
+		if n := bytes.IndexByte(b, '\n'); n >= 0 {
+			b, ended = b[:n], true
 		}
-		rec, ok := Unframe(b)
-		last, damage := Damage{Offset: offset, Length: size}, true
-		switch {
-		case ok: // also without its newline: the record is whole
-			damage = false
-		case size > MaxLine:
-			last.What = "line longer than a record may be"
-		case ended:
-			last.What = "checksum does not match"
-		case len(b) > 0:
-			if rec, ok = Unframe(b[:len(b)-1]); ok {
-				last.What = "newline damaged"
-				break
-			}
-			last.What, last.Torn = "torn write", true
+		rec, what := read(b, ended)
+		if what != "" {
+			bad = append(bad, Damage{Offset: int64(at), Length: int64(len(b)), What: what})
 		}
-		if damage {
-			bad = append(bad, last)
-		}
-		if ok {
-			if err := yield(offset, rec); err != nil {
-				return bad, err
+		if rec != nil {
+			if err := yield(int64(at), rec); err != nil {
+				return bad, 0, err
 			}
 		}
-		offset += size
+		at += len(b) + 1
+		if at < len(data) || what == "" || rec != nil {
+			continue
+		}
+		last := &bad[len(bad)-1]
+		last.Torn = !ended || bytes.Contains(b, make([]byte, tornZeros))
 	}
+	return bad, int64(len(data)), nil
 }
 
-// nextLine reads up to a newline. Of a line that is too long it keeps nothing but the size.
-func nextLine(in *bufio.Reader) (b []byte, size int64, ended bool, err error) {
-	for {
-		part, err := in.ReadSlice('\n')
-		size += int64(len(part))
-		ended = err == nil
-		if ended {
-			part = part[:len(part)-1]
-		}
-		switch {
-		case size > MaxLine:
-			b = nil
-		case len(b) == 0 && ended:
-			return part, size, true, nil
-		default:
-			b = append(b, part...)
-		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			if errors.Is(err, io.EOF) {
-				err = nil
-			}
-			return b, size, ended, err
-		}
+// read returns the record in a line, and what is wrong with the line.
+func read(b []byte, ended bool) (rec []byte, what string) {
+	if len(b) >= MaxLine {
+		return nil, "line longer than a record may be"
 	}
+	rec, ok := Unframe(b)
+	switch {
+	case ok: // also without its newline: the record is whole
+		return rec, ""
+	case ended || len(b) == 0:
+		return nil, "checksum does not match"
+	}
+	if rec, ok = Unframe(b[:len(b)-1]); ok {
+		return rec, "newline damaged"
+	}
+	return nil, "torn write"
 }
 
 // ScanFile scans the segment at path.
 func ScanFile(path string, yield func(offset int64, rec []byte) error) (bad []Damage, size int64, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	info, err := f.Stat()
+	info, err := os.Lstat(path)
 	if err != nil {
 		return nil, 0, err
 	}
 	if info.Size() > MaxBytes {
 		return []Damage{{Length: info.Size(), What: fmt.Sprintf("%d bytes: a segment has at most %d", info.Size(), MaxBytes)}}, info.Size(), nil
 	}
-	bad, err = Scan(io.LimitReader(f, MaxBytes), yield)
-	return bad, info.Size(), err
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	return Scan(data, yield)
+}
+
+// Grown reports whether the segment at path, which had size bytes without unused room, has others now.
+func Grown(path string, size int64) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return true
+	}
+	defer func() { _ = f.Close() }()
+	var next [2]byte
+	n, err := f.ReadAt(next[:], max(size-1, 0))
+	if size == 0 {
+		return n > 0 && next[0] != 0
+	}
+	return n == 0 || next[0] == 0 || n == 2 && next[1] != 0 || err != nil && err != io.EOF
 }

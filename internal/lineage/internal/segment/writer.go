@@ -31,9 +31,16 @@ type Owner struct {
 type Writer struct {
 	f       *os.File
 	info    fs.FileInfo
+	room    int64 // size of the file
+	buf     []byte
 	Bytes   int64
 	Records int
 }
+
+const (
+	roomAfter = 8         // records after which the process is taken for one that writes many
+	roomBytes = 256 << 10 // how much room is made at once
+)
 
 // Create makes a new segment in dir and makes its name durable.
 func Create(dir string, o Owner) (*Writer, error) {
@@ -47,7 +54,7 @@ func Create(dir string, o Owner) (*Writer, error) {
 		name += again
 	}
 	name += open
-	f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o644)
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -67,9 +74,16 @@ func (w *Writer) Name() string { return filepath.Base(w.f.Name()) }
 // Append writes framed lines in one call and makes them durable. After any error the segment must be abandoned;
 // after ErrMoved the lines must be written again elsewhere.
 func (w *Writer) Append(lines []byte, records int) error {
-	if _, err := w.f.Write(lines); err != nil {
+	end := w.Bytes + int64(len(lines))
+	out := lines
+	if end > w.room && w.Records >= roomAfter {
+		w.buf = append(append(w.buf[:0], lines...), make([]byte, roomBytes)...)
+		out = w.buf
+	}
+	if _, err := w.f.WriteAt(out, w.Bytes); err != nil {
 		return err
 	}
+	w.room = max(w.room, w.Bytes+int64(len(out)))
 	if err := disk.SyncData(w.f); err != nil {
 		return err
 	}
@@ -82,10 +96,15 @@ func (w *Writer) Append(lines []byte, records int) error {
 	if err != nil {
 		return err
 	}
-	w.Bytes += int64(len(lines))
+	w.Bytes = end
 	w.Records += records
 	return nil
 }
 
-// Close closes the file; the segment stays.
-func (w *Writer) Close() error { return w.f.Close() }
+// Close closes the file and gives unused room back; the segment stays.
+func (w *Writer) Close() error {
+	if w.room > w.Bytes && w.Bytes > 0 {
+		_ = w.f.Truncate(w.Bytes) // readers skip what could not be given back
+	}
+	return w.f.Close()
+}
