@@ -71,10 +71,8 @@ func newApp(args []string, streams *cli.Streams) *app {
 // enter applies the flags that every command has. It is the first thing that a command does.
 func (a *app) enter(cmd *cobra.Command) error {
 	a.entered = true
-	if a.dir != "" {
-		if err := os.Chdir(a.dir); err != nil {
-			return fault.New(fault.KindOf(err), "cannot enter %s: %w", a.dir, err)
-		}
+	if err := a.changeDir(); err != nil {
+		return err
 	}
 	mode := a.color
 	if _, bare := cmd.Annotations[needsNothing]; mode == "" && !bare {
@@ -92,7 +90,23 @@ func (a *app) enter(cmd *cobra.Command) error {
 	return a.streams.SetColor(cli.ColorMode(mode))
 }
 
+// changeDir does what -C says, once.
+func (a *app) changeDir() error {
+	dir := a.dir
+	a.dir = ""
+	if dir == "" {
+		return nil
+	}
+	if err := os.Chdir(dir); err != nil {
+		return fault.New(fault.KindOf(err), "cannot enter %s: %w", dir, err)
+	}
+	return nil
+}
+
 func (a *app) findRepo() (*repo.Repo, error) {
+	if err := a.changeDir(); err != nil { // completion comes here without enter
+		return nil, err
+	}
 	dir, err := a.cwd()
 	if err != nil {
 		return nil, err

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"io"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -194,4 +197,53 @@ func (a *app) outputsOf(ctx context.Context, t target) ([]dataAt, error) {
 		all = append(all, dataAt{o.Path, root})
 	}
 	return all, nil
+}
+
+// written turns the path of a file that a run wrote, and that is here as it was then, into the snapshot that keeps it.
+// Any other path stays as it is.
+func (a *app) written(ctx context.Context, t target) (target, error) {
+	digest, err := a.fileDigest(t.Name)
+	if err != nil || digest.IsZero() {
+		return t, err
+	}
+	l, err := a.ledger()
+	if err != nil {
+		return t, err
+	}
+	for rec, err := range l.Referring(ctx, digest) {
+		if err != nil {
+			return t, err
+		}
+		body, ok := runBody(rec)
+		if !ok {
+			continue
+		}
+		for _, o := range body.Outputs {
+			if o.Path == t.Name && o.Digest == digest {
+				return target{Kind: refSnapshot, ID: o.Root, Name: o.Path, Record: rec}, nil
+			}
+		}
+	}
+	return t, nil
+}
+
+// fileDigest is the SHA-256 of a regular file of the project; zero for anything else.
+func (a *app) fileDigest(rel string) (object.Digest, error) {
+	r, err := a.repo()
+	if err != nil {
+		return object.Digest{}, err
+	}
+	f, err := os.Open(r.Abs(rel))
+	if err != nil {
+		return object.Digest{}, fault.New(fault.KindOf(err), "cannot read %s: %w", rel, err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return object.Digest{}, err
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return object.Digest{}, fault.New(fault.KindOf(err), "cannot read %s: %w", rel, err)
+	}
+	return object.Digest(h.Sum(nil)), nil
 }

@@ -66,6 +66,9 @@ func newKeyList(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if len(keys) == 0 {
+				a.streams.Hint("mlx key add FILE", "trust an SSH public key")
+			}
 			return a.streams.List([]string{"STATE", "ID", "NAME", "FINGERPRINT", "ADDED"}, keyRows(keys))
 		},
 	}

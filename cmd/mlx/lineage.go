@@ -74,6 +74,9 @@ func (a *app) graphOf(ctx context.Context, o lineageOptions) (*graph, error) {
 	if err == nil {
 		found, err = a.tracked(ctx, found)
 	}
+	if err == nil && found.Kind == refPath {
+		found, err = a.written(ctx, found)
+	}
 	if err != nil {
 		return nil, err
 	}

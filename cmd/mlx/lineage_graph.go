@@ -110,7 +110,7 @@ func (n *node) cells(kind bool) []cli.Cell {
 	case n.Kind == refSnapshot && n.Name != "":
 		cells = []cli.Cell{cli.Fmt("%s %s", cli.Path(n.Name), cli.Hex(n.Ref, 12))}
 	case n.Kind == refGit:
-		cells = []cli.Cell{cli.Hex(n.Ref, 7)}
+		return []cli.Cell{cli.Fmt("%s %s", cli.Hex(n.Ref, 7), cli.Str(n.Text))}
 	case n.Ref == "":
 		cells = []cli.Cell{cli.Str(n.Name)}
 	case kind:

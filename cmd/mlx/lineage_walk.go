@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"mlx/internal/cli"
 	"mlx/internal/fault"
 	"mlx/internal/gate"
 	"mlx/internal/lineage"
@@ -282,7 +283,9 @@ func (b *grapher) describe(ctx context.Context, t target) (node, error) {
 		return n, nil
 	case refSnapshot:
 		n.Name = b.shown(t.Name)
-		return n, nil
+		var err error
+		n.Text, err = b.size(ctx, t)
+		return n, err
 	}
 	rec, err := b.ledger.Get(ctx, t.ID)
 	if fault.KindOf(err) == fault.NotFound {
@@ -302,4 +305,24 @@ func (b *grapher) describe(ctx context.Context, t target) (node, error) {
 	at := rec.At
 	n.At, n.Text = &at, e.text
 	return n, nil
+}
+
+// size says what a snapshot holds, as the first record that knows it does.
+func (b *grapher) size(ctx context.Context, t target) (string, error) {
+	words := func(files, bytes int64) string { return cli.FormatNum(files, "file") + ", " + cli.FormatBytes(bytes) }
+	for rec, err := range b.ledger.Referring(ctx, t.ID) {
+		if err != nil {
+			return "", err
+		}
+		if saved, err := snapshotSaved.Decode(rec); err == nil && saved.Root == t.ID {
+			return words(saved.Files, saved.Bytes), nil
+		}
+		body, _ := runBody(rec)
+		for _, o := range body.Outputs {
+			if o.Root == t.ID {
+				return words(o.Files, o.Bytes), nil
+			}
+		}
+	}
+	return "", nil
 }

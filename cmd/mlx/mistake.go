@@ -1,11 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"mlx/internal/cli"
 	"mlx/internal/fault"
 )
 
@@ -13,7 +15,7 @@ import (
 // first that exists is hinted.
 func renamed() map[string][]string {
 	return map[string][]string{
-		"reproduce": {"rerun", "run"},
+		"reproduce": {"rerun", "show"},
 		"add":       {"snapshot"},
 		"commit":    {"snapshot"},
 		"save":      {"snapshot"},
@@ -100,4 +102,32 @@ func flagError(cmd *cobra.Command, err error) error {
 		e.Hint("did you mean --%s?", near)
 	}
 	return e.Hint("%s -h", cmd.CommandPath())
+}
+
+// argumentsError words cobra's complaints about the number of arguments.
+func argumentsError(cmd *cobra.Command, err error) error {
+	var want, got int
+	message := err.Error()
+	switch {
+	case scan(message, "accepts at most %d arg(s), received %d", &want, &got):
+		message = "at most " + cli.FormatNum(int64(want), "argument") + ", not " + cli.FormatCount(int64(got))
+	case scan(message, "requires at least %d arg(s), only received %d", &want, &got):
+		message = "at least " + cli.FormatNum(int64(want), "argument") + ", not " + cli.FormatCount(int64(got))
+	case scan(message, "accepts %d arg(s), received %d", &want, &got):
+		message = cli.FormatNum(int64(want), "argument") + ", not " + cli.FormatCount(int64(got))
+	default:
+		var word string
+		if n, _ := fmt.Sscanf(message, "unknown command %q for", &word); n == 1 {
+			message = fmt.Sprintf("no argument, not %q", word)
+			break
+		}
+		return fault.New(fault.Usage, "cannot read the command line: %s", message).Hint("%s -h", cmd.CommandPath())
+	}
+	return fault.New(fault.Usage, "cannot read the command line: %s takes %s", cmd.CommandPath(), message).
+		Hint("%s   # %s -h tells more", usageLine(cmd), cmd.CommandPath())
+}
+
+func scan(text, format string, values ...any) bool {
+	n, err := fmt.Sscanf(text, format, values...)
+	return err == nil && n == len(values)
 }

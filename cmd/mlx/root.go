@@ -134,7 +134,7 @@ func (a *app) fail(ctx context.Context, cmd *cobra.Command, err error) int {
 	if !a.entered {
 		a.streams.JSON = a.streams.JSON || a.askedForJSON()
 		if fault.KindOf(err) == fault.Internal {
-			err = fault.New(fault.Usage, "cannot read the command line: %s", err.Error()).Hint("%s -h", cmd.CommandPath())
+			err = argumentsError(cmd, err)
 		}
 	}
 	status := fault.KindOf(err).Row().Status

@@ -84,7 +84,7 @@ func (a *app) showPath(ctx context.Context, t target, rows int) error {
 		return err
 	}
 	if inner.Kind != refSnapshot {
-		return a.showFile(t, rows)
+		return a.showFile(ctx, t, rows)
 	}
 	if inner.Inner != "" {
 		return a.showInside(ctx, inner, rows)

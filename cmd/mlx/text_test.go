@@ -129,9 +129,9 @@ func TestLineageTree(t *testing.T) {
 	want := `run 4ad0917be2c6  python train.py  2 h ago
 ├─ data     work/f d07713c9ea40
 │  └─ from     run 11111111111c  say "hi" <b>
-│     ├─ code     4c1e9aa  on main
+│     ├─ code     4c1e9aa on main
 │     └─ data     work/f d07713c9ea40  (above)
-└─ code     4c1e9aa  on main
+└─ code     4c1e9aa on main
 `
 	if diff := cmp.Diff(want, rendered(t, aGraph().treeText)); diff != "" {
 		t.Error(diff)
