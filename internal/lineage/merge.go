@@ -82,8 +82,11 @@ func (l *Ledger) mergeRun(ctx context.Context, run []sealed) (done bool, err err
 	seen := map[object.Digest]bool{}
 	for _, s := range run {
 		more, _, err := l.readPack(s.Pack)
+		if errors.Is(err, fs.ErrNotExist) || fault.KindOf(err) == fault.Integrity {
+			return false, nil // merged by someone else; or damaged, and then it stays what it is
+		}
 		if err != nil {
-			return false, err // damaged packs stay what they are; gone ones were merged by someone else
+			return false, err
 		}
 		for _, f := range more {
 			if !seen[f.id] {

@@ -117,7 +117,11 @@ func (l *Ledger) reorder(change func(*order) (bool, error)) error {
 		if err != nil {
 			return err
 		}
-		if wanted, err := change(&o); err != nil || !wanted {
+		wanted, err := change(&o)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a pack of that entry was replaced meanwhile
+		}
+		if err != nil || !wanted {
 			return err
 		}
 		o.Seq, o.Prev, o.V = o.Seq+1, id, 1

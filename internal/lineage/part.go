@@ -132,7 +132,7 @@ func eachRecord(r *pack.Reader, keep bool, yield func(id object.Digest, rec []by
 			buf = nil
 		}
 		if buf, err = dec.Decode(buf, r, i); err != nil {
-			return err
+			return fault.New(fault.Integrity, "frame %d: %w", i, err)
 		}
 		err = pack.Lines(buf, f, func(row, offset int, rec []byte) error {
 			id := object.Sum(rec)

@@ -49,7 +49,7 @@ type Encoder struct{ z *zstd.Encoder }
 // NewEncoder makes an Encoder.
 func NewEncoder() (*Encoder, error) {
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
-		zstd.WithWindowSize(512<<10), zstd.WithLowerEncoderMem(true))
+		zstd.WithWindowSize(512<<10), zstd.WithSingleSegment(true), zstd.WithLowerEncoderMem(true))
 	return &Encoder{z}, err
 }
 
