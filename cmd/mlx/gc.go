@@ -139,7 +139,7 @@ func gcText(p *snapshot.GCPlan, dryRun bool, t *cli.Text) {
 		rows = append(rows, []cli.Cell{word, cli.Str(c.Why), cli.Num(c.Objects, "object"), cli.Bytes(c.Bytes)})
 	}
 	if n := len(p.Leftover); n > 0 {
-		rows = append(rows, []cli.Cell{cli.Word(cli.RoleWarn, "goes"), cli.Str("left by processes that were killed"), cli.Num(int64(n), "file"), cli.Bytes(0)})
+		rows = append(rows, []cli.Cell{cli.Word(cli.RoleWarn, "goes"), cli.Str("left by processes that were killed"), cli.Num(int64(n), "file")})
 	}
 	t.Rows(0, rows)
 	freed := "freed"

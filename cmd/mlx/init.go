@@ -19,6 +19,7 @@ type initView struct {
 	Ledger  string   `json:"ledger"`
 	Changed bool     `json:"changed"`
 	Hooks   []string `json:"hooks"`
+	fresh   bool     // more than hooks
 }
 
 func newInit(a *app) *cobra.Command {
@@ -56,11 +57,11 @@ func initRun(ctx context.Context, a *app, o repo.InitOptions) error {
 		return err
 	}
 	v := initView{Kind: "init/v1", Root: r.Root, Home: r.Home, Ledger: config.Ledger, Changed: made.Config || made.Home || len(made.Hooks) > 0,
-		Hooks: append([]string{}, made.Hooks...)}
+		Hooks: append([]string{}, made.Hooks...), fresh: made.Config || made.Home}
 	if err := a.streams.EmitVerdict(v, false, func(t *cli.Text) { initText(v, t) }); err != nil {
 		return err
 	}
-	if made.Config || made.Home {
+	if v.fresh {
 		a.streams.Hint("mlx snapshot PATH", "")
 	}
 	return nil
@@ -72,11 +73,12 @@ func initText(v initView, t *cli.Text) {
 		home = short
 	}
 	what := cli.Fmt("mlx.yaml, store and ledger in %s", cli.Path(home))
-	if !v.Changed {
+	switch {
+	case v.fresh:
+		t.Line(cli.Str("initialized"), what)
+	case !v.Changed:
 		t.Line(cli.Str("nothing changed"), what)
-		return
 	}
-	t.Line(cli.Str("initialized"), what)
 	if len(v.Hooks) > 0 {
 		t.Line(cli.Str("hooks"), cli.Str(strings.Join(v.Hooks, ", ")))
 	}

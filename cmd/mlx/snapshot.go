@@ -140,7 +140,7 @@ type saver struct {
 func (s saver) save(ctx context.Context, rel string) (saved, error) {
 	pointer, tracked, err := pointerAt(s.repo, rel)
 	if err != nil {
-		return saved{}, err
+		return saved{}, hintConflict(err, s.app.typed(rel), s.app.typed(rel+repo.PointerExt))
 	}
 	ignore, err := s.repo.Matcher(rel)
 	if err != nil {

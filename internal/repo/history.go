@@ -20,13 +20,13 @@ import (
 type Seen struct {
 	Path  string // relative to the work tree, with slashes
 	Data  []byte
-	Where string // "files of a worktree", "index of a worktree", "git history"
+	Where string // InFiles, InIndex or InHistory
 }
 
 // The places of a pointer.
 const (
-	InFiles   = "files of a worktree"
-	InIndex   = "index of a worktree"
+	InFiles   = "the files of a worktree"
+	InIndex   = "the index of a worktree"
 	InHistory = "git history"
 )
 
