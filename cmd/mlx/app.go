@@ -60,6 +60,7 @@ func (a *app) answer(v answer) {
 
 func newApp(args []string, streams *cli.Streams) *app {
 	a := &app{streams: streams, args: args, now: time.Now, environ: os.Environ()}
+	streams.Now = a.now
 	a.repo = sync.OnceValues(a.findRepo)
 	a.settings = sync.OnceValues(a.loadSettings)
 	a.config = sync.OnceValues(a.readConfig)

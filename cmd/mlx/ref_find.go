@@ -19,7 +19,7 @@ import (
 // finder collects what a word could mean. After an error its methods do nothing.
 type finder struct {
 	app   *app
-	ctx   context.Context //nolint:containedctx // lives for one call of read
+	ctx   context.Context // a finder lives for one call of read
 	r     reading
 	found []target
 	err   error

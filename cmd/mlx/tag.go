@@ -71,7 +71,7 @@ func tagRun(ctx context.Context, a *app, o tagOptions) error {
 		return fault.New(fault.Usage, "cannot tag %s: only what has a record or a snapshot can be tagged", found.short()).
 			Hint("mlx log   # shows what can")
 	}
-	v := tagView{Kind: "tag/v1", Target: found.ref(), Tags: []string{}, Deleted: o.remove}
+	v := tagView{Kind: "tagged/v1", Target: found.ref(), Tags: []string{}, Deleted: o.remove}
 	for _, t := range tags {
 		t.Target = tagTarget{Kind: found.Kind, ID: found.ID}
 		changed, err := a.setTag(ctx, t)

@@ -9,8 +9,8 @@ import (
 	"mlx/internal/cli"
 )
 
-// version is the release, set by the linker. A build by hand says what go knows of its source instead.
-var version string //nolint:gochecknoglobals // only the linker writes it
+// version is the release; only the linker writes it. A build by hand says what go knows of its source instead.
+var version string
 
 // versionView is the JSON of `mlx version`.
 type versionView struct {

@@ -3,7 +3,6 @@ package cli
 import (
 	"io"
 	"os"
-	"time"
 
 	"golang.org/x/term"
 
@@ -20,9 +19,10 @@ const (
 	ColorNever  ColorMode = "never"
 )
 
-// Open makes Streams of the process's own three files, with what the terminal can do. getenv reads the environment.
+// Open makes Streams of the process's own three files, with what the terminal can do. getenv reads the environment. The caller
+// sets the clock.
 func Open(in, out, err *os.File, getenv func(string) string) *Streams {
-	s := &Streams{In: in, Out: out, Err: err, Hints: true, Now: time.Now}
+	s := &Streams{In: in, Out: out, Err: err, Hints: true}
 	dumb := getenv("TERM") == "dumb"
 	s.OutTTY, s.ErrTTY = term.IsTerminal(int(out.Fd())), term.IsTerminal(int(err.Fd())) && !dumb
 	if s.OutTTY {

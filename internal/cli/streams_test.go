@@ -133,6 +133,15 @@ func TestColorOnlyRepeats(t *testing.T) {
 	}
 }
 
+func TestForcedColorInAPipe(t *testing.T) {
+	s, out, _ := at(false)
+	s.Color = true
+	_ = s.Emit(nil, func(t *Text) { t.Line(Word(RoleFail, "fail"), Count(1000)) })
+	if got := out.String(); !strings.Contains(got, "\x1b[") || dropEscapes(got) != "fail\t1000\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestFail(t *testing.T) {
 	err := fault.New(fault.NotFound, "cannot read %s: %w", "x", errors.New("it is\ngone")).
 		Hint("one").Hint("two   # reason").Hint("three")

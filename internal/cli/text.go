@@ -39,7 +39,7 @@ func (t *Text) Indented(n int, cells ...Cell) { t.line(n, cells) }
 
 func (t *Text) line(indent int, cells []Cell) {
 	if !t.tty {
-		t.b.WriteString(strings.Join(allFields(cells), "\t") + "\n")
+		t.b.WriteString(strings.Join(t.fields(cells), "\t") + "\n")
 		return
 	}
 	words := make([]string, 0, len(cells))
@@ -81,7 +81,7 @@ func (t *Text) table(indent int, header []string, rows [][]Cell) {
 		for _, row := range rows {
 			fields := make([]string, len(row))
 			for i, c := range row {
-				fields[i] = strings.Join(c.fields(), " ")
+				fields[i] = strings.Join(t.fields([]Cell{c}), " ")
 			}
 			t.b.WriteString(strings.Join(fields, "\t") + "\n")
 		}
@@ -154,10 +154,13 @@ func (t *Text) ago(at time.Time) string {
 	return FormatAgo(t.now.Sub(at))
 }
 
-func allFields(cells []Cell) []string {
+// fields are what a program gets of cells. Colour is there only if it was forced.
+func (t *Text) fields(cells []Cell) []string {
 	var all []string
 	for _, c := range cells {
-		all = append(all, c.fields()...)
+		for _, f := range c.fields() {
+			all = append(all, paint(t.color, c.role, f))
+		}
 	}
 	return all
 }
