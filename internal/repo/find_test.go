@@ -149,6 +149,16 @@ func TestSubmodule(t *testing.T) {
 	if got := roots(t, sub); len(got) != 1 {
 		t.Errorf("inner roots are %q", got)
 	}
+	if _, err := sub.CloneID(); err != nil {
+		t.Fatal(err)
+	}
+	other, err := CloneAt(sub.Home, sub.CommonDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := roots(t, other); len(got) != 1 {
+		t.Errorf("inner roots from outside are %q", got)
+	}
 }
 
 func TestNoGit(t *testing.T) {

@@ -30,9 +30,6 @@ func (r *Repo) Ledger() string { return filepath.Join(r.Home, "ledger") }
 // Tmp returns a folder for temporary files on the file system of the state.
 func (r *Repo) Tmp() string { return filepath.Join(r.Home, "tmp") }
 
-// Remotes returns the folder that remembers what was seen of remotes.
-func (r *Repo) Remotes() string { return filepath.Join(r.Home, "remotes") }
-
 // WorkspaceIndex returns the folder of what is remembered about the files of this worktree. It can be deleted.
 func (r *Repo) WorkspaceIndex() string { return filepath.Join(r.Home, "index", r.worktreeID()) }
 

@@ -3,7 +3,6 @@ package repo
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/viper"
@@ -129,6 +128,11 @@ func (s *Settings) Set(key, value string, user bool) error {
 	if file == "" {
 		return fault.New(fault.NotFound, "cannot set %s: there is no folder to keep it in", key).Hint("mlx config set --user %s %s   # for all repositories", key, shellWord(value))
 	}
+	unlock, err := lockFile(file + ".lock")
+	if err != nil {
+		return fault.New(fault.KindOf(err), "cannot set %s: %w", key, err)
+	}
+	defer unlock()
 	values, err := readSettings(file)
 	if err != nil {
 		return err
@@ -142,9 +146,6 @@ func (s *Settings) Set(key, value string, user bool) error {
 		if v != "" {
 			fmt.Fprintf(&out, "%s: %s\n", spec.key, quoteYAML(v))
 		}
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
-		return fault.New(fault.KindOf(err), "cannot set %s: %w", key, err)
 	}
 	if err := WriteFile(file, out.Bytes(), 0o666); err != nil {
 		return fault.New(fault.KindOf(err), "cannot set %s: %w", key, err)
