@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -103,9 +102,4 @@ func (a *app) emitDiff(v any, equal bool, text func(*cli.Text)) error {
 // touched reports whether a path is one of those asked for, or below one, or above one.
 func touched(p string, paths []string) bool {
 	return len(paths) == 0 || slices.ContainsFunc(paths, func(want string) bool { return within(p, want) || within(want, p) })
-}
-
-// shownIn is a path inside data as it is typed from here.
-func (a *app) shownIn(data, inner string) string {
-	return filepath.ToSlash(filepath.Join(a.shown(data), filepath.FromSlash(inner)))
 }

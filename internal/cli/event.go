@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 
 	"mlx/internal/fault"
@@ -87,7 +88,8 @@ func (s *Streams) FailAs(err error, status int) int {
 // split gives the outermost message and, apart from it, what caused it.
 func split(err error) (message, cause string) {
 	whole := err.Error()
-	if e, ok := err.(*fault.Error); ok && e.Cause != nil && len(e.Message) < len(whole) {
+	var e *fault.Error
+	if errors.As(err, &e) && e.Error() == whole && e.Cause != nil && len(e.Message) < len(whole) {
 		return e.Message, e.Cause.Error()
 	}
 	return whole, ""

@@ -42,7 +42,7 @@ func TestNewKeepsTheCauseApart(t *testing.T) {
 		{New(Usage, "%w while reading", cause), "disk on fire while reading", "disk on fire while reading", cause},
 		{&Error{Message: "cannot read", Cause: cause}, "cannot read", "cannot read: disk on fire", cause},
 	} {
-		if c.err.Message != c.message || c.err.Error() != c.text || c.err.Unwrap() != c.cause {
+		if c.err.Message != c.message || c.err.Error() != c.text || !errors.Is(c.err.Unwrap(), c.cause) {
 			t.Errorf("got %q, %q, %v", c.err.Message, c.err.Error(), c.err.Unwrap())
 		}
 	}
