@@ -103,7 +103,10 @@ func logRun(ctx context.Context, a *app, o logOptions) error {
 
 // records selects what choose picks from. The ledger finds a few of many much faster than all, so it is told how many
 // are needed: what is hidden among them comes on top. A filter of our own needs all.
-func (o logOptions) records(ctx context.Context, l *lineage.Ledger, q lineage.Query, about filter, tell *teller) iter.Seq2[lineage.Record, error] {
+func (o logOptions) records(ctx context.Context, l *lineage.Ledger, q lineage.Query, about *filter, tell *teller) iter.Seq2[lineage.Record, error] {
+	if about != nil && about.all != nil && q.Where == "" && q.Sort == "" {
+		return about.selected(q)
+	}
 	if o.limit > 0 && about == nil && tell.hidden() == 0 {
 		q.Limit = o.limit
 	}
@@ -111,7 +114,7 @@ func (o logOptions) records(ctx context.Context, l *lineage.Ledger, q lineage.Qu
 }
 
 // more says how much a screenful leaves out.
-func (o logOptions) more(ctx context.Context, a *app, l *lineage.Ledger, q lineage.Query, about filter) error {
+func (o logOptions) more(ctx context.Context, a *app, l *lineage.Ledger, q lineage.Query, about *filter) error {
 	if about != nil {
 		return nil
 	}
@@ -156,7 +159,7 @@ func (o logOptions) query(now time.Time) (lineage.Query, error) {
 }
 
 // choose tells the records that are wanted, at most the limit.
-func (o logOptions) choose(tell *teller, records iter.Seq2[lineage.Record, error], about filter) iter.Seq2[event, error] {
+func (o logOptions) choose(tell *teller, records iter.Seq2[lineage.Record, error], about *filter) iter.Seq2[event, error] {
 	return func(yield func(event, error) bool) {
 		n := 0
 		for rec, err := range records {
@@ -164,7 +167,7 @@ func (o logOptions) choose(tell *teller, records iter.Seq2[lineage.Record, error
 				yield(event{}, err)
 				return
 			}
-			if about != nil && !about(rec) {
+			if about != nil && !about.takes(rec) {
 				continue
 			}
 			e, err := tell.event(rec)

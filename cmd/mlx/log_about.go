@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"iter"
 	"slices"
 
 	"mlx/internal/gate"
@@ -10,11 +12,14 @@ import (
 	"mlx/internal/run"
 )
 
-// filter says whether a record is about what was asked for. A nil filter takes everything.
-type filter func(lineage.Record) bool
+// filter says which records are about what was asked for. The nil filter takes everything.
+type filter struct {
+	takes func(lineage.Record) bool
+	all   map[object.Digest]lineage.Record // all that it takes, superseded ones too; nil when only looking at each record tells
+}
 
 // about makes the filter for a list of references: what happened to any of them.
-func (a *app) about(ctx context.Context, refs []string) (filter, error) {
+func (a *app) about(ctx context.Context, refs []string) (*filter, error) {
 	if len(refs) == 0 {
 		return nil, nil
 	}
@@ -22,49 +27,91 @@ func (a *app) about(ctx context.Context, refs []string) (filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	filters := make([]filter, 0, len(found))
+	var tests []func(lineage.Record) bool
+	ids := make(map[object.Digest]lineage.Record)
 	for _, t := range found {
-		f, err := a.aboutOne(ctx, t)
-		if err != nil {
+		if test := a.lookingAt(t); test != nil {
+			tests = append(tests, test)
+			continue
+		}
+		if err := a.collect(ctx, t, ids); err != nil {
 			return nil, err
 		}
-		filters = append(filters, f)
 	}
-	return func(rec lineage.Record) bool {
-		return slices.ContainsFunc(filters, func(f filter) bool { return f(rec) })
-	}, nil
+	f := &filter{all: ids}
+	if len(tests) > 0 {
+		f.all = nil
+	}
+	f.takes = func(rec lineage.Record) bool {
+		_, known := ids[rec.ID]
+		return known || slices.ContainsFunc(tests, func(test func(lineage.Record) bool) bool { return test(rec) })
+	}
+	return f, nil
 }
 
-func (a *app) aboutOne(ctx context.Context, t target) (filter, error) {
+// lookingAt is the test for what has no digest of its own, or nil for what has.
+func (a *app) lookingAt(t target) func(lineage.Record) bool {
 	switch t.Kind {
 	case refPath:
-		return func(rec lineage.Record) bool { return touches(rec, t.Name) }, nil
+		return func(rec lineage.Record) bool { return touches(rec, t.Name) }
 	case refGit:
 		return func(rec lineage.Record) bool {
 			body, ok := runBody(rec)
 			return ok && body.Code.Commit == t.Commit
-		}, nil
+		}
 	case refConfig:
 		return func(rec lineage.Record) bool {
 			body, err := gate.Judged.Decode(rec)
 			return err == nil && slices.ContainsFunc(body.Gates, func(g gate.Result) bool { return g.Name == t.Name })
-		}, nil
+		}
 	}
+	return nil
+}
+
+// collect adds the records that name a thing, and its own.
+func (a *app) collect(ctx context.Context, t target, ids map[object.Digest]lineage.Record) error {
 	l, err := a.ledger()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	ids := map[object.Digest]bool{t.ID: true}
 	if !t.Record.ID.IsZero() && recordTarget(t.Record).same(t) {
-		ids[t.Record.ID] = true
+		ids[t.Record.ID] = t.Record
 	}
 	for rec, err := range l.Referring(ctx, t.ID) {
 		if err != nil {
-			return nil, err
+			return err
 		}
-		ids[rec.ID] = true
+		ids[rec.ID] = rec
 	}
-	return func(rec lineage.Record) bool { return ids[rec.ID] }, nil
+	return nil
+}
+
+// selected yields from all what q would: of its nouns, not before its time, not superseded, newest first.
+func (f *filter) selected(q lineage.Query) iter.Seq2[lineage.Record, error] {
+	superseded := make(map[object.Digest]bool)
+	for _, rec := range f.all {
+		for _, p := range rec.Prev {
+			if f.all[p].Noun() == rec.Noun() {
+				superseded[p] = true
+			}
+		}
+	}
+	var out []lineage.Record
+	for _, rec := range f.all {
+		if !superseded[rec.ID] && !rec.At.Before(q.Since) && (len(q.Nouns) == 0 || slices.Contains(q.Nouns, rec.Noun())) {
+			out = append(out, rec)
+		}
+	}
+	slices.SortFunc(out, func(a, b lineage.Record) int {
+		return cmp.Or(cmp.Compare(b.LC, a.LC), b.ID.Compare(a.ID))
+	})
+	return func(yield func(lineage.Record, error) bool) {
+		for _, rec := range out {
+			if !yield(rec, nil) {
+				return
+			}
+		}
+	}
 }
 
 func runBody(rec lineage.Record) (run.Body, bool) {

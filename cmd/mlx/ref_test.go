@@ -2,6 +2,7 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -90,6 +91,36 @@ func TestParseTag(t *testing.T) {
 	for _, word := range []string{"", "=x", "x=", "a b", "-a", ".a", "a:b", "a@b", "a~1", "5be01d7c", "1234"} {
 		if got, err := parseTag(word); err == nil {
 			t.Errorf("%q became %+v", word, got)
+		}
+	}
+}
+
+func TestFilterSelectsWhatTheLedgerWould(t *testing.T) {
+	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	rec := func(name, kind string, lc uint64, prev ...object.Digest) lineage.Record {
+		return lineage.Record{ID: object.Sum([]byte(name)), Kind: kind, LC: lc, At: at.Add(time.Duration(lc) * time.Hour), Prev: prev}
+	}
+	started := rec("started", "run.started/v1", 1)
+	ended := rec("ended", "run.ended/v1", 2, started.ID)
+	verdict := rec("verdict", "gate.judged/v1", 3, ended.ID) // of another noun: it supersedes nothing
+	f := &filter{all: make(map[object.Digest]lineage.Record)}
+	for _, r := range []lineage.Record{started, ended, verdict} {
+		f.all[r.ID] = r
+	}
+	for _, c := range []struct {
+		q    lineage.Query
+		want []object.Digest
+	}{
+		{lineage.Query{}, []object.Digest{verdict.ID, ended.ID}},
+		{lineage.Query{Nouns: []string{"run"}}, []object.Digest{ended.ID}},
+		{lineage.Query{Since: at.Add(3 * time.Hour)}, []object.Digest{verdict.ID}},
+	} {
+		var got []object.Digest
+		for r := range f.selected(c.q) {
+			got = append(got, r.ID)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Error(diff)
 		}
 	}
 }
