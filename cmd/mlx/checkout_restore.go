@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"strings"
 
 	"mlx/internal/cli"
@@ -44,6 +45,7 @@ func (a *app) restore(ctx context.Context, r *repo.Repo, w restoration, o checko
 	if err != nil {
 		return restoredView{}, err
 	}
+	_, absent := os.Lstat(r.Abs(w.Path))
 	progress := a.streams.Progress("writing", "bytes", 0)
 	done, err := store.Checkout(ctx, snapshot.CheckoutOptions{
 		Path: r.Abs(w.Path), Base: w.now.Root, To: w.Root, Kind: w.kind, Ignore: ignore, Force: o.force,
@@ -54,7 +56,7 @@ func (a *app) restore(ctx context.Context, r *repo.Repo, w restoration, o checko
 		return restoredView{}, a.notRestored(ctx, err, w)
 	}
 	v := restoredView{Path: w.Path, Snapshot: w.Root.Hex(), Files: done.Summary.Files, Bytes: done.Summary.Bytes, Written: done.Written,
-		Removed: done.Removed, Changed: done.Written+done.Removed > 0, Warnings: append([]string{}, done.Warnings...), root: w.Root}
+		Removed: done.Removed, Changed: done.Written+done.Removed > 0 || absent != nil, Warnings: append([]string{}, done.Warnings...), root: w.Root}
 	for _, warning := range done.Warnings {
 		a.streams.Note("%s: %s", a.shown(w.Path), warning)
 	}

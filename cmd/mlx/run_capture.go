@@ -145,8 +145,8 @@ func keptData(ctx context.Context, a *app, path, rel string) (run.Data, func() e
 
 // pointerAt reads the pointer file of a path, if there is one.
 func pointerAt(r *repo.Repo, rel string) (snapshot.Pointer, bool, error) {
-	text, err := os.ReadFile(r.Abs(rel) + snapshot.Suffix)
-	if errors.Is(err, fs.ErrNotExist) {
+	text, err := r.ReadPointer(rel)
+	if err == nil && text == nil {
 		return snapshot.Pointer{}, false, nil
 	}
 	var pointer snapshot.Pointer

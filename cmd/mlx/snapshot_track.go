@@ -19,11 +19,14 @@ func (a *app) mayTrack(ctx context.Context, r *repo.Repo, word, rel string) erro
 	if pointerAbove(r, rel) != "" {
 		return a.untracked(r, "snapshot", word, rel)
 	}
-	switch _, err := os.Lstat(r.Abs(rel)); {
+	switch info, err := os.Lstat(r.Abs(rel)); {
 	case errors.Is(err, fs.ErrNotExist):
 		return fault.New(fault.NotFound, "cannot snapshot %s: there is no such file or folder", word).Hint("mlx status   # lists tracked data")
 	case err != nil:
 		return fault.New(fault.KindOf(err), "cannot snapshot %s: %w", word, err)
+	case info.Mode()&fs.ModeSymlink != 0:
+		return fault.New(fault.Usage, "cannot snapshot %s: it is a symbolic link, and what it leads to is not part of it", word).
+			Hint("cp -rL %[1]s %[2]s && mlx snapshot %[2]s", shellWord(word), shellWord(word+".copy"))
 	}
 	if ignored, err := r.PointerIgnored(rel); err != nil {
 		return err

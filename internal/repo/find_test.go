@@ -134,8 +134,8 @@ func TestSubmodule(t *testing.T) {
 	gitIn(t, inner.Root, "commit", "-qm", "one")
 	outer := newProject(t)
 	gitIn(t, outer.Root, "submodule", "--quiet", "add", inner.Root, "sub")
-	writeFile(t, filepath.Join(outer.Root, "sub/x.mlx"), "pointer of the submodule")
-	writeFile(t, filepath.Join(outer.Root, "y.mlx"), "pointer of the outer one")
+	writePointer(t, filepath.Join(outer.Root, "sub/x.mlx"), "pointer of the submodule")
+	writePointer(t, filepath.Join(outer.Root, "y.mlx"), "pointer of the outer one")
 	sub := findRepo(t, filepath.Join(outer.Root, "sub"))
 	if sub.CommonDir != filepath.Join(outer.Root, ".git/modules/sub") {
 		t.Errorf("common folder is %s", sub.CommonDir)
@@ -167,8 +167,8 @@ func TestNoGit(t *testing.T) {
 	if err != nil || !made.Config || !made.Home || !r.NoGit || r.Home != filepath.Join(dir, ".mlx") {
 		t.Fatalf("%+v %+v %v", r, made, err)
 	}
-	writeFile(t, filepath.Join(dir, "data.mlx"), "pointer")
-	writeFile(t, filepath.Join(dir, "data/inside.mlx"), "data")
+	writePointer(t, filepath.Join(dir, "data.mlx"), "pointer")
+	writePointer(t, filepath.Join(dir, "data/inside.mlx"), "data")
 	r = findRepo(t, filepath.Join(dir, "data"))
 	if got := pointers(t, r); len(got) != 1 || got[0] != "data" {
 		t.Errorf("pointers are %q", got)

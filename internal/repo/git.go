@@ -260,7 +260,7 @@ func projectFiles(ctx context.Context, o objects, id, dir string, yield func(Fil
 			if err != nil {
 				return err
 			}
-			if couldBePointer(data) && !yield(File{Path: name, Data: data}) {
+			if looksLikePointer(data) && !yield(File{Path: name, Data: data}) {
 				return errStopped
 			}
 		}

@@ -30,7 +30,7 @@ func roots(t *testing.T, r *Repo) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all[string(seen.Data)] = true
+		all[strings.TrimPrefix(string(seen.Data), pointerHead)] = true
 	}
 	return slices.Sorted(maps.Keys(all))
 }
@@ -68,7 +68,7 @@ func TestHead(t *testing.T) {
 func TestShallowClone(t *testing.T) {
 	origin := newProject(t)
 	old := commit(t, origin, "one")
-	writeFile(t, filepath.Join(origin.Root, "d.mlx"), "two")
+	writePointer(t, filepath.Join(origin.Root, "d.mlx"), "two")
 	commit(t, origin, "two")
 	dir := filepath.Join(tempDir(t), "clone")
 	gitIn(t, origin.Root, "clone", "-q", "--depth", "1", "file://"+origin.Root, dir)
@@ -93,9 +93,9 @@ func TestDirtyAndPatch(t *testing.T) {
 	if err != nil || !strings.Contains(string(patch), "+print(1)") {
 		t.Errorf("before the first commit: %s %v", patch, err)
 	}
-	writeFile(t, filepath.Join(r.Root, "d.mlx"), "one")
+	writePointer(t, filepath.Join(r.Root, "d.mlx"), "one")
 	commit(t, r, "one")
-	writeFile(t, filepath.Join(r.Root, "d.mlx"), "two")
+	writePointer(t, filepath.Join(r.Root, "d.mlx"), "two")
 	writeFile(t, filepath.Join(r.Root, "new.py"), "print(3)\n")
 	if dirty, err := r.Dirty(t.Context()); err != nil || dirty {
 		t.Errorf("a pointer is no code: %v %v", dirty, err)
@@ -116,13 +116,13 @@ func TestDirtyAndPatch(t *testing.T) {
 
 func TestCommits(t *testing.T) {
 	r := newProject(t)
-	writeFile(t, filepath.Join(r.Root, "data/d.mlx"), "one")
+	writePointer(t, filepath.Join(r.Root, "data/d.mlx"), "one")
 	writeFile(t, filepath.Join(r.Root, "live.mlx"), "PK\x03\x04 of another program")
 	writeFile(t, filepath.Join(r.Root, "inner/mlx.yaml"), "ledger: 00000000000000aa\n")
-	writeFile(t, filepath.Join(r.Root, "inner/e.mlx"), "inner")
+	writePointer(t, filepath.Join(r.Root, "inner/e.mlx"), "inner")
 	first := commit(t, r, "one")
 	gitIn(t, r.Root, "tag", "v1")
-	writeFile(t, filepath.Join(r.Root, "data/d.mlx"), "two")
+	writePointer(t, filepath.Join(r.Root, "data/d.mlx"), "two")
 	commit(t, r, "two")
 	for _, rev := range []string{"v1", "HEAD~1", first, first[:10], "main^"} {
 		if got, err := r.Resolve(t.Context(), rev); err != nil || got != first {
@@ -136,7 +136,7 @@ func TestCommits(t *testing.T) {
 	}
 	inner := findRepo(t, filepath.Join(r.Root, "inner"))
 	check := func(name string) {
-		if data, err := r.FileAt(t.Context(), first, "data/d.mlx"); err != nil || string(data) != "one" {
+		if data, err := r.FileAt(t.Context(), first, "data/d.mlx"); err != nil || string(data) != pointerHead+"one" {
 			t.Errorf("%s: %q %v", name, data, err)
 		}
 		if _, err := r.FileAt(t.Context(), first, "data/none"); fault.KindOf(err) != fault.NotFound {
@@ -165,7 +165,7 @@ func filesAt(t *testing.T, r *Repo, commit string) map[string]string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all[f.Path] = string(f.Data)
+		all[f.Path] = strings.TrimPrefix(string(f.Data), pointerHead)
 	}
 	return all
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -136,7 +137,7 @@ func (h *history) pointer(id, name string) error {
 	if err != nil {
 		return err
 	}
-	if couldBePointer(data) && !h.yield(Seen{Path: name, Data: data, Where: h.where}) {
+	if looksLikePointer(data) && !h.yield(Seen{Path: name, Data: data, Where: h.where}) {
 		return errStopped
 	}
 	return nil
@@ -210,24 +211,35 @@ func isPointerName(name string) bool {
 	return len(name) > len(PointerExt) && strings.HasSuffix(name, PointerExt)
 }
 
-// couldBePointer tells a pointer, also one with a merge conflict, from other files that end in .mlx: the live scripts
-// of MATLAB are zip archives, and anything long is no pointer.
-func couldBePointer(data []byte) bool {
-	return len(data) > 0 && len(data) <= maxPointerBlob && !bytes.HasPrefix(data, []byte("PK"))
+// looksLikePointer tells a pointer file, whole or with a merge conflict, from what other programs call .mlx: the live
+// scripts of MATLAB, the filter scripts of MeshLab.
+func looksLikePointer(data []byte) bool {
+	return bytes.HasPrefix(data, []byte("mlx pointer ")) || bytes.HasPrefix(data, []byte("<<<<<<< "))
 }
 
-// readPointer reads a file that could be a pointer; nil when it is none or is gone.
+// ReadPointer returns the pointer file of the data at path, relative to Root; nil when there is none. Of a file that is
+// far too long for a pointer only the beginning is read.
+func (r *Repo) ReadPointer(path string) ([]byte, error) {
+	return readPointer(r.Abs(path) + PointerExt)
+}
+
+// readPointer reads the beginning of a regular file; nil when there is none.
 func readPointer(file string) ([]byte, error) {
 	info, err := os.Lstat(file)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && (!info.Mode().IsRegular() || info.Size() > maxPointerBlob) {
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	data, err := readSmall(file, maxPointerBlob)
-	if err != nil || !couldBePointer(data) {
+	f, err := os.Open(file)
+	if err != nil {
 		return nil, err
 	}
-	return data, nil
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxPointerBlob))
+	if data == nil {
+		data = []byte{}
+	}
+	return data, err
 }

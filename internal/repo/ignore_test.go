@@ -123,6 +123,14 @@ func FuzzIgnore(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte, path string) { parseIgnore("", text).ignored(path, false) })
 }
 
+// pointerHead begins the pointer files of the tests; what follows tells them apart.
+const pointerHead = "mlx pointer 1\n"
+
+func writePointer(t *testing.T, path, text string) {
+	t.Helper()
+	writeFile(t, path, pointerHead+text)
+}
+
 func writeFile(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {

@@ -65,8 +65,9 @@ func (r *Repo) keepPointers(files []string) ([]string, error) {
 		if err != nil {
 			return nil, fault.New(fault.KindOf(err), "cannot read pointer %s: %w", file, err)
 		}
-		if data != nil {
-			paths[strings.TrimSuffix(file, PointerExt)] = true
+		path := strings.TrimSuffix(file, PointerExt)
+		if looksLikePointer(data) || data != nil && exists(r.Abs(path)) {
+			paths[path] = true // what stands beside its data is a pointer, if a damaged one
 		}
 	}
 	var all []string
@@ -87,6 +88,11 @@ func (r *Repo) otherProject(dir string, known map[string]bool) bool {
 		known[dir] = answer
 	}
 	return answer
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 func insideData(p string, data map[string]bool) bool {

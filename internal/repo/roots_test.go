@@ -19,10 +19,10 @@ func TestPointerRoots(t *testing.T) {
 		t.Fatal(err)
 	}
 	pointer := filepath.Join(r.Root, "d.mlx")
-	put := func(text string) { writeFile(t, pointer, text) }
+	put := func(text string) { writePointer(t, pointer, text) }
 	put("first commit")
-	writeFile(t, filepath.Join(r.Root, "copy.txt"), "same bytes under two names")
-	writeFile(t, filepath.Join(r.Root, "sub/copy.mlx"), "same bytes under two names")
+	writeFile(t, filepath.Join(r.Root, "copy.txt"), pointerHead+"same bytes under two names")
+	writePointer(t, filepath.Join(r.Root, "sub/copy.mlx"), "same bytes under two names")
 	commit(t, r, "one")
 
 	put("only in the reflog")
@@ -45,15 +45,15 @@ func TestPointerRoots(t *testing.T) {
 
 	second := filepath.Join(tempDir(t), "second")
 	gitIn(t, r.Root, "worktree", "add", "-q", "--detach", second)
-	writeFile(t, filepath.Join(second, "d.mlx"), "only in the index of a worktree")
+	writePointer(t, filepath.Join(second, "d.mlx"), "only in the index of a worktree")
 	gitIn(t, second, "add", "d.mlx")
-	writeFile(t, filepath.Join(second, "d.mlx"), "only in a file of a worktree")
+	writePointer(t, filepath.Join(second, "d.mlx"), "only in a file of a worktree")
 	writeFile(t, filepath.Join(second, ".gitignore"), "ignored/\n")
-	writeFile(t, filepath.Join(second, "ignored/new.mlx"), "only in an ignored folder")
+	writePointer(t, filepath.Join(second, "ignored/new.mlx"), "only in an ignored folder")
 
 	put("only in a file")
 	writeFile(t, filepath.Join(r.Root, "inner/mlx.yaml"), "ledger: 00000000000000aa\n")
-	writeFile(t, filepath.Join(r.Root, "inner/e.mlx"), "of another project")
+	writePointer(t, filepath.Join(r.Root, "inner/e.mlx"), "of another project")
 
 	want := []string{"first commit", "of another project", "only behind a tag", "only in a file", "only in a file of a worktree", "only in a stash", "only in an ignored folder",
 		"only in the index of a worktree", "only in the reflog", "only on another branch", "same bytes under two names"}
@@ -81,13 +81,13 @@ func TestPointerRoots(t *testing.T) {
 func TestPointerRootsOfAMerge(t *testing.T) {
 	r := newProject(t)
 	pointer := filepath.Join(r.Root, "d.mlx")
-	writeFile(t, pointer, "base\n")
+	writePointer(t, pointer, "base\n")
 	commit(t, r, "one")
 	gitIn(t, r.Root, "checkout", "-q", "-b", "side")
-	writeFile(t, pointer, "theirs\n")
+	writePointer(t, pointer, "theirs\n")
 	commit(t, r, "side")
 	gitIn(t, r.Root, "checkout", "-q", "main")
-	writeFile(t, pointer, "ours\n")
+	writePointer(t, pointer, "ours\n")
 	commit(t, r, "ours")
 	cmd := gitCommand(t.Context(), r.Root, "-c", "user.name=a", "-c", "user.email=a@example.org", "merge", "side")
 	if err := cmd.Run(); err == nil {
@@ -113,7 +113,7 @@ func TestPointerRootsOfAMerge(t *testing.T) {
 
 func TestPointerRootsRefusesToGuess(t *testing.T) {
 	r := newProject(t)
-	writeFile(t, filepath.Join(r.Root, "d.mlx"), "one")
+	writePointer(t, filepath.Join(r.Root, "d.mlx"), "one")
 	commit(t, r, "one")
 	blob := gitIn(t, r.Root, "rev-parse", "HEAD:d.mlx")
 	if err := os.Remove(filepath.Join(r.GitDir, "objects", blob[:2], blob[2:])); err != nil {
@@ -154,10 +154,12 @@ func TestPointers(t *testing.T) {
 	r := newProject(t)
 	for _, file := range []string{"a.mlx", "deep/er/b.mlx", "data/owned.mlx", "data/owned/inside.mlx", "ignored/lost.mlx", "ignored/committed.mlx", "gone.mlx",
 		"project/mlx.yaml", "project/c.mlx", "project/deep/c.mlx", ".mlx/x.mlx", "sub/owned.mlx", "sub/.gitignore", "sub/private/p.mlx"} {
-		writeFile(t, filepath.Join(r.Root, file), "pointer")
+		writePointer(t, filepath.Join(r.Root, file), "pointer")
 	}
 	writeFile(t, filepath.Join(r.Root, "live.mlx"), "PK\x03\x04 of another program")
-	writeFile(t, filepath.Join(r.Root, "long.mlx"), strings.Repeat("x", maxPointerBlob+1))
+	writeFile(t, filepath.Join(r.Root, "damaged.mlx"), "")
+	writeFile(t, filepath.Join(r.Root, "damaged"), "data")
+	writePointer(t, filepath.Join(r.Root, "long.mlx"), strings.Repeat("x", maxPointerBlob+1))
 	writeFile(t, filepath.Join(r.Root, "project/mlx.yaml"), "ledger: 00000000000000aa\n")
 	writeFile(t, filepath.Join(r.Root, ".gitignore"), "ignored/\n")
 	writeFile(t, filepath.Join(r.Root, "sub/.gitignore"), "/private\n")
@@ -168,7 +170,7 @@ func TestPointers(t *testing.T) {
 	if err := os.Remove(filepath.Join(r.Root, "gone.mlx")); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"a", "data/owned", "deep/er/b", "ignored/committed", "sub/owned"}
+	want := []string{"a", "damaged", "data/owned", "deep/er/b", "ignored/committed", "long", "sub/owned"}
 	if diff := cmp.Diff(want, pointers(t, r)); diff != "" {
 		t.Error(diff)
 	}
@@ -181,9 +183,9 @@ func TestPointers(t *testing.T) {
 func TestPointersEnterNoData(t *testing.T) {
 	r := newProject(t)
 	for _, dir := range []string{"tracked", "ignored", "other"} {
-		writeFile(t, filepath.Join(r.Root, dir, "p.mlx"), "data")
+		writePointer(t, filepath.Join(r.Root, dir, "p.mlx"), "data")
 	}
-	writeFile(t, filepath.Join(r.Root, "tracked.mlx"), "pointer")
+	writePointer(t, filepath.Join(r.Root, "tracked.mlx"), "pointer")
 	writeFile(t, filepath.Join(r.Root, ".gitignore"), "/ignored\n")
 	w := pointerWalk{ctx: t.Context(), root: r.Root}
 	if err := w.walk("", nil); err != nil {

@@ -116,7 +116,7 @@ func fileRoot(dir, rel string, yield func(Seen) bool) error {
 	if err != nil {
 		return fault.New(fault.KindOf(err), "cannot read pointer %s: %w", rel, err)
 	}
-	if data != nil && !yield(Seen{Path: rel, Data: data, Where: InFiles}) {
+	if looksLikePointer(data) && !yield(Seen{Path: rel, Data: data, Where: InFiles}) {
 		return errStopped
 	}
 	return nil
