@@ -13,10 +13,12 @@ import (
 	"mlx/internal/snapshot/internal/disk"
 )
 
-// Magic lines: a tree or a recipe can never be taken for the other.
+// Magic lines, each with the algorithm byte behind it: a tree or a recipe can never be taken for the other.
 const (
-	treeMagic   = "mlx tree 1\n"
-	recipeMagic = "mlx recipe 1\n"
+	treeMagic   = "mlx tree 1\n" + algorithm
+	recipeMagic = "mlx recipe 1\n" + algorithm
+
+	algorithm = "\x01" // of every digest that follows: SHA-256
 )
 
 // Bounds on what a tree or a recipe may state.
@@ -63,7 +65,7 @@ func appendTree(dst []byte, entries []treeEntry) []byte {
 func parseTree(b []byte) ([]treeEntry, error) {
 	bad := func(why string) ([]treeEntry, error) { return nil, fault.New(fault.Integrity, "damaged tree: %s", why) }
 	if !bytes.HasPrefix(b, []byte(treeMagic)) {
-		return bad("wrong first line")
+		return bad("wrong first line or digest algorithm")
 	}
 	b = b[len(treeMagic):]
 	entries := make([]treeEntry, 0, len(b)/48)
@@ -204,7 +206,7 @@ const recipeHead = len(recipeMagic) + 2 + 8 + 8
 // parseRecipeHead reads the head of a recipe.
 func parseRecipeHead(b []byte) (recipe, error) {
 	if len(b) < recipeHead || !bytes.HasPrefix(b, []byte(recipeMagic)) {
-		return recipe{}, fault.New(fault.Integrity, "damaged recipe: wrong first line")
+		return recipe{}, fault.New(fault.Integrity, "damaged recipe: wrong first line or digest algorithm")
 	}
 	b = b[len(recipeMagic):]
 	if b[0] != chunk.ID {

@@ -93,22 +93,23 @@ func (s *Store) prepare() error {
 	if err := s.checkFormat(); err != nil {
 		return err
 	}
-	if err := writeOnce(filepath.Join(s.o.Dir, "format"), []byte(formatText)); err != nil {
+	if err := s.writeOnce(filepath.Join(s.o.Dir, "format"), []byte(formatText)); err != nil {
 		return err
 	}
 	b, err := json.Marshal(cloneFile{Dir: s.o.Clone.Dir, Git: s.o.Clone.Git})
 	if err != nil {
 		return fmt.Errorf("enter the clone: %w", err)
 	}
-	return writeOnce(filepath.Join(clone, "clone.json"), b)
+	return s.writeOnce(filepath.Join(clone, "clone.json"), b)
 }
 
-// writeOnce makes a durable file unless it has these bytes already.
-func writeOnce(path string, b []byte) error {
+// writeOnce makes a durable file unless it has these bytes already. What a kill leaves of it lies among the temporary
+// files.
+func (s *Store) writeOnce(path string, b []byte) error {
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, b) {
 		return nil
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	f, err := os.CreateTemp(s.tmp(), s.writerName()+"-*.new")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -180,7 +181,7 @@ func (s *Store) publish(root object.Digest) (func() error, error) {
 		return nil, fmt.Errorf("publish a root: %w", err)
 	}
 	path := filepath.Join(s.roots(), s.o.Clone.ID, root.Hex()+"-"+hex.EncodeToString(salt[:])+pendingSuffix)
-	if err := writeOnce(path, nil); err != nil {
+	if err := s.writeOnce(path, nil); err != nil {
 		return nil, err
 	}
 	return func() error {

@@ -30,7 +30,7 @@ func (s *Store) ApplyGC(ctx context.Context, p *GCPlan) error {
 		mark := filepath.Join(s.condemned(), k.ID.Hex())
 		switch k.Do {
 		case condemnPack, rewritePack:
-			if err := writeOnce(mark, []byte(s.o.Now().UTC().Format(time.RFC3339Nano)+"\n")); err != nil {
+			if err := s.writeOnce(mark, []byte(s.o.Now().UTC().Format(time.RFC3339Nano)+"\n")); err != nil {
 				return err
 			}
 		case sparePack:

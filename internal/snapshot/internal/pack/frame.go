@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	magic       = "mlx pack 1\n\x00\x00\x00\x00\x00" // 16 bytes
+	magic       = "mlx pack 1\n\x01\x00\x00\x00\x00" // 16 bytes; the 12th is the digest algorithm, SHA-256
 	endMagic    = "mlx pack index 1"                 // 16 bytes
 	frameRow    = 8
 	lenSize     = 3
