@@ -186,7 +186,7 @@ func (v *view) collect(p *plan, i int, rows column.Bits, best *top) error {
 	if p.sort != nil {
 		key = part.keys(p.sort)
 	}
-	if part.ix.Damaged() {
+	if part.ix.Locate(); part.ix.Damaged() {
 		return nil // find sees it and starts again
 	}
 	for row := range rows.Each {

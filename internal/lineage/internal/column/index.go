@@ -341,9 +341,16 @@ func Equal(a, b []byte) error {
 	return nil
 }
 
+// Locate checks the sections that say where records are.
+func (ix *Index) Locate() { ix.check(secLoc, secFrames) }
+
 // Touch checks the sections that say where records and references are.
 func (ix *Index) Touch() {
-	for _, kind := range []section{secIDs, secByID, secLoc, secLC, secRefIDs, secRefs, secTextEnds} {
+	ix.check(secIDs, secByID, secLoc, secFrames, secLC, secRefIDs, secRefs, secTextEnds)
+}
+
+func (ix *Index) check(sections ...section) {
+	for _, kind := range sections {
 		ix.raw(ix.fixed[kind])
 	}
 }
