@@ -237,7 +237,7 @@ func (m *marker) weigh(f *pack.File, dead *GCClass) int64 {
 		return true
 	})
 	if live > 0 {
-		live += f.Overhead()
+		live = min(live+f.Overhead(), f.Size())
 	}
 	return live
 }

@@ -215,10 +215,11 @@ func (p *File) byFrame() [][]entry {
 	return out
 }
 
-// StoredShare returns how many stored bytes a chunk of size bytes accounts for in its frame.
+// StoredShare returns how many stored bytes a chunk of size bytes accounts for in its frame: at least one, so that no
+// live chunk weighs nothing.
 func (p *File) StoredShare(frame, size int) int64 {
 	f := p.x.frame(frame)
-	return f.size() * int64(size) / int64(f.Raw)
+	return (f.size()*int64(size) + int64(f.Raw) - 1) / int64(f.Raw)
 }
 
 // Overhead returns the bytes of the pack that belong to no frame.
