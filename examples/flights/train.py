@@ -2,7 +2,7 @@
 
 usage: train.py        reads data/flights, writes model.pkl
 
-mlx hands over the parameters (mlx run -p depth=4) as JSON in the file $MLX_PARAMS and takes the metrics as JSON from the
+mlx hands over the parameters (mlx run -p depth=6) as JSON in the file $MLX_PARAMS and takes the metrics as JSON from the
 file $MLX_METRICS. Without mlx the script works as well, and prints the metrics.
 
 Honest on three counts. It uses only what is known before departure: schedule, carrier, plane, weather of the hour
@@ -46,7 +46,7 @@ def score(late, guess):
 
 
 def main():
-    params = {"depth": 4, "rounds": 150, "learning_rate": 0.06}
+    params = {"depth": 6, "rounds": 150, "learning_rate": 0.06}
     if "MLX_PARAMS" in os.environ:
         params.update(json.loads(pathlib.Path(os.environ["MLX_PARAMS"]).read_text()))
     flights = read("data/flights")
