@@ -48,15 +48,18 @@ func (s *Store) PlanGC(ctx context.Context, live iter.Seq2[Root, error]) (*GCPla
 	for name, err := range s.set.Damaged() {
 		return nil, fault.New(fault.Integrity, "cannot plan a gc: pack %s: %w", name.Short(), err).Hint("mlx verify")
 	}
-	m := &marker{s: s, r: r, live: map[object.Digest]int{}}
-	if err := m.roots(ctx, live); err != nil {
-		return nil, err
-	}
-	plan := &GCPlan{Missing: m.missing, live: m.live}
 	condemned, err := s.condemnedSince()
 	if err != nil {
 		return nil, err
 	}
+	m := &marker{s: s, r: r, live: map[object.Digest]int{}, skip: map[object.Digest]bool{}}
+	for d := range condemned {
+		m.skip[d] = true
+	}
+	if err := m.roots(ctx, live); err != nil {
+		return nil, err
+	}
+	plan := &GCPlan{Missing: m.missing, live: m.live}
 	if err := m.packs(plan, condemned, s.o.Now()); err != nil {
 		return nil, err
 	}
@@ -72,6 +75,7 @@ type marker struct {
 	s       *Store
 	r       *reader
 	live    map[object.Digest]int // object -> class
+	skip    map[object.Digest]bool
 	classes []GCClass
 	missing []Root
 }
@@ -88,6 +92,10 @@ func (m *marker) class(why string) int {
 
 // roots marks everything that the live roots need, those of saves in progress among them.
 func (m *marker) roots(ctx context.Context, live iter.Seq2[Root, error]) error {
+	pending, err := m.s.pending() // before the others: a save that ends meanwhile is among those
+	if err != nil {
+		return err
+	}
 	for root, err := range live {
 		if err != nil {
 			return err
@@ -95,10 +103,6 @@ func (m *marker) roots(ctx context.Context, live iter.Seq2[Root, error]) error {
 		if err := m.root(ctx, root); err != nil {
 			return err
 		}
-	}
-	pending, err := m.s.pending()
-	if err != nil {
-		return err
 	}
 	for _, d := range pending {
 		if err := m.root(ctx, Root{Digest: d, Why: "being saved"}); err != nil {
@@ -129,25 +133,42 @@ func (m *marker) root(ctx context.Context, root Root) error {
 	}
 }
 
-// bases marks the bases of live deltas: they are needed to read them.
+// bases marks the bases of live deltas: they are needed to read them. A chunk may be a delta in several packs, and a
+// base in one of them may be a delta in another.
 func (m *marker) bases() error {
-	var deltas []object.Digest
-	for d := range m.live {
-		if l, ok := m.s.set.Find(d, nil); ok && l.Frame.Codec == pack.Delta {
-			deltas = append(deltas, d)
-		}
-	}
-	for _, d := range deltas {
-		l, _ := m.s.set.Find(d, nil)
-		base, _, err := m.r.Base(l)
-		if err != nil {
-			return err
-		}
-		if _, ok := m.live[base]; !ok {
-			m.live[base] = m.class("base of a delta")
+	for found := true; found; {
+		found = false
+		for _, f := range m.s.set.Files() {
+			var err error
+			f.ChunksInPlace(func(d object.Digest, l pack.Loc) bool {
+				if _, ok := m.live[d]; !ok || l.Frame.Codec != pack.Delta {
+					return true
+				}
+				var base object.Digest
+				if base, err = l.Base(); err != nil {
+					return false
+				}
+				if _, ok := m.live[base]; !ok {
+					m.live[base] = m.class("base of a delta")
+					found = true
+				}
+				return true
+			})
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// home returns the pack that a chunk counts in: one that is not condemned, where there is one.
+func (m *marker) home(d object.Digest) *pack.File {
+	l, ok := m.s.set.Find(d, m.skip)
+	if !ok {
+		l, _ = m.s.set.Find(d, nil)
+	}
+	return l.File
 }
 
 // packs decides the fate of every pack.
@@ -226,7 +247,7 @@ func (m *marker) weigh(f *pack.File, dead *GCClass) int64 {
 	f.Chunks(func(d object.Digest, frame, size int, _ pack.Codec) bool {
 		class, ok := m.live[d]
 		stored := f.StoredShare(frame, size)
-		if l, found := m.s.set.Find(d, nil); ok && found && l.File == f {
+		if ok && m.home(d) == f {
 			m.classes[class].Objects++
 			m.classes[class].Bytes += stored
 			live += stored

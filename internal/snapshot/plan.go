@@ -64,7 +64,7 @@ func (c *checkout) complete(ctx context.Context) error {
 func (c *checkout) stored(e *treeEntry) error {
 	var err error
 	look := func(d object.Digest) {
-		if _, ok := c.s.set.Find(d, nil); !ok && err == nil {
+		if err == nil && !c.s.set.Usable(d, nil) {
 			err = fault.New(fault.NotFound, "object %s is not on this machine", d.Short())
 		}
 	}

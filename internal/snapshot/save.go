@@ -176,10 +176,7 @@ func (v *saver) check(ctx context.Context) error {
 }
 
 func (v *saver) isStored(r *reader, t *item) bool {
-	has := func(d object.Digest) bool {
-		_, ok := v.s.set.Find(d, v.skip)
-		return ok
-	}
+	has := func(d object.Digest) bool { return v.s.set.Usable(d, v.skip) }
 	if t.recipe == nil {
 		return t.size == 0 || has(t.sum)
 	}
@@ -231,7 +228,10 @@ func (v *saver) takenAway(ctx context.Context, root object.Digest) (bool, error)
 		return false, err
 	}
 	n, err := v.s.missing(ctx, r, root, now)
-	return n > 0 || fault.KindOf(err) == fault.NotFound, nil
+	if fault.KindOf(err) == fault.NotFound {
+		return true, nil
+	}
+	return n > 0, err
 }
 
 // previous finds what the version before had under a path, where the index does not know it.

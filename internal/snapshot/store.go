@@ -229,7 +229,7 @@ func (s *Store) Has(ctx context.Context, root object.Digest) (bool, error) {
 func (s *Store) missing(ctx context.Context, r *reader, root object.Digest, skip map[object.Digest]bool) (int, error) {
 	n := 0
 	look := func(d object.Digest) {
-		if _, ok := s.set.Find(d, skip); !ok {
+		if !s.set.Usable(d, skip) {
 			n++
 		}
 	}

@@ -61,9 +61,13 @@ func removeFile(path string) error {
 // rewrite copies the live chunks of the packs that are to be rewritten into new ones.
 func (s *Store) rewrite(ctx context.Context, p *GCPlan) error {
 	old := map[object.Digest]bool{}
+	goes := map[object.Digest]bool{}
 	for _, k := range p.Packs {
-		if k.Do == rewritePack {
-			old[k.ID] = true
+		switch k.Do {
+		case rewritePack:
+			old[k.ID], goes[k.ID] = true, true
+		case condemnPack:
+			goes[k.ID] = true
 		}
 	}
 	if len(old) == 0 {
@@ -76,7 +80,7 @@ func (s *Store) rewrite(ctx context.Context, p *GCPlan) error {
 	if skip == nil {
 		skip = map[object.Digest]bool{}
 	}
-	for d := range old {
+	for d := range goes { // a copy in a pack that goes is none
 		skip[d] = true
 	}
 	pool, err := newPool(s, skip, 1)

@@ -26,7 +26,7 @@ func (s *Store) Verify(ctx context.Context, roots []object.Digest, only bool, p 
 	if err := s.set.Refresh(); err != nil {
 		return Report{}, err
 	}
-	v := &verifier{s: s, p: p, bad: map[object.Digest]int{}}
+	v := &verifier{s: s, p: p, bad: map[object.Digest]int{}, lost: map[object.Digest]error{}}
 	for name, err := range s.set.Damaged() {
 		v.damage(filepath.Join("packs", pack.FileName(name)), nil, err)
 	}
@@ -47,8 +47,12 @@ type verifier struct {
 	p      Progress
 	mu     sync.Mutex
 	report Report
-	bad    map[object.Digest]int // chunk -> place in report.Damage
+	bad    map[object.Digest]int   // chunk -> place in report.Damage
+	lost   map[object.Digest]error // deltas without their base: gc keeps only the bases that something needs
 }
+
+// wanted stands for the pack of an object that no pack has, or has to no avail.
+const wanted = "object"
 
 // damage enters one damage.
 func (v *verifier) damage(file string, ids []object.Digest, err error) {
@@ -60,6 +64,10 @@ func (v *verifier) damage(file string, ids []object.Digest, err error) {
 	}
 	for _, d := range ids {
 		if _, ok := v.bad[d]; ok {
+			continue
+		}
+		if fault.KindOf(err) == fault.NotFound && file != wanted {
+			v.lost[d] = err
 			continue
 		}
 		v.bad[d] = len(v.report.Damage)
@@ -208,8 +216,12 @@ func (w *hurtWalk) object(path string, d object.Digest) {
 		w.hurt(path, d, nil)
 		return
 	}
-	if _, ok := w.v.s.set.Find(d, nil); !ok {
-		w.hurt(path, d, fault.New(fault.NotFound, "it is in no pack"))
+	if !w.v.s.set.Usable(d, nil) {
+		err, ok := w.v.lost[d]
+		if !ok {
+			err = fault.New(fault.NotFound, "it is in no pack")
+		}
+		w.hurt(path, d, err)
 		return
 	}
 	if w.read {
@@ -230,7 +242,7 @@ func (v *verifier) known(d object.Digest) bool {
 
 func (w *hurtWalk) hurt(path string, d object.Digest, err error) {
 	if !w.v.known(d) {
-		w.v.damage("object", []object.Digest{d}, err)
+		w.v.damage(wanted, []object.Digest{d}, err)
 	}
 	dam := &w.v.report.Damage[w.v.bad[d]]
 	h := Hurt{Root: w.root, Path: path}

@@ -134,10 +134,7 @@ func (c *claims) take(d object.Digest) bool {
 
 // claim says whether the caller must write the chunk: it is in no usable pack, and nobody else writes it.
 func (p *pool) claim(d object.Digest) bool {
-	if _, ok := p.s.set.Find(d, p.skip); ok {
-		return false
-	}
-	return p.claims.take(d)
+	return !p.s.set.Usable(d, p.skip) && p.claims.take(d)
 }
 
 // worker compresses chunks and writes them into packs of its own. It belongs to one goroutine at a time.
@@ -223,7 +220,7 @@ func (w *worker) base(id object.Digest) ([]byte, object.Digest, bool) {
 		return nil, id, false
 	}
 	if l.Frame.Codec == pack.Delta {
-		b, _, err := w.r.Base(l)
+		b, err := l.Base()
 		if err != nil {
 			return nil, id, false
 		}

@@ -157,6 +157,30 @@ func (s *Set) Find(d object.Digest, skip map[object.Digest]bool) (Loc, bool) {
 	return second, second.File != nil
 }
 
+// Usable says whether a chunk can be read from the packs that skip does not name. A delta is as good as absent without
+// its base: gc keeps the bases of live deltas only.
+func (s *Set) Usable(d object.Digest, skip map[object.Digest]bool) bool {
+	l, ok := s.Find(d, skip)
+	if !ok || l.Frame.Codec != Delta {
+		return ok
+	}
+	base, err := l.Base()
+	if err != nil {
+		return false
+	}
+	b, ok := s.Find(base, skip)
+	return ok && b.Frame.Codec != Delta
+}
+
+// Base returns the digest of the base chunk of a delta.
+func (l Loc) Base() (object.Digest, error) {
+	var b object.Digest
+	if _, err := l.File.f.ReadAt(b[:], l.Frame.Offset+int64(l.Frame.headSize())); err != nil {
+		return b, fault.New(fault.Integrity, "cannot read %s: %w", l.File.path, err)
+	}
+	return b, nil
+}
+
 // Reader reads chunks from a set. It keeps the last decoded frame of small chunks, since neighbours are read together.
 // It belongs to one goroutine.
 type Reader struct {
@@ -201,9 +225,25 @@ func (r *Reader) Read(d object.Digest) ([]byte, error) {
 	}
 	b, err := r.ReadLoc(d, l)
 	if err != nil {
+		if b, ok := r.elsewhere(d, l.File); ok {
+			return b, nil
+		}
 		return nil, fmt.Errorf("object %s: %w", d.Short(), err)
 	}
 	return b, nil
+}
+
+// elsewhere reads a chunk from any pack but the one where it cannot be read.
+func (r *Reader) elsewhere(d object.Digest, bad *File) ([]byte, bool) {
+	for _, f := range r.set.Files() {
+		if e, ok := f.x.find(d); ok && f != bad {
+			l := Loc{File: f, Frame: f.x.frame(int(e.frame)), at: int(e.at), Size: int(e.size)}
+			if b, err := r.ReadLoc(d, l); err == nil {
+				return b, true
+			}
+		}
+	}
+	return nil, false
 }
 
 // ReadLoc is Read where the place is known.
@@ -300,16 +340,4 @@ func (r *Reader) fullCopy(d object.Digest) ([]byte, error) {
 		return nil, fault.New(fault.Integrity, "base %s of a delta is damaged in %s", d.Short(), l.File.path)
 	}
 	return b, nil
-}
-
-// Base returns the digest of the base of the delta at l, or false where the chunk is stored in full.
-func (r *Reader) Base(l Loc) (object.Digest, bool, error) {
-	if l.Frame.Codec != Delta {
-		return object.Digest{}, false, nil
-	}
-	var b [digestSize]byte
-	if _, err := l.File.f.ReadAt(b[:], l.Frame.Offset+int64(l.Frame.headSize())); err != nil {
-		return object.Digest{}, false, fault.New(fault.Integrity, "cannot read %s: %w", l.File.path, err)
-	}
-	return b, true, nil
 }
