@@ -83,11 +83,16 @@ func (s *Store) adopt() error {
 	return s.set.Refresh()
 }
 
-// adoptOne takes one temporary pack over under this process's name: of several who try, one succeeds.
+// adoptOne takes one temporary pack over under this process's name: of several who try, one succeeds. One that belongs
+// to another user stays.
 func (s *Store) adoptOne(r *reader, name string) error {
-	own := filepath.Join(s.tmp(), s.writerName()+"-adopted-"+name)
-	err := os.Rename(filepath.Join(s.tmp(), name), own)
-	if errors.Is(err, fs.ErrNotExist) {
+	from := filepath.Join(s.tmp(), name)
+	own := filepath.Join(s.tmp(), s.writerName()+"-"+name[strings.LastIndexByte(name, '-')+1:])
+	err := os.Chmod(from, 0o600) // a finished pack is read-only
+	if err == nil {
+		err = os.Rename(from, own)
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return nil
 	}
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"mlx/internal/fault"
 	"mlx/internal/object"
+	"mlx/internal/snapshot/internal/index"
 	"mlx/internal/snapshot/internal/pack"
 )
 
@@ -305,6 +306,21 @@ func (s *Store) condemnedSince() (map[object.Digest]time.Time, error) {
 	return out, nil
 }
 
+// marksOfNothing lists the condemnations of packs that are gone.
+func (s *Store) marksOfNothing() []string {
+	names, err := s.condemnedPacks()
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for d := range names {
+		if !present(filepath.Join(s.packs(), pack.FileName(d))) {
+			out = append(out, filepath.Join(s.condemned(), d.Hex()))
+		}
+	}
+	return out
+}
+
 // leftoverFiles lists what dead writers left, and the link cache's files that nobody links to.
 func (s *Store) leftoverFiles(plan *GCPlan) ([]string, error) {
 	names, err := s.leftovers()
@@ -315,20 +331,26 @@ func (s *Store) leftoverFiles(plan *GCPlan) ([]string, error) {
 	for _, n := range names {
 		out = append(out, filepath.Join(s.tmp(), n))
 	}
-	files, err := filepath.Glob(filepath.Join(s.roots(), "*", "*"+pendingSuffix))
-	if err != nil {
-		return nil, fmt.Errorf("list saves in progress: %w", err)
+	old := []string{filepath.Join(s.roots(), "*", "*"+pendingSuffix)}
+	for _, p := range index.Temporary() {
+		old = append(old, filepath.Join(s.o.Index, p))
 	}
-	for _, f := range files {
-		if st, err := os.Lstat(f); err == nil && s.o.Now().Sub(st.ModTime()) >= grace {
-			out = append(out, f)
+	for _, pattern := range old {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("list %s: %w", pattern, err)
+		}
+		for _, f := range files {
+			if st, err := os.Lstat(f); err == nil && s.o.Now().Sub(st.ModTime()) >= grace {
+				out = append(out, f)
+			}
 		}
 	}
 	unlinked, err := s.unlinked()
 	if err != nil {
 		return nil, err
 	}
-	out = append(out, unlinked...)
+	out = append(append(out, unlinked...), s.marksOfNothing()...)
 	for _, f := range out {
 		if st, err := os.Lstat(f); err == nil {
 			plan.Freed += st.Size()

@@ -100,7 +100,12 @@ func (s *Store) prepare() error {
 	if err != nil {
 		return fmt.Errorf("enter the clone: %w", err)
 	}
-	return s.writeOnce(filepath.Join(clone, "clone.json"), b)
+	file := filepath.Join(clone, "clone.json")
+	known := present(file)
+	if err := s.writeOnce(file, b); err != nil || known {
+		return err
+	}
+	return errors.Join(syncDir(s.roots()), syncDir(s.o.Dir), syncDir(filepath.Dir(s.o.Dir)))
 }
 
 // writeOnce makes a durable file unless it has these bytes already. What a kill leaves of it lies among the temporary
@@ -129,7 +134,8 @@ type cloneFile struct {
 	Git string `json:"git,omitempty"`
 }
 
-// Clones lists the clones that use this store, for gc to ask each for its roots.
+// Clones lists the clones that use this store, for gc to ask each for its roots. An empty folder is that of a clone which
+// was killed before it saved anything.
 func (s *Store) Clones() ([]Clone, error) {
 	list, err := os.ReadDir(s.roots())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -140,13 +146,20 @@ func (s *Store) Clones() ([]Clone, error) {
 	}
 	var out []Clone
 	for _, e := range list {
-		b, err := os.ReadFile(filepath.Join(s.roots(), e.Name(), "clone.json"))
-		if err != nil {
-			return nil, fmt.Errorf("read clone %s of the store: %w", e.Name(), err)
+		dir := filepath.Join(s.roots(), e.Name())
+		b, err := os.ReadFile(filepath.Join(dir, "clone.json"))
+		if list, _ := os.ReadDir(dir); len(list) == 0 && errors.Is(err, fs.ErrNotExist) {
+			continue
 		}
 		var c cloneFile
-		if err := json.Unmarshal(b, &c); err != nil {
-			return nil, fault.New(fault.Integrity, "cannot read clone %s of the store: %w", e.Name(), err)
+		if err == nil {
+			if err = json.Unmarshal(b, &c); err == nil && c.Dir == "" {
+				err = errors.New("it names no folder")
+			}
+		}
+		if err != nil {
+			return nil, fault.New(fault.Integrity, "cannot read clone %s of the store: %w", e.Name(), err).
+				Hint("mlx gc --forget %s   # if that clone is gone", e.Name())
 		}
 		out = append(out, Clone{ID: e.Name(), Dir: c.Dir, Git: c.Git})
 	}
@@ -155,14 +168,14 @@ func (s *Store) Clones() ([]Clone, error) {
 
 // ForgetClone removes a clone that no longer exists, so that gc need not ask it. A unique prefix is enough.
 func (s *Store) ForgetClone(id string) error {
-	clones, err := s.Clones()
-	if err != nil {
-		return err
+	list, err := os.ReadDir(s.roots())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("list the clones of the store: %w", err)
 	}
 	var found []string
-	for _, c := range clones {
-		if strings.HasPrefix(c.ID, id) {
-			found = append(found, c.ID)
+	for _, e := range list { // also one that cannot be read
+		if strings.HasPrefix(e.Name(), id) {
+			found = append(found, e.Name())
 		}
 	}
 	if len(found) != 1 || len(id) < 4 {

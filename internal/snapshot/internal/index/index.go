@@ -244,12 +244,17 @@ func (w *Builder) Add(name string, e *Entry) {
 	w.n++
 }
 
+const stampPattern, indexPattern = ".stamp-*", ".index-*"
+
+// Temporary returns the patterns of files that a killed process may leave in the folder of indexes.
+func Temporary() []string { return []string{stampPattern, indexPattern} }
+
 // Stamp returns the time, in ns, that the file system gives to a file made now in the folder of path.
 func Stamp(path string) (int64, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return 0, fmt.Errorf("make the index folder: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".stamp-*")
+	f, err := os.CreateTemp(filepath.Dir(path), stampPattern)
 	if err != nil {
 		return 0, fmt.Errorf("take a time stamp: %w", err)
 	}
@@ -273,7 +278,7 @@ func (w *Builder) Save(path string, root object.Digest, stamp int64, packs []obj
 		head = append(head, p[:]...)
 	}
 	crc := crc32.Update(crc32.Checksum(head, castagnoli()), castagnoli(), w.dirs)
-	f, err := os.CreateTemp(filepath.Dir(path), ".index-*")
+	f, err := os.CreateTemp(filepath.Dir(path), indexPattern)
 	if err != nil {
 		return fmt.Errorf("write the workspace index: %w", err)
 	}
