@@ -7,8 +7,10 @@ package index
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -59,7 +61,7 @@ func (x *Index) Clean(e *Entry, m disk.Meta) bool {
 // Load reads an index. A missing or damaged one is nil.
 func Load(path string) (*Index, error) {
 	b, err := os.ReadFile(path)
-	if os.IsNotExist(err) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) { // another user's saves no work here
 		return nil, nil
 	}
 	if err != nil {
