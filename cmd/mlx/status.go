@@ -132,7 +132,7 @@ func (a *app) countChanges(ctx context.Context, r *repo.Repo, d *dataView, base 
 	if err != nil {
 		return err
 	}
-	progress := a.streams.Progress("comparing", "files", 0)
+	progress := a.streams.Progress("comparing", "bytes", 0)
 	defer progress.Done()
 	changes := store.Status(ctx, snapshot.StatusOptions{Path: r.Abs(d.Path), Base: base, Ignore: ignore, Fresh: fresh, Progress: progress})
 	for c, err := range changes {
