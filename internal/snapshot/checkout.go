@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"mlx/internal/fault"
@@ -89,7 +90,7 @@ func (c *checkout) load(ctx context.Context) error {
 	}
 	roots := []object.Digest{c.o.Base}
 	if c.half != nil {
-		roots = append(roots, c.half.from, c.half.to)
+		roots = append(roots, c.half.roots...)
 	}
 	for _, d := range roots {
 		if !d.IsZero() {
@@ -127,7 +128,13 @@ func (c *checkout) begin() error {
 	if err := os.MkdirAll(c.top, 0o777); err != nil {
 		return fmt.Errorf("make %s: %w", c.top, err)
 	}
-	return journal{from: c.from, to: c.o.To}.save(c.s.indexPath(c.o.Path))
+	var j journal
+	if c.half != nil {
+		j = *c.half
+	}
+	j.add(c.from)
+	j.add(c.o.To)
+	return j.save(c.s.indexPath(c.o.Path))
 }
 
 // end writes the index of the new state, then drops the journal.
@@ -152,22 +159,35 @@ func (c *checkout) end() error {
 	return nil
 }
 
-// journal says which checkout is under way.
-type journal struct{ from, to object.Digest }
+// journal says which checkout is under way: the versions whose files may stand on disk, the one to come last. After
+// several that were stopped there are more than two.
+type journal struct{ roots []object.Digest }
 
-const journalSuffix = ".checkout"
+const (
+	journalSuffix = ".checkout"
+	journalRoots  = 64 // of more stopped checkouts the oldest are forgotten: then their files are conflicts
+)
+
+// add makes d the last of the versions.
+func (j *journal) add(d object.Digest) {
+	j.roots = slices.DeleteFunc(slices.Clone(j.roots), func(o object.Digest) bool { return o == d })
+	j.roots = append(j.roots, d)
+	j.roots = j.roots[max(0, len(j.roots)-journalRoots):]
+}
 
 func (j journal) save(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return fmt.Errorf("begin the checkout: %w", err)
 	}
-	if err := os.WriteFile(path+journalSuffix, []byte(j.from.Hex()+"\n"+j.to.Hex()+"\n"), 0o666); err != nil {
-		return fmt.Errorf("begin the checkout: %w", err)
+	var b []byte
+	for _, d := range j.roots {
+		b = fmt.Appendln(b, d.Hex())
 	}
-	return nil
+	return index.Replace(path+journalSuffix, b)
 }
 
-// loadJournal returns the checkout that was stopped, nil for none. A torn journal was written before anything was done.
+// loadJournal returns the checkout that was stopped, nil for none. A damaged journal is none: then what the checkout had
+// written is a conflict.
 func loadJournal(path string) (*journal, error) {
 	b, err := os.ReadFile(path + journalSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -176,16 +196,23 @@ func loadJournal(path string) (*journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the checkout under way: %w", err)
 	}
-	f := strings.Fields(string(b))
-	if len(f) != 2 {
-		return nil, nil
+	return parseJournal(string(b)), nil
+}
+
+func parseJournal(text string) *journal {
+	var j journal
+	for line := range strings.Lines(text) {
+		hex, whole := strings.CutSuffix(line, "\n")
+		d, err := object.ParseDigest(hex)
+		if err != nil || !whole || len(j.roots) == journalRoots {
+			return nil
+		}
+		j.roots = append(j.roots, d)
 	}
-	from, err1 := object.ParseDigest(f[0])
-	to, err2 := object.ParseDigest(f[1])
-	if err1 != nil || err2 != nil {
-		return nil, nil
+	if len(j.roots) == 0 {
+		return nil
 	}
-	return &journal{from, to}, nil
+	return &j
 }
 
 // tempPrefix begins the names of files that a checkout is about to rename. No scan sees them.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"mlx/internal/fault"
@@ -149,7 +150,7 @@ func (c *checkout) pair(ctx context.Context, have *folder, t *item, now *folder,
 		return err
 	}
 	if !same {
-		if err := c.mayDrop(have, t, rel, e); err != nil {
+		if err := c.mayDrop(have, t, rel); err != nil {
 			return err
 		}
 		return c.want(o, rel)
@@ -204,7 +205,7 @@ func (c *checkout) pairFolder(ctx context.Context, have *folder, t *item, now *f
 	case t.dir != nil:
 		old = t.dir
 	default:
-		if err := c.mayDrop(have, t, rel, nil); err != nil {
+		if err := c.mayDrop(have, t, rel); err != nil {
 			return err
 		}
 		c.drop(now, t)
@@ -231,13 +232,13 @@ func (c *checkout) extra(have *folder, t *item, now *folder, rel string) error {
 		return nil
 	}
 	if t.dir != nil {
-		return c.extraFolder(t, now, rel)
+		return c.extraFolder(have, t, now, rel)
 	}
 	if !c.o.Force {
 		if tracked, err := c.tracked(have, t); err != nil || !tracked {
 			return err
 		}
-		if err := c.mayDrop(have, t, rel, nil); err != nil {
+		if err := c.mayDrop(have, t, rel); err != nil {
 			return err
 		}
 	}
@@ -246,7 +247,7 @@ func (c *checkout) extra(have *folder, t *item, now *folder, rel string) error {
 }
 
 // extraFolder empties a folder that the target has not, and removes it if nothing stays in it.
-func (c *checkout) extraFolder(t *item, now *folder, rel string) error {
+func (c *checkout) extraFolder(have *folder, t *item, now *folder, rel string) error {
 	sub := &folder{parent: now, name: t.name}
 	before := len(c.ops.remove) + len(c.ops.rmdir)
 	for i := range t.dir.items {
@@ -255,14 +256,19 @@ func (c *checkout) extraFolder(t *item, now *folder, rel string) error {
 		}
 	}
 	gone := len(c.ops.remove) + len(c.ops.rmdir) - before
-	if gone > 0 || c.o.Force || c.wasFolder(join(rel, t.name)) {
+	if gone > 0 || c.o.Force || c.wasFolder(have, t, rel) {
 		c.ops.rmdir = append(c.ops.rmdir, op{f: now, name: t.name})
 	}
 	return nil
 }
 
 // wasFolder says whether a version that we know had this folder: an empty one goes with it.
-func (c *checkout) wasFolder(rel string) bool { return c.idx.HasFolder(rel) }
+func (c *checkout) wasFolder(have *folder, t *item, rel string) bool {
+	return c.idx.HasFolder(join(rel, t.name)) || slices.ContainsFunc(c.known, func(p *previous) bool {
+		e := p.find(have, t.name)
+		return e != nil && e.Kind == kindDirectory
+	})
+}
 
 // clear plans the removal of a folder that stands where the target has a file. Everything in it must be droppable.
 func (c *checkout) clear(have *folder, t *item, now *folder, rel string) error {
@@ -272,7 +278,7 @@ func (c *checkout) clear(have *folder, t *item, now *folder, rel string) error {
 		var err error
 		if in.dir != nil {
 			err = c.clear(t.dir, in, sub, join(rel, t.name))
-		} else if err = c.mayDrop(t.dir, in, join(rel, t.name), nil); err == nil {
+		} else if err = c.mayDrop(t.dir, in, join(rel, t.name)); err == nil {
 			c.drop(sub, in)
 		}
 		if err != nil {

@@ -52,9 +52,9 @@ func (c *checkout) tracked(have *folder, t *item) (bool, error) {
 	return false, nil
 }
 
-// mayDrop returns a conflict unless the content of a file on disk is safe in a version, or --force drops it. Where it
-// stands in the way of a file e, it may also be what a stopped checkout had written of that.
-func (c *checkout) mayDrop(have *folder, t *item, rel string, e *treeEntry) error {
+// mayDrop returns a conflict unless the content of a file on disk is safe in a version, or --force drops it. After a
+// checkout that was stopped, it may also be the start of a file of such a version.
+func (c *checkout) mayDrop(have *folder, t *item, rel string) error {
 	if c.o.Force || !t.dirty {
 		return nil
 	}
@@ -72,10 +72,10 @@ func (c *checkout) mayDrop(have *folder, t *item, rel string, e *treeEntry) erro
 			return nil
 		}
 		knows = knows || old != nil
-	}
-	if c.half != nil && c.half.to == c.o.To && e != nil && e.Kind.Regular() && t.kind.Regular() && t.size < e.Size {
-		if ok, err := c.isPrefix(have, t, e); ok || err != nil {
-			return err
+		if c.half != nil && old != nil && old.Kind.Regular() && t.kind.Regular() && t.size < old.Size {
+			if ok, err := c.isPrefix(have, t, old); ok || err != nil {
+				return err
+			}
 		}
 	}
 	if !knows {

@@ -280,11 +280,16 @@ func (w *Builder) Save(path string, root object.Digest, stamp int64, packs []obj
 		head = append(head, p[:]...)
 	}
 	crc := crc32.Update(crc32.Checksum(head, castagnoli()), castagnoli(), w.dirs)
+	return Replace(path, head, w.dirs, le.AppendUint32(nil, crc))
+}
+
+// Replace writes a file of this folder in the place of the one at path, in one step.
+func Replace(path string, parts ...[]byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), indexPattern)
 	if err != nil {
 		return fmt.Errorf("write the workspace index: %w", err)
 	}
-	for _, b := range [][]byte{head, w.dirs, le.AppendUint32(nil, crc)} {
+	for _, b := range parts {
 		if _, err = f.Write(b); err != nil {
 			break
 		}
