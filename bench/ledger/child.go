@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -19,16 +21,16 @@ func child(ctx context.Context, args []string) error {
 	switch {
 	case args[0] == "child-nothing":
 		return nil
-	case args[0] == "child-bare" && len(args) == 3:
-		return bare(args[1], args[2])
+	case args[0] == "child-bare" && len(args) == 4:
+		return bare(args[1], args[2], args[3])
 	case args[0] == "child-query" && len(args) == 2:
 		return query(ctx, args[1])
 	case args[0] == "child-verify" && len(args) == 2:
 		return verify(ctx, args[1])
-	case args[0] == "child-append" && len(args) == 3:
-		return write(ctx, args[1], args[2], 1)
+	case args[0] == "child-append" && len(args) == 4:
+		return appendEach(ctx, args[1], args[2], args[3])
 	case args[0] == "child-fill" && len(args) == 3:
-		return write(ctx, args[1], args[2], 512)
+		return fill(ctx, args[1], args[2])
 	}
 	return fmt.Errorf("unknown child %q", args)
 }
@@ -38,8 +40,12 @@ func openLedger(dir string) (*lineage.Ledger, error) {
 }
 
 // bare appends as many bytes as the ledger would and makes each write durable.
-func bare(path, count string) error {
+func bare(path, count, size string) error {
 	n, err := strconv.Atoi(count)
+	if err != nil {
+		return err
+	}
+	bytes, err := strconv.Atoi(size)
 	if err != nil {
 		return err
 	}
@@ -47,7 +53,7 @@ func bare(path, count string) error {
 	if err != nil {
 		return err
 	}
-	line := make([]byte, 2200)
+	line := make([]byte, bytes)
 	for i := range line {
 		line[i] = 'x'
 	}
@@ -100,7 +106,27 @@ func randomRun(r *rand.Rand, i int) lineage.Draft {
 	})
 }
 
-func write(ctx context.Context, dir, count string, group int) error {
+type saved struct {
+	Bytes   int64         `json:"bytes"`
+	Files   int           `json:"files"`
+	Kind    string        `json:"kind"`
+	Message string        `json:"message"`
+	Path    string        `json:"path"`
+	Pointer string        `json:"pointer"`
+	Root    object.Digest `json:"root"`
+	Stored  int64         `json:"bytes_stored"`
+}
+
+func snapshot(i int) lineage.Draft {
+	return lineage.Define[saved]("snapshot.saved/v1").Draft(lineage.Entry[saved]{Body: saved{
+		Bytes: int64(i) * 7_400_000, Files: i, Kind: "directory", Message: "January to March", Path: "data/flights",
+		Pointer: "data/flights.mlx", Root: object.Sum([]byte(strconv.Itoa(i))), Stored: int64(i) * 1_900_000,
+	}})
+}
+
+// appendEach appends records one by one. The same few drafts come again and again: what is measured is the ledger, not the
+// making of random runs.
+func appendEach(ctx context.Context, dir, count, kind string) error {
 	n, err := strconv.Atoi(count)
 	if err != nil {
 		return err
@@ -110,13 +136,13 @@ func write(ctx context.Context, dir, count string, group int) error {
 		return err
 	}
 	r := rand.New(rand.NewPCG(1, uint64(os.Getpid())))
-	// The same few drafts again and again: what is measured is the ledger, not the making of random runs.
 	var drafts []lineage.Draft
 	for i := range 16 {
-		drafts = append(drafts, randomRun(r, i))
-	}
-	if group > 1 {
-		return fill(ctx, l, r, n, group)
+		if kind == "run" {
+			drafts = append(drafts, randomRun(r, i))
+		} else {
+			drafts = append(drafts, snapshot(i))
+		}
 	}
 	for i := range n {
 		if _, err := l.AppendAll(ctx, drafts[i%len(drafts)]); err != nil {
@@ -126,7 +152,18 @@ func write(ctx context.Context, dir, count string, group int) error {
 	return l.Close()
 }
 
-func fill(ctx context.Context, l *lineage.Ledger, r *rand.Rand, n, group int) error {
+const group = 512
+
+func fill(ctx context.Context, dir, count string) error {
+	n, err := strconv.Atoi(count)
+	if err != nil {
+		return err
+	}
+	l, err := openLedger(dir)
+	if err != nil {
+		return err
+	}
+	r := rand.New(rand.NewPCG(1, 2))
 	for done := 0; done < n; {
 		var drafts []lineage.Draft
 		for ; len(drafts) < group && done < n; done++ {

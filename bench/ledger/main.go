@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command ledger measures the ledger against its peers, run in turn beside it: CPU seconds, peak memory, ratios.
 //
 //	go run ./bench/ledger            everything, on 100,000 records
@@ -123,30 +125,39 @@ const writers = 8
 
 // appends compares appending with the least that any program can do for the same durability: write and fdatasync.
 func appends(ctx context.Context, o options) error {
+	for _, rec := range []struct{ kind, bytes string }{{"snapshot", "460"}, {"run", "2200"}} {
+		if err := appendsOf(ctx, o, rec.kind, rec.bytes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func appendsOf(ctx context.Context, o options, kind, bytes string) error {
 	n := strconv.Itoa(o.each)
-	one, err := alone(ctx, "child-append", filepath.Join(o.dir, "one"), n)
+	one, err := alone(ctx, "child-append", filepath.Join(o.dir, "one-"+kind), n, kind)
 	if err != nil {
 		return err
 	}
-	row(n+" records, 1 process, fsync each", one, "%.3f ms cpu a record (bar 0.150)", one.cpu.Seconds()*1e3/float64(o.each))
+	row(kind+" of "+bytes+" bytes, 1 process, fsync each", one, "%.3f ms cpu a record (bar 0.150)", one.cpu.Seconds()*1e3/float64(o.each))
 	for round := range 3 {
-		base := filepath.Join(o.dir, fmt.Sprintf("round%d", round))
+		base := filepath.Join(o.dir, fmt.Sprintf("%s%d", kind, round))
 		if err := os.MkdirAll(filepath.Join(base, "bare"), 0o755); err != nil {
 			return err
 		}
 		bare, err := together(ctx, writers, func(i int) []string {
-			return []string{"child-bare", filepath.Join(base, "bare", strconv.Itoa(i)), n}
+			return []string{"child-bare", filepath.Join(base, "bare", strconv.Itoa(i)), n, bytes}
 		})
 		if err != nil {
 			return err
 		}
-		own, err := together(ctx, writers, func(int) []string { return []string{"child-append", filepath.Join(base, "ledger"), n} })
+		own, err := together(ctx, writers, func(int) []string { return []string{"child-append", filepath.Join(base, "ledger"), n, kind} })
 		if err != nil {
 			return err
 		}
 		total := float64(writers * o.each)
-		row("8 processes, bare write and fdatasync", bare, "%.0f records/s", total/bare.wall.Seconds())
-		row("8 processes, ledger", own, "%.0f records/s, %.2f of the bare rate (bar 0.80)", total/own.wall.Seconds(), bare.wall.Seconds()/own.wall.Seconds())
+		row("  8 processes, bare write and fdatasync", bare, "%.0f records/s", total/bare.wall.Seconds())
+		row("  8 processes, ledger", own, "%.0f records/s, %.2f of the bare rate (bar 0.80)", total/own.wall.Seconds(), bare.wall.Seconds()/own.wall.Seconds())
 	}
 	return nil
 }

@@ -175,7 +175,7 @@ func (l *Ledger) writePacks(ctx context.Context, facts []fact) ([]sealed, error)
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		b, ix := l.enc.Builder(), column.NewBuilder()
+		b, ix := l.enc.Builder(), column.NewBuilder(len(facts))
 		for len(facts) > 0 && !b.Full() {
 			f := facts[0]
 			frame, offset := b.Add(f.id, f.raw)

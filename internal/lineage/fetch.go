@@ -196,7 +196,7 @@ func (p *part) single(f *fetcher, row int) (*column.Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := column.NewBuilder()
+	b := column.NewBuilder(0)
 	b.Limitless = true
 	if err := b.Add(object.Sum(raw), raw, column.Loc{}); err != nil {
 		return nil, fault.New(fault.Integrity, "cannot read the ledger: %w", err)

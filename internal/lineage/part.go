@@ -91,7 +91,7 @@ func (l *Ledger) reindex(p *packFile) error {
 		return err
 	}
 	defer func() { _ = r.Close() }()
-	b := column.NewBuilder()
+	b := column.NewBuilder(len(r.IDs))
 	b.SetFrames(framesOf(r.Frames))
 	err = eachRecord(r, false, func(id object.Digest, rec []byte, loc column.Loc) error { return b.Add(id, rec, loc) })
 	if err != nil {
@@ -113,7 +113,11 @@ func framesOf(frames []pack.Frame) []column.Frame {
 
 // keepIndex writes a derived index. It may fail silently: then the next process builds it again.
 func (l *Ledger) keepIndex(id object.Digest, data []byte) {
-	if !l.opts.ReadOnly {
+	if l.opts.ReadOnly {
+		return
+	}
+	err := disk.Replace(l.path(tmpFolder), l.idxPath(id), data)
+	if errors.Is(err, fs.ErrNotExist) && l.makeFolders() == nil { // someone has deleted the whole folder, as one may
 		_ = disk.Replace(l.path(tmpFolder), l.idxPath(id), data)
 	}
 }

@@ -56,7 +56,7 @@ func (v *verifier) frames(ctx context.Context, path string, id object.Digest, r 
 		return err
 	}
 	defer dec.Close()
-	b := column.NewBuilder()
+	b := column.NewBuilder(len(r.IDs))
 	b.SetFrames(framesOf(r.Frames))
 	sound := true
 	var buf []byte

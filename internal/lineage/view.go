@@ -252,7 +252,7 @@ func (l *Ledger) openTail(v *view, segs []segmentText) error {
 func buildTail(v *view, segs []segmentText) (*tail, error) {
 	t := &tail{part: &part{}}
 	seen := map[object.Digest]bool{}
-	b := column.NewBuilder()
+	b := column.NewBuilder(0)
 	var check line.Parser
 	for _, s := range segs {
 		t.files = append(t.files, tailFile{segment.Base(s.path), s.size})

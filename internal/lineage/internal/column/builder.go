@@ -46,10 +46,14 @@ type series[T any] struct {
 	rows  []uint32
 	vals  []T
 	multi bool // a row has several values
+	hint  int  // room to make at once
 }
 
 func (s *series[T]) add(row uint32, v T) {
 	n := len(s.vals)
+	if n == 0 && s.hint > 0 {
+		s.vals = make([]T, 0, s.hint)
+	}
 	if s.rows == nil && int(row) != n {
 		s.rows = make([]uint32, n, n+16)
 		for i := range s.rows {
@@ -102,6 +106,7 @@ type Builder struct {
 	Limitless bool
 
 	parser   line.Parser
+	hint     int
 	dict     dict
 	root     node
 	paths    int
@@ -128,8 +133,16 @@ type Frame struct {
 // SetFrames tells the frames of the pack.
 func (b *Builder) SetFrames(frames []Frame) { b.frames = frames }
 
-// NewBuilder makes a Builder.
-func NewBuilder() *Builder { return &Builder{dict: dict{seed: maphash.MakeSeed()}} }
+// NewBuilder makes a Builder for about that many rows; 0 if nobody knows.
+func NewBuilder(rows int) *Builder {
+	return &Builder{dict: dict{seed: maphash.MakeSeed()}, hint: min(rows, maxHint)}
+}
+
+const (
+	earlyRows = 8   // a path in one of the first rows is probably in most
+	fewPaths  = 256 // unless there are very many
+	maxHint   = 1 << 16
+)
 
 // Len is the number of records added.
 func (b *Builder) Len() int { return len(b.ids) }
@@ -269,7 +282,11 @@ func (b *Builder) newChild(n *node, key []byte) *node {
 		return nil
 	}
 	b.paths++
-	c := &node{name: string(key), path: b.dict.code(full)}
+	hint := 0
+	if b.row < earlyRows && b.paths < fewPaths {
+		hint = b.hint
+	}
+	c := &node{num: series[float64]{hint: hint}, str: series[uint32]{hint: hint}, flag: series[uint32]{hint: hint}, name: string(key), path: b.dict.code(full)}
 	c.quoted = append(append(append(c.quoted, '"'), key...), '"', ':')
 	if bytes.ContainsFunc(key, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' }) {
 		c.quoted = []byte{0} // stands escaped in the line: never found this way

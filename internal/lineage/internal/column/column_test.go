@@ -60,7 +60,7 @@ func random(t testing.TB, r *rand.Rand, n int) []rec {
 
 func index(t testing.TB, recs []rec) *Index {
 	t.Helper()
-	b := NewBuilder()
+	b := NewBuilder(0)
 	for _, r := range recs {
 		if err := b.Add(r.id, r.raw, Loc{Frame: 1, Offset: 2, Length: uint32(len(r.raw))}); err != nil {
 			t.Fatal(err)
@@ -312,7 +312,7 @@ func TestRecordsBeyondTheLimits(t *testing.T) {
 func TestEveryFlippedByteIsNoticed(t *testing.T) {
 	recs := random(t, rand.New(rand.NewPCG(3, 3)), 10)
 	pack := object.Sum([]byte("p"))
-	b := NewBuilder()
+	b := NewBuilder(0)
 	for _, r := range recs {
 		if err := b.Add(r.id, r.raw, Loc{}); err != nil {
 			t.Fatal(err)
@@ -388,7 +388,7 @@ func TestNumbersAreExact(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	pack := object.Sum([]byte("p"))
-	b := NewBuilder()
+	b := NewBuilder(0)
 	for _, r := range random(f, rand.New(rand.NewPCG(3, 3)), 5) {
 		if err := b.Add(r.id, r.raw, Loc{}); err != nil {
 			f.Fatal(err)

@@ -5,8 +5,10 @@ package disk
 import (
 	"errors"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 )
 
 // Publish writes data to a new file in tmpDir, makes it durable and links it to path, which therefore is there whole or
@@ -37,7 +39,9 @@ func Replace(tmpDir, path string, data []byte) error {
 }
 
 func temporary(dir string, data []byte, durable bool) (string, error) {
-	f, err := os.CreateTemp(dir, "new-*")
+	// Not os.CreateTemp: that gives nobody else the right to read, and a ledger may be shared.
+	name := filepath.Join(dir, "new-"+strconv.FormatUint(rand.Uint64(), 36))
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return "", err
 	}
