@@ -14,12 +14,12 @@ import (
 func (b *bench) workload(name string, scale float64, programs ...string) (string, error) {
 	folder := filepath.Join(b.data, name)
 	if scale != 1 {
-		folder += "-" + strconv.FormatFloat(scale, 'g', -1, 64)
+		folder += "-" + strconv.FormatFloat(scale, 'g', 6, 64)
 	}
 	return folder, b.make(folder, func(to string) error {
 		for _, program := range programs {
 			_, err := measure.Run(measure.Command{Args: []string{"python3", filepath.Join(b.root, "bench", "gen_data.py"),
-				program, to, "--scale", strconv.FormatFloat(scale, 'g', -1, 64)}})
+				program, to, "--scale", strconv.FormatFloat(scale, 'g', 6, 64)}})
 			if err != nil {
 				return err
 			}

@@ -39,7 +39,7 @@ func (b *bench) treeProject(name string, scale float64) (*project, error) {
 	if err := os.MkdirAll(filepath.Join(p.root, "data"), 0o755); err != nil {
 		return nil, err
 	}
-	if _, err := p.run("cp", "-r", source, p.data); err != nil {
+	if _, err := p.run("cp", "-r", source+"/.", p.data); err != nil {
 		return nil, err
 	}
 	return p, measure.Warm(filepath.Join(p.root, p.data))
