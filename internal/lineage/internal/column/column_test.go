@@ -3,9 +3,7 @@ package column
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math/rand/v2"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +21,7 @@ type rec struct {
 	h    line.Header
 }
 
-func make1(t testing.TB, i int, kind string, body map[string]any, prev ...object.Digest) rec {
+func newRec(t testing.TB, i int, kind string, body map[string]any, prev ...object.Digest) rec {
 	t.Helper()
 	b, err := json.Marshal(body)
 	if err != nil {
@@ -53,7 +51,7 @@ func random(t testing.TB, r *rand.Rand, n int) []rec {
 		if r.IntN(20) == 0 {
 			p["key"+strconv.Itoa(i)] = i // sparse
 		}
-		out[i] = make1(t, i, []string{"run.ended/v1", "gate.judged/v1"}[r.IntN(2)], body)
+		out[i] = newRec(t, i, []string{"run.ended/v1", "gate.judged/v1"}[r.IntN(2)], body)
 	}
 	return out
 }
@@ -71,120 +69,6 @@ func index(t testing.TB, recs []rec) *Index {
 		t.Fatal(err)
 	}
 	return ix
-}
-
-// values is the slow, obvious way to find what stands at a path.
-func (r rec) values(path where.Path) []any {
-	if len(path) == 1 {
-		switch path[0] {
-		case "kind":
-			return []any{r.h.Kind}
-		case "id":
-			return []any{r.id.Hex()}
-		case "lc":
-			return []any{float64(r.h.LC)}
-		}
-	}
-	var v any = map[string]any(nil)
-	b, _ := json.Marshal(r.body)
-	_ = json.Unmarshal(b, &v)
-	at := []any{v}
-	for _, name := range path {
-		var next []any
-		for _, v := range at {
-			if m, ok := v.(map[string]any); ok {
-				next = append(next, m[name])
-			}
-		}
-		at = next
-	}
-	return flatten(at)
-}
-
-func flatten(in []any) (out []any) {
-	for _, v := range in {
-		switch v := v.(type) {
-		case []any:
-			out = append(out, flatten(v)...)
-		case map[string]any:
-			out = append(out, flatten(slices.Collect(maps.Values(v)))...)
-		case nil:
-		default:
-			out = append(out, v)
-		}
-	}
-	return out
-}
-
-func (r rec) passes(e where.Expr) bool {
-	switch e := e.(type) {
-	case *where.And:
-		return r.passes(e.X) && r.passes(e.Y)
-	case *where.Or:
-		return r.passes(e.X) || r.passes(e.Y)
-	case *where.Not:
-		return !r.passes(e.X)
-	case *where.Test:
-		have := r.values(e.Path)
-		return slices.ContainsFunc(e.Values, func(want where.Value) bool {
-			if want.Type == where.Null {
-				return (len(have) == 0) != (e.Op == where.Unequal)
-			}
-			return slices.ContainsFunc(have, func(v any) bool { return compare(e.Op, v, want) })
-		})
-	}
-	return true
-}
-
-func compare(op where.Op, v any, want where.Value) bool {
-	c, s := 2, ""
-	switch v := v.(type) {
-	case float64:
-		if want.Type != where.Number {
-			return false
-		}
-		c = -1
-		if v == want.Num {
-			c = 0
-		} else if v > want.Num {
-			c = 1
-		}
-	case string:
-		if want.Type != where.String {
-			return false
-		}
-		c, s = strings.Compare(v, want.Str), v
-	case bool:
-		if want.Type != where.Bool {
-			return false
-		}
-		if v == want.Bool {
-			c = 0
-		}
-	}
-	switch op {
-	case where.Equal, where.In:
-		return c == 0
-	case where.Unequal:
-		return c != 0
-	case where.Less:
-		return c == -1
-	case where.AtMost:
-		return c <= 0
-	case where.More:
-		return c == 1
-	case where.AtLeast:
-		return c == 0 || c == 1
-	case where.Contains:
-		return s == "" && c == 0 || s != "" && strings.Contains(s, want.Str)
-	case where.StartsWith:
-		return strings.HasPrefix(s, want.Str)
-	case where.EndsWith:
-		return strings.HasSuffix(s, want.Str)
-	case where.Matches:
-		return regexp.MustCompile(want.Str).MatchString(s)
-	}
-	return false
 }
 
 var expressions = []string{
@@ -246,9 +130,9 @@ func TestTimes(t *testing.T) {
 
 func TestLinksAndReferences(t *testing.T) {
 	data := object.Sum([]byte("data"))
-	a := make1(t, 0, "tag.set/v1", map[string]any{"name": "x", "target": data.String()})
-	b := make1(t, 1, "tag.set/v1", map[string]any{"name": "x"}, a.id)
-	c := make1(t, 2, "gate.judged/v1", map[string]any{"for": []string{a.id.String()}}, a.id, object.Sum([]byte("elsewhere")))
+	a := newRec(t, 0, "tag.set/v1", map[string]any{"name": "x", "target": data.String()})
+	b := newRec(t, 1, "tag.set/v1", map[string]any{"name": "x"}, a.id)
+	c := newRec(t, 2, "gate.judged/v1", map[string]any{"for": []string{a.id.String()}}, a.id, object.Sum([]byte("elsewhere")))
 	ix := index(t, []rec{a, b, c})
 	if got := slices.Collect(ix.Superseded().Each); !slices.Equal(got, []int{0}) {
 		t.Errorf("superseded %v", got)
@@ -283,7 +167,7 @@ func TestLinksAndReferences(t *testing.T) {
 func TestClockThatJumps(t *testing.T) {
 	var recs []rec
 	for i, lc := range []uint64{5, 6, 1<<53 - 1, 7, 6 + 1<<32} {
-		r := make1(t, i, "a.b/v1", map[string]any{})
+		r := newRec(t, i, "a.b/v1", map[string]any{})
 		r.h.LC = lc
 		var p line.Parser
 		raw, err := p.Format(r.h)
@@ -303,7 +187,7 @@ func TestRecordsBeyondTheLimits(t *testing.T) {
 	for i := range maxLeaves + 10 {
 		wide["k"+strconv.Itoa(i)] = i
 	}
-	recs := []rec{make1(t, 0, "a.b/v1", map[string]any{"k1": 1}), make1(t, 1, "a.b/v1", wide), make1(t, 2, "a.b/v1", map[string]any{"k1": 1})}
+	recs := []rec{newRec(t, 0, "a.b/v1", map[string]any{"k1": 1}), newRec(t, 1, "a.b/v1", wide), newRec(t, 2, "a.b/v1", map[string]any{"k1": 1})}
 	if got := index(t, recs).Overflow(); !slices.Equal(got, []uint32{1}) {
 		t.Errorf("overflow %v", got)
 	}
