@@ -15,6 +15,7 @@ const childVar = "MLX_SNAPSHOT_CHILD"
 func jobs() map[string]func(args []string) error {
 	return map[string]func([]string) error{
 		"crash": crashChild,
+		"saver": saverChild,
 	}
 }
 

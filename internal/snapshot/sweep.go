@@ -73,6 +73,9 @@ func (s *Store) rewrite(ctx context.Context, p *GCPlan) error {
 	if len(old) == 0 {
 		return nil
 	}
+	if err := s.set.Refresh(); err != nil {
+		return err
+	}
 	skip, err := s.condemnedPacks()
 	if err != nil {
 		return err
