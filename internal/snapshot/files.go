@@ -190,23 +190,8 @@ func (w *worker) whole(t *item, b []byte, old *baseFinder) error {
 		}
 		return w.put(t.sum, b, old.find(0, 0, int64(len(b))))
 	}
-	w.stream.Reset()
-	w.rows = w.rows[:0]
-	start, cut := 0, uint64(0)
-	w.ends = w.cutter.Cut(b, 0, true, w.ends[:0])
-	for _, end := range w.ends {
-		c := b[start:end]
-		id := object.Digest(w.stream.Chunk(c))
-		w.rows = append(w.rows, row{ID: id, Len: len(c), Cut: cut})
-		if w.p.claim(id) {
-			if err := w.put(id, c, old.find(cut, int64(start), int64(len(c)))); err != nil {
-				return err
-			}
-		}
-		cut, start = cutHash(c), end
-	}
-	t.sum = w.stream.Sum()
-	rec, err := w.recipe(w.rows)
+	sum, rec, err := w.object(b, old)
+	t.sum = sum
 	t.setRecipe(rec)
 	return err
 }

@@ -329,7 +329,7 @@ func (v *saver) tree(w *worker, f *folder) (sum, rec object.Digest, size int64, 
 		entries = append(entries, e)
 	}
 	b := appendTree(nil, entries)
-	sum, rec, err = w.object(b)
+	sum, rec, err = w.object(b, nil)
 	if err != nil {
 		return sum, rec, 0, fmt.Errorf("save folder %s: %w", filepath.Join(v.scan.top, f.rel()), err)
 	}

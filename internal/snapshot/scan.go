@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -80,6 +81,16 @@ func (f *folder) open(top string) (*disk.Dir, error) {
 	}
 	defer p.Close()
 	return p.Open(f.name)
+}
+
+// openFile opens a file of the folder for reading.
+func (f *folder) openFile(top, name string) (*os.File, error) {
+	d, err := f.open(top)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.OpenFile(name)
 }
 
 // scan is the walk of a tracked path, compared with its index.

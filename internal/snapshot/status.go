@@ -121,12 +121,7 @@ func (c *comparison) againstIndex(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			switch {
-			case was == nil:
-				c.changes = append(c.changes, Change{join(rel, t.name), Added, t.size})
-			case was.Sum != sum || was.Kind != t.kind:
-				c.changes = append(c.changes, Change{join(rel, t.name), Changed, t.size - was.Size})
-			}
+			c.differ(rel, t, sum, was)
 		}
 		return nil
 	})
@@ -235,102 +230,116 @@ func (c *comparison) againstTree(ctx context.Context) error {
 	if c.scan.only != "" && len(base) == 1 {
 		base[0].Name = c.scan.only // the pointer may have been renamed
 	}
-	return c.compareFolder(ctx, r, c.scan.root, "", base)
+	return c.compareFolder(ctx, r, folderPair{have: c.scan.root, base: base})
 }
 
-func (c *comparison) compareFolder(ctx context.Context, r *reader, f *folder, rel string, base []treeEntry) error {
+// folderPair is a folder on disk and the same folder of a version.
+type folderPair struct {
+	rel   string
+	have  *folder
+	base  []treeEntry
+	known *index.Cursor // what earlier comparisons read of it
+	subs  []folderPair  // compared after the files: the notes are kept by folder
+}
+
+func (c *comparison) compareFolder(ctx context.Context, r *reader, p folderPair) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	c.notes.Folder(rel)
-	known := c.seen.Dir(rel)
-	var later []func() error // folders come after the files of their parent: the notes are kept by folder
-	i := 0
-	for k := range base {
-		e := &base[k]
-		for i < len(f.items) && f.items[i].name < e.Name {
-			if err := c.pairItem(ctx, r, f, rel, &f.items[i], nil, known, &later); err != nil {
+	c.notes.Folder(p.rel)
+	p.known = c.seen.Dir(p.rel)
+	list, i := p.have.items, 0
+	for k := range p.base {
+		e := &p.base[k]
+		for ; i < len(list) && list[i].name < e.Name; i++ {
+			if err := c.pair(r, &p, &list[i], nil); err != nil {
 				return err
 			}
-			i++
 		}
 		var t *item
-		if i < len(f.items) && f.items[i].name == e.Name {
-			t = &f.items[i]
+		if i < len(list) && list[i].name == e.Name {
+			t = &list[i]
 			i++
 		}
-		if err := c.pairItem(ctx, r, f, rel, t, e, known, &later); err != nil {
+		if err := c.pair(r, &p, t, e); err != nil {
 			return err
 		}
 	}
-	for ; i < len(f.items); i++ {
-		if err := c.pairItem(ctx, r, f, rel, &f.items[i], nil, known, &later); err != nil {
+	for ; i < len(list); i++ {
+		if err := c.pair(r, &p, &list[i], nil); err != nil {
 			return err
 		}
 	}
-	for _, sub := range later {
-		if err := sub(); err != nil {
+	for _, sub := range p.subs {
+		if err := c.compareFolder(ctx, r, sub); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// pairItem compares what stands under one name, on disk and in the version; nil is nothing.
-func (c *comparison) pairItem(ctx context.Context, r *reader, f *folder, rel string, t *item, e *treeEntry, known *index.Cursor, later *[]func() error) error {
+// pair compares what stands under one name, on disk and in the version; nil is nothing.
+func (c *comparison) pair(r *reader, p *folderPair, t *item, e *treeEntry) error {
 	if t != nil && t.dir != nil || e != nil && e.Kind == kindDirectory {
-		return c.pairFolder(ctx, r, f, rel, t, e, known, later)
+		return c.pairFolder(r, p, t, e)
 	}
 	if t == nil {
-		c.changes = append(c.changes, Change{join(rel, e.Name), Removed, -e.Size})
+		c.changes = append(c.changes, Change{join(p.rel, e.Name), Removed, -e.Size})
 		return nil
 	}
 	sum := t.sum
 	if t.dirty {
 		var err error
-		if sum, err = c.sum(f, rel, t, known); err != nil {
+		if sum, err = c.sum(p.have, p.rel, t, p.known); err != nil {
 			return err
 		}
 	}
-	switch {
-	case e == nil:
-		c.changes = append(c.changes, Change{join(rel, t.name), Added, t.size})
-	case e.Sum != sum || e.Kind != t.kind:
-		c.changes = append(c.changes, Change{join(rel, t.name), Changed, t.size - e.Size})
+	if e == nil {
+		c.differ(p.rel, t, sum, nil)
+		return nil
 	}
+	c.differ(p.rel, t, sum, &index.Entry{Kind: e.Kind, Size: e.Size, Sum: e.Sum})
 	return nil
 }
 
-func (c *comparison) pairFolder(ctx context.Context, r *reader, f *folder, rel string, t *item, e *treeEntry, known *index.Cursor, later *[]func() error) error {
-	var base []treeEntry
-	sub := &folder{}
-	if e != nil && e.Kind == kindDirectory {
-		var err error
-		if base, err = r.tree(e); err != nil {
-			return fmt.Errorf("%s: %w", join(rel, e.Name), err)
-		}
-	} else if e != nil {
-		c.changes = append(c.changes, Change{join(rel, e.Name), Removed, -e.Size})
-	}
-	name := ""
+// differ notes how a file differs from what it was; nil for nothing.
+func (c *comparison) differ(rel string, t *item, sum object.Digest, was *index.Entry) {
 	switch {
-	case t != nil && t.dir != nil:
-		sub, name = t.dir, t.name
-		if len(sub.items) == 0 && (e == nil || e.Kind != kindDirectory) {
-			c.changes = append(c.changes, Change{Path: join(rel, name), Action: Added})
-		}
-	case t != nil: // a file where the version has a folder
-		if err := c.pairItem(ctx, r, f, rel, t, nil, known, later); err != nil {
-			return err
-		}
-		name = t.name
-	default:
-		name = e.Name
-		if len(base) == 0 {
-			c.changes = append(c.changes, Change{Path: join(rel, name), Action: Removed})
+	case was == nil:
+		c.changes = append(c.changes, Change{join(rel, t.name), Added, t.size})
+	case was.Sum != sum || !sameKind(was.Kind, t.kind):
+		c.changes = append(c.changes, Change{join(rel, t.name), Changed, t.size - was.Size})
+	}
+}
+
+// pairFolder compares where one side, or both, have a folder.
+func (c *comparison) pairFolder(r *reader, p *folderPair, t *item, e *treeEntry) error {
+	sub := folderPair{have: &folder{}}
+	if e != nil {
+		sub.rel = join(p.rel, e.Name)
+		if e.Kind == kindDirectory {
+			var err error
+			if sub.base, err = r.tree(e); err != nil {
+				return fmt.Errorf("%s: %w", sub.rel, err)
+			}
+			if len(sub.base) == 0 && (t == nil || t.dir == nil) {
+				c.changes = append(c.changes, Change{Path: sub.rel, Action: Removed})
+			}
+		} else {
+			c.changes = append(c.changes, Change{sub.rel, Removed, -e.Size})
 		}
 	}
-	*later = append(*later, func() error { return c.compareFolder(ctx, r, sub, join(rel, name), base) })
+	if t != nil {
+		sub.rel = join(p.rel, t.name)
+		if t.dir == nil { // a file where the version has a folder
+			if err := c.pair(r, p, t, nil); err != nil {
+				return err
+			}
+		} else if sub.have = t.dir; len(t.dir.items) == 0 && (e == nil || e.Kind != kindDirectory) {
+			c.changes = append(c.changes, Change{Path: sub.rel, Action: Added})
+		}
+	}
+	p.subs = append(p.subs, sub)
 	return nil
 }
 

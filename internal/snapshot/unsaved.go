@@ -88,12 +88,7 @@ func (c *checkout) mayDrop(have *folder, t *item, rel string) error {
 
 // isPrefix says whether a file holds the first bytes of an entry, and nothing else: a write that was stopped.
 func (c *checkout) isPrefix(have *folder, t *item, e *treeEntry) (bool, error) {
-	d, err := have.open(c.top)
-	if err != nil {
-		return false, err
-	}
-	defer d.Close()
-	f, err := d.OpenFile(t.name)
+	f, err := have.openFile(c.top, t.name)
 	if err != nil {
 		return false, err
 	}
@@ -131,12 +126,7 @@ func (c *checkout) isStored(have *folder, t *item, sum object.Digest) (bool, err
 	if t.size <= chunk.Min || !t.kind.Regular() {
 		return false, nil
 	}
-	d, err := have.open(c.top)
-	if err != nil {
-		return false, err
-	}
-	defer d.Close()
-	f, err := d.OpenFile(t.name)
+	f, err := have.openFile(c.top, t.name)
 	if err != nil {
 		return false, err
 	}

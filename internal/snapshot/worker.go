@@ -294,8 +294,8 @@ func (w *worker) closePack() error {
 	return err
 }
 
-// object stores a tree or other bytes in memory, cut like a file.
-func (w *worker) object(b []byte) (sum, rec object.Digest, err error) {
+// object stores a file, a tree or other bytes that are in memory. old finds the bases of deltas.
+func (w *worker) object(b []byte, old *baseFinder) (sum, rec object.Digest, err error) {
 	w.stream.Reset()
 	w.rows = w.rows[:0]
 	start, cut := 0, uint64(0)
@@ -305,7 +305,7 @@ func (w *worker) object(b []byte) (sum, rec object.Digest, err error) {
 		id := object.Digest(w.stream.Chunk(c))
 		w.rows = append(w.rows, row{ID: id, Len: len(c), Cut: cut})
 		if w.p.claim(id) {
-			if err := w.put(id, c, object.Digest{}); err != nil {
+			if err := w.put(id, c, old.find(cut, int64(start), int64(len(c)))); err != nil {
 				return sum, rec, err
 			}
 		}
