@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -51,7 +52,9 @@ func (a *addition) change(o *order) (bool, error) {
 		return false, err
 	}
 	missing := func(s sealed) bool { return !o.has(s.Pack) }
-	if !a.ready || grown && slices.ContainsFunc(a.made, missing) { // others have sealed since, perhaps the same records
+	// Others have sealed since, perhaps the same records; or have taken our packs for the leftovers of a dead sealer.
+	again := grown && slices.ContainsFunc(a.made, missing) || !a.l.mayList(o, a.made)
+	if !a.ready || again {
 		if err := a.make(o, known); err != nil {
 			return false, err
 		}
@@ -70,6 +73,19 @@ func (a *addition) change(o *order) (bool, error) {
 		}
 	}
 	return len(o.Packs) != before, nil
+}
+
+// mayList reports whether packs that were made for the log may still be put into it after o. Until they are, others take them for leftovers,
+// and those that repeat records are condemned: named as replaced, and only then removed. Both go through the log: whoever
+// is second sees it, here or by losing the race for the next number.
+func (l *Ledger) mayList(o *order, packs []sealed) bool {
+	return !slices.ContainsFunc(packs, func(s sealed) bool {
+		if o.has(s.Pack) {
+			return false
+		}
+		_, err := os.Lstat(l.packPath(s.Pack))
+		return err != nil || slices.Contains(o.Replaced, s.Pack)
+	})
 }
 
 // make writes the packs. A stray that repeats nothing is taken as it is; of another, what is new is packed again.
@@ -175,7 +191,11 @@ func (l *Ledger) writePacks(ctx context.Context, facts []fact) ([]sealed, error)
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		b, ix := l.enc.Builder(), column.NewBuilder(len(facts))
+		var nonce pack.Nonce
+		if _, err := io.ReadFull(l.opts.Rand, nonce[:]); err != nil {
+			return nil, err
+		}
+		b, ix := l.enc.Builder(nonce), column.NewBuilder(len(facts))
 		for len(facts) > 0 && !b.Full() {
 			f := facts[0]
 			frame, offset := b.Add(f.id, f.raw)
@@ -200,9 +220,6 @@ func (l *Ledger) writePack(b *pack.Builder, ix *column.Builder) (sealed, error) 
 	id := object.Sum(data)
 	l.keepIndex(id, ix.Finish(id))
 	err := disk.Publish(l.path(tmpFolder), l.packPath(id), data)
-	if errors.Is(err, fs.ErrExist) {
-		err = disk.SyncDir(l.path(packFolder)) // made by another sealer of the same records, perhaps a moment ago
-	}
 	s.Bytes, s.Pack = int64(len(data)), id
 	return s, err
 }

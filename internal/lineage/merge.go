@@ -99,23 +99,7 @@ func (l *Ledger) mergeRun(ctx context.Context, run []sealed) (done bool, err err
 	if err != nil {
 		return false, err
 	}
-	old := packIDs(run)
-	done, err = l.replaceRun(old, packs)
-	if err != nil {
-		return false, err
-	}
-	if done {
-		l.removePacks(without(old, packs))
-		return true, nil
-	}
-	// The run has changed, and replaced packs never return: nobody can ever list what was just made.
-	l.removePacks(packIDs(packs))
-	return false, nil
-}
-
-// without returns the ids that are not those of packs: a run that repeats itself can be merged into one of its own packs.
-func without(ids []object.Digest, packs []sealed) []object.Digest {
-	return slices.DeleteFunc(slices.Clone(ids), func(id object.Digest) bool { return slices.Contains(packIDs(packs), id) })
+	return l.replaceRun(packIDs(run), packs)
 }
 
 func packIDs(packs []sealed) []object.Digest {
@@ -126,30 +110,24 @@ func packIDs(packs []sealed) []object.Digest {
 	return ids
 }
 
-// replaceRun puts packs in the place of old in the log, unless old is no longer there in one piece.
+// replaceRun puts packs in the place of old in the log and removes those, unless old is no longer there in one piece. Packs that come too late
+// stay where they are: the next sealer sees that they repeat records and condemns them.
 func (l *Ledger) replaceRun(old []object.Digest, packs []sealed) (done bool, err error) {
 	err = l.reorder(func(o *order) (bool, error) {
-		if done = made(o, old, packs); done {
-			return false, nil // by someone who made the same bytes
-		}
 		at := slices.IndexFunc(o.Packs, func(s sealed) bool { return s.Pack == old[0] })
-		if at < 0 || at+len(old) > len(o.Packs) || !slices.Equal(packIDs(o.Packs[at:at+len(old)]), old) {
+		done = at >= 0 && at+len(old) <= len(o.Packs) && slices.Equal(packIDs(o.Packs[at:at+len(old)]), old) && l.mayList(o, packs)
+		if !done {
 			return false, nil
 		}
 		o.Packs = slices.Replace(slices.Clone(o.Packs), at, at+len(old), packs...)
-		o.Replaced = append(o.Replaced, without(old, packs)...)
+		o.Replaced = append(o.Replaced, old...)
 		return true, nil
 	})
-	if err == nil && !done { // or it has just been done
-		o, _, last := l.lastOrder()
-		done, err = made(&o, old, packs), last
+	if err != nil || !done {
+		return false, err
 	}
-	return done, err
-}
-
-// made reports whether the log has the packs that replace old.
-func made(o *order, old []object.Digest, packs []sealed) bool {
-	return len(packs) > 0 && o.has(packs[0].Pack) && !slices.Contains(old, packs[0].Pack)
+	l.removePacks(old)
+	return true, nil
 }
 
 // claimMerge keeps two processes from doing the same work. It is no lock: who finds an old claim goes on all the same, and two

@@ -171,8 +171,11 @@ func readClaimed(claimed []string, bad map[string]bool, strict bool) ([]fact, er
 	return facts, nil
 }
 
-// sweep removes what crashes have left: old temporary files, and indexes of packs that are gone.
+// sweep removes what crashes have left: old temporary files, and packs that were replaced.
 func (l *Ledger) sweep() {
+	if o, _, err := l.lastOrder(); err == nil {
+		l.removePacks(o.Replaced)
+	}
 	now := l.opts.Now()
 	names, _ := disk.List(l.path(tmpFolder))
 	for _, n := range names {

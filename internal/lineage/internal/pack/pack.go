@@ -3,9 +3,11 @@
 //
 //	file      = *frame index
 //	index     = magic 0x184D2A50 u32, size u32, body
-//	body      = "mlxpack1", records u32, frames u32, *(stored u32, raw u32, records u32), *id, crc32c u32, size u32, "mlxpack1"
+//	body      = "mlxpack1", records u32, frames u32, nonce, *(stored u32, raw u32, records u32), *id, crc32c u32, size u32, "mlxpack1"
 //
-// Numbers are little-endian. crc32c covers the body up to itself; the second size equals the first. Ids stand in log order.
+// Numbers are little-endian. crc32c covers the body up to itself; the second size equals the first. Ids stand in log order. The
+// nonce is 16 random bytes: since a pack is named by its digest, no name is ever used twice, and whoever removes a pack that was
+// replaced can never remove another.
 package pack
 
 import (
@@ -28,11 +30,14 @@ const (
 
 	magic      = "mlxpack1"
 	skippable  = 0x184D2A50
-	headLen    = len(magic) + 4 + 4
+	headLen    = len(magic) + 4 + 4 + len(Nonce{})
 	frameLen   = 12
 	trailerLen = 4 + 4 + len(magic)
 	maxIndex   = headLen + trailerLen + MaxRecords*(frameLen+len(object.Digest{}))
 )
+
+// Nonce makes a pack unlike every other, also of the same records.
+type Nonce [16]byte
 
 // Frame is a zstd frame: whole records, each ended by a newline.
 type Frame struct {
@@ -56,6 +61,7 @@ func NewEncoder() (*Encoder, error) {
 // Builder collects records for one pack.
 type Builder struct {
 	enc    *Encoder
+	nonce  Nonce
 	out    []byte
 	raw    []byte // of the frame being filled
 	rows   int    // in it
@@ -65,7 +71,7 @@ type Builder struct {
 }
 
 // Builder starts a pack.
-func (e *Encoder) Builder() *Builder { return &Builder{enc: e} }
+func (e *Encoder) Builder(nonce Nonce) *Builder { return &Builder{enc: e, nonce: nonce} }
 
 // Len is the number of records so far.
 func (b *Builder) Len() int { return len(b.ids) }
@@ -104,10 +110,10 @@ func (b *Builder) flush() {
 // Finish returns the bytes of the pack and its frames.
 func (b *Builder) Finish() ([]byte, []Frame) {
 	b.flush()
-	return appendIndex(b.out, b.frames, b.ids), b.frames
+	return appendIndex(b.out, b.nonce, b.frames, b.ids), b.frames
 }
 
-func appendIndex(out []byte, frames []Frame, ids []object.Digest) []byte {
+func appendIndex(out []byte, nonce Nonce, frames []Frame, ids []object.Digest) []byte {
 	le := binary.LittleEndian
 	size := headLen + frameLen*len(frames) + len(object.Digest{})*len(ids) + trailerLen
 	out = le.AppendUint32(out, skippable)
@@ -116,6 +122,7 @@ func appendIndex(out []byte, frames []Frame, ids []object.Digest) []byte {
 	out = append(out, magic...)
 	out = le.AppendUint32(out, uint32(len(ids)))
 	out = le.AppendUint32(out, uint32(len(frames)))
+	out = append(out, nonce[:]...)
 	for _, f := range frames {
 		out = le.AppendUint32(out, uint32(f.Stored))
 		out = le.AppendUint32(out, uint32(f.Raw))

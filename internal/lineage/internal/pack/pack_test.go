@@ -21,7 +21,7 @@ func build(t testing.TB, n, pad int) ([]byte, []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := enc.Builder()
+	b := enc.Builder(Nonce{1, 2, 3})
 	var recs []string
 	for i := range n {
 		rec := fmt.Sprintf(`{"n":%d,"pad":"%s"}`, i, strings.Repeat("ab1", pad*i%1000))
@@ -160,16 +160,16 @@ func TestHostileIndexes(t *testing.T) {
 	one := z.EncodeAll([]byte("{}\n"), nil)
 	id := []object.Digest{object.Sum([]byte("{}"))}
 	for name, data := range map[string][]byte{
-		"bomb":            appendIndex(bytes.Clone(bomb), []Frame{{Stored: len(bomb), Raw: 64 << 20, Records: 1}}, id),
-		"bomb, small raw": appendIndex(bytes.Clone(bomb), []Frame{{Stored: len(bomb), Raw: 3, Records: 1}}, id),
-		"raw too large":   appendIndex(bytes.Clone(one), []Frame{{Stored: len(one), Raw: MaxFrame + 1, Records: 1}}, id),
-		"raw wrong":       appendIndex(bytes.Clone(one), []Frame{{Stored: len(one), Raw: 4, Records: 1}}, id),
-		"stored too long": appendIndex(bytes.Clone(one), []Frame{{Stored: len(one) + 1, Raw: 3, Records: 1}}, id),
-		"too many rows":   appendIndex(bytes.Clone(one), []Frame{{Stored: len(one), Raw: 3, Records: 2}}, id),
-		"no frames":       appendIndex(bytes.Clone(one), nil, id),
-		"no records":      appendIndex(bytes.Clone(one), []Frame{{Stored: len(one), Raw: 3}}, nil),
-		"wrong id":        appendIndex(bytes.Clone(one), []Frame{{Stored: len(one), Raw: 3, Records: 1}}, []object.Digest{{1}}),
-		"no newline": appendIndex(z.EncodeAll([]byte("{}x"), nil), []Frame{{Stored: len(z.EncodeAll([]byte("{}x"), nil)), Raw: 3,
+		"bomb":            appendIndex(bytes.Clone(bomb), Nonce{}, []Frame{{Stored: len(bomb), Raw: 64 << 20, Records: 1}}, id),
+		"bomb, small raw": appendIndex(bytes.Clone(bomb), Nonce{}, []Frame{{Stored: len(bomb), Raw: 3, Records: 1}}, id),
+		"raw too large":   appendIndex(bytes.Clone(one), Nonce{}, []Frame{{Stored: len(one), Raw: MaxFrame + 1, Records: 1}}, id),
+		"raw wrong":       appendIndex(bytes.Clone(one), Nonce{}, []Frame{{Stored: len(one), Raw: 4, Records: 1}}, id),
+		"stored too long": appendIndex(bytes.Clone(one), Nonce{}, []Frame{{Stored: len(one) + 1, Raw: 3, Records: 1}}, id),
+		"too many rows":   appendIndex(bytes.Clone(one), Nonce{}, []Frame{{Stored: len(one), Raw: 3, Records: 2}}, id),
+		"no frames":       appendIndex(bytes.Clone(one), Nonce{}, nil, id),
+		"no records":      appendIndex(bytes.Clone(one), Nonce{}, []Frame{{Stored: len(one), Raw: 3}}, nil),
+		"wrong id":        appendIndex(bytes.Clone(one), Nonce{}, []Frame{{Stored: len(one), Raw: 3, Records: 1}}, []object.Digest{{1}}),
+		"no newline": appendIndex(z.EncodeAll([]byte("{}x"), nil), Nonce{}, []Frame{{Stored: len(z.EncodeAll([]byte("{}x"), nil)), Raw: 3,
 			Records: 1}}, id),
 	} {
 		if recs, err := read(data); err == nil {
@@ -177,7 +177,7 @@ func TestHostileIndexes(t *testing.T) {
 		}
 	}
 	data, _ := build(t, 3, 1)
-	for _, at := range []int{len(data) - 12, len(data) - trailerLen - 3*32 - frameLen - 8} { // sizes and counts of 2^32-1
+	for _, at := range []int{len(data) - 12, len(data) - trailerLen - 3*32 - frameLen - len(Nonce{}) - 8} { // sizes and counts of 2^32-1
 		mutant := bytes.Clone(data)
 		binary.LittleEndian.PutUint32(mutant[at:], 1<<32-1)
 		if _, err := read(mutant); err == nil {
@@ -189,7 +189,7 @@ func TestHostileIndexes(t *testing.T) {
 func FuzzReader(f *testing.F) {
 	data, _ := build(f, 5, 2)
 	f.Add(data)
-	f.Add(appendIndex(nil, nil, nil))
+	f.Add(appendIndex(nil, Nonce{}, nil, nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > headLen+trailerLen+8 { // make the checksum right, so that what is behind it is reached
 			end := len(b) - trailerLen
@@ -208,7 +208,9 @@ func FuzzReader(f *testing.F) {
 		for _, fr := range r.Frames {
 			framesEnd += fr.Stored
 		}
-		if again := appendIndex(bytes.Clone(b[:framesEnd]), r.Frames, r.IDs); !bytes.Equal(again, b) {
+		var nonce Nonce
+		copy(nonce[:], b[framesEnd+8+16:])
+		if again := appendIndex(bytes.Clone(b[:framesEnd]), nonce, r.Frames, r.IDs); !bytes.Equal(again, b) {
 			t.Fatal("the index has two encodings")
 		}
 	})
