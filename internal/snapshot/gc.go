@@ -2,7 +2,9 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -294,6 +296,9 @@ func (s *Store) condemnedSince() (map[object.Digest]time.Time, error) {
 	out := map[object.Digest]time.Time{}
 	for d := range names {
 		b, err := os.ReadFile(filepath.Join(s.condemned(), d.Hex()))
+		if errors.Is(err, fs.ErrNotExist) { // another gc took it back, or deleted the pack
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read a condemnation: %w", err)
 		}
