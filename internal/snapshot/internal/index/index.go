@@ -197,6 +197,7 @@ func (c *Cursor) Rest(gone func(name string, e *Entry)) {
 
 // Builder collects a new index.
 type Builder struct {
+	full  [][]byte // pieces that are complete: one growing buffer would be copied, and held twice, at a million files
 	dirs  []byte
 	count int
 	open  int // where the present folder's head stands
@@ -206,6 +207,9 @@ type Builder struct {
 // Folder starts a folder. Its entries follow in ascending order of names.
 func (w *Builder) Folder(rel string) {
 	w.close()
+	if len(w.dirs) > pieceSize {
+		w.full, w.dirs = append(w.full, w.dirs), make([]byte, 0, pieceSize+pieceSize/4)
+	}
 	w.open = len(w.dirs)
 	w.dirs = le.AppendUint32(w.dirs, uint32(len(rel)))
 	w.dirs = append(w.dirs, make([]byte, 8)...)
@@ -213,6 +217,8 @@ func (w *Builder) Folder(rel string) {
 	w.count++
 	w.n = 0
 }
+
+const pieceSize = 1 << 20
 
 func (w *Builder) close() {
 	if w.count == 0 {
@@ -279,8 +285,11 @@ func (w *Builder) Save(path string, root object.Digest, stamp int64, packs []obj
 	for _, p := range packs {
 		head = append(head, p[:]...)
 	}
-	crc := crc32.Update(crc32.Checksum(head, castagnoli()), castagnoli(), w.dirs)
-	return Replace(path, head, w.dirs, le.AppendUint32(nil, crc))
+	parts, crc := append([][]byte{head}, append(w.full, w.dirs)...), uint32(0)
+	for _, b := range parts {
+		crc = crc32.Update(crc, castagnoli(), b)
+	}
+	return Replace(path, append(parts, le.AppendUint32(nil, crc))...)
 }
 
 // Replace writes a file of this folder in the place of the one at path, in one step.
