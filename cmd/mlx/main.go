@@ -8,12 +8,16 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"mlx/internal/cli"
 )
 
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(200) // most commands end before they have garbage worth collecting
+	}
 	os.Exit(status(os.Args[1:]))
 }
 
