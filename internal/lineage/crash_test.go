@@ -20,7 +20,7 @@ import (
 )
 
 // The crash harness starts this test binary again as writers and sealers, kills them at random instants and starts others, and then
-// asks for every record that a writer was told is safe. MLX_SOAK=1 (make soak) makes it longer.
+// asks for every record that a writer was told is safe. MLX_SOAK=10m (make soak) makes it longer.
 
 const childVar = "MLX_LEDGER_CHILD"
 
@@ -142,8 +142,11 @@ func TestCrash(t *testing.T) {
 		t.Skip("starts processes for seconds")
 	}
 	span := 4 * time.Second
-	if os.Getenv("MLX_SOAK") != "" {
+	if soak := os.Getenv("MLX_SOAK"); soak != "" {
 		span = 3 * time.Minute
+		if d, err := time.ParseDuration(soak); err == nil {
+			span = d
+		}
 	}
 	h := &harness{t: t, dir: filepath.Join(t.TempDir(), "ledger"), safe: map[object.Digest]bool{}}
 	h.run(span, "writer")
