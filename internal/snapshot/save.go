@@ -134,7 +134,7 @@ func (v *saver) workers() int {
 	return v.s.o.Jobs
 }
 
-// usable lists the packs that are there and not condemned.
+// usable lists the packs that are there, and neither condemned nor damaged.
 func (s *Store) usable(skip map[object.Digest]bool) ([]object.Digest, error) {
 	names, err := pack.List(s.packs())
 	if err != nil {
@@ -145,7 +145,8 @@ func (s *Store) usable(skip map[object.Digest]bool) ([]object.Digest, error) {
 			return nil, err
 		}
 	}
-	return slices.DeleteFunc(names, func(d object.Digest) bool { return skip[d] }), nil
+	bad := s.set.Damaged()
+	return slices.DeleteFunc(names, func(d object.Digest) bool { return skip[d] || bad[d] != nil }), nil
 }
 
 // check looks up what the index takes for stored, unless every pack of that time is still there.

@@ -103,9 +103,8 @@ func (p *pool) close() (int64, error) {
 	for _, w := range p.workers {
 		errs = append(errs, w.flush(), w.closePack())
 	}
-	if p.stored > 0 {
-		errs = append(errs, syncDir(p.s.packs()))
-	}
+	// Also where nothing was written: another process may have named a pack that we rely on, and not yet synced it.
+	errs = append(errs, syncDir(p.s.packs()))
 	return p.stored, errors.Join(errs...)
 }
 

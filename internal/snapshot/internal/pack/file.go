@@ -133,6 +133,10 @@ func (p *File) Check(decode func(Frame, []byte) ([]byte, error), report func(ids
 		for j, e := range rows {
 			ids[j], lens[j] = e.id, int(e.size)
 		}
+		if len(rows) != f.Chunks {
+			report(ids, fault.New(fault.Integrity, "damaged pack index: %d chunks in a frame of %d", len(rows), f.Chunks))
+			continue
+		}
 		head = f.appendHead(head[:0], lens)
 		var err error
 		if buf, err = p.whole(f, head, buf); err == nil && f.Codec != Raw {

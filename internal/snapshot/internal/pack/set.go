@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,6 +99,7 @@ func (s *Set) Refresh() error {
 		}
 	}
 	s.list = kept
+	maps.DeleteFunc(s.bad, func(n object.Digest, _ error) bool { return !there[n] })
 	return nil
 }
 
@@ -124,7 +126,7 @@ func (s *Set) Files() []*File {
 func (s *Set) Damaged() map[object.Digest]error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.bad
+	return maps.Clone(s.bad)
 }
 
 // Loc is where a chunk lies.
@@ -220,7 +222,7 @@ func (r *Reader) Read(d object.Digest) ([]byte, error) {
 			return nil, err
 		}
 		if l, ok = r.set.Find(d, nil); !ok {
-			return nil, fault.New(fault.NotFound, "object %s is not on this machine", d.Short())
+			return nil, r.set.absent(d)
 		}
 	}
 	b, err := r.ReadLoc(d, l)
@@ -231,6 +233,15 @@ func (r *Reader) Read(d object.Digest) ([]byte, error) {
 		return nil, fmt.Errorf("object %s: %w", d.Short(), err)
 	}
 	return b, nil
+}
+
+// absent says why no pack has a chunk.
+func (s *Set) absent(d object.Digest) error {
+	for name := range s.Damaged() {
+		return fault.New(fault.Integrity, "object %s is in no pack that can be read, and pack %s is damaged", d.Short(), name.Short()).
+			Hint("mlx verify   # what is damaged, and what that hurts")
+	}
+	return fault.New(fault.NotFound, "object %s is not on this machine", d.Short())
 }
 
 // elsewhere reads a chunk from any pack but the one where it cannot be read.
