@@ -52,7 +52,6 @@ type verifier struct {
 	progress func(done, total int64)
 	done     int64
 	total    int64
-	broken   map[object.Digest]bool // packs with damage
 }
 
 // Verify reads every byte of the ledger: bytes against checksums and ids, ids against packs, packs against the log, prev
@@ -61,7 +60,7 @@ func (l *Ledger) Verify(ctx context.Context, progress func(done, total int64)) (
 	if progress == nil {
 		progress = func(int64, int64) {}
 	}
-	v := &verifier{l: l, progress: progress, broken: map[object.Digest]bool{}}
+	v := &verifier{l: l, progress: progress}
 	segs, err := segment.Names(l.path(segFolder))
 	if err != nil {
 		return Report{}, because(err, "cannot verify the ledger")

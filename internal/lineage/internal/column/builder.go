@@ -273,7 +273,7 @@ func (b *Builder) child(n *node, key []byte) *node {
 const manyChildren = 64
 
 func (b *Builder) newChild(n *node, key []byte) *node {
-	full := []byte(key)
+	full := key
 	if n != &b.root {
 		full = bytes.Join([][]byte{b.dict.text(n.path), key}, []byte{separator})
 	}

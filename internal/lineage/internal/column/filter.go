@@ -286,24 +286,23 @@ func predicate(t *where.Test, want string) func([]byte) bool {
 func (ix *Index) present(out Bits, path string) {
 	for _, e := range ix.below(path) {
 		p := string(ix.path(e))
-		switch e.kind {
-		case secNum, secNumRows:
+		if e.kind == secNum || e.kind == secNumRows {
 			ix.numbers(p).each(func(row int, v float64) {
 				if v == v && row < ix.Rows {
 					out.Set(row)
 				}
 			})
-		case secStr, secStrRows, secFlag, secFlagRows:
-			col := ix.texts(p)
-			if e.kind == secFlag || e.kind == secFlagRows {
-				col = ix.flags(p)
-			}
-			col.each(func(row int, code uint32) {
-				if code != missingCode && row < ix.Rows {
-					out.Set(row)
-				}
-			})
+			continue
 		}
+		col := ix.texts(p)
+		if e.kind >= secFlag {
+			col = ix.flags(p)
+		}
+		col.each(func(row int, code uint32) {
+			if code != missingCode && row < ix.Rows {
+				out.Set(row)
+			}
+		})
 	}
 }
 

@@ -18,7 +18,7 @@ func Publish(tmpDir, path string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp) //nolint:errcheck // a leftover is swept later
+	defer os.Remove(tmp) // a leftover is swept later
 	if err := os.Link(tmp, path); err != nil && !sameFile(tmp, path) {
 		return err // on NFS a link can be reported as failed after it was made: hence the comparison
 	}

@@ -7,6 +7,7 @@ package segment
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -137,5 +138,5 @@ func Grown(path string, size int64) bool {
 	if size == 0 {
 		return n > 0 && next[0] != 0
 	}
-	return n == 0 || next[0] == 0 || n == 2 && next[1] != 0 || err != nil && err != io.EOF
+	return n == 0 || next[0] == 0 || n == 2 && next[1] != 0 || err != nil && !errors.Is(err, io.EOF)
 }
