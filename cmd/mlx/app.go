@@ -112,7 +112,26 @@ func (a *app) findRepo() (*repo.Repo, error) {
 	if err != nil {
 		return nil, err
 	}
-	return repo.Find(dir)
+	r, err := repo.Find(dir)
+	if err == nil {
+		a.streams.Shorten = shorten(dir, r)
+	}
+	return r, err
+}
+
+// shorten lets messages name the files of the project as they are typed in the current folder.
+func shorten(dir string, r *repo.Repo) func(string) string {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	slash := string(filepath.Separator)
+	folders := [][2]string{{dir + slash, ""}}
+	for _, root := range []string{r.Root, r.WorkTree} {
+		if up, err := filepath.Rel(dir, root); err == nil && root != "" && up != "." {
+			folders = append(folders, [2]string{root + slash, up + slash})
+		}
+	}
+	return cli.Relative(folders...)
 }
 
 // loadSettings works outside a repository as well: then only the user's own settings count.

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -92,7 +95,10 @@ func flagError(cmd *cobra.Command, err error) error {
 	message := err.Error()
 	wrong, unknown := strings.CutPrefix(message, "unknown flag: --")
 	if !unknown {
-		return fault.New(fault.Usage, "cannot read the command line: %s", message).Hint("%s -h", cmd.CommandPath())
+		return fault.New(fault.Usage, "cannot read the command line: %s", flagMessage(message)).Hint("%s -h", cmd.CommandPath())
+	}
+	if wrong == "version" {
+		return fault.New(fault.Usage, "unknown flag --%s of %s", wrong, cmd.CommandPath()).Hint("mlx version")
 	}
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
@@ -102,6 +108,42 @@ func flagError(cmd *cobra.Command, err error) error {
 		e.Hint("did you mean --%s?", near)
 	}
 	return e.Hint("%s -h", cmd.CommandPath())
+}
+
+// flagMessage words what the flag parser says without the names of its functions.
+func flagMessage(message string) string {
+	var value, flag, letter string
+	if n, _ := fmt.Sscanf(message, "invalid argument %q for %q flag:", &value, &flag); n == 2 {
+		return fmt.Sprintf("%s does not take %q", flag, value)
+	}
+	if rest, ok := strings.CutPrefix(message, "flag needs an argument: "); ok {
+		if _, in, grouped := strings.Cut(rest, " in "); grouped {
+			rest = in
+		}
+		return rest + " needs a value"
+	}
+	if n, _ := fmt.Sscanf(message, "unknown shorthand flag: %s in", &letter); n == 1 {
+		return "unknown flag -" + strings.Trim(letter, "'")
+	}
+	return message
+}
+
+// lastHint is for an error that nobody knew a better hint for.
+func lastHint(cmd *cobra.Command, err error) error {
+	var e *fault.Error
+	var at *fs.PathError
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch kind := fault.KindOf(err); {
+	case kind == fault.Usage:
+		e.Hint("%s -h", cmd.CommandPath())
+	case kind == fault.Denied && errors.As(err, &at):
+		e.Hint("ls -ld %s   # shows who may write there", shellWord(filepath.Dir(at.Path)))
+	case kind == fault.Integrity:
+		e.Hint("mlx verify   # names all that is damaged")
+	}
+	return err
 }
 
 // argumentsError words cobra's complaints about the number of arguments.

@@ -137,6 +137,9 @@ func (a *app) fail(ctx context.Context, cmd *cobra.Command, err error) int {
 			err = argumentsError(cmd, err)
 		}
 	}
+	if len(fault.Hints(err)) == 0 {
+		err = lastHint(cmd, err)
+	}
 	status := fault.KindOf(err).Row().Status
 	if own := cmd.Annotations[troubleStatus]; own == "125" && status == 2 {
 		status = 125

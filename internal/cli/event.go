@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"mlx/internal/fault"
 )
@@ -32,7 +33,7 @@ func (s *Streams) Note(format string, args ...any) {
 	if s.Quiet {
 		return
 	}
-	text := fmt.Sprintf(format, args...)
+	text := s.shortened(fmt.Sprintf(format, args...))
 	if s.JSON {
 		s.event(noteEvent{"note/v1", text})
 		return
@@ -63,6 +64,7 @@ func (s *Streams) FailAs(err error, status int) int {
 	kind := fault.KindOf(err)
 	row := kind.Row()
 	message, cause := split(err)
+	message, cause = s.shortened(message), s.shortened(cause)
 	if kind == fault.Interrupted {
 		message, cause = "interrupted", ""
 	}
@@ -87,12 +89,21 @@ func (s *Streams) FailAs(err error, status int) int {
 
 // split gives the outermost message and, apart from it, what caused it.
 func split(err error) (message, cause string) {
-	whole := err.Error()
+	whole := plain(err.Error(), err)
 	var e *fault.Error
-	if errors.As(err, &e) && e.Error() == whole && e.Cause != nil && len(e.Message) < len(whole) {
-		return e.Message, e.Cause.Error()
+	if errors.As(err, &e) && e.Error() == err.Error() && e.Cause != nil {
+		if rest, cut := strings.CutPrefix(whole, e.Message+": "); cut {
+			return e.Message, rest
+		}
 	}
 	return whole, ""
+}
+
+func (s *Streams) shortened(text string) string {
+	if s.Shorten == nil {
+		return text
+	}
+	return s.Shorten(text)
 }
 
 func hintLine(command, reason string, color bool) string {

@@ -27,6 +27,7 @@ type Streams struct {
 	Hints                bool // the setting `hints`
 	NoProgress           bool // the setting `progress` is false
 	Now                  func() time.Time
+	Shorten              func(string) string // how a message names files; nil is as it is
 
 	mu   sync.Mutex
 	rows bytes.Buffer // rows not yet written to Out

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	"mlx/internal/fault"
@@ -39,7 +40,16 @@ func lookup(name string) error {
 	case err == nil, errors.Is(err, exec.ErrDot):
 		return nil // Start says the rest
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
-		return fault.New(fault.NotFound, "cannot start the run: there is no program %q", name)
+		missing := fault.New(fault.NotFound, "cannot start the run: there is no program %q", name)
+		if strings.ContainsAny(name, " \t") {
+			return missing.Hint("mlx run -- sh -c '%s'   # a shell splits words and knows its own syntax", strings.ReplaceAll(name, "'", `'\''`))
+		}
+		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
+			return missing.Hint("mlx run ./%s   # a program in this folder", name)
+		}
+		return missing.Hint("command -v %s   # finds what the shell would run", name)
+	case errors.Is(err, fs.ErrPermission):
+		return fault.New(fault.Denied, "cannot start the run: %s is not executable", name).Hint("chmod +x %s", name)
 	}
 	return fault.New(fault.KindOf(err), "cannot start the run: %w", err)
 }
@@ -84,7 +94,7 @@ func (o order) execute() (outcome, error) {
 type watch struct {
 	order
 	cmd      *exec.Cmd
-	group    group
+	group    *group
 	asked    os.Signal // first signal that this process was sent
 	timedOut bool
 	seenPeak int64

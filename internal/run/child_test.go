@@ -165,6 +165,30 @@ func TestExecutePassesSignals(t *testing.T) {
 	}
 }
 
+// At a terminal the child has no group of its own: what it started is found all the same, also when the child is gone.
+func TestSharedGroupReachesDescendants(t *testing.T) {
+	o, out := ordered("parent").piped(t)
+	cmd := exec.Command(o.argv[0], o.argv[1:]...)
+	cmd.Env, cmd.Stdout = o.env, o.files[1]
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	g := &group{shared: true, known: make(map[int]string)}
+	if got := line(t, out); got != "ready" {
+		t.Fatalf("got %q", got)
+	}
+	g.send(cmd.Process, syscall.SIGCONT)
+	if len(g.known) != 1 {
+		t.Fatalf("%d descendants were found", len(g.known))
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	g.ask(cmd.Process)
+	if got := line(t, out); got != "terminated" {
+		t.Errorf("the grandchild said %q", got)
+	}
+}
+
 func TestExecuteSecondSignalKills(t *testing.T) {
 	signals := make(chan os.Signal, 2)
 	o, out := ordered("stubborn").piped(t)

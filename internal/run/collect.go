@@ -64,7 +64,8 @@ func (r Runner) collect(ctx context.Context, s Spec, body *Body, tmp string) col
 // save keeps one output as a snapshot.
 func (r Runner) save(ctx context.Context, out Out) (Output, func() error, error) {
 	if _, err := os.Lstat(out.Abs); errors.Is(err, fs.ErrNotExist) {
-		return Output{}, nil, fault.New(fault.NotFound, "cannot save output %s: the command did not write it", out.Path)
+		return Output{}, nil, fault.New(fault.NotFound, "cannot save output %s: the command did not write it", out.Path).
+			Hint("mlx run -o PATH …   # PATH starts at the folder that mlx was called in")
 	}
 	saved, err := r.Store.Save(ctx, snapshot.SaveOptions{Path: out.Abs})
 	if err != nil {

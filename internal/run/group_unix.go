@@ -16,26 +16,30 @@ import (
 //
 // At a terminal the child stays in the process group of mlx: only so does job control (Ctrl-C, Ctrl-Z, reading the
 // keyboard) work as without mlx, and the terminal itself interrupts both. Everywhere else the child leads a group of
-// its own, so that a signal reaches whatever it started, and nothing beside it.
-type group struct{ shared bool }
+// its own, so that a signal reaches whatever it started, and nothing beside it. In the shared group, which also holds
+// whatever mlx was started by or beside, the descendants of the child are looked for instead.
+type group struct {
+	shared bool
+	known  map[int]string // descendants seen so far, and when each began: a parent that ends leaves no other trace of them
+}
 
 // prepare decides for one of the two.
-func prepare(cmd *exec.Cmd, files [3]*os.File) group {
+func prepare(cmd *exec.Cmd, files [3]*os.File) *group {
 	for _, f := range files {
 		if f == nil {
 			continue
 		}
 		front, err := unix.IoctlGetInt(int(f.Fd()), unix.TIOCGPGRP)
 		if err == nil && front == unix.Getpgrp() {
-			return group{shared: true}
+			return &group{shared: true, known: make(map[int]string)}
 		}
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	return group{}
+	return &group{}
 }
 
 // pass hands on a signal that this process was sent. The terminal sends its own to the whole group: the child has it.
-func (g group) pass(p *os.Process, s os.Signal) {
+func (g *group) pass(p *os.Process, s os.Signal) {
 	if g.shared && (s == syscall.SIGINT || s == syscall.SIGQUIT) {
 		return
 	}
@@ -45,18 +49,47 @@ func (g group) pass(p *os.Process, s os.Signal) {
 }
 
 // ask tells the child to end.
-func (g group) ask(p *os.Process) { g.send(p, syscall.SIGTERM) }
+func (g *group) ask(p *os.Process) { g.send(p, syscall.SIGTERM) }
 
 // kill ends the child.
-func (g group) kill(p *os.Process) { g.send(p, syscall.SIGKILL) }
+func (g *group) kill(p *os.Process) { g.send(p, syscall.SIGKILL) }
 
-func (g group) send(p *os.Process, s syscall.Signal) {
+func (g *group) send(p *os.Process, s syscall.Signal) {
 	if g.shared {
+		g.look(p.Pid)
 		_ = p.Signal(s) // it may have ended meanwhile
+		for pid := range g.known {
+			_ = syscall.Kill(pid, s) // so may they
+		}
 		return
 	}
 	if err := syscall.Kill(-p.Pid, s); errors.Is(err, syscall.EPERM) {
 		_ = p.Signal(s)
+	}
+}
+
+// look notes the living descendants of process pid, and forgets those that ended: their numbers may belong to others by now.
+func (g *group) look(pid int) {
+	parents := parents()
+	for old, began := range g.known {
+		if startOf(old) != began {
+			delete(g.known, old)
+		}
+	}
+	for found := true; found; {
+		found = false
+		for child, parent := range parents {
+			_, old := g.known[child]
+			_, below := g.known[parent]
+			if old || child == pid || parent != pid && !below {
+				continue
+			}
+			if began := startOf(child); began != "" {
+				g.known[child] = began
+				found = true
+			}
+			delete(parents, child)
+		}
 	}
 }
 

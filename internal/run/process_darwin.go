@@ -23,6 +23,19 @@ func startOf(pid int) string {
 	return fmt.Sprintf("%d.%06d", began.Sec, began.Usec)
 }
 
+// parents returns the parent of each process that there is.
+func parents() map[int]int {
+	all := make(map[int]int)
+	list, err := unix.SysctlKinfoProcSlice("kern.proc.all")
+	if err != nil {
+		return all
+	}
+	for _, p := range list {
+		all[int(p.Proc.P_pid)] = int(p.Eproc.Ppid)
+	}
+	return all
+}
+
 // highWater is not known on this system while a process lives; the usage collected at its end has it.
 func highWater(int) int64 { return 0 }
 

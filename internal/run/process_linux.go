@@ -25,17 +25,45 @@ func bootID() string {
 // startOf returns when process pid began, in clock ticks since boot, or "" when there is none or it is dead and only
 // waits to be collected.
 func startOf(pid int) string {
-	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return ""
-	}
-	// The second field is the name of the program in parentheses; it may hold blanks and parentheses itself.
-	_, rest, _ := bytes.Cut(stat[max(0, bytes.LastIndexByte(stat, ')')):], []byte(" "))
-	fields := bytes.Fields(rest) // from field 3, the state; the start is field 22
+	fields := statOf(strconv.Itoa(pid)) // from field 3, the state; the start is field 22
 	if len(fields) < 20 || string(fields[0]) == "Z" || string(fields[0]) == "X" {
 		return ""
 	}
 	return string(fields[19])
+}
+
+// statOf returns what the system says of a process, from the third field on.
+func statOf(pid string) [][]byte {
+	stat, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
+	if err != nil {
+		return nil
+	}
+	// The second field is the name of the program in parentheses; it may hold blanks and parentheses itself.
+	_, rest, _ := bytes.Cut(stat[max(0, bytes.LastIndexByte(stat, ')')):], []byte(" "))
+	return bytes.Fields(rest)
+}
+
+// parents returns the parent of each process that there is.
+func parents() map[int]int {
+	all := make(map[int]int)
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return all
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1) // what was read before an error still counts
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		if fields := statOf(name); len(fields) > 1 {
+			if parent, err := strconv.Atoi(string(fields[1])); err == nil {
+				all[pid] = parent
+			}
+		}
+	}
+	return all
 }
 
 // highWater returns the greatest memory that process pid ever held, in bytes, or 0 when it cannot be read.
