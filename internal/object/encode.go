@@ -22,6 +22,9 @@ func appendValue(dst []byte, v reflect.Value, depth int) ([]byte, error) {
 	if !v.IsValid() {
 		return append(dst, "null"...), nil
 	}
+	if m, ok := plainMap(v); ok {
+		return appendPlainMap(dst, m, depth+1)
+	}
 	if v.Type().NumMethod() > 0 || v.CanAddr() {
 		if out, done, err := appendMarshaler(dst, v, depth); done {
 			return out, err

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"mlx/internal/fault"
 )
@@ -43,9 +44,25 @@ func appendStruct(dst []byte, v reflect.Value, depth int) ([]byte, error) {
 	return append(dst, '}'), nil
 }
 
-// fieldsOf lists the fields of a struct type in canonical order. Of fields with one name the shallowest wins, then
-// the tagged; a tie drops them all, as in encoding/json.
+// known holds the fields of the struct types met so far. It is the one package variable that changes: what it holds
+// follows from the types alone, and finding it again would take longer than encoding a record.
+var known sync.Map // reflect.Type -> []field
+
+// fieldsOf returns the fields of a struct type in canonical order.
 func fieldsOf(t reflect.Type) ([]field, error) {
+	if list, ok := known.Load(t); ok {
+		return list.([]field), nil //nolint:forcetypeassert,errcheck // nothing else is stored
+	}
+	list, err := listFields(t)
+	if err == nil {
+		known.Store(t, list)
+	}
+	return list, err
+}
+
+// listFields finds the fields. Of fields with one name the shallowest wins, then the tagged; a tie drops them all, as in
+// encoding/json.
+func listFields(t reflect.Type) ([]field, error) {
 	var all []field
 	if err := collect(t, nil, &all); err != nil {
 		return nil, err
