@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"mlx/internal/fault"
+	"mlx/internal/object"
 	"mlx/internal/snapshot/internal/disk"
 )
 
@@ -256,6 +259,9 @@ func (w *fileWriter) content(ctx context.Context, d *disk.Dir, name string, e *t
 				return disk.Meta{}, false, err
 			}
 		}
+		if int64(len(b)) != e.Size {
+			return disk.Meta{}, false, wrongSize(e, int64(len(b)))
+		}
 		m, err := d.Write(name, b, executable)
 		return m, false, err
 	}
@@ -266,11 +272,23 @@ func (w *fileWriter) content(ctx context.Context, d *disk.Dir, name string, e *t
 	return m, false, err
 }
 
-func (w *fileWriter) long(ctx context.Context, d *disk.Dir, name string, e *treeEntry, executable bool) error {
+func wrongSize(e *treeEntry, n int64) error {
+	return fault.New(fault.Integrity, "object %s has %d bytes, the tree says %d", e.Sum.Short(), n, e.Size)
+}
+
+// long writes a file of several chunks, and checks that together they are the file that the tree names: each of them
+// may be whole, and the recipe that of another file.
+func (w *fileWriter) long(ctx context.Context, d *disk.Dir, name string, e *treeEntry, executable bool) (err error) {
 	f, err := d.Create(name, executable)
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil {
+			_ = d.Remove(name) // the first error is the one that matters
+		}
+	}()
+	whole := sha256.New()
 	for row, rerr := range w.r.rows(e.Sum, e.Recipe, e.Size) {
 		if err = errors.Join(rerr, ctx.Err()); err != nil {
 			break
@@ -282,6 +300,10 @@ func (w *fileWriter) long(ctx context.Context, d *disk.Dir, name string, e *tree
 		if _, err = f.Write(b); err != nil {
 			break
 		}
+		whole.Write(b) // a hash never fails
+	}
+	if err == nil && object.Digest(whole.Sum(nil)) != e.Sum {
+		err = fault.New(fault.Integrity, "the chunks of object %s do not have its digest", e.Sum.Short())
 	}
 	return errors.Join(err, f.Close())
 }

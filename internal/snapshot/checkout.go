@@ -26,6 +26,7 @@ func (s *Store) Checkout(ctx context.Context, o CheckoutOptions) (CheckedOut, er
 	if err != nil {
 		return CheckedOut{}, err
 	}
+	r.count = &census{}
 	c := &checkout{s: s, o: o, r: r}
 	if err := c.load(ctx); err != nil {
 		return CheckedOut{}, err

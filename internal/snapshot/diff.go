@@ -34,6 +34,7 @@ func (d *differ) run(s *Store, a, b object.Digest) (err error) {
 	if d.r, err = s.reader(); err != nil {
 		return err
 	}
+	d.r.count = &census{}
 	var old, now []treeEntry
 	if !a.IsZero() {
 		if old, err = d.r.root(a); err != nil {

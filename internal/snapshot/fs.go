@@ -3,8 +3,10 @@ package snapshot
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"iter"
@@ -13,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"mlx/internal/fault"
 	"mlx/internal/object"
 	"mlx/internal/snapshot/internal/disk"
 )
@@ -112,7 +115,7 @@ func (t *treeFS) Open(name string) (fs.File, error) {
 		return nil, err
 	}
 	next, stop := iter.Pull2(r.rows(e.Sum, e.Recipe, e.Size))
-	return &openFile{ctx: t.ctx, r: r, info: info{e}, next: next, stop: stop}, nil
+	return &openFile{ctx: t.ctx, r: r, info: info{e}, next: next, stop: stop, whole: sha256.New()}, nil
 }
 
 // ReadDir implements fs.ReadDirFS.
@@ -190,6 +193,8 @@ type openFile struct {
 	next func() (row, error, bool)
 	stop func()
 	rest bytes.Reader
+
+	whole hash.Hash // of what was read, compared at the end with what the tree names
 }
 
 func (f *openFile) Stat() (fs.FileInfo, error) { return f.info, nil }
@@ -209,12 +214,19 @@ func (f *openFile) Read(b []byte) (int, error) {
 		}
 		w, err, ok := f.next()
 		if !ok {
+			if object.Digest(f.whole.Sum(nil)) != f.info.e.Sum {
+				return 0, fault.New(fault.Integrity, "%s: the chunks of object %s do not have its digest", f.info.Name(), f.info.e.Sum.Short())
+			}
 			return 0, io.EOF
 		}
 		if err == nil {
 			var c []byte
-			if c, err = f.r.Read(w.ID); err == nil {
+			if c, err = f.r.Read(w.ID); err == nil && len(c) != w.Len {
+				err = wrongSize(f.info.e, int64(len(c)))
+			}
+			if err == nil {
 				f.rest.Reset(c)
+				f.whole.Write(c) // a hash never fails
 			}
 		}
 		if err != nil {

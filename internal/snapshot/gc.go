@@ -299,12 +299,16 @@ func (s *Store) condemnedSince() (map[object.Digest]time.Time, error) {
 		if errors.Is(err, fs.ErrNotExist) { // another gc took it back, or deleted the pack
 			continue
 		}
+		var st fs.FileInfo
+		if err == nil {
+			st, err = os.Stat(filepath.Join(s.condemned(), d.Hex()))
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read a condemnation: %w", err)
 		}
 		t, err := time.Parse(time.RFC3339Nano, strings.TrimSpace(string(b)))
-		if err != nil { // torn by a crash: the time runs from now on
-			t = s.o.Now()
+		if err != nil || t.Before(st.ModTime().Add(-time.Hour)) { // damaged: that never makes the grace shorter
+			t = st.ModTime()
 		}
 		out[d] = t
 	}

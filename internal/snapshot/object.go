@@ -23,7 +23,8 @@ const (
 
 // Bounds on what a tree or a recipe may state.
 const (
-	maxName  = 4096 // bytes; the largest that any file system in use takes is 1,020
+	maxSize  = 1 << 50 // bytes of a file
+	maxName  = 4096    // bytes; the largest that any file system in use takes is 1,020
 	maxLevel = 3
 	maxDepth = 4096 // folders inside one another
 )
@@ -68,7 +69,7 @@ func parseTree(b []byte) ([]treeEntry, error) {
 		return bad("wrong first line or digest algorithm")
 	}
 	b = b[len(treeMagic):]
-	entries := make([]treeEntry, 0, len(b)/48)
+	entries := make([]treeEntry, 0, min(len(b)/48, 4<<10))
 	for len(b) > 0 {
 		var e treeEntry
 		recipe := b[0]&0x80 != 0
@@ -121,7 +122,7 @@ func checkName(name string) error {
 	switch {
 	case name == "" || name == "." || name == "..":
 	case strings.ContainsAny(name, "/\x00"):
-	case reserved(name, ".git"), reserved(name, ".mlx"), reserved(name, "git~1"):
+	case reserved(name, ".git"), reserved(name, ".mlx"), reserved(name, "git~1"), reserved(name, "mlx~1"):
 	case strings.ContainsRune(name, '\\') && escapes(name):
 	default:
 		return nil
@@ -132,7 +133,7 @@ func checkName(name string) error {
 // escapes says whether a name with backslashes would be a path out of the folder, or into .git, on Windows.
 func escapes(name string) bool {
 	for part := range strings.SplitSeq(name, `\`) {
-		if part == ".." || reserved(part, ".git") || reserved(part, ".mlx") {
+		if part != "" && part != "." && checkName(part) != nil {
 			return true
 		}
 	}
@@ -214,7 +215,7 @@ func parseRecipeHead(b []byte) (recipe, error) {
 	}
 	size, count := binary.LittleEndian.Uint64(b[2:]), binary.LittleEndian.Uint64(b[10:])
 	// A chunk has at least one byte and at most chunk.Max.
-	if b[1] > maxLevel || size > 1<<62 || count > size || (size-1)/chunk.Max >= count || count == 0 || size == 0 {
+	if b[1] > maxLevel || size > maxSize || count > size/chunk.Min+1 || (size-1)/chunk.Max >= count || count == 0 || size == 0 {
 		return recipe{}, fault.New(fault.Integrity, "damaged recipe: its numbers do not fit")
 	}
 	return recipe{Level: int(b[1]), Size: int64(size), Count: int(count)}, nil

@@ -183,17 +183,36 @@ func (c *checkout) checkLink(o op, rel string) error {
 		return fmt.Errorf("%s: %w", join(rel, o.name), err)
 	}
 	to := string(target)
-	if c.o.ExternalLinks || !path.IsAbs(to) && !strings.Contains(to, `:`) && inside(path.Join(rel, to)) {
+	if to == "" || strings.Contains(to, "\x00") {
+		return fault.New(fault.Integrity, "the symlink %s names %q", join(rel, o.name), to)
+	}
+	if c.o.ExternalLinks || !path.IsAbs(to) && !strings.Contains(to, `:`) && inside(rel, to) {
 		return nil
 	}
 	return fault.New(fault.Denied, "the symlink %s leaves the tree: it names %q", join(rel, o.name), to).
 		Hint("mlx checkout --external-links   # allow it")
 }
 
-// inside says whether a cleaned relative path stays in its folder. Backslashes count as Windows counts them.
-func inside(p string) bool {
-	p = path.Clean(strings.ReplaceAll(p, `\`, "/"))
-	return p != ".." && !strings.HasPrefix(p, "../") && !path.IsAbs(p)
+// inside says whether a symlink in the folder rel stays in the tree. It may go up first, and then only down: what it
+// goes down through may be a symlink, behind which ".." is anywhere. Backslashes count as Windows counts them.
+func inside(rel, to string) bool {
+	up := 0
+	if rel != "" {
+		up = 1 + strings.Count(rel, "/")
+	}
+	down := false
+	for part := range strings.SplitSeq(strings.ReplaceAll(to, `\`, "/"), "/") {
+		switch {
+		case part == "" || part == ".":
+		case part != "..":
+			down = true
+		case down || up == 0:
+			return false
+		default:
+			up--
+		}
+	}
+	return !strings.HasPrefix(to, `\`)
 }
 
 func (c *checkout) pairFolder(ctx context.Context, have *folder, t *item, now *folder, n *item, rel string, e *treeEntry, depth int) error {

@@ -40,13 +40,13 @@ func ParsePointer(b []byte) (Pointer, error) {
 	if bytes.HasPrefix(b, []byte("<<<<<<< ")) || bytes.Contains(b, []byte("\n<<<<<<< ")) {
 		return Pointer{}, fault.New(fault.Conflict, "it has a merge conflict")
 	}
-	text := strings.ReplaceAll(string(b), "\r\n", "\n") // git may have checked it out so
-	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	text, whole := strings.CutSuffix(strings.ReplaceAll(string(b), "\r\n", "\n"), "\n") // git may have checked it out so
+	lines := strings.Split(text, "\n")
 	if lines[0] != pointerMagic {
 		return bad("its first line is not %q", pointerMagic)
 	}
-	if len(lines) != 5 {
-		return bad("%d lines, not 5", len(lines))
+	if len(lines) != 5 || !whole {
+		return bad("%d lines, not 5, or the last is cut short", len(lines))
 	}
 	var value [4]string
 	for i, key := range []string{"root", "kind", "files", "bytes"} {
@@ -69,7 +69,7 @@ func pointerOf(value [4]string, bad func(string, ...any) (Pointer, error)) (Poin
 		return bad("line 3: unknown kind %q", value[1])
 	}
 	for i, n := range []*int64{&p.Files, &p.Bytes} {
-		if *n, err = strconv.ParseInt(value[i+2], 10, 64); err != nil || *n < 0 {
+		if *n, err = strconv.ParseInt(value[i+2], 10, 64); err != nil || *n < 0 || strconv.FormatInt(*n, 10) != value[i+2] {
 			return bad("line %d holds no number", i+4)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"mlx/internal/fault"
 	"mlx/internal/object"
+	"mlx/internal/snapshot/internal/chunk"
 	"mlx/internal/snapshot/internal/disk"
 	"mlx/internal/snapshot/internal/pack"
 )
@@ -19,6 +20,35 @@ const maxTree = 512 << 20
 type reader struct {
 	*pack.Reader
 	inner func(object.Digest) // when not nil, told of the chunks that hold recipes
+	count *census             // when not nil, of the folders that tree reads
+}
+
+// census counts the entries of the folders that are read, for a version whose folders name one another so that few of
+// them unfold into more than any memory holds.
+type census struct {
+	seen              map[object.Digest]struct{}
+	entries, distinct int
+}
+
+// A version may repeat itself this often, once it has this many entries.
+const (
+	repeatLimit = 1000
+	repeatFrom  = 1 << 18
+)
+
+func (c *census) enter(sum object.Digest, n int) error {
+	c.entries += n + 1
+	if _, ok := c.seen[sum]; !ok {
+		if c.seen == nil {
+			c.seen = map[object.Digest]struct{}{}
+		}
+		c.seen[sum] = struct{}{}
+		c.distinct += n + 1
+	}
+	if c.entries > repeatFrom && c.entries/repeatLimit > c.distinct {
+		return fault.New(fault.Integrity, "folder %s is one of %d that unfold into more than %d entries", sum.Short(), len(c.seen), c.entries)
+	}
+	return nil
 }
 
 // reader opens the packs and returns a new reader of them.
@@ -77,7 +107,7 @@ func (r *reader) descend(p *rowParser, yield func(row) bool) error {
 	if err := p.end(); err != nil || p.head.Level == 0 {
 		return err
 	}
-	lower := rowParser{below: p.head.Level}
+	lower := rowParser{below: p.head.Level, exact: true}
 	for _, w := range p.upper {
 		if r.inner != nil {
 			r.inner(w.ID)
@@ -96,15 +126,19 @@ func (r *reader) descend(p *rowParser, yield func(row) bool) error {
 	return r.descend(&lower, yield)
 }
 
-// rowParser parses the encoding of a recipe that arrives in pieces. Rows of a higher level are collected: there are at
-// most 6,553 in the 256 KiB of one object, and as many more a level.
+// rowParser parses the encoding of a recipe that arrives in pieces. Rows of a higher level are collected.
 type rowParser struct {
 	below int
+	exact bool // the level is the next one down, not any below
 	carry []byte
 	head  *recipe
 	seen  int
+	size  int64
 	upper []row
 }
+
+// maxUpper bounds the rows of a higher level: a file of 100 TiB has as many, on average.
+const maxUpper = 1 << 20
 
 // feed parses b. Each row of level 0 goes to yield, which returns false to stop.
 func (p *rowParser) feed(b []byte, yield func(row) bool) error {
@@ -117,7 +151,7 @@ func (p *rowParser) feed(b []byte, yield func(row) bool) error {
 		if err != nil {
 			return err
 		}
-		if h.Level >= p.below {
+		if h.Level >= p.below || p.exact && h.Level != p.below-1 || h.Level > 0 && h.Count > maxUpper {
 			return fault.New(fault.Integrity, "damaged recipe: level %d inside level %d", h.Level, p.below)
 		}
 		p.head, p.carry = &h, p.carry[recipeHead:]
@@ -128,6 +162,10 @@ func (p *rowParser) feed(b []byte, yield func(row) bool) error {
 		if p.seen++; p.seen > p.head.Count {
 			return fault.New(fault.Integrity, "damaged recipe: more rows than it states")
 		}
+		if w.Len < chunk.Min && p.seen < p.head.Count {
+			return fault.New(fault.Integrity, "damaged recipe: a chunk of %d bytes before the last", w.Len)
+		}
+		p.size += int64(w.Len)
 		if p.head.Level > 0 {
 			p.upper = append(p.upper, w)
 		} else if !yield(w) {
@@ -139,7 +177,7 @@ func (p *rowParser) feed(b []byte, yield func(row) bool) error {
 
 // end checks that the recipe was whole.
 func (p *rowParser) end() error {
-	if p.head == nil || p.seen != p.head.Count || len(p.carry) > 0 {
+	if p.head == nil || p.seen != p.head.Count || p.size != p.head.Size || len(p.carry) > 0 {
 		return fault.New(fault.Integrity, "damaged recipe: cut short")
 	}
 	return nil
@@ -199,21 +237,29 @@ func (r *reader) longRoot(id object.Digest) ([]byte, error) {
 
 func (r *reader) expandInto(id object.Digest, out *[]byte) error {
 	var ids []row
+	seen := map[object.Digest]bool{}
+	bad := false
 	total := 0
 	err := r.expand(id, maxLevel+1, func(w row) bool {
-		ids = append(ids, w)
+		bad = bad || seen[w.ID] || total > maxTree // names are in order: no two chunks are equal
+		ids, seen[w.ID] = append(ids, w), true
 		total += w.Len
-		return total <= maxTree
+		return !bad
 	})
-	if err != nil || total > maxTree {
-		return fault.New(fault.Integrity, "object %s is no tree that mlx writes: %w", id.Short(), err)
+	if bad {
+		return fault.New(fault.Integrity, "object %s is no tree that mlx writes", id.Short())
+	}
+	if err != nil {
+		return err
 	}
 	for _, w := range ids {
 		b, err := r.Read(w.ID)
 		if err != nil {
 			return err
 		}
-		*out = append(*out, b...)
+		if *out = append(*out, b...); len(b) != w.Len || !bytes.HasPrefix(*out, []byte(treeMagic)) {
+			return fault.New(fault.Integrity, "object %s is no tree that mlx writes", id.Short())
+		}
 	}
 	return nil
 }
@@ -234,7 +280,10 @@ func (r *reader) tree(e *treeEntry) ([]treeEntry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("object %s: %w", e.Sum.Short(), err)
 	}
-	return entries, nil
+	if r.count != nil {
+		err = r.count.enter(e.Sum, len(entries))
+	}
+	return entries, err
 }
 
 // walk calls visit with every entry below a root, folders before what is in them, in the order of names. visit returns
@@ -244,6 +293,7 @@ func (r *reader) walk(root object.Digest, visit func(path string, e *treeEntry) 
 	if err != nil {
 		return err
 	}
+	r.count = &census{}
 	return r.walkEntries("", entries, 0, visit)
 }
 

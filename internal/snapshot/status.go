@@ -221,6 +221,7 @@ func (c *comparison) againstTree(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.count = &census{}
 	var base []treeEntry
 	if !c.o.Base.IsZero() {
 		if base, err = r.root(c.o.Base); err != nil {

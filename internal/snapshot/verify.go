@@ -159,16 +159,23 @@ type hurtWalk struct {
 }
 
 func (w *hurtWalk) run(ctx context.Context) error {
-	w.object("", w.root)
+	w.r.count = &census{}
+	if !w.pieces("", w.root) {
+		return nil
+	}
 	entries, err := w.r.root(w.root)
 	if err != nil {
 		w.hurt("", w.root, err)
 		return nil
 	}
-	return w.folder(ctx, "", entries)
+	return w.folder(ctx, "", entries, 0)
 }
 
-func (w *hurtWalk) folder(ctx context.Context, dir string, entries []treeEntry) error {
+func (w *hurtWalk) folder(ctx context.Context, dir string, entries []treeEntry, depth int) error {
+	if depth > maxDepth {
+		w.hurt(dir, w.root, fault.New(fault.Integrity, "folders more than %d deep", maxDepth))
+		return nil
+	}
 	for i := range entries {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -176,13 +183,19 @@ func (w *hurtWalk) folder(ctx context.Context, dir string, entries []treeEntry) 
 		e := &entries[i]
 		path := join(dir, e.Name)
 		if e.Kind == disk.Directory {
-			w.object(path, e.Sum)
-			sub, err := w.r.tree(e)
-			if err != nil {
-				w.hurt(path, e.Sum, err)
+			id := e.Sum
+			if !e.Recipe.IsZero() {
+				id = e.Recipe
+			}
+			if !w.pieces(path, id) {
 				continue
 			}
-			if err := w.folder(ctx, path, sub); err != nil {
+			sub, err := w.r.tree(e)
+			if err != nil {
+				w.hurt(path, id, err)
+				continue
+			}
+			if err := w.folder(ctx, path, sub, depth+1); err != nil {
 				return err
 			}
 			continue
@@ -199,22 +212,32 @@ func (w *hurtWalk) file(path string, e *treeEntry) {
 		}
 		return
 	}
-	w.object(path, e.Recipe)
-	var ids []object.Digest
-	if err := w.v.s.recipeObjects(w.r, e.Recipe, func(d object.Digest) { ids = append(ids, d) }); err != nil {
-		w.hurt(path, e.Recipe, err)
-		return
-	}
-	for _, d := range ids {
-		w.object(path, d)
-	}
+	w.pieces(path, e.Recipe)
 }
 
-// object notes a path that needs a damaged or missing object.
-func (w *hurtWalk) object(path string, d object.Digest) {
+// pieces notes a path that needs a damaged or missing object, or a chunk of one where it is a recipe, and says whether
+// all of them are there.
+func (w *hurtWalk) pieces(path string, id object.Digest) bool {
+	var ids []object.Digest
+	if !w.object(path, id) {
+		return false
+	}
+	if err := w.v.s.recipeObjects(w.r, id, func(d object.Digest) { ids = append(ids, d) }); err != nil {
+		w.hurt(path, id, err)
+		return false
+	}
+	whole := true
+	for _, d := range ids {
+		whole = w.object(path, d) && whole
+	}
+	return whole
+}
+
+// object notes a path that needs a damaged or missing object, and says whether it is neither.
+func (w *hurtWalk) object(path string, d object.Digest) bool {
 	if w.v.known(d) {
 		w.hurt(path, d, nil)
-		return
+		return false
 	}
 	if !w.v.s.set.Usable(d, nil) {
 		err, ok := w.v.lost[d]
@@ -222,17 +245,18 @@ func (w *hurtWalk) object(path string, d object.Digest) {
 			err = fault.New(fault.NotFound, "it is in no pack")
 		}
 		w.hurt(path, d, err)
-		return
+		return false
 	}
 	if w.read {
 		b, err := w.r.Read(d)
 		if err != nil {
 			w.hurt(path, d, err)
-			return
+			return false
 		}
 		w.v.report.Objects++
 		w.v.report.Bytes += int64(len(b))
 	}
+	return true
 }
 
 func (v *verifier) known(d object.Digest) bool {

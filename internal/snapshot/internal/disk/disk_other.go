@@ -118,6 +118,7 @@ func (d *Dir) Write(name string, data []byte, executable bool) (Meta, error) {
 	_, err = f.Write(data)
 	st, serr := f.Stat()
 	if err = errors.Join(err, serr, f.Close()); err != nil {
+		_ = d.Remove(name) // the first error is the one that matters
 		return Meta{}, err
 	}
 	return metaOf(st), nil

@@ -183,6 +183,7 @@ func (d *Dir) Write(name string, data []byte, executable bool) (Meta, error) {
 		var n int
 		err := retry("write", name, func() (err error) { n, err = unix.Write(fd, data); return err })
 		if err != nil {
+			_ = d.Remove(name) // the first error is the one that matters
 			return Meta{}, err
 		}
 		if n == 0 {
