@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -113,10 +114,26 @@ func (a *app) findRepo() (*repo.Repo, error) {
 		return nil, err
 	}
 	r, err := repo.Find(dir)
-	if err == nil {
+	switch {
+	case err == nil:
 		a.streams.Shorten = shorten(dir, r)
+	case fault.KindOf(err) == fault.NotFound:
+		return nil, hintProjects(dir, err)
 	}
 	return r, err
+}
+
+// hintProjects names a project below the folder, when there is none here or above it.
+func hintProjects(dir string, err error) error {
+	below, listErr := repo.Projects(context.Background(), dir)
+	if listErr != nil || len(below) == 0 {
+		return err
+	}
+	short, relErr := filepath.Rel(dir, below[0].Root)
+	if relErr != nil {
+		return err
+	}
+	return fault.New(fault.NotFound, "%w", err).Hint("cd %s   # %s below", shellWord(short), cli.FormatNum(int64(len(below)), "project"))
 }
 
 // shorten lets messages name the files of the project as they are typed in the current folder.

@@ -97,21 +97,13 @@ func (a *app) wantedNow(ctx context.Context, r *repo.Repo, words []string) ([]re
 	}
 	var all []restoration
 	for _, path := range paths {
-		pointer, _, err := pointerAt(r, path)
+		pointer, _, err := a.pointerAt(r, path)
 		if err != nil {
-			return nil, hintConflict(err, a.typed(path), a.typed(path+repo.PointerExt))
+			return nil, err
 		}
 		all = append(all, restoration{dataAt{path, pointer.Root}, pointer.Kind, snapshot.Pointer{}})
 	}
 	return all, nil
-}
-
-// hintConflict says how a pointer file with a merge conflict becomes one version.
-func hintConflict(err error, path, file string) error {
-	if fault.KindOf(err) != fault.Conflict {
-		return err
-	}
-	return fault.New(fault.Conflict, "%w", err).Hint("git checkout --ours %s   # or --theirs; then mlx checkout %s", file, path)
 }
 
 // wantedAt is the data that a reference names, limited to the words of the command line.
@@ -136,7 +128,7 @@ func (a *app) wantedAt(ctx context.Context, r *repo.Repo, o checkoutOptions) ([]
 	var all []restoration
 	for _, v := range versions {
 		w := restoration{dataAt: v}
-		if w.now, _, err = pointerAt(r, v.Path); err != nil && fault.KindOf(err) != fault.Conflict {
+		if w.now, _, err = a.pointerAt(r, v.Path); err != nil && fault.KindOf(err) != fault.Conflict {
 			return nil, err
 		}
 		if w.kind, err = a.kindAt(ctx, r, found, w); err != nil {

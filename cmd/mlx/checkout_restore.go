@@ -53,7 +53,7 @@ func (a *app) restore(ctx context.Context, r *repo.Repo, w restoration, o checko
 	})
 	progress.Done()
 	if err != nil {
-		return restoredView{}, a.notRestored(ctx, err, w)
+		return restoredView{}, a.notRestored(ctx, err, w, o.at)
 	}
 	v := restoredView{Path: w.Path, Snapshot: w.Root.Hex(), Files: done.Summary.Files, Bytes: done.Summary.Bytes, Written: done.Written,
 		Removed: done.Removed, Changed: done.Written+done.Removed > 0 || absent != nil, Warnings: append([]string{}, done.Warnings...), root: w.Root}
@@ -64,7 +64,7 @@ func (a *app) restore(ctx context.Context, r *repo.Repo, w restoration, o checko
 }
 
 // notRestored words a failure for the person who asked, with what to type next.
-func (a *app) notRestored(ctx context.Context, err error, w restoration) error {
+func (a *app) notRestored(ctx context.Context, err error, w restoration, at string) error {
 	path := a.shown(w.Path)
 	e := fault.New(fault.KindOf(err), "cannot check out %s: %w", path, err).About(fault.Ref{Kind: refSnapshot, ID: w.Root.Hex(), Name: w.Path})
 	if len(fault.Hints(err)) > 0 {
@@ -73,6 +73,9 @@ func (a *app) notRestored(ctx context.Context, err error, w restoration) error {
 	switch fault.KindOf(err) {
 	case fault.Conflict:
 		save, drop := "mlx snapshot "+a.typed(w.Path), "mlx checkout --force "+a.typed(w.Path)
+		if at != "" {
+			drop += " --at " + shellWord(at)
+		}
 		pad := strings.Repeat(" ", max(0, len(drop)-len(save)))
 		return e.Hint("%s%s   # keep the change", save, pad).Hint("%s   # drop it", drop)
 	case fault.NotFound:
@@ -83,6 +86,9 @@ func (a *app) notRestored(ctx context.Context, err error, w restoration) error {
 	return e
 }
 
+// otherStore is what to type for a version that is not in this store.
+const otherStore = "mlx config set store DIR   # if another clone on this machine has it"
+
 // notHere says of a failure, if that is its reason, that the bytes of a version are not in this store.
 func (a *app) notHere(ctx context.Context, err error, path string, root object.Digest) error {
 	store, openErr := a.store()
@@ -92,9 +98,9 @@ func (a *app) notHere(ctx context.Context, err error, path string, root object.D
 	if here, hasErr := store.Has(ctx, root); hasErr != nil || here {
 		return err
 	}
-	return fault.New(fault.NotFound, "cannot read version %s of %s: it is not on this machine", root.Short(), a.shown(path)).
+	return fault.New(fault.NotFound, "cannot read %s: version %s is not on this machine", a.shown(path), root.Short()).
 		About(fault.Ref{Kind: refSnapshot, ID: root.Hex(), Name: path}).
-		Hint("mlx config set store DIR   # if another clone on this machine has it")
+		Hint("%s", otherStore)
 }
 
 func (a *app) checkoutText(v checkoutView, o checkoutOptions, t *cli.Text) {

@@ -36,7 +36,7 @@ func (a *app) tracked(_ context.Context, t target) (target, error) {
 	if above == "" {
 		return t, nil
 	}
-	pointer, _, err := pointerAt(r, above)
+	pointer, _, err := a.pointerAt(r, above)
 	if err != nil {
 		return t, err
 	}
@@ -131,7 +131,7 @@ func (a *app) versionsBelow(ctx context.Context, folder string, err error) ([]da
 		if !within(p, folder) {
 			continue
 		}
-		pointer, ok, err := pointerAt(r, p)
+		pointer, ok, err := a.pointerAt(r, p)
 		if err != nil {
 			return nil, err
 		}

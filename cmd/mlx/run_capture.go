@@ -83,7 +83,7 @@ func oneData(ctx context.Context, a *app, path string) (run.Data, func() error, 
 	if err != nil {
 		return run.Data{}, nil, err
 	}
-	pointer, tracked, err := pointerAt(r, rel)
+	pointer, tracked, err := a.pointerAt(r, rel)
 	if err != nil {
 		return run.Data{}, nil, err
 	}
@@ -144,7 +144,7 @@ func keptData(ctx context.Context, a *app, path, rel string) (run.Data, func() e
 }
 
 // pointerAt reads the pointer file of a path, if there is one.
-func pointerAt(r *repo.Repo, rel string) (snapshot.Pointer, bool, error) {
+func (a *app) pointerAt(r *repo.Repo, rel string) (snapshot.Pointer, bool, error) {
 	text, err := r.ReadPointer(rel)
 	if err == nil && text == nil {
 		return snapshot.Pointer{}, false, nil
@@ -154,9 +154,23 @@ func pointerAt(r *repo.Repo, rel string) (snapshot.Pointer, bool, error) {
 		pointer, err = snapshot.ParsePointer(text)
 	}
 	if err != nil {
-		return pointer, false, fault.New(fault.KindOf(err), "cannot read %s: %w", rel+snapshot.Suffix, err)
+		return pointer, false, a.badPointer(err, rel)
 	}
 	return pointer, true, nil
+}
+
+// badPointer says how a pointer file that cannot be read becomes one version again.
+func (a *app) badPointer(err error, rel string) error {
+	kind, file := fault.KindOf(err), a.typed(rel+snapshot.Suffix)
+	e := fault.New(kind, "cannot read %s: %w", a.shown(rel+snapshot.Suffix), err)
+	switch {
+	case len(fault.Hints(err)) > 0:
+	case kind == fault.Conflict:
+		e.Hint("git checkout --ours %s   # or --theirs; then mlx checkout %s", file, a.typed(rel))
+	default:
+		e.Hint("git checkout %s   # takes it as it was staged last", file)
+	}
+	return e
 }
 
 // dataMissing says why data is not there, and what brings it.
@@ -175,8 +189,8 @@ func dataMissing(ctx context.Context, a *app, path string, pointer snapshot.Poin
 	ref := fault.Ref{Kind: "snapshot", ID: pointer.Root.Hex(), Name: path}
 	if here {
 		return fault.New(fault.NotFound, "cannot start the run: %s %s is not checked out", path, pointer.Root.Short()).
-			About(ref).Hint("mlx checkout %s", path)
+			About(ref).Hint("mlx checkout %s", shellWord(path))
 	}
 	return fault.New(fault.NotFound, "cannot start the run: %s %s is not on this machine", path, pointer.Root.Short()).
-		About(ref).Hint("mlx pull %s", path)
+		About(ref).Hint("%s", otherStore)
 }

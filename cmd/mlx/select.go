@@ -64,6 +64,14 @@ func (a *app) untracked(r *repo.Repo, command, word, rel string) error {
 	case "status":
 		doing = "show the status of"
 	}
+	if other := projectAbove(r, rel); other != "" {
+		inner := "."
+		if rel != other {
+			inner = strings.TrimPrefix(rel, other+"/")
+		}
+		return fault.New(fault.Usage, "cannot %s %s: %s is a project of its own", doing, word, a.shown(other)).
+			Hint("mlx -C %s %s %s", a.typed(other), command, shellWord(inner))
+	}
 	if above := pointerAbove(r, rel); above != "" {
 		return fault.New(fault.Usage, "cannot %s %s: it is part of %s, which is one version as a whole", doing, word, a.shown(above)).
 			Hint("mlx %s %s", command, a.typed(above))

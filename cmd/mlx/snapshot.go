@@ -138,9 +138,9 @@ type saver struct {
 // save keeps the present content of a path. The order makes what is acknowledged last: bytes in the store, then the
 // record, then the ignore rule, then the pointer; only after that may gc again take what nothing names.
 func (s saver) save(ctx context.Context, rel string) (saved, error) {
-	pointer, tracked, err := pointerAt(s.repo, rel)
+	pointer, tracked, err := s.app.pointerAt(s.repo, rel)
 	if err != nil {
-		return saved{}, hintConflict(err, s.app.typed(rel), s.app.typed(rel+repo.PointerExt))
+		return saved{}, err
 	}
 	ignore, err := s.repo.Matcher(rel)
 	if err != nil {

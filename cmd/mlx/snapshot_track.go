@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
+	"strings"
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
@@ -13,10 +15,16 @@ import (
 
 // mayTrack refuses what cannot become tracked data, and says how it can.
 func (a *app) mayTrack(ctx context.Context, r *repo.Repo, word, rel string) error {
+	if word == "" {
+		return fault.New(fault.Usage, "cannot snapshot a path of no letters").Hint("mlx snapshot PATH   # without PATH: all tracked data that changed")
+	}
+	if part := internalPart(rel); part != "" {
+		return fault.New(fault.Usage, "cannot snapshot %s: %s belongs to git or mlx itself", word, part).Hint("mlx snapshot PATH   # a file or folder of data")
+	}
 	if rel == "." {
 		return fault.New(fault.Usage, "cannot snapshot %s: it is the project itself", word).Hint("mlx snapshot PATH   # a file or folder in it")
 	}
-	if pointerAbove(r, rel) != "" {
+	if pointerAbove(r, rel) != "" || projectAbove(r, rel) != "" {
 		return a.untracked(r, "snapshot", word, rel)
 	}
 	switch info, err := os.Lstat(r.Abs(rel)); {
@@ -46,6 +54,27 @@ func (a *app) mayTrack(ctx context.Context, r *repo.Repo, word, rel string) erro
 	}
 	return fault.New(fault.Conflict, "cannot snapshot %s: git keeps %s of it", word, cli.FormatNum(int64(t.Files), "file")).
 		Hint("%s   # then commit; old commits keep their bytes", move)
+}
+
+// internalPart returns the part of a path in which git or mlx keep their own files, or "".
+func internalPart(rel string) string {
+	for part := range strings.SplitSeq(rel, "/") {
+		if strings.EqualFold(part, ".git") || strings.EqualFold(part, ".mlx") {
+			return part
+		}
+	}
+	return ""
+}
+
+// projectAbove returns the folder below the root of this project that holds a path and is a project of its own, or "".
+func projectAbove(r *repo.Repo, rel string) string {
+	found := ""
+	for p := rel; p != "." && p != "/" && p != ""; p = path.Dir(p) {
+		if info, err := os.Stat(r.Abs(path.Join(p, repo.ConfigName))); err == nil && info.Mode().IsRegular() {
+			found = p
+		}
+	}
+	return found
 }
 
 // noteTracked tells when git keeps data as well that mlx tracks already.

@@ -103,7 +103,7 @@ func (a *app) gitStatus(ctx context.Context, r *repo.Repo) gitView {
 // dataStatus compares one tracked path with its pointer.
 func (a *app) dataStatus(ctx context.Context, r *repo.Repo, path string, fresh bool) (dataView, error) {
 	d := dataView{Path: path, State: stateClean}
-	pointer, _, err := pointerAt(r, path)
+	pointer, _, err := a.pointerAt(r, path)
 	if fault.KindOf(err) == fault.Conflict {
 		d.State = stateConflict
 		return d, nil
