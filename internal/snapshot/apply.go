@@ -276,6 +276,10 @@ func wrongSize(e *treeEntry, n int64) error {
 	return fault.New(fault.Integrity, "object %s has %d bytes, the tree says %d", e.Sum.Short(), n, e.Size)
 }
 
+func notTheFile(e *treeEntry) error {
+	return fault.New(fault.Integrity, "the chunks of object %s do not have its digest", e.Sum.Short())
+}
+
 // long writes a file of several chunks, and checks that together they are the file that the tree names: each of them
 // may be whole, and the recipe that of another file.
 func (w *fileWriter) long(ctx context.Context, d *disk.Dir, name string, e *treeEntry, executable bool) (err error) {
@@ -303,7 +307,7 @@ func (w *fileWriter) long(ctx context.Context, d *disk.Dir, name string, e *tree
 		whole.Write(b) // a hash never fails
 	}
 	if err == nil && object.Digest(whole.Sum(nil)) != e.Sum {
-		err = fault.New(fault.Integrity, "the chunks of object %s do not have its digest", e.Sum.Short())
+		err = notTheFile(e)
 	}
 	return errors.Join(err, f.Close())
 }

@@ -12,6 +12,7 @@ import (
 	"iter"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,7 +32,7 @@ func (s *Store) FS(ctx context.Context, root object.Digest) (fs.FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &treeFS{ctx: ctx, s: s, r: r, root: list}, nil
+	return &treeFS{ctx: ctx, s: s, r: r, root: list, dirs: map[string][]treeEntry{}}, nil
 }
 
 // FileDigest returns the SHA-256 of the whole file (or tree) at a path of a version, as sha256sum would print it.
@@ -55,8 +56,9 @@ func (s *Store) FileDigest(ctx context.Context, root object.Digest, name string)
 type treeFS struct {
 	ctx  context.Context //nolint:containedctx // fs.FS has no other way to carry it
 	s    *Store
-	mu   sync.Mutex // guards r
+	mu   sync.Mutex // guards r and dirs
 	r    *reader
+	dirs map[string][]treeEntry // folders that were read last
 	root []treeEntry
 }
 
@@ -85,6 +87,15 @@ func (t *treeFS) list(dir string) ([]treeEntry, error) {
 	if dir == "." {
 		return t.root, nil
 	}
+	t.mu.Lock()
+	list, ok := t.dirs[dir]
+	t.mu.Unlock()
+	if ok {
+		return list, nil
+	}
+	if strings.Count(dir, "/") > maxDepth {
+		return nil, fault.New(fault.Integrity, "folders more than %d deep", maxDepth)
+	}
 	e, err := t.find("open", dir)
 	if err != nil {
 		return nil, err
@@ -94,8 +105,18 @@ func (t *treeFS) list(dir string) ([]treeEntry, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.r.tree(e)
+	list, err = t.r.tree(e)
+	if err == nil {
+		if len(t.dirs) >= dirsKept {
+			clear(t.dirs)
+		}
+		t.dirs[dir] = list
+	}
+	return list, err
 }
+
+// dirsKept is how many folders a file system remembers: a walk needs those on its way down.
+const dirsKept = 64
 
 // Open implements fs.FS.
 func (t *treeFS) Open(name string) (fs.File, error) {
@@ -215,7 +236,7 @@ func (f *openFile) Read(b []byte) (int, error) {
 		w, err, ok := f.next()
 		if !ok {
 			if object.Digest(f.whole.Sum(nil)) != f.info.e.Sum {
-				return 0, fault.New(fault.Integrity, "%s: the chunks of object %s do not have its digest", f.info.Name(), f.info.e.Sum.Short())
+				return 0, fmt.Errorf("%s: %w", f.info.Name(), notTheFile(f.info.e))
 			}
 			return 0, io.EOF
 		}

@@ -253,7 +253,7 @@ func (s *Store) missing(ctx context.Context, r *reader, root object.Digest, skip
 // eachObject calls look with every object of a version: trees, recipes and chunks.
 func (s *Store) eachObject(ctx context.Context, r *reader, root object.Digest, look func(object.Digest)) error {
 	look(root)
-	if err := s.recipeObjects(r, root, look); err != nil {
+	if err := s.longObjects(r, root, look); err != nil {
 		return err
 	}
 	return r.walk(root, func(_ string, e *treeEntry) (bool, error) {
@@ -271,15 +271,17 @@ func (s *Store) eachObject(ctx context.Context, r *reader, root object.Digest, l
 	})
 }
 
-// recipeObjects calls look with every chunk behind a recipe; nothing where the object is none.
-func (s *Store) recipeObjects(r *reader, id object.Digest, look func(object.Digest)) error {
+// longObjects is recipeObjects for a root, which may be a tree or the recipe of a long one.
+func (s *Store) longObjects(r *reader, id object.Digest, look func(object.Digest)) error {
 	b, err := r.Read(id)
-	if err != nil {
+	if err != nil || !bytes.HasPrefix(b, []byte(recipeMagic)) {
 		return err
 	}
-	if !bytes.HasPrefix(b, []byte(recipeMagic)) {
-		return nil
-	}
+	return s.recipeObjects(r, id, look)
+}
+
+// recipeObjects calls look with every chunk behind a recipe.
+func (s *Store) recipeObjects(r *reader, id object.Digest, look func(object.Digest)) error {
 	r.inner = look
 	defer func() { r.inner = nil }()
 	return r.expand(id, maxLevel+1, func(w row) bool {

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -160,7 +161,7 @@ type hurtWalk struct {
 
 func (w *hurtWalk) run(ctx context.Context) error {
 	w.r.count = &census{}
-	if !w.pieces("", w.root) {
+	if !w.pieces("", w.root, w.v.s.longObjects) {
 		return nil
 	}
 	entries, err := w.r.root(w.root)
@@ -184,11 +185,13 @@ func (w *hurtWalk) folder(ctx context.Context, dir string, entries []treeEntry, 
 		path := join(dir, e.Name)
 		if e.Kind == disk.Directory {
 			id := e.Sum
-			if !e.Recipe.IsZero() {
-				id = e.Recipe
-			}
-			if !w.pieces(path, id) {
+			if e.Recipe.IsZero() && !w.object(path, id) {
 				continue
+			}
+			if !e.Recipe.IsZero() {
+				if id = e.Recipe; !w.pieces(path, id, w.v.s.recipeObjects) {
+					continue
+				}
 			}
 			sub, err := w.r.tree(e)
 			if err != nil {
@@ -212,17 +215,42 @@ func (w *hurtWalk) file(path string, e *treeEntry) {
 		}
 		return
 	}
-	w.pieces(path, e.Recipe)
+	if w.pieces(path, e.Recipe, w.v.s.recipeObjects) && w.read {
+		if err := w.whole(e); err != nil {
+			w.hurt(path, e.Recipe, err)
+		}
+	}
 }
 
-// pieces notes a path that needs a damaged or missing object, or a chunk of one where it is a recipe, and says whether
-// all of them are there.
-func (w *hurtWalk) pieces(path string, id object.Digest) bool {
+// whole puts a file together and compares it with what the tree names: whole chunks may be those of another file.
+func (w *hurtWalk) whole(e *treeEntry) error {
+	h := sha256.New()
+	for c, err := range w.r.rows(e.Sum, e.Recipe, e.Size) {
+		if err != nil {
+			return err
+		}
+		b, err := w.r.Read(c.ID)
+		if err != nil {
+			return err
+		}
+		if len(b) != c.Len {
+			return wrongSize(e, int64(len(b)))
+		}
+		h.Write(b) // a hash never fails
+	}
+	if object.Digest(h.Sum(nil)) != e.Sum {
+		return notTheFile(e)
+	}
+	return nil
+}
+
+// pieces notes a path that needs a damaged or missing object, or a chunk behind it, and says whether all are there.
+func (w *hurtWalk) pieces(path string, id object.Digest, list func(*reader, object.Digest, func(object.Digest)) error) bool {
 	var ids []object.Digest
 	if !w.object(path, id) {
 		return false
 	}
-	if err := w.v.s.recipeObjects(w.r, id, func(d object.Digest) { ids = append(ids, d) }); err != nil {
+	if err := list(w.r, id, func(d object.Digest) { ids = append(ids, d) }); err != nil {
 		w.hurt(path, id, err)
 		return false
 	}
