@@ -38,9 +38,22 @@ func (a *app) diffRuns(ctx context.Context, left, right target) error {
 
 // dataPair is a path whose version differs between two runs, and how.
 type dataPair struct {
-	path string
-	a, b string // 64 hex digits, or empty
-	text string
+	path  string
+	a, b  string // 64 hex digits, or empty
+	tally tally
+	text  string // in place of the tally
+}
+
+func (d dataPair) cells(person bool) []cli.Cell {
+	versions := []cli.Cell{cli.Hex(d.a, 12), cli.Hex(d.b, 12)}
+	switch {
+	case d.text != "":
+		return append(versions, cli.Str(d.text))
+	case person:
+		return append(versions, cli.Str(d.tally.words()))
+	}
+	n := d.tally
+	return append(versions, cli.Count(n.added), cli.Count(n.changed), cli.Count(n.removed), cli.Change(n.bytes))
 }
 
 // diffRunData compares what two runs read. A version that is not on this machine differs without saying how.
@@ -70,7 +83,7 @@ func (a *app) diffRunData(ctx context.Context, v *diffView, x, y run.View) ([]da
 			a.streams.Why("%s: %v", p.path, err)
 			row.text = "not on this machine"
 		} else {
-			row.text = count(v.Data[start:]).words()
+			row.tally = count(v.Data[start:])
 		}
 		out = append(out, row)
 	}
@@ -195,7 +208,7 @@ func runsText(v diffView, data []dataPair, t *cli.Text) {
 		c.add("metrics", m.Key, cells...)
 	}
 	for _, d := range data {
-		c.add("data", shortName(d.path, data), cli.Hex(d.a, 12), cli.Hex(d.b, 12), cli.Str(d.text))
+		c.add("data", shortName(d.path, data), d.cells(t.TTY())...)
 	}
 	if v.Code != nil {
 		cells := []cli.Cell{commitCell(v.Code.A), commitCell(v.Code.B)}

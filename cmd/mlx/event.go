@@ -95,15 +95,21 @@ func (t *teller) run(e *event) error {
 	if err != nil {
 		return err
 	}
-	e.what = append(e.what, stateCell(v.State), cli.Str(strings.Join(v.Command, " ")))
-	for _, name := range firstMetrics(v, 4) {
-		e.what = append(e.what, cli.Fmt("%s %s", cli.Str(name), cli.Float(float64(v.Metrics[name]))))
-	}
+	e.what = runWords(v)
 	v.Tags = e.words()
 	e.text = cli.Sentence(e.what...)
 	v.Text = e.text
 	e.value = v
 	return nil
+}
+
+// runWords tells a run in one line.
+func runWords(v run.View) []cli.Cell {
+	cells := []cli.Cell{stateCell(v.State), cli.Str(strings.Join(v.Command, " "))}
+	for _, name := range firstMetrics(v, 4) {
+		cells = append(cells, cli.Fmt("%s %s", cli.Str(name), cli.Float(float64(v.Metrics[name]))))
+	}
+	return cells
 }
 
 // stateCell is the state of a run.

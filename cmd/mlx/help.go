@@ -50,6 +50,9 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 	if !cmd.HasParent() {
 		text = rootHelp(cmd)
 	}
+	if a.streams.OutTTY && a.streams.Width > 0 {
+		text = wrapped(text, a.streams.Width)
+	}
 	_ = a.streams.Raw([]byte(text)) // a reader who closed the pipe has read enough
 }
 

@@ -87,7 +87,11 @@ func (b *grapher) build(ctx context.Context, root target) (*graph, error) {
 
 func nodeID(t target) string {
 	if t.ID.IsZero() {
-		return t.Kind + ":" + t.Commit + t.Name
+		id := t.Kind + ":" + t.Commit
+		if t.Commit != "" && t.Name != "" {
+			id += "@" // a commit, as of one branch
+		}
+		return id + t.Name
 	}
 	return t.Kind + ":" + t.ID.Hex()
 }

@@ -91,10 +91,12 @@ func logRun(ctx context.Context, a *app, o logOptions) error {
 	if err != nil {
 		return err
 	}
-	events := o.choose(tell, o.records(ctx, l, query, about, tell), about)
+	w := o.watched()
+	events := w.watch(o.choose(tell, o.records(ctx, l, query, about, tell), about))
 	if err := o.print(a, events); err != nil {
 		return err
 	}
+	w.tell(a)
 	if o.screen {
 		return o.more(ctx, a, l, query, about)
 	}

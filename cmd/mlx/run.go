@@ -120,6 +120,7 @@ func (a *app) ran(ctx context.Context, o runOptions, result *run.Result) error {
 	if len(result.Troubles) > 0 && result.Status == 0 {
 		result.Status = 125
 	}
+	result.View.Text = cli.Sentence(runWords(result.View)...)
 	s := a.streams
 	summary := cli.Streams{Out: s.Err, OutTTY: true, Color: s.ErrColor, JSON: s.JSON, Quiet: s.Quiet, Now: s.Now}
 	err := summary.EmitVerdict(result.View, result.Status != 0, func(t *cli.Text) { runText(result.View, t) })

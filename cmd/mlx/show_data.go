@@ -153,11 +153,15 @@ func entriesText(entries []entryView, t *cli.Text) {
 		if t.TTY() && i == maxListed {
 			break
 		}
-		name := e.Path
-		if e.Type == "directory" {
-			name += "/"
+		if !t.TTY() {
+			rows = append(rows, []cli.Cell{cli.Str(e.Type), cli.Path(e.Path), cli.Bytes(e.Bytes)})
+			continue
 		}
-		rows = append(rows, []cli.Cell{cli.Path(name), cli.Bytes(e.Bytes)})
+		name := cli.Path(e.Path)
+		if e.Type == "directory" {
+			name = cli.Fmt("%s/", name)
+		}
+		rows = append(rows, []cli.Cell{name, cli.Bytes(e.Bytes)})
 	}
 	t.Rows(2, rows)
 	if more := len(entries) - len(rows); more > 0 {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sort"
 	"strings"
@@ -42,6 +41,7 @@ func (a *app) showOneRun(ctx context.Context, t target) error {
 		return err
 	}
 	v.Tags = event{tags: known[v.RunID]}.words()
+	v.Text = cli.Sentence(runWords(v)...)
 	shown := runShown{View: v, Judged: []judgement{}}
 	for rec, err := range l.Referring(ctx, v.RunID) {
 		if err != nil {
@@ -146,7 +146,7 @@ func machineCell(v run.View) cli.Cell {
 	format, cells := "%s %s, %s CPU", []cli.Cell{cli.Str(v.Machine.OS), cli.Str(v.Machine.Arch), cli.Count(int64(v.Machine.CPUs))}
 	if v.Machine.MemoryBytes != nil {
 		format += ", %s"
-		cells = append(cells, cli.Str(gibibytes(*v.Machine.MemoryBytes)))
+		cells = append(cells, cli.Memory(*v.Machine.MemoryBytes))
 	}
 	if v.PeakMemoryBytes != nil {
 		format += "; peak %s"
@@ -154,9 +154,6 @@ func machineCell(v run.View) cli.Cell {
 	}
 	return cli.Fmt(format, cells...)
 }
-
-// gibibytes is the size of a memory as it is sold.
-func gibibytes(n int64) string { return fmt.Sprintf("%.0f GiB", float64(n)/(1<<30)) }
 
 func sortedKeys[T any](m map[string]T) []string {
 	keys := make([]string, 0, len(m))

@@ -72,7 +72,7 @@ func TestRunsCompared(t *testing.T) {
 	v.Params = valueChanges(map[string]any{"depth": 6.0, "same": "x"}, map[string]any{"depth": 8.0, "same": "x"})
 	v.Metrics = metricChanges(map[string]run.Number{"auc": 0.741, "log_loss": 0.437}, map[string]run.Number{"auc": 0.752, "log_loss": 0.431})
 	v.Outputs = []valueChange{{"model.pkl", id("77ab"), id("1f88")}}
-	data := []dataPair{{"data/flights", id("3f9c21aa07d4"), id("a81e5c0f4b96"), tally{added: 1, bytes: 2_600_000}.words()}}
+	data := []dataPair{{"data/flights", id("3f9c21aa07d4"), id("a81e5c0f4b96"), tally{added: 1, bytes: 2_600_000}, ""}}
 	want := `              5be01d7c93f2  c7720be4196d
 params
   depth       6             8

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -58,6 +57,10 @@ func verifyRun(ctx context.Context, a *app, o verifyOptions) error {
 }
 
 func (a *app) verifyLedger(ctx context.Context, v *verifyView) error {
+	r, err := a.repo()
+	if err != nil {
+		return err
+	}
 	l, err := a.ledger()
 	if err != nil {
 		return err
@@ -78,7 +81,7 @@ func (a *app) verifyLedger(ctx context.Context, v *verifyView) error {
 	}
 	v.Ledger = &ledgerView{Records: report.Records, Bytes: report.Bytes, Damage: []problemView{}}
 	for _, p := range report.Problems {
-		v.Ledger.Damage = append(v.Ledger.Damage, viewOfProblem(p))
+		v.Ledger.Damage = append(v.Ledger.Damage, viewOfProblem(p, r.Ledger()))
 	}
 	v.Clean = v.Clean && report.OK()
 	return nil
@@ -89,16 +92,19 @@ func (a *app) verifyStore(ctx context.Context, v *verifyView, refs []string) err
 	if err != nil {
 		return err
 	}
+	r, err := a.repo()
+	if err != nil {
+		return err
+	}
+	settings, err := a.settings()
+	if err != nil {
+		return err
+	}
 	known, err := a.knownVersions(ctx, refs)
 	if err != nil {
 		return err
 	}
-	roots := make([]object.Digest, 0, len(known))
-	for _, k := range known {
-		if !slices.Contains(roots, k.Root) {
-			roots = append(roots, k.Root)
-		}
-	}
+	roots := distinctRoots(known)
 	progress := a.streams.Progress("reading", "bytes", 0)
 	report, err := store.Verify(ctx, roots, len(refs) > 0, progress)
 	progress.Done()
@@ -107,7 +113,7 @@ func (a *app) verifyStore(ctx context.Context, v *verifyView, refs []string) err
 	}
 	v.Store = &storeView{Packs: report.Packs, Objects: report.Objects, Bytes: report.Bytes, Damage: []damageView{}}
 	for _, d := range report.Damage {
-		v.Store.Damage = append(v.Store.Damage, viewOfDamage(d, known))
+		v.Store.Damage = append(v.Store.Damage, viewOfDamage(d, r.Store(settings), known))
 	}
 	v.Clean = v.Clean && len(report.Damage) == 0
 	return nil
@@ -142,6 +148,18 @@ func (a *app) knownVersions(ctx context.Context, refs []string) ([]dataAt, error
 		all = append(all, found...)
 	}
 	return all, nil
+}
+
+func distinctRoots(all []dataAt) []object.Digest {
+	roots := make([]object.Digest, 0, len(all))
+	seen := make(map[object.Digest]bool, len(all))
+	for _, d := range all {
+		if !seen[d.Root] {
+			seen[d.Root] = true
+			roots = append(roots, d.Root)
+		}
+	}
+	return roots
 }
 
 func (a *app) allVersions(ctx context.Context) ([]dataAt, error) {

@@ -93,6 +93,9 @@ func gateRows(g gate.Result, record object.Digest, person bool) [][]cli.Cell {
 	var open, passed [][]cli.Cell
 	for _, f := range g.Checks {
 		row := []cli.Cell{gateWord(f.Word(), f.Word()), cli.Str(f.Name), cli.Str(f.Shown), cli.Str(f.Needed())}
+		if f.Value != nil {
+			row[2] = cli.Float(*f.Value)
+		}
 		if person {
 			row = append(row[:2], cli.Str(fmt.Sprintf("%-*s  %s", width, f.Shown, f.Needed())))
 		}

@@ -33,8 +33,12 @@ type problemView struct {
 	What   string  `json:"what"`
 }
 
-func viewOfProblem(p lineage.Problem) problemView {
-	v := problemView{File: "ledger/" + filepath.ToSlash(p.File), Offset: p.Offset, What: p.What}
+func viewOfProblem(p lineage.Problem, folder string) problemView {
+	file := p.File
+	if rel, err := filepath.Rel(folder, file); err == nil && filepath.IsAbs(file) {
+		file = rel
+	}
+	v := problemView{File: "ledger/" + filepath.ToSlash(file), Offset: p.Offset, What: p.What}
 	if !p.Record.IsZero() {
 		v.Record = some(p.Record.Hex())
 	}
@@ -61,8 +65,8 @@ type hurtView struct {
 }
 
 // viewOfDamage names the paths that a damage hurts from the root of the repository.
-func viewOfDamage(d snapshot.Damage, known []dataAt) damageView {
-	v := damageView{Object: d.Object, Cause: d.Cause, Hurts: []hurtView{}}
+func viewOfDamage(d snapshot.Damage, folder string, known []dataAt) damageView {
+	v := damageView{Object: d.Object, Cause: strings.ReplaceAll(d.Cause, folder+string(filepath.Separator), ""), Hurts: []hurtView{}}
 	if name, _, _ := strings.Cut(path.Base(d.Object), " "); strings.Contains(d.Cause, name+": ") {
 		_, v.Cause, _ = strings.Cut(d.Cause, name+": ") // the object says already where it is
 	}

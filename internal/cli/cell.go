@@ -72,6 +72,11 @@ func Time(at time.Time) Cell {
 // Bytes is a size: "7.4 MB", or the plain integer.
 func Bytes(n int64) Cell { return cell(RolePlain, FormatBytes(n), strconv.FormatInt(n, 10)) }
 
+// Memory is the size of a machine's memory, as it is sold: "16 GiB", or the plain integer.
+func Memory(n int64) Cell {
+	return cell(RolePlain, fmt.Sprintf("%.0f GiB", float64(n)/(1<<30)), strconv.FormatInt(n, 10))
+}
+
 // Change is a difference of sizes: "+2.6 MB", or the plain integer.
 func Change(n int64) Cell {
 	human := FormatBytes(n)

@@ -79,9 +79,13 @@ func (t *Text) Rows(indent int, rows [][]Cell) { t.table(indent, nil, rows) }
 func (t *Text) table(indent int, header []string, rows [][]Cell) {
 	if !t.tty {
 		for _, row := range rows {
-			fields := make([]string, len(row))
+			fields := make([]string, 0, len(row))
 			for i, c := range row {
-				fields[i] = strings.Join(t.fields([]Cell{c}), " ")
+				own := t.fields([]Cell{c})
+				if i < len(row)-1 {
+					own = []string{strings.Join(own, " ")} // columns stay columns; the last one may have fields of its own
+				}
+				fields = append(fields, own...)
 			}
 			t.b.WriteString(strings.Join(fields, "\t") + "\n")
 		}

@@ -56,6 +56,9 @@ func (j Job) one(ctx context.Context, spec Spec) (Result, []Ref, []error) {
 	if err != nil {
 		return Result{}, nil, []error{err}
 	}
+	if len(subject.Metrics) == 0 {
+		return Result{}, nil, []error{spec.noMetrics(subject)}
+	}
 	result := Result{Name: spec.Name, For: subject.For}
 	var troubles []error
 	for _, c := range checks {

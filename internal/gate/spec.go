@@ -143,10 +143,16 @@ func Choose(specs []Spec, names []string) ([]Spec, error) {
 		i := slices.Index(known, name)
 		if i < 0 {
 			err := fault.New(fault.NotFound, "cannot judge %s: there is no gate of that name", name)
-			if near := fault.Nearest(name, known); near != "" {
-				return nil, err.Hint("did you mean %q? There are %s", near, list(known))
+			near := fault.Nearest(name, known)
+			switch {
+			case near == "" && len(known) == 1:
+				return nil, err.Hint("the only gate is %s", known[0])
+			case near == "":
+				return nil, err.Hint("there are %s", list(known))
+			case len(known) == 1:
+				return nil, err.Hint("did you mean %q?", near)
 			}
-			return nil, err.Hint("there are %s", list(known))
+			return nil, err.Hint("did you mean %q? There are %s", near, list(known))
 		}
 		if !slices.ContainsFunc(chosen, func(s Spec) bool { return s.Name == name }) {
 			chosen = append(chosen, specs[i])

@@ -50,13 +50,17 @@ func (c threshold) judge(v float64) Verdict {
 	return Pass
 }
 
+// noMetrics is the one trouble of a gate, however many checks it has, with a subject that has no metrics at all.
+func (s Spec) noMetrics(of Subject) error {
+	return fault.New(fault.NotFound, "cannot judge %s: %s has no metrics (%s)", s.Name, of.For.words(), place(s.At)).
+		In(s.At).About(fault.Ref{Kind: of.For.Kind, ID: of.For.ID.Hex(), Name: of.For.Name}).
+		Hint("a command writes its metrics as JSON to the file that $MLX_METRICS names")
+}
+
 func (c threshold) missing(s Subject) error {
 	err := fault.New(fault.NotFound, "cannot judge %s: %s has no metric %q (%s)", c.gate, s.For.words(), c.metric, place(c.at)).
 		In(c.at).About(fault.Ref{Kind: s.For.Kind, ID: s.For.ID.Hex(), Name: s.For.Name})
 	known := slices.Sorted(maps.Keys(s.Metrics))
-	if len(known) == 0 {
-		return err.Hint("the %s recorded no metrics: write them as JSON to the file that $MLX_METRICS names", s.For.Kind)
-	}
 	if near := fault.Nearest(c.metric, known); near != "" {
 		return err.Hint("did you mean %q? The %s has %s", near, s.For.Kind, list(known))
 	}

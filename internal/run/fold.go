@@ -35,7 +35,9 @@ func viewOf(id object.Digest, rec lineage.Record, b Body) View {
 		v.Patch = some(b.Code.Patch.Hex())
 	}
 	for _, p := range rec.Prev {
-		v.Prev = append(v.Prev, p.Hex())
+		if p != id { // its own earlier records are folded into it
+			v.Prev = append(v.Prev, p.Hex())
+		}
 	}
 	for _, d := range b.Data {
 		v.Data = append(v.Data, fault.Ref{Kind: "snapshot", ID: d.Root.Hex(), Name: d.Path})
