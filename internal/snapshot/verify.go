@@ -275,6 +275,10 @@ func (w *hurtWalk) object(path string, d object.Digest) bool {
 		w.hurt(path, d, err)
 		return false
 	}
+	if base, ok := w.v.s.set.BaseOf(d); ok && w.v.known(base) {
+		w.hurt(path, base, nil)
+		return false
+	}
 	if w.read {
 		b, err := w.r.Read(d)
 		if err != nil {

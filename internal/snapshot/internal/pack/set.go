@@ -174,6 +174,16 @@ func (s *Set) Usable(d object.Digest, skip map[object.Digest]bool) bool {
 	return ok && b.Frame.Codec != Delta
 }
 
+// BaseOf returns the digest of the base of a chunk, or false where it is stored in full or not at all.
+func (s *Set) BaseOf(d object.Digest) (object.Digest, bool) {
+	l, ok := s.Find(d, nil)
+	if !ok || l.Frame.Codec != Delta {
+		return object.Digest{}, false
+	}
+	base, err := l.Base()
+	return base, err == nil
+}
+
 // Base returns the digest of the base chunk of a delta.
 func (l Loc) Base() (object.Digest, error) {
 	var b object.Digest
