@@ -47,6 +47,13 @@ func (w *Writer) scan(decode func(Frame, []byte) ([]byte, error)) error {
 	if err != nil {
 		return err
 	}
+	room := st.Size() // for frames: a pack that wanted only its name has its index already
+	var trailer [trailerSize]byte
+	if n, _ := w.f.ReadAt(trailer[:], max(0, room-trailerSize)); n == trailerSize {
+		if start, err := indexSpan(trailer[:], room); err == nil {
+			room = start
+		}
+	}
 	r := bufio.NewReaderSize(w.f, 1<<20)
 	first := make([]byte, len(magic))
 	if _, err := io.ReadFull(r, first); err != nil || string(first) != magic {
@@ -61,7 +68,7 @@ func (w *Writer) scan(decode func(Frame, []byte) ([]byte, error)) error {
 		if f, ok := frameOf(le.Uint64(head)); ok {
 			head, _ = r.Peek(f.headSize())
 		}
-		f, lens, err := parseHead(head, st.Size()-w.off)
+		f, lens, err := parseHead(head, room-w.off)
 		if err != nil {
 			return nil
 		}

@@ -8,6 +8,7 @@ import (
 
 	"mlx/internal/fault"
 	"mlx/internal/object"
+	"mlx/internal/snapshot/internal/disk"
 	"mlx/internal/snapshot/internal/sha2x"
 )
 
@@ -52,7 +53,7 @@ func (p *File) load() error {
 	if err != nil {
 		return err
 	}
-	b, unmap, err := mapFile(p.f, start, int(p.size-start))
+	b, unmap, err := disk.Map(p.f, start, int(p.size-start))
 	if err != nil {
 		return fmt.Errorf("read the index: %w", err)
 	}
