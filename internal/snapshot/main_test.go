@@ -16,6 +16,10 @@ func jobs() map[string]func(args []string) error {
 	return map[string]func([]string) error{
 		"crash": crashChild,
 		"saver": saverChild,
+		"limit": limitChild,
+		"guest": guestChild,
+
+		"guest-save": guestSaveChild,
 	}
 }
 

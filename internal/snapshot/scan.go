@@ -3,11 +3,14 @@ package snapshot
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"mlx/internal/fault"
 	"mlx/internal/object"
@@ -245,6 +248,9 @@ func (c *scan) subfolders(ctx context.Context, d *disk.Dir, f *folder, rel strin
 		}
 		t.dir = &folder{parent: f, name: t.name}
 		sub, err := d.Open(t.name)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP) {
+			return fault.New(fault.Conflict, "cannot read folder %s: it was replaced or removed meanwhile", join(rel, t.name))
+		}
 		if err != nil {
 			return fmt.Errorf("read %s: %w", join(rel, t.name), err)
 		}
