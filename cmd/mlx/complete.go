@@ -21,6 +21,9 @@ func (a *app) completePaths(cmd *cobra.Command, _ []string, _ string) ([]string,
 
 // completeRefs offers what a reference can name: the newest runs, snapshots and verdicts, tags, tracked data; then files.
 func (a *app) completeRefs(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if kind, _, qualified := strings.Cut(typed, ":"); qualified {
+		return a.definedNames(kind), cobra.ShellCompDirectiveNoFileComp
+	}
 	all := append([]string{"@last\tthe newest run here"}, a.livePaths(cmd)...)
 	l, err := a.ledger()
 	if err != nil {
@@ -44,7 +47,25 @@ func (a *app) completeRefs(cmd *cobra.Command, _ []string, typed string) ([]stri
 			all = append(all, e.id.Short()+"\t"+e.noun+" "+e.text)
 		}
 	}
+	for v, err := range a.history(l).Views(cmd.Context(), lineage.Query{Where: "name != null", Limit: completed}) {
+		if err == nil && v.Name != nil {
+			all = append(all, *v.Name+"\tthe newest run of this name")
+		}
+	}
 	return all, cobra.ShellCompDirectiveDefault
+}
+
+// definedNames is KIND:NAME for all that mlx.yaml defines of a kind.
+func (a *app) definedNames(kind string) []string {
+	cfg, err := a.config()
+	if err != nil {
+		return nil
+	}
+	var all []string
+	for _, name := range configNames(cfg, kind+"s") {
+		all = append(all, kind+":"+name)
+	}
+	return all
 }
 
 // completeWords offers a fixed list.

@@ -75,7 +75,7 @@ func newConfigSet(a *app) *cobra.Command {
 		Short:             "Change one setting; an empty value takes it back",
 		Example:           "mlx config set jobs 4\nmlx config set --user color never",
 		Args:              cobra.ExactArgs(2),
-		ValidArgsFunction: completeWords(repo.SettingKeys()...),
+		ValidArgsFunction: completeSetting,
 		RunE: func(_ *cobra.Command, args []string) error {
 			return configSet(a, args[0], args[1], user)
 		},
@@ -104,4 +104,15 @@ func configSet(a *app, key, value string, user bool) error {
 	return a.streams.EmitVerdict(settingView{"setting/v1", s}, false, func(t *cli.Text) {
 		t.Line(cli.Str(key), cli.Str(value), cli.Str(source))
 	})
+}
+
+// completeSetting offers the settings, and then the words that the one chosen takes.
+func completeSetting(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return repo.SettingKeys(), cobra.ShellCompDirectiveNoFileComp
+	}
+	if args[0] == "store" {
+		return nil, cobra.ShellCompDirectiveFilterDirs
+	}
+	return repo.SettingWords(args[0]), cobra.ShellCompDirectiveNoFileComp
 }

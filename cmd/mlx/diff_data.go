@@ -30,7 +30,7 @@ func (a *app) diffData(ctx context.Context, found []target, paths []string) erro
 		return err
 	}
 	for i, t := range found {
-		if found[i], err = a.tracked(ctx, t); err != nil {
+		if found[i], err = a.comparable(ctx, t); err != nil {
 			return err
 		}
 		if found[i].Kind == refSnapshot && found[i].Inner != "" {
@@ -67,6 +67,26 @@ func (a *app) diffData(ctx context.Context, found []target, paths []string) erro
 	return a.emitDiff(v, v.Equal, func(t *cli.Text) { a.dataText(v, found, t) })
 }
 
+// comparable finds the snapshot of a path: of tracked data the one that its pointer names, of what a run wrote the one
+// that keeps it. A folder may also hold several tracked paths.
+func (a *app) comparable(ctx context.Context, t target) (target, error) {
+	found, err := a.tracked(ctx, t)
+	if err != nil || found.Kind != refPath {
+		return found, err
+	}
+	if found, err = a.written(ctx, found); err != nil || found.Kind != refPath {
+		return found, err
+	}
+	r, err := a.repo()
+	if err != nil {
+		return found, err
+	}
+	if below, err := a.versionsBelow(ctx, found.Name, nil); err != nil || len(below) > 0 {
+		return found, err
+	}
+	return found, a.untracked(r, "diff", a.shown(found.Name), found.Name)
+}
+
 // pairs joins two versions by path. Two snapshots of one path each are compared whatever their paths are called.
 func pairs(left, right []dataAt, here bool) []pair {
 	if len(left) == 1 && len(right) == 1 && !here {
@@ -94,12 +114,16 @@ func (a *app) comparePair(ctx context.Context, v *diffView, p pair, paths []stri
 	if err != nil {
 		return err
 	}
+	file, err := a.isFile(ctx, p)
+	if err != nil {
+		return err
+	}
 	for c, err := range changes {
 		if err != nil {
 			return fault.New(fault.KindOf(err), "cannot compare %s: %w", p.path, err)
 		}
 		whole := path.Join(p.path, c.Path)
-		if c.Path == path.Base(p.path) && a.isFile(ctx, p) {
+		if c.Path == path.Base(p.path) && file {
 			whole = p.path
 		}
 		if len(paths) > 0 && !slices.ContainsFunc(paths, func(want string) bool { return within(whole, want) }) {
@@ -130,21 +154,40 @@ func (a *app) changes(ctx context.Context, p pair) (iter.Seq2[snapshot.Change, e
 	return store.Status(ctx, snapshot.StatusOptions{Path: r.Abs(p.path), Base: p.a, Ignore: ignore}), nil
 }
 
-// isFile reports whether a path is tracked as a single file.
-func (a *app) isFile(ctx context.Context, p pair) bool {
-	store, err := a.store()
+// isFile reports whether a path is a single file, which the bytes of a version do not tell: the pointer file knows, or
+// a record that names the version.
+func (a *app) isFile(ctx context.Context, p pair) (bool, error) {
+	r, err := a.repo()
 	if err != nil {
-		return false
+		return false, err
+	}
+	if pointer, ok, err := a.pointerAt(r, p.path); err == nil && ok {
+		return pointer.Kind == snapshot.File, nil
+	}
+	l, err := a.ledger()
+	if err != nil {
+		return false, err
 	}
 	for _, root := range []object.Digest{p.a, p.b} {
 		if root.IsZero() {
 			continue
 		}
-		if sum, err := store.Stat(ctx, root); err == nil {
-			return sum.Kind == snapshot.File
+		for rec, err := range l.Referring(ctx, root) {
+			if err != nil {
+				return false, err
+			}
+			if saved, err := snapshotSaved.Decode(rec); err == nil && saved.Root == root {
+				return saved.Kind == string(snapshot.File), nil
+			}
+			body, _ := runBody(rec)
+			for _, o := range body.Outputs {
+				if o.Root == root {
+					return o.Kind == string(snapshot.File), nil
+				}
+			}
 		}
 	}
-	return false
+	return false, nil
 }
 
 // tally counts changes by action.

@@ -245,21 +245,21 @@ func shortName(p string, all []dataPair) string {
 
 func cellOrNone(v any) cli.Cell {
 	if v == nil {
-		return cli.Shown(cli.RoleDim, "-")
+		return cli.None()
 	}
 	return valueCell(v)
 }
 
 func numberCell(n *run.Number) cli.Cell {
 	if n == nil {
-		return cli.Shown(cli.RoleDim, "-")
+		return cli.None()
 	}
 	return cli.Float(float64(*n))
 }
 
 func commitCell(c *string) cli.Cell {
 	if c == nil {
-		return cli.Shown(cli.RoleDim, "-")
+		return cli.None()
 	}
 	commit, patch, dirty := strings.Cut(*c, "+")
 	if dirty {
@@ -271,7 +271,7 @@ func commitCell(c *string) cli.Cell {
 func digestCell(v any) cli.Cell {
 	s, ok := v.(string)
 	if !ok {
-		return cli.Shown(cli.RoleDim, "-")
+		return cli.None()
 	}
 	return cli.Hex(s, 12)
 }

@@ -69,7 +69,7 @@ func initRun(ctx context.Context, a *app, o repo.InitOptions) error {
 
 func initText(v initView, t *cli.Text) {
 	home := v.Home
-	if short, err := filepath.Rel(v.Root, v.Home); err == nil && filepath.IsLocal(short) {
+	if short, err := filepath.Rel(v.Root, v.Home); err == nil && len(short) < len(home) {
 		home = short
 	}
 	what := cli.Fmt("mlx.yaml, store and ledger in %s", cli.Path(home))

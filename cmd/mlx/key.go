@@ -117,6 +117,9 @@ func keyAddRun(ctx context.Context, a *app, file, name string) error {
 		return err
 	}
 	k, err := l.AddKey(ctx, text, name)
+	if fault.KindOf(err) == fault.Usage && len(fault.Hints(err)) == 0 {
+		return fault.New(fault.Usage, "%w", err).Hint("ssh-keygen -t ed25519 -f signing-key   # makes a pair; signing-key.pub is the public half")
+	}
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,9 @@ func (a *app) graphOf(ctx context.Context, o lineageOptions) (*graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	if found.ID.IsZero() {
+	if found.Kind == refGit {
+		found.Name = "" // the word that was typed is not the branch
+	} else if found.ID.IsZero() {
 		return nil, fault.New(fault.Usage, "cannot show the lineage of %s: it has no record", found.short()).Hint("mlx log %s", o.ref)
 	}
 	b, err := a.grapher(ctx, o)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 
 	"mlx/internal/cli"
@@ -104,6 +105,8 @@ type neighbour struct {
 
 func (b *grapher) neighbours(ctx context.Context, t target) ([]neighbour, error) {
 	switch {
+	case t.Kind == refGit && b.down:
+		return b.belowCommit(ctx, t)
 	case t.Kind == refGit:
 		return nil, nil
 	case b.down:
@@ -267,6 +270,18 @@ func (b *grapher) below(ctx context.Context, t target) ([]neighbour, error) {
 				all = add(all, neighbour{"then", found})
 			}
 		}
+	}
+	return all, nil
+}
+
+// belowCommit is the runs that were started from a commit.
+func (b *grapher) belowCommit(ctx context.Context, t target) ([]neighbour, error) {
+	var all []neighbour
+	for v, err := range b.history.Views(ctx, lineage.Query{Where: "code.commit == " + strconv.Quote(t.Commit)}) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, neighbour{"ran", target{Kind: refRun, ID: v.RunID}})
 	}
 	return all, nil
 }

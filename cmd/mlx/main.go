@@ -15,8 +15,9 @@ import (
 )
 
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200) // most commands end before they have garbage worth collecting
+	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetGCPercent(200)         // most commands end before they have garbage worth collecting
+		debug.SetMemoryLimit(320 << 20) // at a million files there is: it must not double the memory
 	}
 	os.Exit(status(os.Args[1:]))
 }

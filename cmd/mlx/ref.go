@@ -178,16 +178,33 @@ func (a *app) unresolved(ctx context.Context, r reading, kinds []string) error {
 	}
 	what := "nothing here has this name or digest"
 	switch {
-	case r.kind != "" && r.kind != refPath:
+	case r.kind == refGit:
+		what = "git knows no such revision"
+	case slices.Contains([]string{refRun, refSnapshot, refGate, refRecord}, r.kind):
 		what = fmt.Sprintf("no %s has this name or digest", r.kind)
+	case r.kind == refTag:
+		what = "there is no such tag"
+	case r.kind != "" && r.kind != refPath:
+		what = fmt.Sprintf("mlx.yaml defines no such %s", r.kind)
 	case r.kind == refPath:
 		what = "no such path"
 	case len(kinds) > 0:
 		what = "it names no " + strings.Join(kinds, " and no ")
 	}
 	err := fault.New(fault.NotFound, "cannot resolve %q: %s", r.typed, what)
-	if near := fault.Nearest(r.word, a.knownNames(ctx)); near != "" && near != r.word {
+	if near := fault.Nearest(r.word, a.knownNames(ctx, "")); r.kind == "" && near != "" && near != r.word {
 		return err.Hint("%s", a.retyped(r.typed, near))
+	}
+	if near := fault.Nearest(r.kind+":"+r.word, a.knownNames(ctx, r.kind)); r.kind != "" && near != "" {
+		return err.Hint("%s", a.retyped(r.typed, near))
+	}
+	switch {
+	case a.annotation(ctx, r.word):
+		return err.Hint("mlx log -k tag   # %s=VALUE is said of things, it names none", r.word)
+	case strings.HasPrefix(what, "mlx.yaml"):
+		return err.Hint("mlx show mlx.yaml")
+	case r.kind == refGit:
+		return err.Hint("git log")
 	}
 	return err.Hint("mlx log")
 }

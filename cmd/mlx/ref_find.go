@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -260,8 +259,13 @@ func (f *finder) git() {
 		f.err = err
 		return
 	}
-	if commit, err := r.Resolve(f.ctx, f.r.word); err == nil {
+	commit, err := r.Resolve(f.ctx, f.r.word)
+	switch {
+	case err == nil:
 		f.add(target{Kind: refGit, Commit: commit, Name: f.r.word})
+	case len(f.found) > 0: // it has another meaning
+	case fault.KindOf(err) == fault.Denied:
+		f.err = err // git was not asked: nobody knows whether it is a revision
 	}
 }
 
@@ -349,29 +353,4 @@ func configNames(cfg *repo.Config, section string) []string {
 		return cfg.Environments.Names()
 	}
 	return nil // models are no part of mlx.yaml
-}
-
-// knownNames lists what a mistyped reference may have meant.
-func (a *app) knownNames(ctx context.Context) []string {
-	var names []string
-	if r, err := a.repo(); err == nil {
-		if paths, err := r.Pointers(ctx); err == nil {
-			for _, p := range paths {
-				names = append(names, filepath.ToSlash(a.shown(p)))
-			}
-		}
-	}
-	l, err := a.ledger()
-	if err != nil {
-		return names
-	}
-	for t, err := range currentTags(ctx, l, "") {
-		if err != nil {
-			break
-		}
-		if !t.body.Deleted && !t.body.annotates() {
-			names = append(names, t.body.Name)
-		}
-	}
-	return names
 }

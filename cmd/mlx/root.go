@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mlx/internal/cli"
 	"mlx/internal/fault"
 )
 
@@ -85,6 +86,7 @@ func newRoot(a *app) *cobra.Command {
 	flags.BoolVarP(&a.streams.Quiet, "quiet", "q", false, "no progress, notes or hints")
 	flags.BoolVarP(&a.streams.Verbose, "verbose", "v", false, "say why, step by step, on stderr")
 	flags.StringVar(&a.color, "color", "", "`WHEN` to use colour: auto, always or never")
+	completeFlag(root, "color", completeWords(string(cli.ColorAuto), string(cli.ColorAlways), string(cli.ColorNever)))
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(a.help)
 	root.SetHelpCommand(newHelp(a))

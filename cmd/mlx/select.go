@@ -63,6 +63,8 @@ func (a *app) untracked(r *repo.Repo, command, word, rel string) error {
 		doing = "check out"
 	case "status":
 		doing = "show the status of"
+	case "diff":
+		doing = "compare"
 	}
 	if other := projectAbove(r, rel); other != "" {
 		inner := "."

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
@@ -49,10 +50,13 @@ func recordText(rec lineage.Record, t *cli.Text) {
 
 // commitShown is the JSON of `mlx show` of a git revision.
 type commitShown struct {
-	Kind   string      `json:"kind"` // "git/v1"
-	Commit string      `json:"commit"`
-	Data   []fault.Ref `json:"data"`
-	Runs   []fault.Ref `json:"runs"` // started from this commit, newest first
+	Kind    string      `json:"kind"` // "git/v1"
+	Commit  string      `json:"commit"`
+	Subject string      `json:"subject"`
+	Author  string      `json:"author"`
+	At      time.Time   `json:"at"`
+	Data    []fault.Ref `json:"data"`
+	Runs    []fault.Ref `json:"runs"` // started from this commit, newest first
 }
 
 func (a *app) showCommit(ctx context.Context, t target) error {
@@ -60,7 +64,16 @@ func (a *app) showCommit(ctx context.Context, t target) error {
 	if err != nil {
 		return err
 	}
-	v := commitShown{Kind: "git/v1", Commit: t.Commit, Data: []fault.Ref{}, Runs: []fault.Ref{}}
+	r, err := a.repo()
+	if err != nil {
+		return err
+	}
+	commit, err := r.CommitAt(ctx, t.Commit)
+	if err != nil {
+		return err
+	}
+	v := commitShown{Kind: "git/v1", Commit: t.Commit, Subject: commit.Subject, Author: commit.Author, At: commit.At,
+		Data: []fault.Ref{}, Runs: []fault.Ref{}}
 	for _, d := range versions {
 		v.Data = append(v.Data, refOf(refSnapshot, d.Root.Hex(), d.Path))
 	}
@@ -77,7 +90,7 @@ func (a *app) showCommit(ctx context.Context, t target) error {
 		v.Runs = append(v.Runs, refOf(refRun, r.ID, strings.Join(r.Command, " ")))
 	}
 	return a.streams.Emit(v, func(t *cli.Text) {
-		t.Line(cli.Fmt("%s %s", cli.Str("git"), cli.Hex(v.Commit, 12)))
+		t.Line(cli.Fmt("%s %s", cli.Str("git"), cli.Hex(v.Commit, 7)), cli.Quoted(v.Subject), cli.Time(v.At), cli.Fmt("by %s", cli.Str(v.Author)))
 		for _, d := range v.Data {
 			t.KeyValue(2, "data", cli.Fmt("%s %s", cli.Path(a.shown(d.Name)), cli.Hex(d.ID, 12)))
 		}

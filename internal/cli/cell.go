@@ -46,6 +46,9 @@ func Shown(role Role, s string) Cell {
 	return Cell{role, func(*Text) string { return clean(s) }, func() []string { return nil }}
 }
 
+// None is a value that is not there: a dash for people, an empty field for programs.
+func None() Cell { return cell(RoleDim, "-", "") }
+
 // ID is a digest: 12 digits for people, the full hex form for programs.
 func ID(d object.Digest) Cell {
 	if d.IsZero() {

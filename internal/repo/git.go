@@ -9,7 +9,9 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
@@ -152,6 +154,29 @@ func (r *Repo) Resolve(ctx context.Context, rev string) (string, error) {
 		return "", unknown.Hint("git fetch --unshallow   # this clone lacks older commits")
 	}
 	return "", unknown
+}
+
+// Commit is what a person wants to know of a commit.
+type Commit struct {
+	Subject, Author string
+	At              time.Time // when it was committed
+}
+
+// CommitAt describes a commit.
+func (r *Repo) CommitAt(ctx context.Context, commit string) (Commit, error) {
+	out, err := r.git(ctx, "log", "-1", "--no-show-signature", "--format=%s%x00%an%x00%ct", commit)
+	if err != nil {
+		return Commit{}, err
+	}
+	fields := strings.Split(strings.TrimSpace(string(out)), "\x00")
+	if len(fields) != 3 {
+		return Commit{}, fault.New(fault.Integrity, "cannot read commit %.7s", commit)
+	}
+	seconds, err := strconv.ParseInt(fields[2], 10, 64)
+	if err != nil {
+		return Commit{}, fault.New(fault.Integrity, "cannot read commit %.7s: %w", commit, err)
+	}
+	return Commit{Subject: fields[0], Author: fields[1], At: time.Unix(seconds, 0).UTC()}, nil
 }
 
 // FileAt returns a file of a commit; path is relative to Root. A file that is not there is an error of kind NotFound.

@@ -100,6 +100,16 @@ func SettingKeys() []string {
 	return keys
 }
 
+// SettingWords lists all values that a setting may have, or nil when they cannot be listed.
+func SettingWords(key string) []string {
+	for _, spec := range settingSpecs() {
+		if spec.key == key {
+			return spec.words
+		}
+	}
+	return nil
+}
+
 func unknownSetting(key string) error {
 	keys := SettingKeys()
 	return fault.New(fault.Usage, "unknown setting %q", key).Hint("%s", suggestion(key, keys, "Settings are "+strings.Join(keys, ", ")))

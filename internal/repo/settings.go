@@ -17,22 +17,26 @@ const settingsFile = "settings.yaml"
 type settingSpec struct {
 	key, fallback, doc string
 	check              func(string) error
+	words              []string // all that it may be; nil when that is no list
 }
 
 // settingSpecs is the whole list of settings, in the order in which they are shown.
 func settingSpecs() []settingSpec {
 	free := func(string) error { return nil }
+	list := func(key, doc string, words ...string) settingSpec {
+		return settingSpec{key, words[0], doc, oneOf(words...), words}
+	}
 	return []settingSpec{
-		{"remote", "", "remote used where none is named", free},
-		{"env", "", "environment used where none is named", free},
-		{"store", "", "folder of the snapshot store, if not in the repository", free},
-		{"color", "auto", "auto, always or never", oneOf("auto", "always", "never")},
-		{"hints", "true", "show the usual next step after success", oneOf("true", "false")},
-		{"progress", "true", "show progress of long work", oneOf("true", "false")},
-		{"jobs", "0", "parallel workers; 0 is one per processor", wholeNumber},
-		{"limit_rate", "", "most bytes per second to and from a remote, such as 10MiB/s", byteRate},
-		{"link_mode", "copy", "copy, or link: reflink, else read-only hard link", oneOf("copy", "link")},
-		{"cache_size", "", "most bytes of the link cache, such as 50GiB", emptyOr(func(s string) error { _, err := parseSize(s); return err })},
+		{"remote", "", "remote used where none is named", free, nil},
+		{"env", "", "environment used where none is named", free, nil},
+		{"store", "", "folder of the snapshot store, if not in the repository", free, nil},
+		list("color", "auto, always or never", "auto", "always", "never"),
+		list("hints", "show the usual next step after success", "true", "false"),
+		list("progress", "show progress of long work", "true", "false"),
+		{"jobs", "0", "parallel workers; 0 is one per processor", wholeNumber, nil},
+		{"limit_rate", "", "most bytes per second to and from a remote, such as 10MiB/s", byteRate, nil},
+		list("link_mode", "copy, or link: reflink, else read-only hard link", "copy", "link"),
+		{"cache_size", "", "most bytes of the link cache, such as 50GiB", emptyOr(func(s string) error { _, err := parseSize(s); return err }), nil},
 	}
 }
 
