@@ -28,6 +28,7 @@ func (s *Store) Checkout(ctx context.Context, o CheckoutOptions) (CheckedOut, er
 	}
 	r.count = &census{}
 	c := &checkout{s: s, o: o, r: r}
+	defer func() { c.idx.Close() }()
 	if err := c.load(ctx); err != nil {
 		return CheckedOut{}, err
 	}

@@ -67,6 +67,7 @@ func (s *Store) saveOnce(ctx context.Context, o SaveOptions, kind Kind, trust bo
 	if err := v.finish(err); err != nil {
 		return Saved{}, false, err
 	}
+	v.forget()
 	saved := Saved{Root: root, Summary: Summary{Kind: kind, Files: v.scan.files, Bytes: v.size}, Stored: v.stored, Changed: root != o.Previous}
 	release, err := s.publish(root)
 	if err != nil {
@@ -81,10 +82,19 @@ func (s *Store) saveOnce(ctx context.Context, o SaveOptions, kind Kind, trust bo
 		return saved, false, nil
 	}
 	packs, err := s.usable(nil)
-	if err != nil {
-		return Saved{}, false, err
+	if err == nil {
+		err = s.saveIndex(o.Path, v.scan.root, root, v.stamp, packs)
 	}
-	return saved, false, s.saveIndex(o.Path, v.scan.root, root, v.stamp, packs)
+	if err != nil {
+		return Saved{}, false, errors.Join(err, release())
+	}
+	return saved, false, nil
+}
+
+// forget lets go of what the rest of a round does not need: at a million files it is half of the memory.
+func (v *saver) forget() {
+	v.scan.idx.Close()
+	v.pool, v.prev = nil, nil
 }
 
 // saver is one round of saving one path.

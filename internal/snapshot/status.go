@@ -58,10 +58,13 @@ func (c *comparison) run(ctx context.Context) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer idx.Close()
 	if c.seen, err = index.Load(path + seenSuffix); err != nil {
 		return nil, err
 	}
+	defer c.seen.Close()
 	if c.o.Fresh {
+		c.seen.Close()
 		c.seen = nil
 	}
 	if c.stamp, err = index.Stamp(path); err != nil && !readOnly(err) {

@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	packTarget  = 64 << 20 // a pack is closed when it is this large
+	packTarget  = 64 << 20  // a pack is closed when it is this large,
+	packChunks  = 128 << 10 // or has so many chunks: their rows are held until then
 	batchTarget = 128 << 10
 	batchBelow  = 16 << 10 // smaller chunks share a frame with their neighbours
 	deltaBelow  = 512      // a chunk this small is never a delta
@@ -275,7 +276,7 @@ func (w *worker) frame(codec pack.Codec, pieces []pack.Piece, raw int, payload [
 	if err := w.pack.Add(codec, pieces, raw, payload); err != nil {
 		return err
 	}
-	if w.pack.Size() >= packTarget {
+	if w.pack.Size() >= packTarget || w.pack.Chunks() >= packChunks {
 		return w.closePack()
 	}
 	return nil

@@ -48,6 +48,7 @@ type Index struct {
 	Packs []object.Digest // packs that were there when every entry was known to be stored
 	data  []byte
 	dirs  map[string]span
+	unmap func()
 }
 
 type span struct{ at, n int }
@@ -58,20 +59,45 @@ func (x *Index) Clean(e *Entry, m disk.Meta) bool {
 		(e.Linked || e.Ctime == m.Ctime) && m.Mtime < x.Stamp && (e.Linked || m.Ctime < x.Stamp)
 }
 
-// Load reads an index. A missing or damaged one is nil.
+// Load opens an index. A missing or damaged one is nil.
 func Load(path string) (*Index, error) {
-	b, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) { // another user's saves no work here
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the workspace index: %w", err)
 	}
-	x, ok := parse(b)
-	if !ok {
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("read the workspace index: %w", err)
+	}
+	if !st.Mode().IsRegular() || st.Size() < int64(headSize) || st.Size() > maxSize {
 		return nil, nil
 	}
+	b, unmap, err := disk.Map(f, 0, int(st.Size()))
+	if err != nil {
+		return nil, fmt.Errorf("read the workspace index: %w", err)
+	}
+	x, ok := parse(b)
+	if !ok {
+		unmap()
+		return nil, nil
+	}
+	x.unmap = unmap
 	return x, nil
+}
+
+// maxSize bounds the size of an index: about 300 million files.
+const maxSize = 32 << 30
+
+// Close releases the index. No cursor may be used after it.
+func (x *Index) Close() {
+	if x != nil && x.unmap != nil {
+		x.unmap()
+		x.unmap, x.data, x.dirs = nil, nil, nil
+	}
 }
 
 // parse checks the sum over all bytes, then finds the folders.

@@ -46,6 +46,9 @@ const TempSuffix = ".pack.tmp"
 // Size returns the bytes of the pack so far, without its index.
 func (w *Writer) Size() int64 { return w.off }
 
+// Chunks returns how many chunks the pack has so far.
+func (w *Writer) Chunks() int { return len(w.entries) }
+
 // Add appends a frame whose payload encodes the given chunks, raw bytes long together.
 func (w *Writer) Add(codec Codec, chunks []Piece, raw int, payload []byte) error {
 	if len(chunks) > maxChunks || len(w.frames) >= maxFrames || raw < 1 || raw > Limit || len(payload) > maxStored {
@@ -101,7 +104,7 @@ func (w *Writer) Close(packs string) (object.Digest, int64, error) {
 	if err := w.flush(); err != nil {
 		return object.Digest{}, 0, w.fail(err)
 	}
-	idx := appendIndex(nil, w.off, w.frames, w.entries, [32]byte(w.sum.Sum(nil)))
+	idx := appendIndex(make([]byte, 0, len(w.frames)*frameRow+len(w.entries)*chunkRow+trailerSize), w.off, w.frames, w.entries, [32]byte(w.sum.Sum(nil)))
 	name := object.Digest(sha256.Sum256(idx))
 	if err := w.write(idx); err != nil {
 		return name, 0, w.fail(err)
