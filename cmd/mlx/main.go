@@ -17,7 +17,7 @@ import (
 func main() {
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(200)         // most commands end before they have garbage worth collecting
-		debug.SetMemoryLimit(320 << 20) // at a million files there is: it must not double the memory
+		debug.SetMemoryLimit(272 << 20) // at a million files there is: it must not double the memory
 	}
 	os.Exit(status(os.Args[1:]))
 }
