@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"strings"
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
@@ -314,7 +313,7 @@ func (b *grapher) describe(ctx context.Context, t target) (node, error) {
 	if t.Kind == refRun && err == nil {
 		v, runErr := b.history.Get(ctx, t.ID)
 		at := v.At
-		n.At, n.Text = &at, strings.Join(v.Command, " ")
+		n.At, n.Text = &at, commandLine(v.Command)
 		return n, runErr
 	}
 	e, tellErr := b.tell.event(rec)

@@ -132,8 +132,9 @@ func flagMessage(message string) string {
 func lastHint(cmd *cobra.Command, err error) error {
 	var e *fault.Error
 	var at *fs.PathError
-	if !errors.As(err, &e) {
-		return err
+	if !errors.As(err, &e) { // nobody put it into words
+		e = fault.New(fault.KindOf(err), "cannot finish %s: %w", strings.TrimPrefix(cmd.CommandPath(), "mlx "), err)
+		err = e
 	}
 	switch kind := fault.KindOf(err); {
 	case kind == fault.Usage:

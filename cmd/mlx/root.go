@@ -139,7 +139,7 @@ func (a *app) fail(ctx context.Context, cmd *cobra.Command, err error) int {
 			err = argumentsError(cmd, err)
 		}
 	}
-	if len(fault.Hints(err)) == 0 {
+	if len(fault.Hints(err)) == 0 && fault.KindOf(err) != fault.Interrupted {
 		err = lastHint(cmd, err)
 	}
 	status := fault.KindOf(err).Row().Status

@@ -87,6 +87,15 @@ func (a *app) untracked(r *repo.Repo, command, word, rel string) error {
 // typed is a path of the repository as the user would type it here, quoted where a shell needs that.
 func (a *app) typed(rel string) string { return shellWord(a.shown(rel)) }
 
+// commandLine writes a command as a shell takes it.
+func commandLine(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = shellWord(w)
+	}
+	return strings.Join(quoted, " ")
+}
+
 // shellWord quotes text for a shell where it must be.
 func shellWord(text string) string {
 	if text != "" && !strings.ContainsAny(text, " \t\n'\"$&;|<>()*?[]#~`\\!{}") {

@@ -74,7 +74,7 @@ func (a *app) runShownText(v runShown, t *cli.Text) {
 		head = append(head, cli.Duration(time.Duration(*v.DurationS*float64(time.Second))))
 	}
 	t.Line(append(head, cli.Fmt("by %s on %s", cli.Str(v.By), cli.Str(v.Machine.Host)))...)
-	t.KeyValue(2, "command", cli.Str(strings.Join(v.Command, " ")))
+	t.KeyValue(2, "command", cli.Str(commandLine(v.Command)))
 	if v.Cause != nil {
 		t.KeyValue(2, "cause", cli.Str(*v.Cause))
 	}
