@@ -64,7 +64,7 @@ type treeFS struct {
 
 // find returns the entry at a path; "." is a folder without a name.
 func (t *treeFS) find(op, name string) (*treeEntry, error) {
-	if !fs.ValidPath(name) {
+	if !validPath(name) {
 		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
 	if name == "." {
@@ -81,6 +81,9 @@ func (t *treeFS) find(op, name string) (*treeEntry, error) {
 	}
 	return &list[i], nil
 }
+
+// validPath is fs.ValidPath that also takes names which are not UTF-8: a version may hold them.
+func validPath(name string) bool { return fs.ValidPath(strings.ToValidUTF8(name, "?")) }
 
 // list returns the entries of a folder.
 func (t *treeFS) list(dir string) ([]treeEntry, error) {
@@ -141,7 +144,7 @@ func (t *treeFS) Open(name string) (fs.File, error) {
 
 // ReadDir implements fs.ReadDirFS.
 func (t *treeFS) ReadDir(name string) ([]fs.DirEntry, error) {
-	if !fs.ValidPath(name) {
+	if !validPath(name) {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrInvalid}
 	}
 	list, err := t.list(name)
