@@ -82,8 +82,9 @@ func (a *app) notRestored(ctx context.Context, err error, w restoration, at stri
 		return a.notHere(ctx, err, w.Path, w.Root)
 	case fault.Integrity:
 		return e.Hint("mlx verify   # names all that is damaged")
+	default:
+		return e
 	}
-	return e
 }
 
 // otherStore is what to type for a version that is not in this store.

@@ -142,6 +142,7 @@ func gateAnswer(v gate.View) answer {
 		return yes
 	case gate.Fail:
 		return no
+	default:
+		return unclear
 	}
-	return unclear
 }

@@ -147,6 +147,7 @@ func stateVerb(s run.State) string {
 		return "failed"
 	case run.Running, run.Lost:
 		return "is " + string(s)
+	default:
+		return "was " + string(s)
 	}
-	return "was " + string(s)
 }

@@ -51,7 +51,7 @@ var known sync.Map // reflect.Type -> []field
 // fieldsOf returns the fields of a struct type in canonical order.
 func fieldsOf(t reflect.Type) ([]field, error) {
 	if list, ok := known.Load(t); ok {
-		return list.([]field), nil //nolint:forcetypeassert,errcheck // nothing else is stored
+		return list.([]field), nil //nolint:forcetypeassert // nothing else is stored
 	}
 	list, err := listFields(t)
 	if err == nil {

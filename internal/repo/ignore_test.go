@@ -2,7 +2,6 @@ package repo
 
 import (
 	"bytes"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -153,5 +152,5 @@ func gitIn(t *testing.T, dir string, args ...string) string {
 	if err != nil {
 		t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
-	return strings.TrimSuffix(fmt.Sprintf("%s", out), "\n")
+	return strings.TrimSuffix(string(out), "\n")
 }

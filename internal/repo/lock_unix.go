@@ -3,6 +3,7 @@
 package repo
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -19,7 +20,7 @@ func lockFile(path string) (unlock func(), err error) {
 		return nil, err
 	}
 	for {
-		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != syscall.EINTR {
+		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX); !errors.Is(err, syscall.EINTR) {
 			break
 		}
 	}

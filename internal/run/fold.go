@@ -95,6 +95,7 @@ func (h History) unfinished(b Body) (State, string) {
 		return Running, ""
 	case gone:
 		return Lost, "mlx was gone before the command ended"
+	case unknown: // a machine that cannot be asked
 	}
 	wait := patience
 	if b.TimeoutS > 0 {

@@ -186,7 +186,6 @@ type recipe struct {
 	Level int
 	Size  int64 // bytes that the rows add up to
 	Count int
-	rows  []byte
 }
 
 // appendRecipe appends the encoding of a recipe.

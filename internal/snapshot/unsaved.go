@@ -142,7 +142,7 @@ func (c *checkout) allStored(f io.Reader) (bool, error) {
 	known := 0
 	for {
 		n, err := io.ReadFull(f, buf[known:known+blockSize])
-		last := err == io.EOF || err == io.ErrUnexpectedEOF //nolint:errorlint // io.ReadFull's own
+		last := err == io.EOF || err == io.ErrUnexpectedEOF
 		if err != nil && !last {
 			return false, err
 		}
