@@ -35,6 +35,10 @@ func (s *Store) Checkout(ctx context.Context, o CheckoutOptions) (CheckedOut, er
 	if err := c.plan(ctx); err != nil {
 		return CheckedOut{}, err
 	}
+	if c.ops.empty() && c.half == nil && c.disk != nil && c.idx != nil && c.idx.Root == o.To { // as it is known to be: nothing to write down
+		c.done.Summary.Kind = o.Kind
+		return c.done, nil
+	}
 	if err := c.begin(); err != nil {
 		return CheckedOut{}, err
 	}
