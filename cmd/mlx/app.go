@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -39,6 +40,18 @@ type app struct {
 	config   func() (*repo.Config, error)
 	ledger   func() (*lineage.Ledger, error)
 	store    func() (*snapshot.Store, error)
+
+	opened []io.Closer // what is to be closed at the end
+}
+
+// close ends what was opened: the ledger may be about to seal what many processes wrote. Everything acknowledged is durable
+// without it, so a failure is no trouble of the command's.
+func (a *app) close() {
+	for _, c := range a.opened {
+		if err := c.Close(); err != nil {
+			a.streams.Why("cannot close: %v", err)
+		}
+	}
 }
 
 // answer is the exit status of a command that could do its work.
@@ -181,9 +194,13 @@ func (a *app) openLedger() (*lineage.Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	return lineage.Open(lineage.Options{
+	l, err := lineage.Open(lineage.Options{
 		Dir: r.Ledger(), Now: a.now, By: a.user(), Host: a.host(), PID: os.Getpid(),
 	})
+	if err == nil {
+		a.opened = append(a.opened, l)
+	}
+	return l, err
 }
 
 func (a *app) openStore() (*snapshot.Store, error) {

@@ -112,6 +112,7 @@ func (a *app) execute(ctx context.Context) int {
 	root.SetOut(a.streams.Out)
 	root.SetErr(a.streams.Err)
 	cmd, err := root.ExecuteContextC(ctx)
+	a.close()
 	if flushErr := a.streams.Flush(); err == nil {
 		err = flushErr
 	}
