@@ -41,6 +41,35 @@ func (s *Store) dead(name string, st fs.FileInfo) bool {
 	return s.o.Now().Sub(st.ModTime()) > abandoned
 }
 
+// announce tells gc that a save is in progress, so that it does not take for garbage what no root names yet. That is a
+// courtesy: without it, the save notices and starts again.
+func (s *Store) announce() (end func(), err error) {
+	f, err := os.CreateTemp(s.tmp(), s.writerName()+"-*"+saveSuffix)
+	if err != nil {
+		return nil, fmt.Errorf("start a save: %w", err)
+	}
+	f.Close()
+	return func() { os.Remove(f.Name()) }, nil
+}
+
+const saveSuffix = ".save"
+
+// saving returns when the oldest save that is in progress began; zero for none.
+func (s *Store) saving() (time.Time, error) {
+	list, err := filepath.Glob(filepath.Join(s.tmp(), "*"+saveSuffix))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("list saves in progress: %w", err)
+	}
+	var oldest time.Time
+	for _, path := range list {
+		st, err := os.Lstat(path)
+		if err == nil && !s.dead(filepath.Base(path), st) && (oldest.IsZero() || st.ModTime().Before(oldest)) {
+			oldest = st.ModTime()
+		}
+	}
+	return oldest, nil
+}
+
 // leftovers lists the temporary files of dead writers.
 func (s *Store) leftovers() ([]string, error) {
 	list, err := os.ReadDir(s.tmp())

@@ -25,8 +25,9 @@ import (
 // crashSite is the folder in which a child is killed again and again: a store, data to save, a folder to check out into,
 // and the list of what was acknowledged.
 type crashSite struct {
-	dir string
-	now time.Time
+	dir   string
+	now   time.Time
+	plans []string // of the gcs of this process, for a failure's message
 }
 
 func (c *crashSite) path(name string) string { return filepath.Join(c.dir, name) }
@@ -196,6 +197,10 @@ func (c *crashSite) gc(s *Store) error {
 	if len(plan.Missing) > 0 {
 		return fmt.Errorf("gc misses %v", plan.Missing)
 	}
+	for _, p := range plan.Packs {
+		c.plans = append(c.plans, fmt.Sprintf("%s %s, %d of %d live", p.Do, p.ID.Short(), p.Live, p.Bytes))
+	}
+	c.plans = append(c.plans, "")
 	return s.ApplyGC(context.Background(), plan)
 }
 
@@ -217,11 +222,11 @@ func crashChild(args []string) error {
 	if err != nil {
 		return err
 	}
-	hours, err := strconv.Atoi(args[2])
+	now, err := strconv.ParseInt(args[2], 10, 64)
 	if err != nil {
 		return err
 	}
-	c := &crashSite{dir: args[0], now: time.Now().Add(time.Duration(hours) * time.Hour)}
+	c := &crashSite{dir: args[0], now: time.Unix(now, 0)}
 	r := rand.New(rand.NewPCG(seed, 1))
 	s, err := c.open()
 	if err != nil {
@@ -274,7 +279,6 @@ type crashHarness struct {
 	c     *crashSite
 	r     *rand.Rand
 	round int
-	hours int
 	seen  int // acknowledged versions that were restored once
 	old   int
 }
@@ -284,9 +288,9 @@ func (h *crashHarness) kill(mode string) {
 	h.t.Helper()
 	own := h.plant(mode)
 	twice := h.twice()
-	h.hours += 25 * 100 // behind every gc of the child before
+	const behind = 25 * 40 * time.Hour // every gc of the child
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childVar+"="+strings.Join([]string{"crash", h.c.dir, fmt.Sprint(h.r.Uint64()), fmt.Sprint(h.hours), mode}, "\n"))
+	cmd.Env = append(os.Environ(), childVar+"="+strings.Join([]string{"crash", h.c.dir, fmt.Sprint(h.r.Uint64()), fmt.Sprint(h.c.now.Unix()), mode}, "\n"))
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.StdoutPipe()
@@ -303,8 +307,7 @@ func (h *crashHarness) kill(mode string) {
 	if said.Len() > 0 {
 		h.t.Fatalf("round %d (%s): the child failed: %s", h.round, mode, said.String())
 	}
-	h.hours += 25 * 100
-	h.c.now = time.Now().Add(time.Duration(h.hours) * time.Hour)
+	h.c.now = h.c.now.Add(behind)
 	h.restored("after the kill")
 	h.again(mode, own, twice)
 }
@@ -385,6 +388,7 @@ func (h *crashHarness) again(mode string, own map[string]string, twice int) {
 		}
 	}
 	h.checkoutAgain(s, mode, own, fail)
+	c.plans = nil
 	for n := 0; n < 2 || n < 8 && h.condemned(); n++ { // condemn, delete, and what had to be rewritten as well
 		if err := c.gc(s); err != nil {
 			fail("gc again", err)
@@ -477,7 +481,7 @@ func (h *crashHarness) leftovers(fail func(string, error)) {
 			return fmt.Errorf("%s was left", path)
 		})
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			fail("after gc", err)
+			fail("after gc", fmt.Errorf("%w\n%s", err, strings.Join(h.c.plans, "\n")))
 		}
 	}
 	filepath.WalkDir(h.c.path("work"), func(path string, e fs.DirEntry, _ error) error {

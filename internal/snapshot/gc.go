@@ -38,6 +38,9 @@ const (
 	waitPack    = "wait"
 )
 
+// beingSaved is why a new pack stays while a save is in progress.
+const beingSaved = "a save is in progress"
+
 // PlanGC decides what a gc would keep and remove, given every live root. Roots that are not in this store are named in
 // Missing; one that is damaged stops the plan, because what it needs cannot be told.
 func (s *Store) PlanGC(ctx context.Context, live iter.Seq2[Root, error]) (*GCPlan, error) {
@@ -59,6 +62,9 @@ func (s *Store) PlanGC(ctx context.Context, live iter.Seq2[Root, error]) (*GCPla
 	for d := range condemned {
 		m.skip[d] = true
 	}
+	if m.saving, err = s.saving(); err != nil {
+		return nil, err
+	}
 	if err := m.roots(ctx, live); err != nil {
 		return nil, err
 	}
@@ -79,6 +85,7 @@ type marker struct {
 	r       *reader
 	live    map[object.Digest]int // object -> class
 	skip    map[object.Digest]bool
+	saving  time.Time // since when a save is in progress; zero for none
 	classes []GCClass
 	missing []Root
 }
@@ -191,6 +198,8 @@ func (m *marker) packs(plan *GCPlan, condemned map[object.Digest]time.Time, now 
 			p.Do, p.Why = waitPack, "condemned since "+since.UTC().Format(time.RFC3339)
 			plan.Later += p.Bytes
 			plan.After = later(plan.After, since.Add(grace))
+		case m.isNew(f):
+			p.Do, p.Why = keepPack, beingSaved
 		case liveBytes == 0:
 			p.Do, p.Why = condemnPack, "nothing in it is needed"
 			plan.Later += p.Bytes
@@ -217,11 +226,20 @@ func (m *marker) packs(plan *GCPlan, condemned map[object.Digest]time.Time, now 
 	return nil
 }
 
+// isNew says whether a save that is in progress may have written a pack.
+func (m *marker) isNew(f *pack.File) bool {
+	if m.saving.IsZero() {
+		return false
+	}
+	st, err := os.Stat(f.Path())
+	return err == nil && !st.ModTime().Before(m.saving.Add(-time.Second)) // clocks of a file server and its client differ
+}
+
 // joinSmall rewrites the small packs, where there are many: each save makes one.
 func (p *GCPlan) joinSmall(after time.Time) {
 	var small []*GCPack
 	for i := range p.Packs {
-		if k := &p.Packs[i]; k.Do == keepPack && k.Bytes < smallPack {
+		if k := &p.Packs[i]; k.Do == keepPack && k.Why != beingSaved && k.Bytes < smallPack {
 			small = append(small, k)
 		}
 	}

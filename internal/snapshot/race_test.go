@@ -398,6 +398,30 @@ func TestAllAtOnce(t *testing.T) {
 	}
 }
 
+// While a save is in progress, gc leaves alone what it may have written; afterwards it is garbage like any other.
+func TestGCSparesASaveInProgress(t *testing.T) {
+	b := memoryBench(t)
+	b.write("f", []byte("content"))
+	b.save(object.Digest{})
+	fates := func() (out []string) {
+		plan, err := b.other("11", time.Now).PlanGC(context.Background(), func(func(Root, error) bool) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range plan.Packs {
+			out = append(out, p.Do)
+		}
+		return out
+	}
+	end, err := b.s.announce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "during a save", fates(), []string{keepPack})
+	end()
+	same(t, "after it", fates(), []string{condemnPack})
+}
+
 // However gcs are killed and repeated, in the end each chunk is stored once.
 func TestGCConverges(t *testing.T) {
 	b := memoryBench(t)

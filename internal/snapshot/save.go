@@ -28,6 +28,11 @@ func (s *Store) Save(ctx context.Context, o SaveOptions) (Saved, error) {
 	if err := s.prepare(); err != nil {
 		return Saved{}, err
 	}
+	end, err := s.announce()
+	if err != nil {
+		return Saved{}, err
+	}
+	defer end()
 	if err := s.adopt(); err != nil {
 		return Saved{}, err
 	}
