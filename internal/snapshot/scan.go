@@ -178,10 +178,12 @@ func (c *scan) folder(ctx context.Context, d *disk.Dir, f *folder, rel string, d
 		if c.ignore != nil && c.ignore(join(rel, name), m.Kind == disk.Directory) {
 			continue
 		}
-		if err := c.checkItem(join(rel, name), name, m.Kind); err != nil {
-			return err
-		}
 		e := cur.Seek(name, note)
+		if e == nil || m.Kind == disk.Other { // a name in the index was checked when it came there
+			if err := c.checkItem(join(rel, name), name, m.Kind); err != nil {
+				return err
+			}
+		}
 		f.items = append(f.items, item{name: name})
 		t := &f.items[len(f.items)-1]
 		t.setMeta(m)

@@ -113,13 +113,10 @@ func (c *comparison) againstIndex(ctx context.Context) error {
 		old := c.scan.idx.Dir(rel)
 		for i := range f.items {
 			t := &f.items[i]
-			if t.dir != nil {
+			if t.dir != nil || !t.dirty {
 				continue
 			}
 			was := old.Seek(t.name, nil)
-			if !t.dirty {
-				continue
-			}
 			sum, err := c.sum(f, rel, t, known)
 			if err != nil {
 				return err

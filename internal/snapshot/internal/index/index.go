@@ -144,6 +144,8 @@ type Cursor struct {
 	name []byte
 	e    Entry
 	ok   bool
+
+	found Entry // what Seek returned last
 }
 
 // Dir returns a cursor at the first entry of a folder; rel is "" for the top.
@@ -196,7 +198,7 @@ func (c *Cursor) next() {
 	c.at += at + n
 }
 
-// Seek moves on to name and returns its entry, or nil. Names must be asked for in ascending order. Each entry that is
+// Seek moves on to name and returns its entry, valid until the next call, or nil. Names must be asked for in ascending order. Each entry that is
 // passed over goes to gone (when not nil): it is in the index and was not asked for.
 func (c *Cursor) Seek(name string, gone func(name string, e *Entry)) *Entry {
 	for c.ok && string(c.name) < name {
@@ -206,9 +208,9 @@ func (c *Cursor) Seek(name string, gone func(name string, e *Entry)) *Entry {
 		c.next()
 	}
 	if c.ok && string(c.name) == name {
-		e := c.e
+		c.found = c.e
 		c.next()
-		return &e
+		return &c.found
 	}
 	return nil
 }
