@@ -21,12 +21,17 @@ const abandoned = 24 * time.Hour
 // writerName begins the names of this process's temporary files: which machine, which process.
 func (s *Store) writerName() string { return hostName() + "-" + strconv.Itoa(os.Getpid()) }
 
+// hostName tells apart whose process numbers mean anything here: machines, and the containers on one.
 func hostName() string {
 	h, err := os.Hostname()
 	if err != nil {
 		h = "unknown"
 	}
-	sum := sha256.Sum256([]byte(h))
+	space, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		space = "" // not Linux: there is one space of process numbers
+	}
+	sum := sha256.Sum256([]byte(h + "\x00" + space))
 	return fmt.Sprintf("%x", sum[:4])
 }
 
