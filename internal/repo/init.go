@@ -54,6 +54,9 @@ func Init(ctx context.Context, dir string, o InitOptions) (*Repo, Created, error
 // initAnchor finds or makes the folder that will hold the state of a project in dir.
 func initAnchor(dir string, o InitOptions) (*anchor, error) {
 	if o.NoGit {
+		if err := keptInGit(dir); err != nil {
+			return nil, err
+		}
 		state := filepath.Join(dir, ".mlx")
 		if err := os.MkdirAll(state, 0o777); err != nil {
 			return nil, fault.New(fault.KindOf(err), "cannot set up mlx: %w", err)
@@ -72,6 +75,31 @@ func initAnchor(dir string, o InitOptions) (*anchor, error) {
 			return nil, fault.New(fault.NotFound, "cannot set up mlx: %s is in no git repository", dir).
 				Hint("git init && mlx init").Hint("mlx init --no-git   # keeps everything in .mlx, without git")
 		}
+	}
+}
+
+// keptInGit refuses a .mlx folder where git's own folder holds the state already: it would hide all that was recorded.
+func keptInGit(dir string) error {
+	if !isFile(filepath.Join(dir, ConfigName)) {
+		return nil
+	}
+	for up := dir; ; up = filepath.Dir(up) {
+		a, err := anchorAt(up)
+		if err != nil {
+			return err
+		}
+		if a == nil && up != filepath.Dir(up) {
+			continue
+		}
+		if a == nil || a.noGit {
+			return nil
+		}
+		r, err := a.project(dir)
+		if err != nil || !isFile(filepath.Join(r.Home, "clone-id")) {
+			return nil // a mlx.yaml without a ledger, or no state yet
+		}
+		return fault.New(fault.Conflict, "cannot set up mlx without git: store and ledger of this project are in %s", r.Home).
+			Hint("mlx init   # keeps them there")
 	}
 }
 
