@@ -224,6 +224,20 @@ func (a *app) openStore() (*snapshot.Store, error) {
 	})
 }
 
+// readFile reads a file, or stdin as -, at most one byte more than limit.
+func (a *app) readFile(name string, limit int64) ([]byte, error) {
+	in := a.streams.In
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	return io.ReadAll(io.LimitReader(in, limit+1))
+}
+
 func (a *app) cwd() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {

@@ -43,6 +43,9 @@ func diffRun(ctx context.Context, a *app, o diffOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.refs, err = a.spelled(ctx, o.refs); err != nil {
+		return err
+	}
 	found, err := a.resolveAll(ctx, o.refs)
 	if err != nil {
 		return err

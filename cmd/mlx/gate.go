@@ -48,7 +48,7 @@ mlx gate --format github -o gate.md -o gate.xml`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&o.subject, "for", "", "judge `REF`; default: what the gate is for, else @last")
-	flags.StringVar(&o.file, "file", "", "read the gates from `FILE` instead of mlx.yaml")
+	flags.StringVar(&o.file, "file", "", "read the gates from `FILE`, - for stdin, instead of mlx.yaml")
 	flags.StringVar(&o.format, "format", "", "print as markdown, junit or github (`FORM`)")
 	flags.StringArrayVarP(&o.outs, "out", "o", nil, "also write `FILE`: .md, .xml or .json; repeat it for more")
 	flags.StringVar(&o.inconclusive, "inconclusive", "", "end with the status of pass or fail (`VERDICT`) instead of 3")

@@ -16,11 +16,15 @@ func gateSpecs(a *app, o gateOptions) ([]gate.Spec, error) {
 	file := repo.ConfigName
 	var config *repo.Config
 	var err error
-	if o.file != "" {
+	switch o.file {
+	case "":
+		config, err = a.config()
+	case "-":
+		file = "stdin"
+		config, err = repo.ReadConfigFrom(file, a.streams.In)
+	default:
 		file = o.file
 		config, err = repo.ReadConfig(file)
-	} else {
-		config, err = a.config()
 	}
 	if err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"iter"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -101,16 +100,12 @@ func newKeyAdd(a *app) *cobra.Command {
 }
 
 func keyAddRun(ctx context.Context, a *app, file, name string) error {
-	info, err := os.Stat(file)
-	if err == nil && info.Size() > maxKeyFile {
-		return fault.New(fault.Usage, "cannot add the key: %s is no public key, it has %s", file, cli.FormatBytes(info.Size()))
-	}
-	var text []byte
-	if err == nil {
-		text, err = os.ReadFile(file)
-	}
+	text, err := a.readFile(file, maxKeyFile)
 	if err != nil {
 		return fault.New(fault.KindOf(err), "cannot add the key: %w", err)
+	}
+	if len(text) > maxKeyFile {
+		return fault.New(fault.Usage, "cannot add the key: %s is no public key, it has more than %s", file, cli.FormatBytes(maxKeyFile))
 	}
 	l, err := a.ledger()
 	if err != nil {

@@ -56,10 +56,13 @@ func lineageRun(ctx context.Context, a *app, o lineageOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.format != "" && !a.streams.JSON {
-		return a.streams.Raw([]byte(g.drawn(o.format)))
-	}
-	return a.streams.Emit(g, func(t *cli.Text) { g.treeText(t) })
+	return a.streams.Emit(g, func(t *cli.Text) {
+		if o.format != "" {
+			t.Plain(g.drawn(o.format))
+			return
+		}
+		g.treeText(t)
+	})
 }
 
 func (a *app) graphOf(ctx context.Context, o lineageOptions) (*graph, error) {

@@ -42,7 +42,7 @@ func newLog(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "log [REF…]",
 		Short: "List what happened, newest first",
-		Long: `With references, what happened to these. An expression names values of the record, such as metrics.auc, params.depth,
+		Long: `With references, what happened to these; - reads them from stdin, one a line. An expression names values of the record, such as metrics.auc, params.depth,
 state, path, by or kind; it knows == != < <= > >= and or not ( ) in contains startsWith endsWith matches and null.`,
 		Example: `mlx log
 mlx log -k run -w 'params.depth >= 6' -s -metrics.auc --columns id,depth,auc
@@ -156,8 +156,10 @@ func (o logOptions) query(now time.Time) (lineage.Query, error) {
 		return q, nil
 	}
 	var err error
-	q.Since, err = cli.ParseTime(o.since)
-	return q, err
+	if q.Since, err = cli.ParseTime(o.since); err != nil {
+		return q, fault.New(fault.Usage, "cannot read time %q", o.since).Hint("--since 7d, 2026-05-01 or 2026-05-01T13:00:00Z")
+	}
+	return q, nil
 }
 
 // choose tells the records that are wanted, at most the limit.

@@ -23,6 +23,10 @@ func (a *app) about(ctx context.Context, refs []string) (*filter, error) {
 	if len(refs) == 0 {
 		return nil, nil
 	}
+	refs, err := a.spelled(ctx, refs)
+	if err != nil {
+		return nil, err
+	}
 	found, err := a.resolveAll(ctx, refs)
 	if err != nil {
 		return nil, err

@@ -141,6 +141,10 @@ func lastHint(cmd *cobra.Command, err error) error {
 		e.Hint("%s -h", cmd.CommandPath())
 	case kind == fault.Denied && errors.As(err, &at):
 		e.Hint("ls -ld %s   # shows who may write there", shellWord(filepath.Dir(at.Path)))
+	case kind == fault.NotFound && errors.As(err, &at):
+		e.Hint("ls %s   # shows what is there", shellWord(filepath.Dir(at.Path)))
+	case kind == fault.Unavailable && errors.As(err, &at):
+		e.Hint("df -h %s   # shows whether there is room", shellWord(filepath.Dir(at.Path)))
 	case kind == fault.Integrity:
 		e.Hint("mlx verify   # names all that is damaged")
 	}

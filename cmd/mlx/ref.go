@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"slices"
@@ -134,6 +135,60 @@ func (a *app) resolveAll(ctx context.Context, typed []string, kinds ...string) (
 			return nil, err
 		}
 		all = append(all, found)
+	}
+	return all, nil
+}
+
+// spelled is a list of references with what stands for several in full: - reads one a line from stdin, a pattern is the
+// tracked data that fits it.
+func (a *app) spelled(ctx context.Context, typed []string) ([]string, error) {
+	var all []string
+	for _, word := range typed {
+		switch {
+		case word == "-":
+			lines := bufio.NewScanner(a.streams.In)
+			for lines.Scan() {
+				if line := strings.TrimSpace(lines.Text()); line != "" {
+					all = append(all, line)
+				}
+			}
+			if err := lines.Err(); err != nil {
+				return nil, fault.New(fault.KindOf(err), "cannot read references from stdin: %w", err)
+			}
+		case strings.ContainsAny(word, "*?["):
+			fits, err := a.fitting(ctx, word)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, fits...)
+		default:
+			all = append(all, word)
+		}
+	}
+	return all, nil
+}
+
+// fitting is the tracked data that a pattern fits, each as a reference. What fits nothing stays as it is: it may be the
+// name of something else.
+func (a *app) fitting(ctx context.Context, word string) ([]string, error) {
+	r, err := a.repo()
+	if err != nil {
+		return nil, err
+	}
+	paths, err := r.Pointers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rel, err := r.Rel(word)
+	if err != nil {
+		return []string{word}, nil
+	}
+	var all []string
+	for _, p := range matching(paths, rel) {
+		all = append(all, refPath+":"+a.shown(p))
+	}
+	if len(all) == 0 {
+		all = []string{word}
 	}
 	return all, nil
 }

@@ -104,12 +104,12 @@ func (a *app) showVerdict(t target, o showOptions) error {
 	if err := writeGate(v, o.outs); err != nil {
 		return err
 	}
-	if o.format != "" && !a.streams.JSON {
+	if o.format != "" {
 		text, err := renderGate(v, o.format)
 		if err != nil {
 			return err
 		}
-		return a.streams.Raw(text)
+		return a.streams.Emit(v, func(t *cli.Text) { t.Plain(string(text)) })
 	}
 	return a.streams.Emit(v, func(t *cli.Text) {
 		t.Heading(cli.Fmt("verdict %s", cli.ID(v.Record)), cli.Time(v.At))

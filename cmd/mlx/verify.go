@@ -125,6 +125,10 @@ func (a *app) knownVersions(ctx context.Context, refs []string) ([]dataAt, error
 	if len(refs) == 0 {
 		return a.allVersions(ctx)
 	}
+	refs, err := a.spelled(ctx, refs)
+	if err != nil {
+		return nil, err
+	}
 	targets, err := a.resolveAll(ctx, refs)
 	if err != nil {
 		return nil, err

@@ -14,14 +14,14 @@ var version string
 
 // versionView is the JSON of `mlx version`.
 type versionView struct {
-	Kind     string `json:"kind"`
-	Version  string `json:"version"`
-	Commit   string `json:"commit"`
-	Modified bool   `json:"modified"`
-	BuiltAt  string `json:"built_at"`
-	Go       string `json:"go"`
-	OS       string `json:"os"`
-	Arch     string `json:"arch"`
+	Kind     string  `json:"kind"`
+	Version  string  `json:"version"`
+	Commit   *string `json:"commit"`
+	Modified bool    `json:"modified"`
+	BuiltAt  *string `json:"built_at"`
+	Go       string  `json:"go"`
+	OS       string  `json:"os"`
+	Arch     string  `json:"arch"`
 }
 
 func newVersion(a *app) *cobra.Command {
@@ -50,9 +50,9 @@ func buildVersion() versionView {
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":
-			v.Commit = s.Value
+			v.Commit = &s.Value
 		case "vcs.time":
-			v.BuiltAt = s.Value
+			v.BuiltAt = &s.Value
 		case "vcs.modified":
 			v.Modified = s.Value == "true"
 		}
@@ -68,8 +68,8 @@ func buildVersion() versionView {
 
 func versionText(v versionView, t *cli.Text) {
 	cells := []cli.Cell{cli.Fmt("mlx %s", cli.Str(v.Version))}
-	if v.Commit != "" {
-		cells = append(cells, cli.Hex(v.Commit, 7))
+	if v.Commit != nil {
+		cells = append(cells, cli.Hex(*v.Commit, 7))
 	}
 	t.Line(append(cells, cli.Fmt("%s %s %s", cli.Str(v.Go), cli.Str(v.OS), cli.Str(v.Arch)))...)
 }

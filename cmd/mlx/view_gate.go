@@ -59,7 +59,7 @@ func writeGate(v gate.View, files []string) error {
 
 func printGate(v gate.View, form string, a *app) error {
 	failed := gateAnswer(v) != yes
-	if form == "" || a.streams.JSON {
+	if form == "" {
 		return a.streams.EmitVerdict(v, failed, func(t *cli.Text) { gateText(v, t) })
 	}
 	text, err := renderGate(v, form)

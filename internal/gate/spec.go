@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -125,7 +126,7 @@ func (b *Bound) value() *float64 {
 	return &v
 }
 
-// Choose returns the gates called names, in that order; without names, all of them.
+// Choose returns the gates called names, in that order; a name may be a pattern. Without names it is all of them.
 func Choose(specs []Spec, names []string) ([]Spec, error) {
 	if len(specs) == 0 {
 		return nil, fault.New(fault.NotFound, "cannot judge: mlx.yaml has no gates").
@@ -140,8 +141,8 @@ func Choose(specs []Spec, names []string) ([]Spec, error) {
 	}
 	var chosen []Spec
 	for _, name := range names {
-		i := slices.Index(known, name)
-		if i < 0 {
+		fits := slices.DeleteFunc(slices.Clone(specs), func(s Spec) bool { return !fits(name, s.Name) })
+		if len(fits) == 0 {
 			err := fault.New(fault.NotFound, "cannot judge %s: there is no gate of that name", name)
 			near := fault.Nearest(name, known)
 			switch {
@@ -154,11 +155,19 @@ func Choose(specs []Spec, names []string) ([]Spec, error) {
 			}
 			return nil, err.Hint("did you mean %q? There are %s", near, list(known))
 		}
-		if !slices.ContainsFunc(chosen, func(s Spec) bool { return s.Name == name }) {
-			chosen = append(chosen, specs[i])
+		for _, fit := range fits {
+			if !slices.ContainsFunc(chosen, func(s Spec) bool { return s.Name == fit.Name }) {
+				chosen = append(chosen, fit)
+			}
 		}
 	}
 	return chosen, nil
+}
+
+// fits says whether a gate is meant by a word: its name, or a pattern such as 'prod-*'.
+func fits(word, name string) bool {
+	ok, err := path.Match(word, name)
+	return word == name || err == nil && ok
 }
 
 // list writes names as a person does: "auc, brier and log_loss", at most eight of them.

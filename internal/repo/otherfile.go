@@ -2,6 +2,7 @@ package repo
 
 import (
 	"errors"
+	"io"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -18,6 +19,19 @@ func ReadConfig(file string) (*Config, error) {
 	}
 	c, err := ParseConfig(text)
 	return c, naming(file, err)
+}
+
+// ReadConfigFrom is ReadConfig of a stream; errors call it name.
+func ReadConfigFrom(name string, in io.Reader) (*Config, error) {
+	text, err := io.ReadAll(io.LimitReader(in, maxConfig+1))
+	if err == nil && len(text) > maxConfig {
+		err = fault.New(fault.Usage, "more than %d bytes", maxConfig)
+	}
+	if err != nil {
+		return nil, fault.New(fault.KindOf(err), "cannot read %s: %w", name, err)
+	}
+	c, err := ParseConfig(text)
+	return c, naming(name, err)
 }
 
 // ReadParams reads a YAML or JSON file of parameters: nested keys, single values and lists.
