@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"mlx/internal/fault"
 	"mlx/internal/gate"
+	"mlx/internal/lineage"
 	"mlx/internal/object"
 	"mlx/internal/repo"
 	"mlx/internal/run"
@@ -118,8 +120,25 @@ func (a *app) gateSubject(o gateOptions) func(context.Context, gate.Spec) (gate.
 		if v.State != run.Succeeded {
 			return gate.Subject{}, unjudged(s, v)
 		}
-		return subjectOfRun(v), nil
+		subject := subjectOfRun(v)
+		subject.Unknown, err = critical(ctx, ledger, v.RunID)
+		return subject, err
 	}
+}
+
+// critical are the records about a thing that must not be passed over, of kinds that this version does not know.
+func critical(ctx context.Context, l *lineage.Ledger, id object.Digest) ([]lineage.Record, error) {
+	known := []string{snapshotSaved.Name(), tagSet.Name(), run.Started.Name(), run.Ended.Name(), gate.Judged.Name()}
+	var all []lineage.Record
+	for rec, err := range l.Referring(ctx, id) {
+		if err != nil {
+			return nil, err
+		}
+		if rec.Crit && !slices.Contains(known, rec.Kind) {
+			all = append(all, rec)
+		}
+	}
+	return all, nil
 }
 
 func subjectOfRun(v run.View) gate.Subject {

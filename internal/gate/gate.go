@@ -45,6 +45,7 @@ type Subject struct {
 	For     Ref
 	Data    []Ref              // what the run read
 	Metrics map[string]float64 // NaN and infinities among them
+	Unknown []lineage.Record   // about it, of kinds that are not known and without which nobody may judge
 }
 
 // Ref names a thing in a record, where digests keep their scheme.

@@ -60,6 +60,13 @@ func (j Job) one(ctx context.Context, spec Spec) (Result, []Ref, []error) {
 		return Result{}, nil, []error{spec.noMetrics(subject)}
 	}
 	result := Result{Name: spec.Name, For: subject.For}
+	for _, rec := range subject.Unknown {
+		result.Checks = append(result.Checks, unknown(spec, rec))
+	}
+	if len(result.Checks) > 0 {
+		result.Verdict = Inconclusive // also where a check would fail: the record may say that it does not count
+		return result, subject.Data, nil
+	}
 	var troubles []error
 	for _, c := range checks {
 		finding, err := c.Check(ctx, subject)
@@ -71,6 +78,13 @@ func (j Job) one(ctx context.Context, spec Spec) (Result, []Ref, []error) {
 	}
 	result.Verdict = fold(result.Checks)
 	return result, subject.Data, troubles
+}
+
+// unknown is the finding for a record about the subject that a newer mlx wrote, and that says of itself that nobody may
+// judge without it.
+func unknown(spec Spec, rec lineage.Record) Finding {
+	return Finding{Name: rec.Kind, Subject: "record", Verdict: Inconclusive, Severity: SeverityFail, Shown: "record " + rec.ID.Short(),
+		Needs: "a version of mlx that knows this kind", At: spec.At}
 }
 
 // Keep returns the record of the report: an earlier one of the same inputs unless fresh, else a new one.
@@ -126,7 +140,7 @@ func (r Report) earlier(ctx context.Context, l *lineage.Ledger) (lineage.Record,
 }
 
 func (r Report) sameInputs(o Report) bool {
-	return r.MlxVersion == o.MlxVersion && r.Config == o.Config && slices.Equal(r.Data, o.Data) &&
+	return r.MlxVersion == o.MlxVersion && r.Config == o.Config && r.Verdict == o.Verdict && slices.Equal(r.Data, o.Data) &&
 		slices.EqualFunc(r.Gates, o.Gates, func(a, b Result) bool { return a.Name == b.Name && a.For == b.For })
 }
 

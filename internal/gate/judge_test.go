@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mlx/internal/fault"
+	"mlx/internal/lineage"
 	"mlx/internal/object"
 )
 
@@ -102,6 +103,28 @@ func TestFold(t *testing.T) {
 		if got := fold(all); got != tt.want {
 			t.Errorf("fold(%s) = %s, want %s", tt.findings, got, tt.want)
 		}
+	}
+}
+
+// A record that says that nobody may judge without it, of a kind that this version does not know, decides alone: even
+// a check that would fail might not count.
+func TestUnknownCritical(t *testing.T) {
+	rec := lineage.Record{ID: object.Sum([]byte("rec")), Kind: "waiver.granted/v9", Crit: true}
+	of := func(ctx context.Context, s Spec) (Subject, error) {
+		about, err := subject(map[string]float64{"auc": 0.1})(ctx, s)
+		about.Unknown = []lineage.Record{rec}
+		return about, err
+	}
+	spec := Spec{Name: "g", Rules: []Rule{metric("auc", 3, bound(0.7, "0.7"), nil)}, At: at(2)}
+	r, troubles := Job{Specs: []Spec{spec}, Subject: of, Version: "test"}.Judge(t.Context())
+	if len(troubles) > 0 || r.Verdict != Inconclusive || r.Counts != (Counts{Inconclusive: 1}) {
+		t.Errorf("%+v %v", r, troubles)
+	}
+	if c := r.Gates[0].Checks; len(c) != 1 || c[0].Name != rec.Kind || !strings.Contains(c[0].Text(), rec.ID.Short()) {
+		t.Errorf("%+v", c)
+	}
+	if r.sameInputs(judge(t, map[string]float64{"auc": 0.1}, spec)) {
+		t.Error("a verdict from before that record still counts")
 	}
 }
 
