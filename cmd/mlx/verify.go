@@ -79,7 +79,8 @@ func (a *app) verifyLedger(ctx context.Context, v *verifyView) error {
 	for _, note := range report.Notes {
 		a.streams.Why("%s", note)
 	}
-	v.Ledger = &ledgerView{Records: report.Records, Bytes: report.Bytes, Damage: []problemView{}}
+	v.Ledger = &ledgerView{Records: report.Records, Bytes: report.Bytes, Checkpoints: report.Checkpoints, Size: report.Size,
+		Root: report.Root.Hex(), Damage: []problemView{}}
 	for _, p := range report.Problems {
 		v.Ledger.Damage = append(v.Ledger.Damage, viewOfProblem(p, r.Ledger()))
 	}

@@ -21,9 +21,12 @@ type verifyView struct {
 }
 
 type ledgerView struct {
-	Records int           `json:"records"`
-	Bytes   int64         `json:"bytes"`
-	Damage  []problemView `json:"damage"`
+	Records     int           `json:"records"`
+	Bytes       int64         `json:"bytes"`
+	Checkpoints int           `json:"checkpoints"`
+	Size        uint64        `json:"size"` // of the Merkle tree with this root; who keeps both notices a ledger made anew
+	Root        string        `json:"root"`
+	Damage      []problemView `json:"damage"`
 }
 
 type problemView struct {
