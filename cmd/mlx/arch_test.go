@@ -196,6 +196,39 @@ func TestHabits(t *testing.T) {
 	}
 }
 
+// TestOneOutputSwitch holds that what a command prints has no branch of its own: Emit and its kin know whether it is JSON
+// and whether it is a terminal. The places that ask for something else are counted here.
+func TestOneOutputSwitch(t *testing.T) {
+	allowed := map[string]int{
+		"root.go":      3, // the flag itself, also where the command line is broken
+		"run.go":       2, // the summary goes to stderr as an answer goes to stdout
+		"help.go":      1, // how wide a line may be
+		"log.go":       4, // a screenful by default; --raw needs --json; --json wins over --format
+		"log_watch.go": 1, // a person is told that nothing was found
+		"checkout.go":  1, // with --json a half answer is none
+	}
+	walk(t, func(p string, set *token.FileSet) {
+		if path.Dir(p) != "cmd/mlx" || strings.HasSuffix(p, "_test.go") {
+			return
+		}
+		f, err := parser.ParseFile(set, filepath.Join(moduleRoot, p), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		n := 0
+		ast.Inspect(f, func(node ast.Node) bool {
+			if s, ok := node.(*ast.SelectorExpr); ok && (s.Sel.Name == "JSON" || s.Sel.Name == "OutTTY") {
+				n++
+			}
+			return true
+		})
+		if most := allowed[path.Base(p)]; n > most {
+			t.Errorf("%s asks %d times for --json or the terminal, at most %d are known: an answer goes through Emit", p, n, most)
+		}
+	})
+}
+
 // walk calls visit for each Go file of the product, by its path from the root with slashes.
 func walk(t *testing.T, visit func(string, *token.FileSet)) {
 	t.Helper()
