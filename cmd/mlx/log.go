@@ -42,8 +42,9 @@ func newLog(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "log [REF…]",
 		Short: "List what happened, newest first",
-		Long: `With references, what happened to these; - reads them from stdin, one a line. An expression names values of the record, such as metrics.auc, params.depth,
-state, path, by or kind; it knows == != < <= > >= and or not ( ) in contains startsWith endsWith matches and null.`,
+		Long: `With references, what happened to these; - reads them from stdin, one a line. An expression names values of the record,
+such as metrics.auc, params.depth, state, path, by or kind; it knows == != < <= > >= and or not ( ) in contains startsWith
+endsWith matches and null.`,
 		Example: `mlx log
 mlx log -k run -w 'params.depth >= 6' -s -metrics.auc --columns id,depth,auc
 mlx log data/flights
