@@ -54,6 +54,8 @@ func (a *addition) change(o *order) (bool, error) {
 	missing := func(s sealed) bool { return !o.has(s.Pack) }
 	// Others have sealed since, perhaps the same records; or have taken our packs for the leftovers of a dead sealer.
 	again := grown && slices.ContainsFunc(a.made, missing) || !a.l.mayList(o, a.made)
+	// A stray that its own sealer, not dead after all, has put into the log meanwhile is none, and must not be condemned.
+	again = again || slices.ContainsFunc(a.replaced, o.has)
 	if !a.ready || again {
 		if err := a.make(o, known); err != nil {
 			return false, err

@@ -96,6 +96,42 @@ func TestTwoSealersOfOneSegment(t *testing.T) {
 	}
 }
 
+// A sealer takes a pack of repeated records for a stray and is about to condemn it, when the pack's own sealer, which was
+// slow and not dead, puts it into the log. It must not be condemned any more: the log would name a pack that is gone.
+func TestStrayThatIsListedMeanwhile(t *testing.T) {
+	l := fresh(t)
+	recs := addRuns(t, l, 5)
+	if err := l.Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	again, err := l.writePacks(t.Context(), []fact{{recs[0].ID, recs[0].Raw}})
+	if err != nil || len(again) != 1 {
+		t.Fatal(again, err)
+	}
+	b := &addition{l: l, ctx: t.Context(), strays: packIDs(again), without: &order{}, checked: map[object.Digest]bool{}}
+	before, _, err := l.lastOrder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := b.change(&before); !changed || err != nil || len(before.Replaced) != 1 {
+		t.Fatalf("the stray is not condemned: %v, %+v, %v", changed, before, err)
+	}
+	err = l.reorder(func(o *order) (bool, error) { // its own sealer is first
+		o.Packs = append(o.Packs, again...)
+		return true, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, _, err := l.lastOrder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.change(&now); err != nil || len(now.Replaced) != 0 || len(b.replaced) != 0 {
+		t.Errorf("a pack of the log is condemned: %+v, %v", now.Replaced, err)
+	}
+}
+
 // A sealer that dies between any two steps leaves what the next one completes: nothing lost, nothing twice.
 func TestSealerThatDies(t *testing.T) {
 	steps := []string{"claimed", "packed", "logged"}
