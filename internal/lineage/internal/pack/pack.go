@@ -23,8 +23,8 @@ import (
 
 // Limits of a pack. A writer starts another one before it would break them; a reader refuses more.
 const (
-	FrameRaw   = 256 << 10                // a frame is closed when it holds this much
-	MaxFrame   = FrameRaw + line.MaxBytes // so it can never hold more than this
+	FrameRaw   = 64 << 10                // a frame is closed when it holds this much: a query reads one for each row it shows
+	MaxFrame   = 256<<10 + line.MaxBytes // a reader takes frames of up to 256 KiB and one record
 	MaxRecords = 1 << 16
 	MaxRaw     = 256 << 20
 

@@ -88,7 +88,7 @@ func TestStartOfAFrame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, n := range []int{1, 1000, 131072, 131073, len(whole)} {
+	for _, n := range []int{1, 1000, len(whole) / 2, len(whole) - 1, len(whole)} {
 		got, err := dec.DecodeStart(nil, src, r.Frames[1], n)
 		if err != nil || !bytes.HasPrefix(whole, got) || len(got) < n {
 			t.Errorf("first %d bytes: got %d, %v", n, len(got), err)
