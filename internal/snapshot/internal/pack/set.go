@@ -205,6 +205,8 @@ type Reader struct {
 
 	basePayload []byte
 
+	last *File // where the chunk before was found: neighbours lie together
+
 	// TrustBase leaves out the check of a base's digest, for a verification that checks the base itself elsewhere.
 	TrustBase bool
 }
@@ -226,7 +228,10 @@ func (s *Set) NewReader() (*Reader, error) {
 
 // Read returns the bytes of a chunk, checked against its digest. They are valid until the next call.
 func (r *Reader) Read(d object.Digest) ([]byte, error) {
-	l, ok := r.set.Find(d, nil)
+	l, ok := r.near(d)
+	if !ok {
+		l, ok = r.set.Find(d, nil)
+	}
 	if !ok { // a pack may have come since, or gc may have moved the chunk
 		if err := r.set.Refresh(); err != nil {
 			return nil, err
@@ -235,6 +240,7 @@ func (r *Reader) Read(d object.Digest) ([]byte, error) {
 			return nil, r.set.absent(d)
 		}
 	}
+	r.last = l.File
 	b, err := r.ReadLoc(d, l)
 	if err != nil {
 		if b, ok := r.elsewhere(d, l.File); ok {
@@ -243,6 +249,19 @@ func (r *Reader) Read(d object.Digest) ([]byte, error) {
 		return nil, fmt.Errorf("object %s: %w", d.Short(), err)
 	}
 	return b, nil
+}
+
+// near looks for a full copy of a chunk in the pack that had the one before.
+func (r *Reader) near(d object.Digest) (Loc, bool) {
+	if r.last == nil {
+		return Loc{}, false
+	}
+	e, ok := r.last.x.find(d)
+	if !ok {
+		return Loc{}, false
+	}
+	l := Loc{File: r.last, Frame: r.last.x.frame(int(e.frame)), at: int(e.at), Size: int(e.size)}
+	return l, l.Frame.Codec != Delta
 }
 
 // absent says why no pack has a chunk.
@@ -282,7 +301,7 @@ func (r *Reader) ReadLoc(d object.Digest, l Loc) ([]byte, error) {
 
 // frame returns a decoded frame, from the ring where it is there.
 func (r *Reader) frame(l Loc) ([]byte, error) {
-	if l.Frame.Codec == Raw { // exactly the chunk, without its neighbours
+	if l.Frame.Codec == Raw && l.Frame.Chunks == 1 {
 		if cap(r.payload) < Limit {
 			r.payload = make([]byte, Limit)
 		}
@@ -297,19 +316,31 @@ func (r *Reader) frame(l Loc) ([]byte, error) {
 			return c.raw, nil
 		}
 	}
+	c := &r.frames[r.turn]
+	c.file = nil
+	raw, err := r.unpack(l, c.raw)
+	if err != nil {
+		return nil, err
+	}
+	*c = cached{file: l.File, off: l.Frame.Offset, raw: raw}
+	r.turn = (r.turn + 1) % len(r.frames)
+	return raw, nil
+}
+
+// unpack reads and decodes a frame into buf.
+func (r *Reader) unpack(l Loc, buf []byte) ([]byte, error) {
+	if l.Frame.Codec == Raw {
+		return l.File.payload(l.Frame, buf)
+	}
 	payload, err := l.File.payload(l.Frame, r.payload)
 	if err != nil {
 		return nil, err
 	}
 	r.payload = payload
-	c := &r.frames[r.turn]
-	c.file = nil
-	raw, err := r.Decode(l.Frame, payload, c.raw[:0])
+	raw, err := r.Decode(l.Frame, payload, buf[:0])
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", l.File.path, err)
 	}
-	*c = cached{file: l.File, off: l.Frame.Offset, raw: raw}
-	r.turn = (r.turn + 1) % len(r.frames)
 	return raw, nil
 }
 
