@@ -220,7 +220,9 @@ func hostilePack(t *testing.T, file string, b []byte) error {
 		t.Fatal(err)
 	}
 	var found error
-	set.Files()[0].Check(func(f pack.Frame, payload []byte) ([]byte, error) { return r.Decode(f, payload, nil) },
+	set.Files()[0].Check(func(f pack.Frame, _ []object.Digest, payload []byte) ([]byte, error) {
+		return r.Decode(f, payload, nil)
+	},
 		func(_ []object.Digest, err error) { found = err })
 	if fault.KindOf(found) == fault.NotFound {
 		found = fault.New(fault.Integrity, "%w", found)

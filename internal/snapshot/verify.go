@@ -13,6 +13,7 @@ import (
 	"mlx/internal/object"
 	"mlx/internal/snapshot/internal/disk"
 	"mlx/internal/snapshot/internal/pack"
+	"mlx/internal/snapshot/internal/sha2x"
 )
 
 // hurtLimit bounds the paths that are listed for one damage.
@@ -27,7 +28,7 @@ func (s *Store) Verify(ctx context.Context, roots []object.Digest, only bool, p 
 	if err := s.set.Refresh(); err != nil {
 		return Report{}, err
 	}
-	v := &verifier{s: s, p: p, bad: map[object.Digest]int{}, lost: map[object.Digest]error{}}
+	v := &verifier{s: s, p: p, bad: map[object.Digest]int{}, bases: map[pack.Place]bool{}, lost: map[object.Digest]error{}}
 	for name, err := range s.set.Damaged() {
 		v.damage(filepath.Join("packs", pack.FileName(name)), nil, err)
 	}
@@ -50,6 +51,7 @@ type verifier struct {
 	report Report
 	bad    map[object.Digest]int   // chunk -> place in report.Damage
 	lost   map[object.Digest]error // deltas without their base: gc keeps only the bases that something needs
+	bases  map[pack.Place]bool     // frames that were found sound as bases of deltas
 }
 
 // wanted stands for the pack of an object that no pack has, or has to no avail.
@@ -76,20 +78,30 @@ func (v *verifier) damage(file string, ids []object.Digest, err error) {
 	}
 }
 
-// packs checks every pack, several side by side.
+// packs checks every pack: first those with deltas. Reading a delta means reading its base, which is then checked for good.
 func (v *verifier) packs(ctx context.Context) error {
-	files := v.s.set.Files()
+	var deltas, others []*pack.File
 	var total int64
-	for _, f := range files {
+	for _, f := range v.s.set.Files() {
 		total += f.Size()
+		if f.HasDelta() {
+			deltas = append(deltas, f)
+		} else {
+			others = append(others, f)
+		}
 	}
 	if v.p != nil {
 		v.p.SetTotal(total)
 	}
+	return errors.Join(v.side(ctx, deltas), v.side(ctx, others), ctx.Err())
+}
+
+// side checks packs side by side.
+func (v *verifier) side(ctx context.Context, files []*pack.File) error {
 	jobs := make(chan *pack.File)
 	var group sync.WaitGroup
 	var failed error
-	for range min(v.s.o.Jobs, max(1, len(files))) {
+	for range min(v.s.o.Jobs, len(files)) {
 		group.Go(func() {
 			r, err := v.s.set.NewReader()
 			if err != nil {
@@ -99,7 +111,7 @@ func (v *verifier) packs(ctx context.Context) error {
 			}
 			for f := range jobs {
 				if err == nil && ctx.Err() == nil {
-					v.pack(f, r)
+					v.pack(f, &frameCheck{v: v, r: r, file: f})
 				}
 			}
 		})
@@ -109,21 +121,11 @@ func (v *verifier) packs(ctx context.Context) error {
 	}
 	close(jobs)
 	group.Wait()
-	return errors.Join(failed, ctx.Err())
+	return failed
 }
 
-func (v *verifier) pack(f *pack.File, r *pack.Reader) {
-	r.TrustBase = true // the base is checked where it stands
-	var buf []byte
-	raw := int64(0)
-	f.Check(func(fr pack.Frame, payload []byte) ([]byte, error) {
-		out, err := r.Decode(fr, payload, buf[:0])
-		if fr.Codec != pack.Raw && err == nil {
-			buf = out
-		}
-		raw += int64(fr.Raw)
-		return out, err
-	}, func(ids []object.Digest, err error) {
+func (v *verifier) pack(f *pack.File, c *frameCheck) {
+	f.Check(c.decode, func(ids []object.Digest, err error) {
 		v.damage(filepath.Join("packs", pack.FileName(f.Name())), ids, err)
 	})
 	if v.p != nil {
@@ -133,7 +135,70 @@ func (v *verifier) pack(f *pack.File, r *pack.Reader) {
 	defer v.mu.Unlock()
 	v.report.Packs++
 	v.report.Objects += int64(f.Len())
-	v.report.Bytes += raw
+	v.report.Bytes += c.raw
+}
+
+// maxBases bounds the memory for frames that are known to be sound; what is not remembered is checked twice.
+const maxBases = 2 << 20
+
+// frameCheck decodes the frames of one pack.
+type frameCheck struct {
+	v    *verifier
+	r    *pack.Reader
+	file *pack.File
+	buf  []byte
+	raw  int64
+}
+
+// decode returns the chunks of a frame, or nil where they have been compared with their digests.
+func (c *frameCheck) decode(f pack.Frame, ids []object.Digest, payload []byte) ([]byte, error) {
+	c.raw += int64(f.Raw)
+	if f.Codec == pack.Delta {
+		return c.delta(f, ids[0], payload)
+	}
+	if c.v.isSound(pack.Place{File: c.file, Offset: f.Offset}) {
+		return nil, nil
+	}
+	out, err := c.r.Decode(f, payload, c.buf[:0])
+	if f.Codec != pack.Raw && err == nil {
+		c.buf = out
+	}
+	return out, err
+}
+
+// delta compares a delta and its base with their digests at once.
+func (c *frameCheck) delta(f pack.Frame, id object.Digest, payload []byte) ([]byte, error) {
+	out, base, baseID, at, err := c.r.DecodeDelta(f, payload, c.buf[:0])
+	if err != nil {
+		return nil, err
+	}
+	c.buf = out
+	place := pack.Place{File: at.File, Offset: at.Frame.Offset}
+	if at.Frame.Chunks > 1 || c.v.isSound(place) {
+		return out, nil
+	}
+	sum, baseSum := sha2x.Sum2(out, base)
+	if baseSum == baseID {
+		c.v.sound(place)
+	}
+	if sum != id {
+		return out, nil // to be compared, and reported, as any other
+	}
+	return nil, nil
+}
+
+func (v *verifier) isSound(p pack.Place) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.bases[p]
+}
+
+func (v *verifier) sound(p pack.Place) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.bases) < maxBases {
+		v.bases[p] = true
+	}
 }
 
 // hurts goes through the versions: what is missing or damaged hurts the path that needs it.

@@ -1,7 +1,6 @@
 package pack
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
@@ -9,7 +8,6 @@ import (
 	"mlx/internal/fault"
 	"mlx/internal/object"
 	"mlx/internal/snapshot/internal/disk"
-	"mlx/internal/snapshot/internal/sha2x"
 )
 
 // File is one pack, opened for reading. Safe for many goroutines.
@@ -116,80 +114,6 @@ func (p *File) payload(f Frame, buf []byte) ([]byte, error) {
 		return nil, fault.New(fault.Integrity, "cannot read %s at %d: %w", p.path, f.Offset, err)
 	}
 	return buf, nil
-}
-
-// Check reads every frame and compares each byte with what the index commits to. decode turns a frame into its chunks
-// (a delta needs a base that may lie elsewhere). Each damage goes to report with the chunks that it hurts.
-func (p *File) Check(decode func(Frame, []byte) ([]byte, error), report func(ids []object.Digest, err error)) {
-	var first [len(magic)]byte
-	if _, err := p.f.ReadAt(first[:], 0); err != nil || string(first[:]) != magic {
-		report(nil, fault.New(fault.Integrity, "damaged pack: wrong first bytes"))
-	}
-	sums, payloads := checker{report: report}, sha256.New()
-	var head, buf []byte
-	for i, rows := range p.byFrame() {
-		f := p.x.frame(i)
-		ids := make([]object.Digest, len(rows))
-		lens := make([]int, len(rows))
-		for j, e := range rows {
-			ids[j], lens[j] = e.id, int(e.size)
-		}
-		if len(rows) != f.Chunks {
-			report(ids, fault.New(fault.Integrity, "damaged pack index: %d chunks in a frame of %d", len(rows), f.Chunks))
-			continue
-		}
-		head = f.appendHead(head[:0], lens)
-		var err error
-		if buf, err = p.whole(f, head, buf); err == nil && f.Codec != Raw {
-			payloads.Write(buf[len(head):]) // a hash never fails
-		}
-		var raw []byte
-		if err == nil {
-			raw, err = decode(f, buf[len(head):])
-		}
-		if err != nil {
-			report(ids, err)
-			continue
-		}
-		for _, e := range rows {
-			sums.add(e.id, raw[e.at:e.at+e.size])
-		}
-	}
-	sums.flush()
-	if [32]byte(payloads.Sum(nil)) != p.x.payloads {
-		report(nil, fault.New(fault.Integrity, "damaged pack: its payloads are not what the index says"))
-	}
-}
-
-// checker compares chunks with their digests, two at a time: that costs little more than one.
-type checker struct {
-	report  func(ids []object.Digest, err error)
-	id      object.Digest
-	pending []byte
-	waits   bool
-}
-
-func (c *checker) add(id object.Digest, b []byte) {
-	if !c.waits {
-		c.id, c.pending, c.waits = id, append(c.pending[:0], b...), true
-		return
-	}
-	x, y := sha2x.Sum2(c.pending, b)
-	c.waits = false
-	c.judge(c.id, x)
-	c.judge(id, y)
-}
-
-func (c *checker) judge(id object.Digest, sum [32]byte) {
-	if id != sum {
-		c.report([]object.Digest{id}, fault.New(fault.Integrity, "damaged chunk: its bytes do not have its digest"))
-	}
-}
-
-func (c *checker) flush() {
-	if c.waits {
-		c.judge(c.id, sha256.Sum256(c.pending))
-	}
 }
 
 // whole reads a frame with its header, which must be as the index says.

@@ -151,7 +151,7 @@ func FuzzAdopt(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer p.Close()
-		p.Check(func(f Frame, payload []byte) ([]byte, error) { return r.Decode(f, payload, nil) }, func(ids []object.Digest, err error) {
+		p.Check(func(f Frame, _ []object.Digest, payload []byte) ([]byte, error) { return r.Decode(f, payload, nil) }, func(ids []object.Digest, err error) {
 			t.Errorf("damage: %v", err)
 		})
 	})

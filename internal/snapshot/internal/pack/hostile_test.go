@@ -33,7 +33,7 @@ func check(t *testing.T, p *File) {
 		t.Fatal(err)
 	}
 	n := 0
-	p.Check(func(f Frame, payload []byte) ([]byte, error) { return r.Decode(f, payload, nil) }, func([]object.Digest, error) { n++ })
+	p.Check(func(f Frame, _ []object.Digest, payload []byte) ([]byte, error) { return r.Decode(f, payload, nil) }, func([]object.Digest, error) { n++ })
 	if n == 0 {
 		t.Error("no damage was found")
 	}

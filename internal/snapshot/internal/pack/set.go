@@ -206,9 +206,6 @@ type Reader struct {
 	basePayload []byte
 
 	last *File // where the chunk before was found: neighbours lie together
-
-	// TrustBase leaves out the check of a base's digest, for a verification that checks the base itself elsewhere.
-	TrustBase bool
 }
 
 type cached struct {
@@ -356,40 +353,39 @@ func (r *Reader) Decode(f Frame, payload, dst []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		base, err := r.fullCopy(id)
+		base, l, err := r.fullCopy(id)
 		if err != nil {
 			return nil, err
+		}
+		if sha256.Sum256(base) != id {
+			return nil, fault.New(fault.Integrity, "base %s of a delta is damaged in %s", id.Short(), l.File.path)
 		}
 		return r.dec.Delta(dst, rest, base, f.Raw)
 	}
 	return nil, fault.New(fault.Integrity, "damaged frame: %s", f.Codec)
 }
 
-// fullCopy reads the base of a delta, which must be stored as itself. It has buffers of its own: the caller holds the
+// fullCopy reads the base of a delta, which must be stored as itself, without comparing its digest. It has buffers of its own: the caller holds the
 // reader's payload.
-func (r *Reader) fullCopy(d object.Digest) ([]byte, error) {
+func (r *Reader) fullCopy(d object.Digest) ([]byte, Loc, error) {
 	l, ok := r.set.Find(d, nil)
 	if !ok {
-		return nil, fault.New(fault.NotFound, "base %s of a delta is not on this machine", d.Short())
+		return nil, l, fault.New(fault.NotFound, "base %s of a delta is not on this machine", d.Short())
 	}
 	if l.Frame.Codec == Delta {
-		return nil, fault.New(fault.Integrity, "base %s of a delta is itself a delta", d.Short())
+		return nil, l, fault.New(fault.Integrity, "base %s of a delta is itself a delta", d.Short())
 	}
 	payload, err := l.File.payload(l.Frame, r.basePayload)
 	if err != nil {
-		return nil, err
+		return nil, l, err
 	}
 	r.basePayload = payload
 	raw, err := r.Decode(l.Frame, payload, r.base[:0])
 	if err != nil {
-		return nil, err
+		return nil, l, err
 	}
 	if l.Frame.Codec == Zstd {
 		r.base = raw
 	}
-	b := raw[l.at : l.at+l.Size]
-	if !r.TrustBase && sha256.Sum256(b) != d {
-		return nil, fault.New(fault.Integrity, "base %s of a delta is damaged in %s", d.Short(), l.File.path)
-	}
-	return b, nil
+	return raw[l.at : l.at+l.Size], l, nil
 }
