@@ -51,7 +51,7 @@ func (p *File) load() error {
 	if err != nil {
 		return err
 	}
-	b, unmap, err := disk.Map(p.f, start, int(p.size-start))
+	b, unmap, err := p.indexBytes(start)
 	if err != nil {
 		return fmt.Errorf("read the index: %w", err)
 	}
@@ -65,6 +65,25 @@ func (p *File) load() error {
 	}
 	p.x, p.unmap = x, unmap
 	return nil
+}
+
+// mapFrom is the size from which an index is mapped. Smaller ones are read: there may be more packs than a process may
+// have maps.
+const mapFrom = 256 << 10
+
+// indexBytes returns the bytes of the index, mapped or read.
+func (p *File) indexBytes(start int64) ([]byte, func(), error) {
+	n := int(p.size - start)
+	if n >= mapFrom {
+		if b, unmap, err := disk.Map(p.f, start, n); err == nil {
+			return b, unmap, nil
+		}
+	}
+	b := make([]byte, n)
+	if _, err := p.f.ReadAt(b, start); err != nil {
+		return nil, nil, err
+	}
+	return b, func() {}, nil
 }
 
 // Close releases the pack.
