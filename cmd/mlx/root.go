@@ -67,12 +67,7 @@ func newRoot(a *app) *cobra.Command {
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
 		Annotations:   map[string]string{needsNothing: ""},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return unknownCommand(cmd, args)
-			}
-			return cmd.Help()
-		},
+		RunE: helpAlone,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			return a.enter(cmd)
 		},
@@ -163,6 +158,14 @@ func (a *app) askedForJSON() bool {
 	return false
 }
 
+// helpAlone is what a command that only holds others does: it has no arguments of its own.
+func helpAlone(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return unknownCommand(cmd, args)
+	}
+	return cmd.Help()
+}
+
 // noun makes a command that only holds others.
 func noun(use, short string, subs ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
@@ -170,12 +173,7 @@ func noun(use, short string, subs ...*cobra.Command) *cobra.Command {
 		Short:       short,
 		Args:        cobra.ArbitraryArgs,
 		Annotations: map[string]string{needsNothing: ""},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return unknownCommand(cmd, args)
-			}
-			return cmd.Help()
-		},
+		RunE: helpAlone,
 	}
 	cmd.AddCommand(subs...)
 	return cmd
