@@ -67,7 +67,7 @@ func newRoot(a *app) *cobra.Command {
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
 		Annotations:   map[string]string{needsNothing: ""},
-		RunE: helpAlone,
+		RunE:          helpAlone,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			return a.enter(cmd)
 		},
@@ -173,7 +173,7 @@ func noun(use, short string, subs ...*cobra.Command) *cobra.Command {
 		Short:       short,
 		Args:        cobra.ArbitraryArgs,
 		Annotations: map[string]string{needsNothing: ""},
-		RunE: helpAlone,
+		RunE:        helpAlone,
 	}
 	cmd.AddCommand(subs...)
 	return cmd
