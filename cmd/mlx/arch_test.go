@@ -22,15 +22,18 @@ var floors = map[string]int{
 	"internal/repo":    1,
 	"internal/dataset": 1,
 	"internal/kube":    1,
+	"internal/bucket":  1,
 
 	"internal/snapshot": 2,
 	"internal/lineage":  2,
+	"internal/source":   2,
 
 	"internal/run":      3,
 	"internal/gate":     3,
 	"internal/registry": 3,
 	"internal/image":    3,
 	"internal/train":    3,
+	"internal/remote":   3,
 
 	"internal/pipeline": 4,
 	"internal/deploy":   4,
@@ -52,21 +55,30 @@ var sameFloor = map[string][]string{
 
 // owners says which packages may import a third-party module. cmd/mlx tests may use all of the test helpers.
 var owners = map[string][]string{
-	"charm.land/lipgloss/v2":          {"internal/cli"},
-	"golang.org/x/term":               {"internal/cli"},
-	"github.com/spf13/viper":          {"internal/repo"},
-	"github.com/go-git/go-git/v5":     {"internal/repo"},
-	"github.com/go-git/go-billy/v5":   {"internal/repo"},
-	"github.com/goccy/go-yaml":        {"internal/repo"},
-	"github.com/klauspost/compress":   {"internal/snapshot", "internal/lineage"}, // both keep packs of zstd frames
-	"golang.org/x/mod":                {"internal/lineage"},
-	"golang.org/x/crypto":             {"internal/lineage"},
-	"golang.org/x/text":               {"internal/snapshot", "internal/repo"}, // normalisation of file names
-	"golang.org/x/sys":                {"internal/snapshot", "internal/lineage", "internal/repo", "internal/run"},
-	"github.com/spf13/cobra":          {"cmd/mlx"},
-	"github.com/spf13/pflag":          {"cmd/mlx"}, // the flags of cobra
-	"github.com/google/go-cmp":        {"tests"},
-	"github.com/rogpeppe/go-internal": {"tests"},
+	"charm.land/lipgloss/v2":            {"internal/cli"},
+	"golang.org/x/term":                 {"internal/cli"},
+	"github.com/spf13/viper":            {"internal/repo"},
+	"github.com/go-git/go-git/v5":       {"internal/repo"},
+	"github.com/go-git/go-billy/v5":     {"internal/repo"},
+	"github.com/goccy/go-yaml":          {"internal/repo"},
+	"github.com/klauspost/compress":     {"internal/snapshot", "internal/lineage"}, // both keep packs of zstd frames
+	"golang.org/x/mod":                  {"internal/lineage"},
+	"golang.org/x/crypto":               {"internal/lineage"},
+	"golang.org/x/text":                 {"internal/snapshot", "internal/repo"}, // normalisation of file names
+	"golang.org/x/sys":                  {"internal/snapshot", "internal/lineage", "internal/repo", "internal/run"},
+	"gocloud.dev":                       {"internal/bucket"},
+	"cloud.google.com/go":               {"internal/bucket"},
+	"github.com/aws/aws-sdk-go-v2":      {"internal/bucket"},
+	"github.com/aws/smithy-go":          {"internal/bucket"},
+	"github.com/Azure/azure-sdk-for-go": {"internal/bucket"},
+	"google.golang.org/api":             {"internal/bucket"},
+	"golang.org/x/oauth2":               {"internal/bucket"},
+	"filippo.io/age":                    {"internal/remote"},
+	"github.com/jackc/pgx":              {"internal/source"},
+	"github.com/spf13/cobra":            {"cmd/mlx"},
+	"github.com/spf13/pflag":            {"cmd/mlx"}, // the flags of cobra
+	"github.com/google/go-cmp":          {"tests"},
+	"github.com/rogpeppe/go-internal":   {"tests"},
 }
 
 // strangers never import each other: what one needs of another is a function passed by cmd/mlx.
