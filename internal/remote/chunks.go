@@ -1,0 +1,166 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"io"
+	"path/filepath"
+
+	"mlx/internal/fault"
+	"mlx/internal/object"
+	"mlx/internal/remote/internal/crypt"
+	"mlx/internal/snapshot"
+)
+
+// open returns the catalog of some packs of the remote; with tables a look-up reads no more than it needs.
+func (r *Remote) open(ctx context.Context, packs []ChunkPack, tables []Table) (*snapshot.Catalog, error) {
+	byName := make(map[object.Digest]ChunkPack, len(packs))
+	o := snapshot.CatalogOptions{Dir: filepath.Join(filepath.Dir(r.known.file), "packs"), Jobs: r.o.Jobs}
+	for _, p := range packs {
+		byName[p.Pack] = p
+		o.Packs = append(o.Packs, p.Info())
+	}
+	tableOf := map[object.Digest]Table{}
+	for _, t := range tables {
+		tableOf[t.Table] = t
+		o.Tables = append(o.Tables, t.Info())
+	}
+	o.Index = func(ctx context.Context, p snapshot.PackInfo) ([]byte, error) {
+		b := bytes.NewBuffer(make([]byte, 0, p.Bytes-p.Index)) // bounded by the catalog
+		err := r.readPack(ctx, byName[p.Name], p.Index, p.Bytes-p.Index, b)
+		return b.Bytes(), r.inPack(p.Name, err)
+	}
+	o.Table = func(ctx context.Context, t snapshot.TableInfo, off, n int64) ([]byte, error) {
+		return r.readTable(ctx, tableOf[t.Name], off, n)
+	}
+	o.Read = func(ctx context.Context, p snapshot.PackInfo, off, n int64, w io.Writer) error {
+		return r.inPack(p.Name, r.readPack(ctx, byName[p.Name], off, n, w))
+	}
+	return r.o.Store.Catalog(ctx, o)
+}
+
+// inPack says which pack could not be read.
+func (r *Remote) inPack(name object.Digest, err error) error {
+	if err == nil {
+		return nil
+	}
+	if notFound(err) {
+		return fault.New(fault.Integrity, "pack %s is gone from remote %s", name.Short(), r.o.Name).
+			Hint("mlx verify -r %s   # what that hurts", r.o.Name)
+	}
+	return fault.New(fault.KindOf(err), "pack %s of remote %s: %w", name.Short(), r.o.Name, err)
+}
+
+// send uploads a pack of chunks, unless its object is there already: a push that was killed has left it.
+func (p *pusher) send(ctx context.Context, parcel *snapshot.Parcel) (ChunkPack, error) {
+	c := ChunkPack{Pack: parcel.Info.Name, Bytes: parcel.Info.Bytes, Index: parcel.Info.Index, Chunks: parcel.Info.Chunks}
+	if err := parcel.Verify(ctx); err != nil { // what is damaged here must not be believed elsewhere
+		return c, err
+	}
+	plain, err := parcel.Open()
+	if err != nil {
+		return c, err
+	}
+	defer plain.Close()
+	var body io.ReadSeeker = plain
+	if p.r.ring != nil {
+		if body, err = p.r.sealPack(&c, plain); err != nil {
+			return c, err
+		}
+	}
+	if err := p.list(ctx); err != nil {
+		return c, err
+	}
+	if p.there != nil && !p.missing(c) {
+		return c, nil
+	}
+	if p.there == nil {
+		if n, err := p.r.o.Bucket.Size(ctx, c.key()); err == nil && n == p.r.size(c) {
+			return c, nil
+		}
+	}
+	return c, p.r.o.Bucket.Write(ctx, c.key(), body, p.r.size(c))
+}
+
+// sealPack names the encrypted object of a pack and returns its bytes. The same pack always gives the same ones.
+func (r *Remote) sealPack(c *ChunkPack, plain io.ReadSeeker) (io.ReadSeeker, error) {
+	h := sha256.New()
+	if _, err := io.Copy(h, plain); err != nil {
+		return nil, fault.New(fault.KindOf(err), "cannot read pack %s: %w", c.Pack.Short(), err)
+	}
+	c.Plain = object.Digest(h.Sum(nil))
+	at := &readerAt{plain}
+	o := crypt.Object{Context: packFolder, Name: c.Plain, Size: c.Bytes}
+	var err error
+	if c.Object, err = r.ring.SealedDigest(o, at); err != nil {
+		return nil, err
+	}
+	return r.ring.Seal(o, at)
+}
+
+// readerAt reads a file from any place, one read after the other.
+type readerAt struct{ in io.ReadSeeker }
+
+func (a *readerAt) ReadAt(b []byte, off int64) (int, error) {
+	if _, err := a.in.Seek(off, io.SeekStart); err != nil {
+		return 0, err
+	}
+	return io.ReadFull(a.in, b)
+}
+
+// FetchOptions say which versions to bring here, or which part of them.
+type FetchOptions struct {
+	Roots []object.Digest
+	Only  func(path string, isDir bool) bool // nil: everything; told of paths below the root
+}
+
+// Fetch brings versions into the store. Read the log first (Sync), so that what others have pushed is known.
+func (r *Remote) Fetch(ctx context.Context, o FetchOptions) (snapshot.Fetched, error) {
+	catalog, err := r.open(ctx, r.known.state.readable(), r.known.state.Tables)
+	if err != nil {
+		return snapshot.Fetched{}, err
+	}
+	progress := r.o.Progress("fetching", 0)
+	defer progress.Done()
+	return r.o.Store.Fetch(ctx, snapshot.FetchOptions{
+		Roots: o.Roots, Only: o.Only, From: catalog, Jobs: r.o.Jobs, Progress: progress,
+	})
+}
+
+// Sync reads what is new in the log, and its records into the ledger. It returns how many records are new at the remote
+// since this clone last looked.
+func (r *Remote) Sync(ctx context.Context) (int, error) {
+	before := r.known.state.Size
+	if err := r.advance(ctx); err != nil {
+		return 0, err
+	}
+	if !r.known.state.begun() {
+		return 0, fault.New(fault.NotFound, "remote %s is empty", r.o.Name).Hint("mlx push -r %s   # where the data is", r.o.Name)
+	}
+	return int(r.known.state.Size - before), nil
+}
+
+// Holds says which versions the log names.
+func (r *Remote) Holds(root object.Digest) bool { return r.known.state.holds(root) }
+
+// Roots returns every version that the remote holds, oldest first.
+func (r *Remote) Roots() []Root {
+	var out []Root
+	for _, h := range r.known.state.Roots {
+		out = append(out, h.Root)
+	}
+	return out
+}
+
+// Unsent counts the records of the ledger that the remote, as last seen, has not.
+func (r *Remote) Unsent(ctx context.Context) (int, error) {
+	n := 0
+	ids, err := r.o.Ledger.IDs(ctx)
+	for _, id := range ids {
+		if !r.known.has(id) {
+			n++
+		}
+	}
+	return n, err
+}

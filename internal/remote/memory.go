@@ -1,0 +1,185 @@
+package remote
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"mlx/internal/fault"
+	"mlx/internal/lineage"
+	"mlx/internal/object"
+)
+
+// memory is what a clone remembers of a remote: the head of its log, the fold up to there, and the ids of its records in
+// log order. The head is what notices a log that was rolled back or forked; all else could be read again.
+type memory struct {
+	file  string
+	state state
+	ids   []object.Digest
+	seen  seen
+	tail  [][]byte // raw entries since the newest roll
+	roll  uint64   // number of that roll; 0 for none
+
+	index map[object.Digest]bool // of ids, when it was needed
+	tree  *lineage.Tree          // of ids, when it was needed
+}
+
+// seen is how the newest entry looked in a listing.
+type seen struct {
+	Size     int64     `json:"size"`
+	Modified time.Time `json:"modified"`
+}
+
+// memoryHead is the first line of the file; the ids follow, 32 bytes each.
+type memoryHead struct {
+	V     int      `json:"v"`
+	URL   string   `json:"url"`
+	State state    `json:"state"`
+	Seen  seen     `json:"seen"`
+	Tail  []string `json:"tail"`
+	Roll  uint64   `json:"roll"`
+	IDs   int      `json:"ids"`
+	Tree  []byte   `json:"tree"` // right edge of the Merkle tree over the ids
+}
+
+// fileOf is where the memory of a place lies.
+func fileOf(dir, url string) string {
+	return filepath.Join(dir, object.Sum([]byte(url)).Hex()[:16], "head")
+}
+
+// remember reads what this clone knows of the remote at url.
+func remember(dir, url string) (*memory, error) {
+	m := &memory{file: fileOf(dir, url)}
+	b, err := os.ReadFile(m.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return m, nil
+	}
+	if err != nil {
+		return nil, fault.New(fault.KindOf(err), "cannot read what is known of the remote: %w", err)
+	}
+	var h memoryHead
+	if len(b) >= 8 {
+		n := binary.LittleEndian.Uint64(b)
+		b = b[8:]
+		if n <= uint64(len(b)) && json.Unmarshal(b[:n], &h) == nil && h.V == 1 && len(b)-int(n) == h.IDs*len(object.Digest{}) && uint64(h.IDs) == h.State.Size {
+			m.state, m.seen, m.roll = h.State, h.Seen, h.Roll
+			m.tree, _ = lineage.TreeOf(h.Tree) // else it is made again
+			m.ids = make([]object.Digest, h.IDs)
+			for i := range m.ids {
+				m.ids[i] = object.Digest(b[int(n)+32*i:])
+			}
+			for _, t := range h.Tail {
+				m.tail = append(m.tail, []byte(t))
+			}
+			return m, nil
+		}
+	}
+	return nil, fault.New(fault.Integrity, "cannot read what is known of the remote: %s is damaged", m.file).
+		Hint("rm %s   # forgets the head of its log: a rollback before now would go unnoticed", m.file)
+}
+
+// save writes the memory, unless another process has seen a later head of the same log meanwhile.
+func (m *memory) save(url string) error {
+	if now, err := remember(filepath.Dir(filepath.Dir(m.file)), url); err == nil && now.state.Remote == m.state.Remote && now.state.Seq > m.state.Seq {
+		return nil
+	}
+	h := memoryHead{V: 1, URL: url, State: m.state, Seen: m.seen, Roll: m.roll, IDs: len(m.ids), Tail: []string{}}
+	if len(m.ids) > 0 {
+		h.Tree = m.merkle().State()
+	}
+	for _, t := range m.tail {
+		h.Tail = append(h.Tail, string(t))
+	}
+	head, err := json.Marshal(h)
+	if err != nil {
+		return fmt.Errorf("remember the remote: %w", err)
+	}
+	var b bytes.Buffer
+	b.Grow(8 + len(head) + 32*len(m.ids))
+	b.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(head))))
+	b.Write(head)
+	for i := range m.ids {
+		b.Write(m.ids[i][:])
+	}
+	if err := writeFile(m.file, b.Bytes()); err != nil {
+		return fault.New(fault.KindOf(err), "cannot remember the remote: %w", err)
+	}
+	return nil
+}
+
+// Forget removes what is remembered of the remote at url: the next who reads it believes what it finds.
+func Forget(dir, url string) error {
+	if err := os.RemoveAll(filepath.Dir(fileOf(dir, url))); err != nil {
+		return fault.New(fault.KindOf(err), "cannot forget the remote: %w", err)
+	}
+	return nil
+}
+
+// writeFile replaces a file in one step; it is durable when this returns.
+func writeFile(path string, b []byte) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, filepath.Base(path)+"-*.tmp")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
+// has says whether the log has a record.
+func (m *memory) has(id object.Digest) bool {
+	if m.index == nil {
+		m.index = make(map[object.Digest]bool, len(m.ids))
+		for _, id := range m.ids {
+			m.index[id] = true
+		}
+	}
+	return m.index[id]
+}
+
+// grow adds the ids that are not there yet and returns how many these were.
+func (m *memory) grow(ids []object.Digest) (n uint64) {
+	for _, id := range ids {
+		if !m.has(id) {
+			m.index[id] = true
+			m.ids = append(m.ids, id)
+			m.merkle().Add(id)
+			n++
+		}
+	}
+	return n
+}
+
+// merkle returns the tree over all ids.
+func (m *memory) merkle() *lineage.Tree {
+	if m.tree == nil || m.tree.Size() != uint64(len(m.ids)) {
+		m.tree = lineage.NewTree()
+		m.tree.Add(m.ids...)
+	}
+	return m.tree
+}
+
+// clone returns a copy to try an entry on.
+func (m *memory) clone() *memory {
+	c := *m
+	c.state = *m.state.clone()
+	c.ids, c.tail = slices.Clip(m.ids), slices.Clip(m.tail) // what is appended goes elsewhere
+	m.index, m.tree = nil, nil                              // they change with the copy; the original makes its own again
+	return &c
+}

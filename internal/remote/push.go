@@ -1,0 +1,240 @@
+package remote
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"mlx/internal/bucket"
+	"mlx/internal/fault"
+	"mlx/internal/object"
+	"mlx/internal/snapshot"
+)
+
+// PushOptions say what is to be at the remote afterwards, besides all records.
+type PushOptions struct {
+	Roots []Root
+	Fresh bool // believe nothing of what was pushed before: ask for every pack
+}
+
+// Pushed is what a push did. Nothing is told before the remote has it.
+type Pushed struct {
+	Roots   int // versions that are new there
+	Records int
+	Packs   int
+	Bytes   int64 // sent
+	Head    Head
+}
+
+// Push brings records and versions to the remote, and what others pushed meanwhile into the ledger. It ends by proving that
+// the remote holds every version of o. A push that was stopped is finished by doing it again.
+func (r *Remote) Push(ctx context.Context, o PushOptions) (Pushed, error) {
+	if err := r.advance(ctx); err != nil {
+		return Pushed{}, err
+	}
+	if !r.known.state.begun() {
+		if err := r.begin(ctx); err != nil {
+			return Pushed{}, err
+		}
+	}
+	p := pusher{r: r, ask: o}
+	defer p.close()
+	for range maxRaces {
+		done, err := p.try(ctx)
+		if err != nil {
+			return Pushed{}, err
+		}
+		if done {
+			p.done.Head, _ = r.Head()
+			_, p.done.Bytes, _ = r.Requests()
+			return p.done, p.prove(ctx)
+		}
+		if err := r.follow(ctx); err != nil {
+			return Pushed{}, err
+		}
+	}
+	return Pushed{}, fault.New(fault.Unavailable, "cannot push to %s: others push too fast", r.o.Name)
+}
+
+// pusher is one push, which may need several tries.
+type pusher struct {
+	r    *Remote
+	ask  PushOptions
+	done Pushed
+
+	there    map[string]bucket.Object // objects in packs/ as they were listed, nil where that is denied
+	listed   bool
+	wanted   []Root
+	shipment *snapshot.Shipment
+	packs    []ChunkPack // of the shipment, uploaded
+	tables   []Table
+}
+
+func (p *pusher) close() {
+	if p.shipment != nil {
+		if err := p.shipment.Close(); err != nil {
+			p.r.o.Note("cannot remove temporary packs: %v", err)
+		}
+	}
+}
+
+// try uploads what is missing and appends the entry that says so. false: somebody else has extended the log meanwhile.
+func (p *pusher) try(ctx context.Context) (bool, error) {
+	records, err := p.r.sendRecords(ctx)
+	if err != nil {
+		return false, err
+	}
+	if err := p.sendChunks(ctx); err != nil {
+		return false, err
+	}
+	if len(records.packs) == 0 && len(p.wanted) == 0 {
+		return true, nil
+	}
+	e := &Entry{Do: DoPush, Records: records.packs, Packs: p.packs, Roots: p.wanted, Tables: p.tables}
+	if p.shipment != nil {
+		e.Relies = p.shipment.Relies
+	}
+	before := p.r.known.state.Size
+	done, err := p.r.append(ctx, e, records.ids)
+	if err != nil || !done {
+		return false, err
+	}
+	p.done.Records = int(p.r.known.state.Size - before)
+	p.done.Roots, p.done.Packs = len(p.wanted), len(p.packs)
+	return true, nil
+}
+
+// sendChunks uploads the packs that the remote lacks of the wanted versions.
+func (p *pusher) sendChunks(ctx context.Context) error {
+	s := &p.r.known.state
+	if p.r.o.RecordsOnly || p.r.o.Store == nil {
+		return nil
+	}
+	wanted := slices.DeleteFunc(slices.Clone(p.ask.Roots), func(root Root) bool {
+		return !p.ask.Fresh && slices.ContainsFunc(s.Roots, func(h held) bool { return h.Root == root })
+	})
+	if len(wanted) == 0 {
+		p.wanted, p.packs, p.tables = nil, nil, nil
+		return nil
+	}
+	if p.shipment != nil && p.stillGood() {
+		return p.table(ctx) // what was uploaded serves the next try as well
+	}
+	p.close()
+	p.wanted, p.shipment, p.packs = wanted, nil, nil
+	catalog, err := p.catalog(ctx)
+	if err != nil {
+		return err
+	}
+	if err := catalog.LoadAll(ctx); err != nil {
+		return err
+	}
+	var roots []object.Digest
+	for _, root := range wanted {
+		roots = append(roots, root.Root)
+	}
+	if p.shipment, err = p.r.o.Store.Ship(ctx, snapshot.ShipOptions{Roots: roots, There: catalog}); err != nil {
+		return err
+	}
+	if err := p.upload(ctx); err != nil {
+		return err
+	}
+	return p.table(ctx)
+}
+
+// stillGood says whether the shipment may be named by an entry after what has come meanwhile.
+func (p *pusher) stillGood() bool {
+	s := &p.r.known.state
+	for _, name := range p.shipment.Relies {
+		if k := s.pack(name); k == nil || k.Fate != "" {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(p.packs, func(c ChunkPack) bool {
+		k := s.pack(c.Pack)
+		return k != nil && k.Fate != ""
+	})
+}
+
+// list lists the packs that are there, once: those that a killed push has left need not be sent again, and one that is
+// missing must not be relied on.
+func (p *pusher) list(ctx context.Context) (err error) {
+	if !p.listed {
+		p.there, err = p.r.objects(ctx, packFolder)
+		p.listed = err == nil
+	}
+	return err
+}
+
+// catalog is what an entry may rely on: packs that no gc has condemned, and that are really there.
+func (p *pusher) catalog(ctx context.Context) (*snapshot.Catalog, error) {
+	if err := p.list(ctx); err != nil {
+		return nil, err
+	}
+	usable := slices.DeleteFunc(p.r.known.state.usable(), func(c ChunkPack) bool {
+		gone := p.there != nil && p.missing(c)
+		if gone {
+			p.r.o.Note("pack %s is gone from remote %s", c.Pack.Short(), p.r.o.Name)
+		}
+		return gone
+	})
+	return p.r.open(ctx, usable, nil)
+}
+
+func (p *pusher) missing(c ChunkPack) bool {
+	o, ok := p.there[c.key()]
+	return !ok || o.Size != p.r.size(c)
+}
+
+// upload sends the packs of the shipment.
+func (p *pusher) upload(ctx context.Context) error {
+	progress := p.r.o.Progress("sending", p.shipment.Bytes)
+	defer progress.Done()
+	packs := make([]ChunkPack, len(p.shipment.Packs))
+	var mu sync.Mutex
+	err := each(ctx, len(packs), min(p.r.o.Jobs, 4), func(ctx context.Context, i int) error {
+		parcel := p.shipment.Packs[i]
+		if k := p.r.known.state.pack(parcel.Info.Name); k != nil && (k.Fate == fateDropped || k.Fate == fateDeleted) {
+			return fault.New(fault.Unavailable, "cannot push to %s: pack %s is just being deleted there by a gc", p.r.o.Name, k.Pack.Short()).
+				Hint("mlx gc -r %s   # finishes it; then push again", p.r.o.Name)
+		}
+		c, err := p.r.send(ctx, parcel)
+		if err != nil {
+			return err
+		}
+		progress.Add(c.Bytes)
+		mu.Lock()
+		defer mu.Unlock()
+		packs[i] = c
+		return nil
+	})
+	if err == nil {
+		p.packs = packs
+	}
+	return err
+}
+
+// prove makes sure that the remote holds what was asked for: each version is named by the log, and each pack that the log
+// counts on is there with its size.
+func (p *pusher) prove(ctx context.Context) error {
+	if p.r.o.RecordsOnly || len(p.ask.Roots) == 0 {
+		return nil
+	}
+	s := &p.r.known.state
+	for _, root := range p.ask.Roots {
+		if !s.holds(root.Root) {
+			return fault.New(fault.Integrity, "cannot prove the push: the log of %s does not name %s %s", p.r.o.Name, root.Path, root.Root.Short())
+		}
+	}
+	p.listed = false
+	if err := p.list(ctx); err != nil || p.there == nil {
+		return err
+	}
+	for _, c := range s.usable() {
+		if p.missing(c) {
+			return fault.New(fault.Integrity, "cannot prove the push: pack %s is gone from remote %s, or has another size", c.Pack.Short(), p.r.o.Name).
+				Hint("mlx push --fresh -r %s   # sends again what is missing", p.r.o.Name)
+		}
+	}
+	return nil
+}

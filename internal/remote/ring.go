@@ -1,0 +1,113 @@
+package remote
+
+import (
+	"context"
+
+	"mlx/internal/fault"
+	"mlx/internal/remote/internal/crypt"
+)
+
+// maxKeyring bounds one body of the keyring.
+const maxKeyring = 1 << 20
+
+// unlock reads the keyring and opens it with the user's identities.
+func (r *Remote) unlock(ctx context.Context) error {
+	bodies, err := r.keyring(ctx)
+	if err != nil {
+		return err
+	}
+	if len(bodies) == 0 {
+		return fault.New(fault.Integrity, "remote %s is encrypted and has no keyring", r.o.Name)
+	}
+	if r.o.Identities == nil {
+		return fault.New(fault.Denied, "remote %s is encrypted, and no key was given", r.o.Name)
+	}
+	keys, err := r.o.Identities()
+	if err != nil {
+		return err
+	}
+	if r.ring, err = crypt.OpenRing(bodies, keys); err != nil {
+		return fault.New(fault.KindOf(err), "cannot read encrypted remote %s: %w", r.o.Name, err)
+	}
+	return nil
+}
+
+// keyring reads its bodies, in order.
+func (r *Remote) keyring(ctx context.Context) ([][]byte, error) {
+	var bodies [][]byte
+	for {
+		b, err := r.o.Bucket.Read(ctx, keyringKey(uint64(len(bodies))), maxKeyring)
+		if notFound(err) {
+			return bodies, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		bodies = append(bodies, b)
+	}
+}
+
+// makeRing makes the key of a remote that begins now, if it is to be encrypted. Of two who do that at once the first
+// counts.
+func (r *Remote) makeRing(ctx context.Context) error {
+	bodies, err := r.keyring(ctx)
+	if err != nil {
+		return err
+	}
+	if len(bodies) > 0 {
+		return r.unlock(ctx)
+	}
+	if len(r.o.Recipients) == 0 {
+		return nil
+	}
+	ring, err := crypt.NewRing(r.o.Rand)
+	if err != nil {
+		return err
+	}
+	return r.addRing(ctx, ring, 0)
+}
+
+// addRing writes a ring for the recipients as the n-th body of the keyring, and opens what is there then.
+func (r *Remote) addRing(ctx context.Context, ring *crypt.Ring, n int) error {
+	body, err := ring.Wrap(r.o.Recipients)
+	if err != nil {
+		return err
+	}
+	err = r.o.Bucket.Create(ctx, keyringKey(uint64(n)), body)
+	if err != nil && !exists(err) {
+		return err
+	}
+	if err == nil {
+		r.ring = ring
+		return nil
+	}
+	return r.unlock(ctx)
+}
+
+// Rekey makes sure that the keyring is for exactly the recipients of the options: whoever is new can read all, whoever is
+// left out cannot read what is written from now on. It reports whether anything changed.
+func (r *Remote) Rekey(ctx context.Context) (bool, error) {
+	if err := r.advance(ctx); err != nil {
+		return false, err
+	}
+	bodies, err := r.keyring(ctx)
+	if err != nil || len(bodies) == 0 {
+		return false, err
+	}
+	if r.ring == nil {
+		if err := r.unlock(ctx); err != nil {
+			return false, err
+		}
+	}
+	now, err := crypt.Recipients(bodies[len(bodies)-1])
+	if err != nil || sameSet(now, r.o.Recipients) {
+		return false, err
+	}
+	ring := r.ring
+	if !covers(r.o.Recipients, now) { // somebody is removed: a new key
+		if ring, err = ring.Rotate(r.o.Rand); err != nil {
+			return false, err
+		}
+	}
+	return true, r.addRing(ctx, ring, len(bodies))
+}

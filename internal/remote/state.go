@@ -1,0 +1,223 @@
+package remote
+
+import (
+	"slices"
+	"time"
+
+	"mlx/internal/fault"
+	"mlx/internal/lineage"
+	"mlx/internal/object"
+)
+
+// state is what the log says after one of its entries: a pure fold. Its encoding is a roll.
+type state struct {
+	V      int           `json:"v"`
+	Seq    uint64        `json:"seq"`
+	Head   object.Digest `json:"head"` // hash of entry Seq
+	Remote string        `json:"remote"`
+	Ledger string        `json:"ledger"`
+
+	Size     uint64          `json:"size"` // of the Merkle tree
+	Root     object.Digest   `json:"root"`
+	Records  []RecordPack    `json:"records"`
+	Redacted []object.Digest `json:"redacted"`
+
+	Packs  []pack  `json:"packs"`
+	Roots  []held  `json:"roots"`
+	Tables []Table `json:"tables"`
+}
+
+// pack is a pack of chunks and how gc thinks of it.
+type pack struct {
+	ChunkPack
+	Fate  fate   `json:"fate,omitempty"`
+	Since string `json:"since,omitempty"` // time of the entry that decided it
+}
+
+// fate is what a gc has decided of a pack.
+type fate string
+
+const (
+	fateCondemned fate = "condemned" // not to be relied on; deleted in the end unless spared
+	fateDropped   fate = "dropped"   // the same, and not read any more
+	fateDeleted   fate = "deleted"   // its object may go at any instant
+)
+
+// held is a root, when it came, and when it last came again.
+type held struct {
+	Root
+	At string `json:"at"`
+}
+
+func (h held) time() time.Time {
+	t, _ := time.Parse(timeForm, h.At) // checked with the entry
+	return t
+}
+
+func (s *state) begun() bool { return s.V != 0 }
+
+// pack returns the pack of a name, or nil.
+func (s *state) pack(name object.Digest) *pack {
+	for i := range s.Packs {
+		if s.Packs[i].Pack == name {
+			return &s.Packs[i]
+		}
+	}
+	return nil
+}
+
+func (s *state) holds(root object.Digest) bool {
+	return slices.ContainsFunc(s.Roots, func(h held) bool { return h.Root.Root == root })
+}
+
+// latest returns the newest version of a path, or of what holds the path.
+func (s *state) latest(path string) (held, bool) {
+	for i := len(s.Roots) - 1; i >= 0; i-- {
+		if s.Roots[i].Path == path {
+			return s.Roots[i], true
+		}
+	}
+	return held{}, false
+}
+
+// apply folds an entry, whose hash is given. The records themselves are judged by whoever fetches them.
+func (s *state) apply(e *Entry, hash object.Digest) error {
+	bad := func(format string, args ...any) error {
+		return fault.New(fault.Integrity, "the log of the remote is damaged or was changed: entry %d "+format, append([]any{e.Seq}, args...)...)
+	}
+	if !s.begun() {
+		if e.Seq != 0 {
+			return bad("is not the first")
+		}
+		s.V, s.Remote, s.Ledger = 1, e.Begin.Remote, e.Begin.Ledger
+		s.Root = lineage.NewTree().Root()
+		if e.Root != s.Root || e.N != 0 || e.From != 0 {
+			return bad("states a tree that is not empty")
+		}
+	} else if e.Seq != s.Seq+1 || e.Prev != s.Head {
+		return bad("does not follow entry %d", s.Seq)
+	}
+	if e.From != s.Size || e.N == 0 && e.Root != s.Root {
+		return bad("counts %d records before it, not %d", e.From, s.Size)
+	}
+	if err := s.applyPacks(e, bad); err != nil {
+		return err
+	}
+	s.Seq, s.Head = e.Seq, hash
+	s.Size, s.Root = s.Size+e.N, e.Root
+	s.applyRecords(e)
+	s.Redacted = append(s.Redacted, e.Redacted...)
+	if e.Tables != nil {
+		s.Tables = e.Tables
+	}
+	return nil
+}
+
+// applyRecords puts packs at the end, or in the place of those that they replace: the order of ids stays.
+func (s *state) applyRecords(e *Entry) {
+	gone := func(p RecordPack) bool { return slices.Contains(e.Replaced, p.Pack) }
+	at := slices.IndexFunc(s.Records, gone)
+	if at < 0 {
+		at = len(s.Records)
+	}
+	var fresh []RecordPack
+	for _, p := range e.Records {
+		if gone(p) || !slices.ContainsFunc(s.Records, func(q RecordPack) bool { return q.Pack == p.Pack }) {
+			fresh = append(fresh, p)
+		}
+	}
+	before, after := s.Records[:at], s.Records[at:]
+	s.Records = append(append(slices.Clone(before), fresh...), slices.DeleteFunc(slices.Clone(after), gone)...)
+}
+
+func (s *state) applyPacks(e *Entry, bad func(string, ...any) error) error {
+	for _, name := range e.Relies {
+		if p := s.pack(name); p == nil || p.Fate != "" {
+			return bad("relies on pack %s, which is not there", name.Short())
+		}
+	}
+	for _, p := range e.Packs {
+		switch old := s.pack(p.Pack); {
+		case old == nil:
+			s.Packs = append(s.Packs, pack{ChunkPack: p})
+		case old.Fate == fateDeleted:
+			return bad("adds pack %s, which is being deleted", p.Pack.Short())
+		default:
+			*old = pack{ChunkPack: p}
+		}
+	}
+	for _, step := range []struct {
+		names []object.Digest
+		fate  fate
+	}{{e.Condemned, fateCondemned}, {e.Spared, ""}, {e.Dropped, fateDropped}, {e.Deleted, fateDeleted}} {
+		for _, name := range step.names {
+			p := s.pack(name)
+			if p == nil { // an object that no entry has named: a push that was killed
+				s.Packs = append(s.Packs, pack{ChunkPack: ChunkPack{Pack: name}})
+				p = &s.Packs[len(s.Packs)-1]
+			}
+			p.Fate, p.Since = step.fate, e.At
+			if step.fate == "" {
+				p.Since = ""
+			}
+		}
+	}
+	for _, root := range e.Released {
+		s.Roots = slices.DeleteFunc(s.Roots, func(h held) bool { return h.Root.Root == root })
+	}
+	for _, root := range e.Roots {
+		s.Roots = slices.DeleteFunc(s.Roots, func(h held) bool { return h.Root == root })
+		s.Roots = append(s.Roots, held{Root: root, At: e.At})
+	}
+	return nil
+}
+
+// usable returns the packs that an entry may rely on.
+func (s *state) usable() []ChunkPack {
+	var out []ChunkPack
+	for _, p := range s.Packs {
+		if p.Fate == "" {
+			out = append(out, p.ChunkPack)
+		}
+	}
+	return out
+}
+
+// readable returns the packs whose objects are there.
+func (s *state) readable() []ChunkPack {
+	var out []ChunkPack
+	for _, p := range s.Packs {
+		if (p.Fate == "" || p.Fate == fateCondemned) && p.Bytes > 0 {
+			out = append(out, p.ChunkPack)
+		}
+	}
+	return out
+}
+
+// clone returns a copy that shares nothing which apply changes.
+func (s *state) clone() *state {
+	c := *s
+	c.Records, c.Redacted = slices.Clone(s.Records), slices.Clone(s.Redacted)
+	c.Packs, c.Roots, c.Tables = slices.Clone(s.Packs), slices.Clone(s.Roots), slices.Clone(s.Tables)
+	return &c
+}
+
+// roll returns the encoding of the state; every clone makes the same.
+func (s *state) roll() ([]byte, error) { return object.Encode(s) }
+
+const maxRoll = 256 << 20
+
+// parseRoll reads a roll, whose digest the log has given.
+func parseRoll(b []byte, want object.Digest) (*state, error) {
+	if object.Sum(b) != want {
+		return nil, fault.New(fault.Integrity, "the log of the remote is damaged or was changed: a roll is not the one that the log names")
+	}
+	var s state
+	if err := object.Decode(b, &s); err != nil {
+		return nil, fault.New(fault.Integrity, "a roll of the remote's log cannot be read: %w", err)
+	}
+	if s.V != 1 {
+		return nil, fault.New(fault.Conflict, "the log of the remote has version %d, which this mlx does not know", s.V)
+	}
+	return &s, nil
+}
