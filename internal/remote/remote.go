@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mlx/internal/bucket"
+	"mlx/internal/fault"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
 	"mlx/internal/remote/internal/crypt"
@@ -126,4 +127,44 @@ func each(ctx context.Context, n, jobs int, do func(ctx context.Context, i int) 
 		<-done
 	}
 	return context.Cause(ctx)
+}
+
+// Name is what mlx.yaml calls the remote.
+func (r *Remote) Name() string { return r.o.Name }
+
+// Describe names the remote with its address: "team (s3://acme-ml/flights)".
+func (r *Remote) Describe() string {
+	if r.o.Name == "" {
+		return r.o.Bucket.URL()
+	}
+	return r.o.Name + " (" + r.o.Bucket.URL() + ")"
+}
+
+// Parallel sets how many requests may be under way at once; 0 leaves it.
+func (r *Remote) Parallel(jobs int) {
+	if jobs > 0 {
+		r.o.Jobs = jobs
+	}
+}
+
+// Expect makes the first look at the log compare it with a head that is known from elsewhere.
+func (r *Remote) Expect(h *Head) { r.o.Checkpoint = h }
+
+// Believe says that this project belongs to the ledger of that id from now on.
+func (r *Remote) Believe(id string) { r.o.ID = id }
+
+// LedgerID reads whose history the remote holds.
+func (r *Remote) LedgerID(ctx context.Context) (string, error) {
+	raw, err := r.read(ctx, logKey(0), maxEntry)
+	if err != nil {
+		return "", err
+	}
+	e, err := parseEntry(raw)
+	if err != nil {
+		return "", err
+	}
+	if e.Begin == nil {
+		return "", fault.New(fault.Integrity, "the log of remote %s does not begin", r.o.Name)
+	}
+	return e.Begin.Ledger, nil
 }
