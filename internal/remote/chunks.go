@@ -128,17 +128,16 @@ func (r *Remote) Fetch(ctx context.Context, o FetchOptions) (snapshot.Fetched, e
 	})
 }
 
-// Sync reads what is new in the log, and its records into the ledger. It returns how many records are new at the remote
-// since this clone last looked.
+// Sync reads what is new in the log, and its records into the ledger. It returns how many of them were not there yet.
 func (r *Remote) Sync(ctx context.Context) (int, error) {
-	before := r.known.state.Size
+	before := r.added
 	if err := r.advance(ctx); err != nil {
 		return 0, err
 	}
 	if !r.known.state.begun() {
 		return 0, fault.New(fault.NotFound, "remote %s is empty", r.o.Name).Hint("mlx push -r %s   # where the data is", r.o.Name)
 	}
-	return int(r.known.state.Size - before), nil
+	return r.added - before, nil
 }
 
 // Holds says which versions the log names.

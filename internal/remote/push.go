@@ -106,13 +106,10 @@ func (p *pusher) try(ctx context.Context) (bool, error) {
 
 // sendChunks uploads the packs that the remote lacks of the wanted versions.
 func (p *pusher) sendChunks(ctx context.Context) error {
-	s := &p.r.known.state
 	if p.r.o.RecordsOnly || p.r.o.Store == nil {
 		return nil
 	}
-	wanted := slices.DeleteFunc(slices.Clone(p.ask.Roots), func(root Root) bool {
-		return !p.ask.Fresh && slices.ContainsFunc(s.Roots, func(h held) bool { return h.Root == root })
-	})
+	wanted := p.lacking()
 	if len(wanted) == 0 {
 		p.wanted, p.packs, p.tables = nil, nil, nil
 		return nil
@@ -122,18 +119,7 @@ func (p *pusher) sendChunks(ctx context.Context) error {
 	}
 	p.close()
 	p.wanted, p.shipment, p.packs = wanted, nil, nil
-	catalog, err := p.catalog(ctx)
-	if err != nil {
-		return err
-	}
-	if err := catalog.LoadAll(ctx); err != nil {
-		return err
-	}
-	var roots []object.Digest
-	for _, root := range wanted {
-		roots = append(roots, root.Root)
-	}
-	if p.shipment, err = p.r.o.Store.Ship(ctx, snapshot.ShipOptions{Roots: roots, There: catalog}); err != nil {
+	if err := p.ship(ctx, wanted); err != nil {
 		return err
 	}
 	if err := p.upload(ctx); err != nil {
