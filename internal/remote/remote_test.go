@@ -89,7 +89,7 @@ func newClone(t testing.TB, d bucket.Driver) *clone {
 func (c *clone) remote() *Remote {
 	c.t.Helper()
 	o := Options{
-		Name: "team", Bucket: bucket.New(c.driver, "test://team", bucket.Options{Now: c.clock.now, Wait: func(context.Context, time.Duration) error { return nil }}),
+		Name: "team", Place: "test://team", Bucket: bucket.New(c.driver, "test://team", bucket.Options{Now: c.clock.now, Wait: func(context.Context, time.Duration) error { return nil }}),
 		Dir: filepath.Join(c.dir, "remotes"), ID: testLedger, Store: c.store, Ledger: c.ledger, Now: c.clock.now, By: "ana", Jobs: 4, Rand: rand.Reader,
 	}
 	if c.change != nil {
