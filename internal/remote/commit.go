@@ -81,7 +81,7 @@ func (r *Remote) mayRoll(ctx context.Context, e *Entry, m *memory) error {
 	for _, t := range m.tail {
 		size += len(t)
 	}
-	if len(m.tail) < rollEntries && size < rollBytes {
+	if len(m.tail) < r.rollEvery && size < rollBytes {
 		return nil
 	}
 	b, err := m.state.roll()

@@ -64,6 +64,8 @@ type Remote struct {
 	signer *Signer
 	known  *memory
 	added  int // records that were new to the ledger
+
+	rollEvery int // so many entries after a roll make a new one
 }
 
 // Open returns a remote; no request is made yet.
@@ -81,7 +83,7 @@ func Open(o Options) (*Remote, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Remote{o: o, known: known}, nil
+	return &Remote{o: o, known: known, rollEvery: rollEntries}, nil
 }
 
 // Close frees the connection.
