@@ -21,6 +21,16 @@ type reader struct {
 	*pack.Reader
 	inner func(object.Digest) // when not nil, told of the chunks that hold recipes
 	count *census             // when not nil, of the folders that tree reads
+
+	over map[object.Digest][]byte // chunks that are in memory only
+}
+
+// Read returns the bytes of a chunk. They are valid until the next call.
+func (r *reader) Read(d object.Digest) ([]byte, error) {
+	if b, ok := r.over[d]; ok {
+		return b, nil
+	}
+	return r.Reader.Read(d)
 }
 
 // census counts the entries of the folders that are read, for a version whose folders name one another so that few of
