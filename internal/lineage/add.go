@@ -30,7 +30,8 @@ type addition struct {
 	ctx      context.Context
 	facts    []fact
 	strays   []object.Digest
-	without  *order // its packs hold none of facts
+	vetted   map[object.Digest]vetted // strays that need not be read again
+	without  *order                   // its packs hold none of facts
 	ready    bool
 	made     []sealed
 	replaced []object.Digest        // strays whose records are in made
@@ -38,7 +39,17 @@ type addition struct {
 }
 
 func (l *Ledger) addPacks(ctx context.Context, facts []fact, strays []object.Digest, without *order) error {
-	a := &addition{l: l, ctx: ctx, facts: facts, strays: strays, without: without, checked: map[object.Digest]bool{}}
+	return l.add(&addition{l: l, ctx: ctx, facts: facts, strays: strays, without: without})
+}
+
+// vetted is a pack that was read and checked, with the ids of its records.
+type vetted struct {
+	sealed
+	ids []object.Digest
+}
+
+func (l *Ledger) add(a *addition) error {
+	a.checked = map[object.Digest]bool{}
 	if err := l.reorder(a.change); err != nil {
 		return err
 	}
@@ -93,6 +104,7 @@ func (l *Ledger) mayList(o *order, packs []sealed) bool {
 // make writes the packs. A stray that repeats nothing is taken as it is; of another, what is new is packed again.
 func (a *addition) make(o *order, known func(object.Digest) bool) error {
 	a.made, a.replaced = nil, nil
+	filter := a.l.filter()
 	taken := map[object.Digest]bool{}
 	var left []fact
 	take := func(f fact) {
@@ -105,11 +117,19 @@ func (a *addition) make(o *order, known func(object.Digest) bool) error {
 		if o.has(id) || slices.Contains(o.Replaced, id) {
 			continue
 		}
+		clash := func(id object.Digest) bool { return taken[id] || known(id) }
+		if v, ok := a.vetted[id]; ok && !slices.ContainsFunc(v.ids, clash) {
+			a.made = append(a.made, v.sealed)
+			for _, id := range v.ids {
+				taken[id] = true
+			}
+			continue
+		}
 		facts, stray, err := a.l.readPack(id)
 		if err != nil {
 			continue // damaged or gone: verify names it
 		}
-		if slices.ContainsFunc(facts, func(f fact) bool { return taken[f.id] || known(f.id) }) {
+		if slices.ContainsFunc(facts, func(f fact) bool { return clash(f.id) || filter[f.id] && !isGone(f.id, f.raw) }) {
 			a.replaced = append(a.replaced, id)
 			for _, f := range facts {
 				take(f)
@@ -189,39 +209,61 @@ func (l *Ledger) writePacks(ctx context.Context, facts []fact) ([]sealed, error)
 		}
 	}
 	var out []sealed
+	filter := l.filter()
+	for i, f := range facts {
+		if filter[f.id] { // old bytes do not come back, whoever brings them
+			facts[i].raw = goneLine(f.id)
+		}
+	}
 	for len(facts) > 0 {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+		b, rest, err := l.build(ctx, l.enc, facts, true)
+		if err == nil {
+			l.keepIndex(b.Pack, b.index)
+			err = disk.Publish(l.path(tmpFolder), l.packPath(b.Pack), b.data)
 		}
-		var nonce pack.Nonce
-		if _, err := io.ReadFull(l.opts.Rand, nonce[:]); err != nil {
-			return nil, err
-		}
-		b, ix := l.enc.Builder(nonce), column.NewBuilder(len(facts))
-		for len(facts) > 0 && !b.Full() {
-			f := facts[0]
-			frame, offset := b.Add(f.id, f.raw)
-			if err := ix.Add(f.id, f.raw, column.Loc{Frame: uint32(frame), Offset: uint32(offset), Length: uint32(len(f.raw))}); err != nil {
-				return nil, fmt.Errorf("%w: %w", errNoRecord, err)
-			}
-			facts = facts[1:]
-		}
-		s, err := l.writePack(b, ix)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, s)
+		out, facts = append(out, b.sealed), rest
 	}
 	return out, nil
 }
 
-func (l *Ledger) writePack(b *pack.Builder, ix *column.Builder) (sealed, error) {
-	s := sealed{Raw: b.Raw(), Records: b.Len()}
+// built is a pack in memory.
+type built struct {
+	sealed
+	data  []byte
+	index []byte
+	ids   []object.Digest
+}
+
+// build makes a pack of as many facts as fit, with an index if that is wanted, and returns the rest.
+func (l *Ledger) build(ctx context.Context, enc *pack.Encoder, facts []fact, index bool) (out built, rest []fact, err error) {
+	if err := ctx.Err(); err != nil {
+		return built{}, nil, err
+	}
+	var nonce pack.Nonce
+	if _, err := io.ReadFull(l.opts.Rand, nonce[:]); err != nil {
+		return built{}, nil, err
+	}
+	b, ix := enc.Builder(nonce), column.NewBuilder(len(facts))
+	for len(facts) > 0 && !b.Full() {
+		f := facts[0]
+		frame, offset := b.Add(f.id, f.raw)
+		if index {
+			err = addTo(ix, f.id, f.raw, column.Loc{Frame: uint32(frame), Offset: uint32(offset), Length: uint32(len(f.raw))})
+		}
+		if err != nil {
+			return built{}, nil, fmt.Errorf("%w: %w", errNoRecord, err)
+		}
+		out.ids, facts = append(out.ids, f.id), facts[1:]
+	}
+	out.Raw, out.Records = b.Raw(), b.Len()
 	data, frames := b.Finish()
-	ix.SetFrames(framesOf(frames))
-	id := object.Sum(data)
-	l.keepIndex(id, ix.Finish(id))
-	err := disk.Publish(l.path(tmpFolder), l.packPath(id), data)
-	s.Bytes, s.Pack = int64(len(data)), id
-	return s, err
+	out.data, out.Bytes, out.Pack = data, int64(len(data)), object.Sum(data)
+	if index {
+		ix.SetFrames(framesOf(frames))
+		out.index = ix.Finish(out.Pack)
+	}
+	return out, facts, nil
 }

@@ -3,11 +3,9 @@ package lineage
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 
 	"mlx/internal/fault"
-	"mlx/internal/lineage/internal/sshsig"
 	"mlx/internal/object"
 )
 
@@ -33,19 +31,9 @@ func (c Checkpoint) Text() []byte {
 // SignCheckpoint seals the ledger and records a signature of its size and root by a private SSH key, which must be
 // trusted here. The passphrase may be nil.
 func (l *Ledger) SignCheckpoint(ctx context.Context, privateKey, passphrase []byte) (Record, error) {
-	signer, err := sshsig.ParseSigner(privateKey, passphrase)
-	if errors.Is(err, sshsig.ErrPassphrase) {
-		return Record{}, fault.New(fault.Denied, "cannot sign: %w", err)
-	}
-	if err != nil {
-		return Record{}, fault.New(fault.Usage, "cannot sign: %w", err)
-	}
-	trusted, err := l.trusted(ctx, signer.Key().Fingerprint())
+	signer, err := l.signer(ctx, privateKey, passphrase)
 	if err != nil {
 		return Record{}, err
-	}
-	if !trusted {
-		return Record{}, fault.New(fault.Denied, "cannot sign: this ledger does not trust key %s", signer.Key().Fingerprint()).Hint("mlx key add FILE")
 	}
 	if err := l.Seal(ctx); err != nil {
 		return Record{}, err

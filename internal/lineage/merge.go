@@ -163,7 +163,8 @@ func (l *Ledger) Union(ctx context.Context, other *Ledger) (added int, err error
 	if err != nil {
 		return 0, err
 	}
-	if err := l.makeFolders(); err != nil {
+	set, err := l.unionRedactions(ctx, other)
+	if err != nil {
 		return 0, because(err, "cannot join ledgers")
 	}
 	l.seal.Lock()
@@ -185,6 +186,9 @@ func (l *Ledger) Union(ctx context.Context, other *Ledger) (added int, err error
 			}
 			raw, err := f.line(i, row)
 			if err == nil {
+				raw, err = passable(set, id, raw)
+			}
+			if err == nil && !isGone(id, raw) {
 				_, err = l.check(id, raw)
 			}
 			if errors.Is(err, fs.ErrNotExist) {
@@ -205,4 +209,26 @@ func (l *Ledger) Union(ctx context.Context, other *Ledger) (added int, err error
 		return added, nil
 	}
 	return added, flush()
+}
+
+// unionRedactions returns what both ledgers say is redacted.
+func (l *Ledger) unionRedactions(ctx context.Context, other *Ledger) (*redactions, error) {
+	if err := l.makeFolders(); err != nil {
+		return nil, err
+	}
+	theirs, err := other.redactions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	set, err := l.redactions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range theirs.signed {
+		keepFirst(set.signed, r)
+	}
+	for _, r := range theirs.effective {
+		keepFirst(set.effective, r)
+	}
+	return set, nil
 }

@@ -20,7 +20,7 @@ func (l *Ledger) Get(ctx context.Context, id object.Digest) (Record, error) {
 		}
 		h, ok := v.lookup(id)
 		if !ok {
-			return Record{}, cmp.Or(v.damage, error(fault.New(fault.NotFound, "no record %s in the ledger", id.Short())))
+			return Record{}, cmp.Or(v.damage, l.absent(ctx, v, id))
 		}
 		f := &fetcher{view: v}
 		lines, err := f.lines(ctx, []hit{h})
@@ -52,9 +52,10 @@ func (l *Ledger) settled() (*view, error) {
 	return nil, fault.New(fault.Integrity, "cannot read the ledger: its index is damaged each time it is read").Hint("mlx verify --ledger")
 }
 
+// lookup finds a record that can be read: not one that was redacted.
 func (v *view) lookup(id object.Digest) (hit, bool) {
 	for i, p := range v.parts {
-		if row, ok := p.ix.Find(id); ok {
+		if row, ok := p.ix.Find(id); ok && !p.ix.IsGone(row) {
 			return v.hit(i, row), true
 		}
 	}
@@ -106,7 +107,7 @@ func (l *Ledger) Find(ctx context.Context, prefix object.Prefix) ([]Match, error
 	for i, p := range v.parts {
 		for row := range p.ix.Within(lo, hi) {
 			h := v.hit(i, row)
-			if _, dup := known[h.id]; !dup {
+			if _, dup := known[h.id]; !dup && !p.ix.IsGone(row) {
 				known[h.id] = len(out)
 				out, rows = append(out, Match{ID: h.id, Role: "id"}), append(rows, h)
 			}
@@ -186,7 +187,7 @@ func (l *Ledger) Ancestors(ctx context.Context, id object.Digest) iter.Seq2[Reco
 		}
 		start, ok := v.lookup(id)
 		if !ok {
-			yield(Record{}, cmp.Or(v.damage, error(fault.New(fault.NotFound, "no record %s in the ledger", id.Short()))))
+			yield(Record{}, cmp.Or(v.damage, l.absent(ctx, v, id)))
 			return
 		}
 		seen := map[object.Digest]bool{id: true}

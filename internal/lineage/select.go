@@ -132,6 +132,9 @@ func (v *view) run(ctx context.Context, p *plan) ([]hit, error) {
 		if p.Nouns != nil {
 			rows.And(part.ix.OfNouns(p.Nouns))
 		}
+		for _, row := range part.ix.Gone() {
+			rows.Clear(int(row))
+		}
 		if hidden != nil {
 			rows.AndNot(hidden[i])
 		}
@@ -154,7 +157,7 @@ func since(rows column.Bits, ix *column.Index, t time.Time) {
 	}
 }
 
-// hidden returns by part the rows that a later record of the same noun names in prev; nil if all are wanted.
+// hidden returns by part the rows that a later record supersedes; nil if all are wanted.
 func (v *view) hidden(p *plan) []column.Bits {
 	if p.All {
 		return nil
@@ -169,7 +172,7 @@ func (v *view) hidden(p *plan) []column.Bits {
 				if i == j {
 					continue
 				}
-				if at, ok := other.ix.Find(id); ok && nounOf(other.ix.Kind(at)) == nounOf(part.ix.Kind(row)) {
+				if at, ok := other.ix.Find(id); ok && column.Supersedes(part.ix.Kind(row), other.ix.Kind(at)) {
 					out[j].Set(at)
 				}
 			}

@@ -52,6 +52,7 @@ type verifier struct {
 	progress func(done, total int64)
 	done     int64
 	total    int64
+	gone     map[object.Digest]string // records without bytes, and the pack that says so
 }
 
 // Verify reads every byte of the ledger: bytes against checksums and ids, ids against packs, packs against the log, prev
@@ -60,7 +61,7 @@ func (l *Ledger) Verify(ctx context.Context, progress func(done, total int64)) (
 	if progress == nil {
 		progress = func(int64, int64) {}
 	}
-	v := &verifier{l: l, progress: progress}
+	v := &verifier{l: l, progress: progress, gone: map[object.Digest]string{}}
 	segs, err := segment.Names(l.path(segFolder))
 	if err != nil {
 		return Report{}, because(err, "cannot verify the ledger")

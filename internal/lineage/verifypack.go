@@ -63,6 +63,12 @@ func (v *verifier) frames(ctx context.Context, path string, id object.Digest, r 
 		}
 		if buf, err = dec.Decode(buf, r, i); err == nil {
 			err = pack.Lines(buf, f, func(row, offset int, rec []byte) error {
+				loc := column.Loc{Frame: uint32(i), Offset: uint32(offset), Length: uint32(len(rec))}
+				if isGone(r.IDs[row], rec) {
+					v.gone[r.IDs[row]] = path
+					b.AddGone(r.IDs[row], loc)
+					return nil
+				}
 				sum := object.Sum(rec)
 				if sum != r.IDs[row] {
 					sound = false
@@ -72,7 +78,7 @@ func (v *verifier) frames(ctx context.Context, path string, id object.Digest, r 
 				if !sound {
 					return nil
 				}
-				err := b.Add(sum, rec, column.Loc{Frame: uint32(i), Offset: uint32(offset), Length: uint32(len(rec))})
+				err := b.Add(sum, rec, loc)
 				if err != nil { // the builder is useless now, and the pack will never be read
 					sound = false
 					v.report.problem(path, f.Offset, sum, "%v", err)
@@ -129,6 +135,9 @@ func (v *verifier) graph(ctx context.Context) error {
 	}
 	v.report.Records = len(ids)
 	v.report.Size, v.report.Root = rootOf(ids)
+	if err := v.redacted(ctx, view); err != nil {
+		return err
+	}
 	return v.checkpoints(ctx, ids)
 }
 

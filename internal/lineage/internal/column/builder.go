@@ -121,6 +121,7 @@ type Builder struct {
 	loc      []Loc
 	refs     []ref
 	overflow []uint32
+	gone     []uint32
 	frames   []Frame
 }
 
@@ -170,6 +171,16 @@ func (b *Builder) Add(id object.Digest, rec []byte, loc Loc) error {
 		b.overflow = append(b.overflow, b.row)
 	}
 	return nil
+}
+
+// AddGone adds a record of which only the id is left: it has no kind, and names nothing.
+func (b *Builder) AddGone(id object.Digest, loc Loc) {
+	b.row = uint32(len(b.ids))
+	b.gone = append(b.gone, b.row)
+	b.ids = append(b.ids, id)
+	b.lc, b.at = append(b.lc, 0), append(b.at, 0)
+	b.kind, b.by = append(b.kind, b.dict.code(nil)), append(b.by, b.dict.code(nil))
+	b.loc = append(b.loc, loc)
 }
 
 // walk reads a value and adds its scalars below n. The elements of a list share the list's path.

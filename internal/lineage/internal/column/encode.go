@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"math"
 	"slices"
+	"strings"
 	"unsafe"
 
 	"mlx/internal/object"
@@ -52,6 +53,7 @@ const (
 	secOverflow           // rows that the columns do not hold
 	secFrames             // offset u64, stored, raw, first row, rows of each frame
 	secTextSums           // crc32c of each textBlock bytes of secText, which few queries need whole
+	secGone               // rows of which only the id is left; absent if there are none
 	fixedSections
 )
 
@@ -106,6 +108,9 @@ func (b *Builder) Finish(packID object.Digest) []byte {
 		{secSuperseded, nil, bytesOf(superseded)}, {secForeign, nil, bytesOf(foreign)}, {secForeignIDs, nil, bytesOf(foreignIDs)},
 		{secRefIDs, nil, bytesOf(refIDs)}, {secRefs, nil, bytesOf(refs)}, {secOverflow, nil, bytesOf(b.overflow)},
 		{secFrames, nil, bytesOf(b.frames)}, {secTextSums, nil, bytesOf(textSums(b.dict.bytes))},
+	}
+	if len(b.gone) > 0 {
+		parts = append(parts, part{secGone, nil, bytesOf(b.gone)})
 	}
 	parts = b.columns(parts, &b.root)
 	slices.SortFunc(parts, func(x, y part) int { return cmp.Or(bytes.Compare(x.path, y.path), cmp.Compare(x.kind, y.kind)) })
@@ -263,7 +268,7 @@ func (b *Builder) links(byID []uint32) (superseded []uint64, foreign []uint32, f
 			continue
 		}
 		for ; at < len(byID) && b.ids[byID[at]] == r.id; at++ {
-			if row := byID[at]; bytes.Equal(noun(b.dict.text(b.kind[row])), noun(b.dict.text(b.kind[r.row]))) {
+			if row := byID[at]; Supersedes(string(b.dict.text(b.kind[r.row])), string(b.dict.text(b.kind[row]))) {
 				superseded[row/64] |= 1 << (row % 64)
 			}
 		}
@@ -271,8 +276,17 @@ func (b *Builder) links(byID []uint32) (superseded []uint64, foreign []uint32, f
 	return superseded, foreign, foreignIDs
 }
 
-func noun(kind []byte) []byte {
-	n, _, _ := bytes.Cut(kind, []byte("."))
+// Redaction is the kind of record that says that the bytes of another are gone for ever.
+const Redaction = "record.redacted/v1"
+
+// Supersedes reports whether a record of one kind that names one of another kind in prev supersedes it: those of the same noun do. A
+// redaction does so for the record that it has removed, whatever that was, else what that one had superseded would count again.
+func Supersedes(kind, other string) bool {
+	return kind == Redaction || noun(kind) == noun(other)
+}
+
+func noun(kind string) string {
+	n, _, _ := strings.Cut(kind, ".")
 	return n
 }
 

@@ -153,6 +153,18 @@ func (ix *Index) Overflow() []uint32 {
 	return slices.DeleteFunc(slices.Clone(rows), func(r uint32) bool { return int(r) >= ix.Rows })
 }
 
+// Gone returns the rows of which only the id is left.
+func (ix *Index) Gone() []uint32 {
+	rows := fixedView[uint32](ix, secGone)
+	return slices.DeleteFunc(slices.Clone(rows), func(r uint32) bool { return int(r) >= ix.Rows })
+}
+
+// IsGone reports whether only the id is left of the record in a row.
+func (ix *Index) IsGone(row int) bool {
+	_, found := slices.BinarySearch(fixedView[uint32](ix, secGone), uint32(row))
+	return found
+}
+
 // Find returns the row of the record called id.
 func (ix *Index) Find(id object.Digest) (int, bool) {
 	row, ok := -1, false
@@ -255,7 +267,7 @@ func (ix *Index) OfNouns(nouns []string) Bits {
 			last = code
 			var seen bool
 			if in, seen = known[code]; !seen {
-				in = slices.Contains(nouns, string(noun(ix.text(code))))
+				in = slices.Contains(nouns, noun(string(ix.text(code))))
 				known[code] = in
 			}
 		}
@@ -346,7 +358,7 @@ func (ix *Index) Locate() { ix.check(secLoc, secFrames) }
 
 // Touch checks the sections that say where records and references are.
 func (ix *Index) Touch() {
-	ix.check(secIDs, secByID, secLoc, secFrames, secLC, secRefIDs, secRefs, secTextEnds)
+	ix.check(secIDs, secByID, secLoc, secFrames, secLC, secRefIDs, secRefs, secTextEnds, secGone)
 }
 
 func (ix *Index) check(sections ...section) {

@@ -14,14 +14,24 @@ import (
 // Publish writes data to a new file in tmpDir, makes it durable and links it to path, which therefore is there whole or
 // not at all. It fails with fs.ErrExist if path is already there.
 func Publish(tmpDir, path string, data []byte) error {
-	tmp, err := temporary(tmpDir, data, true)
+	tmp, err := Stage(tmpDir, data)
 	if err != nil {
 		return err
 	}
 	defer os.Remove(tmp) // a leftover is swept later
+	return Link(tmp, path)
+}
+
+// Stage makes data durable in a new file in tmpDir, for Link.
+func Stage(tmpDir string, data []byte) (tmp string, err error) { return temporary(tmpDir, data, true) }
+
+// Link gives a staged file the name path and takes its first one away. If path is already there it fails with fs.ErrExist, and the file
+// stays.
+func Link(tmp, path string) error {
 	if err := os.Link(tmp, path); err != nil && !sameFile(tmp, path) {
 		return err // on NFS a link can be reported as failed after it was made: hence the comparison
 	}
+	_ = os.Remove(tmp) // a leftover is swept later
 	return SyncDir(filepath.Dir(path))
 }
 

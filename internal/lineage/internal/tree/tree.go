@@ -3,7 +3,9 @@
 package tree
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math/bits"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -41,6 +43,33 @@ func (r *Root) Sum() object.Digest {
 		sum = tlog.NodeHash(r.edge[i], sum)
 	}
 	return object.Digest(sum)
+}
+
+// State returns what is needed to go on: the size (u64, little-endian) and the hashes of the complete subtrees from left to right.
+func (r *Root) State() []byte {
+	out := binary.LittleEndian.AppendUint64(nil, r.size)
+	for _, h := range r.edge {
+		out = append(out, h[:]...)
+	}
+	return out
+}
+
+// Restore makes a Root of what State returned.
+func Restore(state []byte) (Root, error) {
+	if len(state) < 8 {
+		return Root{}, fmt.Errorf("%d bytes are too few for the state of a tree", len(state))
+	}
+	r := Root{size: binary.LittleEndian.Uint64(state)}
+	rest := state[8:]
+	if r.size > 1<<62 || len(rest) != bits.OnesCount64(r.size)*tlog.HashSize {
+		return Root{}, fmt.Errorf("%d bytes are not the state of a tree of %d", len(state), r.size)
+	}
+	for left := r.size; left > 0; rest = rest[tlog.HashSize:] {
+		span := uint64(1) << (bits.Len64(left) - 1)
+		r.edge, r.spans = append(r.edge, tlog.Hash(rest[:tlog.HashSize])), append(r.spans, span)
+		left -= span
+	}
+	return r, nil
 }
 
 // store holds every node hash, in the order that tlog gives them.
