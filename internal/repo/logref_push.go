@@ -71,8 +71,11 @@ func (l *LogRef) yield(ctx context.Context, refusal string) error {
 		l.note = "the host takes no " + logRef + " (" + refusal + "): the log is on the branch mlx-log"
 		return nil
 	}
-	return fault.New(fault.Denied, "cannot push %s to %s: the host refuses it: %s", ref, withoutSecrets(l.remote), refusal).
-		Hint("git push %s HEAD:refs/heads/mlx-log --dry-run   # may this user push at all?", shellWord(withoutSecrets(l.remote)))
+	refused := fault.New(fault.Denied, "cannot push %s to %s: the host refuses it: %s", ref, withoutSecrets(l.remote), refusal)
+	if strings.Contains(refusal, "non-fast-forward") { // only a deletion is one
+		return refused.Hint("git config receive.denyNonFastForwards false   # on the host: a deletion rewrites the reference")
+	}
+	return refused.Hint("git push %s HEAD:refs/heads/mlx-log --dry-run   # may this user push at all?", shellWord(withoutSecrets(l.remote)))
 }
 
 // isRace says whether a refusal comes of two pushes at once, whose winner may not be seen yet.

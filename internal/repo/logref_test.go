@@ -235,12 +235,15 @@ func TestLogRefInAnyClone(t *testing.T) {
 			t.Errorf("%s: the log counts as history of the project (%v)", name, err)
 		}
 	}
+	bareDir := filepath.Join(tempDir(t), "bare.git")
+	gitIn(t, os.TempDir(), "clone", "-q", "--bare", "--single-branch", "file://"+origin, bareDir)
+	mustPut(t, openLog(t, &Repo{GitDir: bareDir, CommonDir: bareDir}), fmt.Sprintf("log/%d", seq), "bare", true)
 	bare, err := first.LogRef("file://" + origin)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer bare.Close()
-	if got := getLog(t, bare, "log/0"); got != "zero" {
+	if got := getLog(t, bare, "log/0") + getLog(t, bare, fmt.Sprintf("log/%d", seq)); got != "zerobare" {
 		t.Errorf("by its URL: %q", got)
 	}
 }
@@ -305,7 +308,7 @@ func hook(t *testing.T, origin, script string) {
 
 func TestLogRefOnHostsThatRefuse(t *testing.T) {
 	origin := newOrigin(t)
-	hook(t, origin, `while read old new ref; do case "$ref" in refs/mlx/*) echo "deny updating a hidden ref"; exit 1;; esac; done`)
+	hook(t, origin, refuseOwnRefs)
 	l := openLog(t, cloneOf(t, origin))
 	mustPut(t, l, "records/a", "pack", false)
 	mustPut(t, l, "log/0", "zero", true)
@@ -328,16 +331,22 @@ func TestLogRefOnHostsThatRefuse(t *testing.T) {
 	}
 }
 
-// TestLogRefWithoutForce pushes to a repository that takes fast-forwards only, as git init --shared makes them.
+const refuseOwnRefs = `while read old new ref; do case "$ref" in refs/mlx/*) echo "deny updating a hidden ref"; exit 1;; esac; done`
+
+// TestLogRefWithoutForce pushes to a branch that takes fast-forwards only, as git init --shared makes them.
 func TestLogRefWithoutForce(t *testing.T) {
 	origin := newOrigin(t)
 	gitIn(t, origin, "config", "receive.denyNonFastForwards", "true")
+	hook(t, origin, refuseOwnRefs)
 	a, b := openLog(t, cloneOf(t, origin)), openLog(t, cloneOf(t, origin))
 	mustPut(t, a, "log/0", "zero", true)
 	mustPut(t, b, "log/1", "one", true)
 	mustPut(t, a, "log/2", "two", true)
 	if got := keysOf(t, a, ""); got != "log/0 log/1 log/2" {
 		t.Errorf("log is %q", got)
+	}
+	if err := a.Delete(t.Context(), "log/0"); fault.KindOf(err) != fault.Denied || keysOf(t, a, "") != "log/0 log/1 log/2" {
+		t.Errorf("a deletion that would leave the bytes in history: %v", err)
 	}
 }
 
