@@ -9,6 +9,7 @@ package remote
 import (
 	"context"
 	"io"
+	"sync"
 	"time"
 
 	"mlx/internal/bucket"
@@ -64,6 +65,8 @@ type Remote struct {
 	signer *Signer
 	known  *memory
 	added  int // records that were new to the ledger
+
+	locking sync.Mutex // of ring, which the first of several readers may have to open
 
 	rollEvery int // so many entries after a roll make a new one
 }
