@@ -26,8 +26,8 @@ func CheckRecipient(text string) error {
 		}
 		return nil
 	}
-	kind, _, err := sshKey([]byte(text))
-	if err != nil || kind != "ssh-ed25519" && kind != "ssh-rsa" {
+	key, err := sshKey([]byte(text))
+	if err != nil || key.kind != "ssh-ed25519" && key.kind != "ssh-rsa" {
 		return fault.New(fault.Usage, "%q is no recipient: neither an age key (age1…) nor a public key of type ssh-ed25519 or ssh-rsa", brief(text)).
 			Hint("age-keygen -o key.txt   # keep this file outside the repository; its public key is the recipient")
 	}
@@ -83,8 +83,15 @@ func checkBech32(text string) error {
 // errNoKey says that a text is not what stands in a .pub file.
 var errNoKey = errors.New("it is no SSH public key")
 
-// sshKey reads the first line of a .pub file that is not empty: the key's type and its fingerprint, as ssh-keygen -l shows it.
-func sshKey(text []byte) (kind, fingerprint string, err error) {
+// sshPublic is the public key in a .pub file.
+type sshPublic struct {
+	kind, fingerprint string // the fingerprint as ssh-keygen -l shows it
+	comment           string
+	line              []byte // type, key and comment: what the fingerprint is of, and nothing else
+}
+
+// sshKey reads the first line of a .pub file that is neither empty nor a comment.
+func sshKey(text []byte) (sshPublic, error) {
 	var fields []string
 	for line := range bytes.Lines(text) {
 		if fields = strings.Fields(string(line)); len(fields) > 0 && !strings.HasPrefix(fields[0], "#") {
@@ -92,15 +99,16 @@ func sshKey(text []byte) (kind, fingerprint string, err error) {
 		}
 	}
 	if len(fields) < 2 {
-		return "", "", errNoKey
+		return sshPublic{}, errNoKey
 	}
 	blob, err := base64.StdEncoding.DecodeString(fields[1])
 	if err != nil || len(blob) < 4 {
-		return "", "", errNoKey
+		return sshPublic{}, errNoKey
 	}
 	if n := binary.BigEndian.Uint32(blob); uint64(n) > uint64(len(blob)-4) || string(blob[4:4+n]) != fields[0] {
-		return "", "", errNoKey
+		return sshPublic{}, errNoKey
 	}
 	sum := sha256.Sum256(blob)
-	return fields[0], "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:]), nil
+	return sshPublic{kind: fields[0], fingerprint: "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:]),
+		comment: strings.Join(fields[2:], " "), line: []byte(strings.Join(fields, " ") + "\n")}, nil
 }

@@ -132,7 +132,7 @@ func CheckURL(raw string) error {
 	if err != nil {
 		return fault.New(fault.Usage, "cannot be read")
 	}
-	if err := secretIn(u, 0); err != nil {
+	if err := secretIn(u, scheme, 0); err != nil {
 		return err
 	}
 	if u.Fragment != "" || u.Opaque != "" {
@@ -172,14 +172,14 @@ func checkGitURL(target string) error {
 	if _, password := u.User.Password(); scheme == "ssh" && !password {
 		u.User = nil // ssh://git@host: a login name, no secret
 	}
-	return secretIn(u, 0)
+	return secretIn(u, "git", 0)
 }
 
 // secretIn refuses a URL that carries what only credentials are for, also in a URL inside its query.
-func secretIn(u *url.URL, depth int) error {
+func secretIn(u *url.URL, scheme string, depth int) error {
 	if u.User != nil {
 		return fault.New(fault.Usage, "holds a user name or a password, and keys never stand in %s", ConfigName).
-			Hint("mlx remote check NAME   # shows where credentials are looked for")
+			Hint("%s", keepKeys(scheme))
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
@@ -190,15 +190,30 @@ func secretIn(u *url.URL, depth int) error {
 		if low == "sig" || slices.ContainsFunc([]string{"secret", "token", "password", "accesskey", "accountkey", "credential", "signature", "privatekey"},
 			func(word string) bool { return strings.Contains(low, word) }) {
 			return fault.New(fault.Usage, "holds %q, and keys never stand in %s", name, ConfigName).
-				Hint("mlx remote check NAME   # shows where credentials are looked for")
+				Hint("%s", keepKeys(scheme))
 		}
 		for _, v := range values {
 			if inner, err := url.Parse(v); err == nil && depth < 3 {
-				if err := secretIn(inner, depth+1); err != nil {
+				if err := secretIn(inner, scheme, depth+1); err != nil {
 					return err
 				}
 			}
 		}
 	}
 	return nil
+}
+
+// keepKeys says where the credentials of a scheme belong.
+func keepKeys(scheme string) string {
+	switch scheme {
+	case "s3":
+		return "aws configure --profile NAME   # then s3://bucket?profile=NAME, or the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+	case "gs":
+		return "gcloud auth application-default login   # or the variable GOOGLE_APPLICATION_CREDENTIALS"
+	case "azblob":
+		return "az login   # or the variables AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_KEY"
+	case "git":
+		return "git config --global credential.helper cache   # git itself asks for the password and keeps it"
+	}
+	return "file:///srv/share   # a folder needs no credentials"
 }
