@@ -15,7 +15,10 @@ const maxAnswer = 256
 // Ask asks a person a question that yes answers; anything else is no. Where nobody can be asked (no terminal, or an answer
 // for a program) it is an error of kind Usage, to which the caller adds the flag that says yes.
 func (s *Streams) Ask(ctx context.Context, question string) (bool, error) {
-	if !s.Interactive() {
+	switch {
+	case s.JSON:
+		return false, fault.New(fault.Usage, "cannot ask you: the answer is for a program")
+	case !s.Interactive():
 		return false, fault.New(fault.Usage, "cannot ask you: there is no terminal")
 	}
 	s.mu.Lock()
