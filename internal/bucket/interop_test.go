@@ -118,6 +118,24 @@ func TestInteropLongListing(t *testing.T) {
 	})
 }
 
+func TestInteropCheck(t *testing.T) {
+	each(t, func(t *testing.T, b *bucket.Bucket, _ string) {
+		probes, err := b.Check(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range probes {
+			t.Logf("%s %s: %s", p.Verdict, p.Name, p.Text)
+			if p.Verdict != bucket.Pass {
+				t.Errorf("%s: %s: %s", p.Verdict, p.Name, p.Text)
+			}
+		}
+		if left := list(t, b, ""); len(left) != 0 {
+			t.Errorf("left behind: %q", left)
+		}
+	})
+}
+
 func TestInteropWrongCredentials(t *testing.T) {
 	const secret = "bm90IHRoZSByaWdodCBvbmUgYXQgYWxs"
 	t.Setenv("AWS_SECRET_ACCESS_KEY", secret)
