@@ -168,6 +168,7 @@ func remoteAddRun(ctx context.Context, a *app, name, typed string, o remoteAddOp
 	if err != nil {
 		return err
 	}
+	typedValue := remote.TrustValue()
 	old, known := before.Remotes.Get(name)
 	if known && old.URL == remote.URL && o.region == "" && o.keep == "" && len(o.encrypt) == 0 {
 		remote = old // it is named, not described anew
@@ -180,15 +181,17 @@ func remoteAddRun(ctx context.Context, a *app, name, typed string, o remoteAddOp
 	if err != nil {
 		return err
 	}
-	if err := t.Approve(repo.TrustItem{Kind: repo.TrustRemote, Name: name, Value: remote.TrustValue()}); err != nil {
-		return err
+	if typedValue == remote.TrustValue() { // recipients that stood there were not typed: mlx trust asks
+		if err := t.Approve(repo.TrustItem{Kind: repo.TrustRemote, Name: name, Value: typedValue}); err != nil {
+			return err
+		}
 	}
 	after, err := r.Config()
 	if err != nil {
 		return err
 	}
 	v := remoteChange{remoteView: viewOfRemote(name, remote), Changed: changed}
-	v.Default, v.Trusted = after.Default() == name, true
+	v.Default, v.Trusted = after.Default() == name, t.Approved(repo.TrustRemote, name, remote.TrustValue())
 	if err := a.streams.EmitVerdict(v, false, func(t *cli.Text) { remoteAddText(v, known, t) }); err != nil {
 		return err
 	}
