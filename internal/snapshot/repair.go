@@ -57,20 +57,30 @@ func (s *Store) Repair(ctx context.Context, damage Report, from *Catalog, read R
 		return int(f.objects), err
 	}
 	if len(missing) > 0 {
-		err = fault.New(fault.NotFound, "cannot repair %d objects: the remote has no good copy of %s", len(missing), missing[0].Short())
+		return int(f.objects), fault.New(fault.NotFound, "cannot repair %d objects: the remote has no good copy of %s", len(missing), missing[0].Short())
 	}
-	return int(f.objects), err
+	below, err := s.Fetch(ctx, FetchOptions{Roots: bad.roots, From: from, Read: read}) // what lies below a missing folder is in no report
+	if err == nil {
+		err = below.Release()
+	}
+	return int(f.objects + below.Objects), err
 }
 
 // damaged is what a report names.
 type damaged struct {
 	objects map[object.Digest]bool
 	packs   map[object.Digest]bool
+	roots   []object.Digest // of the versions that lack something
 }
 
 func damagedIn(r Report) damaged {
 	d := damaged{objects: map[object.Digest]bool{}, packs: map[object.Digest]bool{}}
 	for _, one := range r.Damage {
+		for _, h := range one.Hurts {
+			if !slices.Contains(d.roots, h.Root) {
+				d.roots = append(d.roots, h.Root)
+			}
+		}
 		for _, word := range strings.Fields(one.Object) {
 			_, name, _ := strings.Cut(strings.ReplaceAll(word, `\`, "/"), "packs/")
 			if id, err := object.ParseDigest(strings.TrimSuffix(name, ".pack")); err == nil {
