@@ -172,3 +172,22 @@ func TestRepair(t *testing.T) {
 		same(t, "restored", listing(t, b.data), want)
 	}
 }
+
+// The list of what was erased is read as it was written, or refused.
+func FuzzErased(f *testing.F) {
+	f.Add([]byte(erasedMagic))
+	f.Add(append([]byte(erasedMagic), make([]byte, 64)...))
+	f.Add(append([]byte(erasedMagic), bytes.Repeat([]byte("0123456789abcdef"), 2)...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := parseErased(b)
+		if err != nil {
+			if fault.KindOf(err) != fault.Integrity {
+				t.Fatal(err)
+			}
+			return
+		}
+		if len(b) != len(erasedMagic)+32*len(m) {
+			t.Errorf("%d digests in %d bytes", len(m), len(b))
+		}
+	})
+}
