@@ -174,10 +174,10 @@ func TestRedactRefuses(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for id, r := range map[object.Digest]Record{k.ID: {}, done.ID: {}} { // somebody else's code does it all the same
+	for _, id := range []object.Digest{k.ID, done.ID} { // somebody else's code does it all the same
 		forged := forge(t, l, private, id)
-		if r, err = l.Get(t.Context(), id); err != nil {
-			t.Error(r, err)
+		if _, err := l.Get(t.Context(), id); err != nil {
+			t.Error(err)
 		}
 		if n, err := l.ApplyRedactions(t.Context()); n != 0 || err != nil {
 			t.Error(n, err)
