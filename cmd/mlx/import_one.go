@@ -211,6 +211,9 @@ func (i *importer) keep(ctx context.Context, done *imported, job importJob, k at
 	if _, err := i.appendImport(ctx, i.bodyOf(*done, job, res), k.last); err != nil {
 		return err
 	}
+	if err := os.MkdirAll(filepath.Dir(i.repo.Abs(job.path)), 0o777); err != nil {
+		return fault.New(fault.KindOf(err), "cannot import to %s: %w", i.app.shown(job.path), err)
+	}
 	if done.changed {
 		if err := i.point(&done.saved, k.pointer, kept); err != nil {
 			return err
@@ -230,7 +233,7 @@ func (i *importer) release(kept snapshot.Saved) {
 func (i *importer) place(ctx context.Context, job importJob, k atHand, kept snapshot.Saved, dest string) error {
 	full := i.repo.Abs(job.path)
 	if _, err := os.Lstat(full); errors.Is(err, fs.ErrNotExist) && job.source.Kind != source.Mlx {
-		if os.MkdirAll(filepath.Dir(full), 0o777) == nil && os.Rename(dest, full) == nil {
+		if os.Rename(dest, full) == nil {
 			return nil
 		}
 	}
