@@ -45,7 +45,7 @@ func (f *Fetcher) bucket(ctx context.Context, q Request) (Result, error) {
 // splitBucket splits a URL into that of the folder above and the last name. Of a whole bucket the name is empty.
 func splitBucket(raw string) (place, name string, err error) {
 	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" {
+	if err != nil || u.Host == "" && u.Scheme != "file" {
 		return "", "", fault.New(fault.Usage, "it is no URL of a bucket").Hint("mlx import s3://BUCKET/PATH")
 	}
 	full := strings.Trim(u.Path, "/")

@@ -75,7 +75,12 @@ func copyQuery(ctx context.Context, conn *pgx.Conn, query string, out *part) (Re
 		return Result{}, err
 	}
 	// The line end keeps a comment at the end of the query from hiding the bracket.
-	tag, err := conn.PgConn().CopyTo(ctx, out, "COPY ("+query+"\n) TO STDOUT WITH (FORMAT csv, HEADER)")
+	const before = "COPY ("
+	tag, err := conn.PgConn().CopyTo(ctx, out, before+query+"\n) TO STDOUT WITH (FORMAT csv, HEADER)")
+	var told *pgconn.PgError
+	if errors.As(err, &told) {
+		told.Position = max(0, told.Position-int32(len(before)))
+	}
 	if err != nil {
 		return Result{}, err
 	}

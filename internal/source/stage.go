@@ -118,7 +118,7 @@ func (f *Fetcher) assemble(ctx context.Context, q Request, items []item) (Result
 		res.Pins[i] = pin
 		return err
 	})
-	res.Changed = same != len(q.Pins) || differs(res.Pins, known)
+	res.Changed = differs(res.Pins, known)
 	return res, err
 }
 
