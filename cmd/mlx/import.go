@@ -50,7 +50,7 @@ mlx import 'exec:python report.py' data/report.csv --query "SELECT carrier, coun
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.BoolVar(&o.update, "update", false, "read again what was imported, all of it or `PATH…`, where it changed")
+	flags.BoolVar(&o.update, "update", false, "read again what was imported, all of it or the paths named, where it changed")
 	flags.StringVar(&o.query, "query", "", "keep the result of `SQL`")
 	flags.StringVar(&o.from, "from", "", "read another repository of mlx; SOURCE is then REV:PATH in `REPO`")
 	return cmd
