@@ -23,6 +23,7 @@ func sections() []section {
 			newInit,
 			newSnapshot,
 			newCheckout,
+			newImport,
 		}},
 		{"Ask", []func(*app) *cobra.Command{
 			newStatus,
