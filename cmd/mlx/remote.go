@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"iter"
 	"net/url"
 	"os"
@@ -177,6 +179,7 @@ func remoteAddRun(ctx context.Context, a *app, name, typed string, o remoteAddOp
 	if err != nil {
 		return err
 	}
+	a.makeFolder(remote)
 	t, err := a.allowed()
 	if err != nil {
 		return err
@@ -199,6 +202,18 @@ func remoteAddRun(ctx context.Context, a *app, name, typed string, o remoteAddOp
 		a.streams.Hint("mlx remote check "+name, "tries everything mlx needs of it")
 	}
 	return nil
+}
+
+// makeFolder makes the folder of a remote that was just named, if only its last part is missing. A push never makes one:
+// the folder may be on a disk that is not mounted.
+func (a *app) makeFolder(remote repo.Remote) {
+	u, err := url.Parse(remote.URL)
+	if err != nil || u.Scheme != "file" {
+		return
+	}
+	if err := os.Mkdir(filepath.FromSlash(u.Path), 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+		a.streams.Note("cannot make the folder of the remote: %v", err)
+	}
 }
 
 func remoteAddText(v remoteChange, known bool, t *cli.Text) {
