@@ -284,7 +284,7 @@ func remoteRemoveRun(a *app, name string) error {
 	return nil
 }
 
-// completeRemotes offers the remotes of mlx.yaml, for the first argument and for -r.
+// completeRemotes offers the remotes of mlx.yaml as the only argument.
 func (a *app) completeRemotes(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	c, err := a.config()
 	if err != nil || len(args) > 0 {
