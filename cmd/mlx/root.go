@@ -23,6 +23,8 @@ func sections() []section {
 			newInit,
 			newSnapshot,
 			newCheckout,
+			newLs,
+			newGet,
 		}},
 		{"Ask", []func(*app) *cobra.Command{
 			newStatus,
