@@ -95,7 +95,7 @@ func (d *delivery) file(fsys fs.FS, inner string, info fs.FileInfo) error {
 	}
 	defer os.Remove(temp) // after a link there are two names; after a failure it is half a file
 	progress := d.app.streams.Progress("writing", "bytes", info.Size())
-	_, err = io.Copy(out, &counted{in, progress.Add})
+	_, err = io.Copy(out, &tallied{in, progress.Add})
 	progress.Done()
 	if err = errors.Join(err, out.Close()); err != nil {
 		return err
@@ -110,13 +110,13 @@ func (d *delivery) file(fsys fs.FS, inner string, info fs.FileInfo) error {
 	return d.failed(err)
 }
 
-// counted tells how many bytes pass.
-type counted struct {
+// tallied tells how many bytes pass.
+type tallied struct {
 	io.Reader
 	add func(int64)
 }
 
-func (c *counted) Read(b []byte) (int, error) {
+func (c *tallied) Read(b []byte) (int, error) {
 	n, err := c.Reader.Read(b)
 	c.add(int64(n))
 	return n, err

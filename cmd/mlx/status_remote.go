@@ -142,8 +142,8 @@ func (u *unpushed) records(ctx context.Context, l *lineage.Ledger) error {
 	return nil
 }
 
-// remoteCheckView is what status -r asks a remote: does it hold all that the pointer files of the commit name.
-type remoteCheckView struct {
+// heldView is what status -r asks a remote: does it hold all that the pointer files of the commit name.
+type heldView struct {
 	Name         string      `json:"name"`
 	Holds        *bool       `json:"holds"` // null: its packs may not be listed
 	Snapshots    int         `json:"snapshots"`
@@ -153,7 +153,7 @@ type remoteCheckView struct {
 }
 
 // askRemote reads the log of a remote and lists its packs.
-func (a *app) askRemote(ctx context.Context, name string) (*remoteCheckView, error) {
+func (a *app) askRemote(ctx context.Context, name string) (*heldView, error) {
 	r, err := a.openRemote(ctx, name)
 	if err != nil {
 		return nil, err
@@ -166,7 +166,7 @@ func (a *app) askRemote(ctx context.Context, name string) (*remoteCheckView, err
 	if err != nil {
 		return nil, fault.New(fault.KindOf(err), "cannot ask %s: %w", r.Describe(), remoteTrouble(err, r.Name()))
 	}
-	v := &remoteCheckView{Name: r.Name(), Snapshots: len(roots), Missing: []fault.Ref{}, PacksMissing: []string{}, roots: lack.Roots}
+	v := &heldView{Name: r.Name(), Snapshots: len(roots), Missing: []fault.Ref{}, PacksMissing: []string{}, roots: lack.Roots}
 	for _, root := range lack.Roots {
 		v.Missing = append(v.Missing, refOf(refSnapshot, root.Root.Hex(), root.Path))
 	}

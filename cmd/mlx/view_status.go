@@ -29,7 +29,7 @@ type statusView struct {
 	Attention []struct{}     `json:"attention"`
 	Conflicts []conflictView `json:"conflicts"`
 
-	Remote *remoteCheckView `json:"remote"` // null without -r
+	Remote *heldView `json:"remote"` // null without -r
 }
 
 type gitView struct {
