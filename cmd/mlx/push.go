@@ -103,7 +103,7 @@ func pushText(v pushView, t *cli.Text) {
 		t.Line(cli.Str(v.Remote), cli.Str("nothing to push: it has all of this"))
 		return
 	}
-	t.Line(cli.Str(v.Remote), cli.Num(int64(v.Snapshots), "snapshot"), cli.Num(int64(v.Records), "record"), cli.Bytes(v.BytesSent), cli.Seconds(v.DurationS))
+	t.Line(cli.Str(v.Remote), cli.Num(int64(v.Snapshots), "snapshot"), cli.Num(int64(v.Records), "record"), cli.Bytes(v.BytesSent), cli.Duration(seconds(v.DurationS)))
 }
 
 // pushPlanView is plan/v1 of a push.

@@ -55,19 +55,27 @@ func (r *Remote) read(ctx context.Context, key string, limit int64) ([]byte, err
 
 // unseal opens the bytes of an object. The first one that turns out to be encrypted brings the keys.
 func (r *Remote) unseal(ctx context.Context, key string, b []byte) ([]byte, error) {
-	if r.ring == nil {
-		if !crypt.Sealed(b) {
-			return b, nil
-		}
-		if err := r.unlock(ctx); err != nil {
-			return nil, err
-		}
+	if open, err := r.opener(ctx, b); err != nil || !open {
+		return b, err
 	}
 	plain, err := r.ring.OpenBytes(contextOf(key), b)
 	if err != nil {
 		return nil, fault.New(fault.KindOf(err), "cannot open %s: %w", key, err)
 	}
 	return plain, nil
+}
+
+// opener makes sure that there is a ring for bytes that need one; false: they are not sealed.
+func (r *Remote) opener(ctx context.Context, b []byte) (bool, error) {
+	r.locking.Lock()
+	defer r.locking.Unlock()
+	if r.ring != nil {
+		return true, nil
+	}
+	if !crypt.IsSealed(b) {
+		return false, nil
+	}
+	return true, r.unlock(ctx)
 }
 
 // contextOf is what ciphertext is bound to: the object's role, and its number where that is its name. An object named by
@@ -82,7 +90,10 @@ func contextOf(key string) string {
 }
 
 // seal is what a small object has to be stored as.
-func (r *Remote) seal(key string, plain []byte) ([]byte, error) {
+func (r *Remote) seal(ctx context.Context, key string, plain []byte) ([]byte, error) {
+	if err := r.ready(ctx); err != nil {
+		return nil, err
+	}
 	if r.ring == nil {
 		return plain, nil
 	}
@@ -91,7 +102,7 @@ func (r *Remote) seal(key string, plain []byte) ([]byte, error) {
 
 // create makes a small object under a number. false: the number is taken.
 func (r *Remote) create(ctx context.Context, key string, plain []byte) (bool, error) {
-	b, err := r.seal(key, plain)
+	b, err := r.seal(ctx, key, plain)
 	if err == nil {
 		err = r.o.Bucket.Create(ctx, key, b)
 	}
@@ -103,7 +114,7 @@ func (r *Remote) create(ctx context.Context, key string, plain []byte) (bool, er
 
 // write writes a small object.
 func (r *Remote) write(ctx context.Context, key string, plain []byte) error {
-	b, err := r.seal(key, plain)
+	b, err := r.seal(ctx, key, plain)
 	if err != nil {
 		return err
 	}
@@ -113,7 +124,7 @@ func (r *Remote) write(ctx context.Context, key string, plain []byte) error {
 // put writes a small object that is named by its content: in the given folder, by the digest of what is stored. It
 // returns that digest where it is not that of the plain bytes, and how many bytes are stored.
 func (r *Remote) put(ctx context.Context, folder, suffix string, plain []byte) (sealed object.Digest, size int64, err error) {
-	b, err := r.seal(folder, plain)
+	b, err := r.seal(ctx, folder, plain)
 	if err != nil {
 		return sealed, 0, err
 	}
@@ -127,6 +138,9 @@ func (r *Remote) put(ctx context.Context, folder, suffix string, plain []byte) (
 // readRange writes bytes [off, off+n) of an object that is read in parts to w.
 func (r *Remote) readRange(ctx context.Context, key string, o crypt.Object, span [2]int64, w io.Writer) error {
 	off, n := span[0], span[1]
+	if err := r.ready(ctx); err != nil {
+		return err
+	}
 	if r.ring == nil {
 		return r.o.Bucket.ReadTo(ctx, key, off, n, w)
 	}

@@ -29,7 +29,7 @@ func (r *Remote) fetchRecords(ctx context.Context, packs []RecordPack) (map[obje
 			return err
 		}
 		progress.Add(p.Bytes)
-		list, _, err := r.o.Ledger.Import(ctx, data, p.Pack)
+		list, added, err := r.o.Ledger.Import(ctx, data, p.Pack)
 		if err != nil {
 			return fault.New(fault.KindOf(err), "cannot take pack of records %s of remote %s: %w", p.Pack.Short(), r.o.Name, err)
 		}
@@ -39,6 +39,7 @@ func (r *Remote) fetchRecords(ctx context.Context, packs []RecordPack) (map[obje
 		mu.Lock()
 		defer mu.Unlock()
 		ids[p.Pack] = list
+		r.added += added
 		return nil
 	})
 	if err != nil {

@@ -150,6 +150,8 @@ type worker struct {
 	stream *sha2x.Stream
 	ends   []int
 	rows   []row
+
+	add func(codec pack.Codec, pieces []pack.Piece, raw int, payload []byte) error // when not nil, takes the frames
 }
 
 // batch collects small chunks for one frame.
@@ -268,6 +270,9 @@ func (w *worker) flush() error {
 
 // frame appends a frame to the pack, and ends the pack when it is large enough.
 func (w *worker) frame(codec pack.Codec, pieces []pack.Piece, raw int, payload []byte) (err error) {
+	if w.add != nil {
+		return w.add(codec, pieces, raw, payload)
+	}
 	if w.pack == nil {
 		if w.pack, err = pack.NewWriter(w.p.s.tmp(), w.p.s.writerName()); err != nil {
 			return err

@@ -140,6 +140,7 @@ type index struct {
 	frames   []byte
 	entries  []byte
 	offsets  []int64 // of each frame
+	all      []byte
 }
 
 // indexSpan returns where the index of a pack of size bytes starts, given its last bytes.
@@ -159,7 +160,7 @@ func indexSpan(trailer []byte, size int64) (int64, error) {
 func parseIndex(b []byte, start int64) (*index, error) {
 	t := b[len(b)-trailerSize:]
 	nf, nc := int(le.Uint32(t[40:])), int(le.Uint32(t[44:]))
-	x := &index{name: sha256.Sum256(b), end: start, payloads: [32]byte(t[:32]), frames: b[:nf*frameRow], entries: b[nf*frameRow : nf*frameRow+nc*chunkRow]}
+	x := &index{name: sha256.Sum256(b), all: b, end: start, payloads: [32]byte(t[:32]), frames: b[:nf*frameRow], entries: b[nf*frameRow : nf*frameRow+nc*chunkRow]}
 	bad := func(why string) (*index, error) {
 		return nil, fault.New(fault.Integrity, "damaged pack index: %s", why)
 	}
@@ -204,8 +205,17 @@ func (x *index) entry(i int) entry {
 	return entry{id: object.Digest(b[:digestSize]), frame: uint32(w >> 36), at: uint32(w >> 18 & (1<<18 - 1)), size: uint32(w&(1<<18-1)) + 1}
 }
 
-// find returns the row of a chunk. Digests are evenly spread, so the first guess is close.
+// find returns the row of a chunk.
 func (x *index) find(d object.Digest) (entry, bool) {
+	i, ok := x.search(d)
+	if !ok {
+		return entry{}, false
+	}
+	return x.entry(i), true
+}
+
+// search returns the number of a chunk's row. Digests are evenly spread, so the first guess is close.
+func (x *index) search(d object.Digest) (int, bool) {
 	lo, hi := 0, x.len()
 	if hi > 64 {
 		guess := int(uint64(hi) * uint64(be32(d[:])) >> 32)
@@ -220,14 +230,14 @@ func (x *index) find(d object.Digest) (entry, bool) {
 		m := int(uint(lo+hi) / 2)
 		switch c := bytes.Compare(x.id(m), d[:]); {
 		case c == 0:
-			return x.entry(m), true
+			return m, true
 		case c < 0:
 			lo = m + 1
 		default:
 			hi = m
 		}
 	}
-	return entry{}, false
+	return 0, false
 }
 
 func be32(b []byte) uint32 {

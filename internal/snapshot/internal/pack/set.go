@@ -122,6 +122,13 @@ func (s *Set) Files() []*File {
 	return s.list
 }
 
+// File returns the pack of that name, nil where it was not there.
+func (s *Set) File(name object.Digest) *File {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.open[name]
+}
+
 // Damaged returns the packs whose index cannot be trusted, with the reason.
 func (s *Set) Damaged() map[object.Digest]error {
 	s.mu.RLock()
@@ -135,6 +142,7 @@ type Loc struct {
 	Frame Frame
 	at    int
 	Size  int
+	Row   int // number of the chunk's row in the pack's index
 }
 
 // Find returns where a chunk lies, among the packs that skip (when not nil) does not name. A full copy is preferred to a
@@ -146,11 +154,12 @@ func (s *Set) Find(d object.Digest, skip map[object.Digest]bool) (Loc, bool) {
 	var second Loc
 	for i := len(list) - 1; i >= 0; i-- {
 		f := list[i]
-		e, ok := f.x.find(d)
+		row, ok := f.x.search(d)
 		if !ok || skip[f.name] {
 			continue
 		}
-		l := Loc{File: f, Frame: f.x.frame(int(e.frame)), at: int(e.at), Size: int(e.size)}
+		e := f.x.entry(row)
+		l := Loc{File: f, Frame: f.x.frame(int(e.frame)), at: int(e.at), Size: int(e.size), Row: row}
 		if l.Frame.Codec != Delta {
 			return l, true
 		}
@@ -166,12 +175,20 @@ func (s *Set) Usable(d object.Digest, skip map[object.Digest]bool) bool {
 	if !ok || l.Frame.Codec != Delta {
 		return ok
 	}
-	base, err := l.Base()
-	if err != nil {
-		return false
+	for _, f := range s.Files() { // one of several deltas may have its base
+		e, ok := f.x.find(d)
+		if !ok || skip[f.name] {
+			continue
+		}
+		base, err := Loc{File: f, Frame: f.x.frame(int(e.frame))}.Base()
+		if err != nil {
+			continue
+		}
+		if b, ok := s.Find(base, skip); ok && b.Frame.Codec != Delta {
+			return true
+		}
 	}
-	b, ok := s.Find(base, skip)
-	return ok && b.Frame.Codec != Delta
+	return false
 }
 
 // BaseOf returns the digest of the base of a chunk, or false where it is stored in full or not at all.

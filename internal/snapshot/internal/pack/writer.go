@@ -33,7 +33,12 @@ const bufferSize = 256 << 10
 // NewWriter starts a pack in the folder tmp. The owner's name begins that of the file, so that a later process can tell
 // whether the writer still lives.
 func NewWriter(tmp, owner string) (*Writer, error) {
-	f, err := os.CreateTemp(tmp, owner+"-*"+TempSuffix)
+	return NewWriterAs(filepath.Join(tmp, owner+"-*"+TempSuffix))
+}
+
+// NewWriterAs is NewWriter for a file of another pattern, as os.CreateTemp knows them: one that nobody adopts.
+func NewWriterAs(pattern string) (*Writer, error) {
+	f, err := os.CreateTemp(filepath.Dir(pattern), filepath.Base(pattern))
 	if err != nil {
 		return nil, fmt.Errorf("start a pack: %w", err)
 	}
@@ -97,6 +102,11 @@ func (w *Writer) write(b []byte) error {
 // Close writes the index, makes the pack durable and moves it into the folder packs under its name.
 // The caller syncs that folder. An empty pack is dropped: the name is zero.
 func (w *Writer) Close(packs string) (object.Digest, int64, error) {
+	return w.CloseAs(func(name object.Digest) string { return filepath.Join(packs, FileName(name)) })
+}
+
+// CloseAs is Close for a pack that goes elsewhere: path says where.
+func (w *Writer) CloseAs(path func(name object.Digest) string) (object.Digest, int64, error) {
 	if len(w.frames) == 0 {
 		return object.Digest{}, 0, w.Abort()
 	}
@@ -119,7 +129,7 @@ func (w *Writer) Close(packs string) (object.Digest, int64, error) {
 	if err := w.f.Close(); err != nil {
 		return name, 0, w.fail(fmt.Errorf("close a pack: %w", err))
 	}
-	if err := os.Rename(tmp, filepath.Join(packs, FileName(name))); err != nil {
+	if err := os.Rename(tmp, path(name)); err != nil {
 		return name, 0, w.fail(fmt.Errorf("name a pack: %w", err))
 	}
 	return name, w.off + int64(len(idx)), nil
