@@ -165,7 +165,7 @@ func (a *app) dataOfRun(ctx context.Context, t target) ([]trackedVersion, error)
 	return all, nil
 }
 
-func (a *app) trackedInGit(ctx context.Context, s source, word, pattern string) (trackedData, bool, error) {
+func (a *app) trackedInGit(ctx context.Context, s fromPlace, word, pattern string) (trackedData, bool, error) {
 	rev, name, ok := strings.Cut(word, ":")
 	if !ok {
 		rev, name = "HEAD", word
@@ -199,7 +199,7 @@ func (a *app) trackedInGit(ctx context.Context, s source, word, pattern string) 
 }
 
 // trackedInBucket is the newest version of each path that a remote holds.
-func (a *app) trackedInBucket(ctx context.Context, s source) (trackedData, bool, error) {
+func (a *app) trackedInBucket(ctx context.Context, s fromPlace) (trackedData, bool, error) {
 	d := trackedData{from: &origin{place: s.typed}}
 	r, err := a.lightRemote(ctx, d.from, "", s.value)
 	if err != nil {

@@ -33,7 +33,7 @@ func (a *app) lightRemote(ctx context.Context, o *origin, name, url string) (*re
 	o.closes = append(o.closes, o.store.Close)
 	options := a.remoteOptions(name)
 	options.Place, options.Dir, options.Store = url, path.Join(dir, "remotes"), o.store
-	if options.Bucket, err = a.openBucket(ctx, nil, name, url); err != nil {
+	if options.Bucket, err = a.openBucket(ctx, repo.Remote{URL: url}); err != nil {
 		return nil, err
 	}
 	opened, err := remote.Open(options)
@@ -49,7 +49,7 @@ func (a *app) lightRemote(ctx context.Context, o *origin, name, url string) (*re
 }
 
 // findInBucket finds [REF:]PATH in a remote that the user has named by its address, which is his own word for it.
-func (a *app) findInBucket(ctx context.Context, s source, typed string) (piece, error) {
+func (a *app) findInBucket(ctx context.Context, s fromPlace, typed string) (piece, error) {
 	o := &origin{place: s.typed}
 	p := piece{from: o}
 	r, err := a.lightRemote(ctx, o, "", s.value)
@@ -89,7 +89,7 @@ func inRemote(r *remote.Remote, typed string) (located, error) {
 
 // findInGit finds [REV:]PATH in a git repository elsewhere: its pointer file names the version, its mlx.yaml the remote
 // that has it. What a file names is contacted only if the user has allowed exactly that before.
-func (a *app) findInGit(ctx context.Context, s source, typed string) (piece, error) {
+func (a *app) findInGit(ctx context.Context, s fromPlace, typed string) (piece, error) {
 	rev, name, ok := strings.Cut(typed, ":")
 	if !ok {
 		rev, name = "HEAD", typed
@@ -112,7 +112,7 @@ func (a *app) findInGit(ctx context.Context, s source, typed string) (piece, err
 }
 
 // peek fetches one commit of a git repository elsewhere.
-func (a *app) peek(ctx context.Context, o *origin, s source, rev string) (*repo.Peek, error) {
+func (a *app) peek(ctx context.Context, o *origin, s fromPlace, rev string) (*repo.Peek, error) {
 	tmp, err := o.scratch("")
 	if err != nil {
 		return nil, err
@@ -137,7 +137,7 @@ func pointerOf(ctx context.Context, p *repo.Peek, name string) (located, error) 
 	}
 }
 
-func (a *app) noPointer(err error, s source, typed, name string) error {
+func (a *app) noPointer(err error, s fromPlace, typed, name string) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -150,7 +150,7 @@ func (a *app) noPointer(err error, s source, typed, name string) error {
 }
 
 // openNamed opens the remote that the mlx.yaml of a commit names, if the user has allowed its address anywhere.
-func (a *app) openNamed(ctx context.Context, got piece, p *repo.Peek, s source) error {
+func (a *app) openNamed(ctx context.Context, got piece, p *repo.Peek, s fromPlace) error {
 	config, err := p.Config(ctx, got.Path)
 	if err != nil {
 		return err
@@ -159,7 +159,7 @@ func (a *app) openNamed(ctx context.Context, got piece, p *repo.Peek, s source) 
 	if err != nil {
 		return fault.New(fault.KindOf(err), "cannot read %s: %w", repo.PlainURL(s.typed), err)
 	}
-	if strings.HasPrefix(c.URL, gitScheme) {
+	if c.Scheme() == gitScheme {
 		return fault.New(fault.NotFound, "cannot read %s: its remote %s shares records only", repo.PlainURL(s.typed), name)
 	}
 	allowed, err := repo.AllowedAnywhere(userDir(), repo.TrustRemote, c.TrustValue())

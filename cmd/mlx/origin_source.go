@@ -20,16 +20,16 @@ const (
 	sourceBucket                       // a remote, by its address
 )
 
-// source is SOURCE of --from.
-type source struct {
+// fromPlace is SOURCE of --from.
+type fromPlace struct {
 	kind  sourceKind
 	typed string
 	value string // folder, address for git, URL of a bucket
 }
 
 // sourceOf finds out what SOURCE is: by its scheme, and for a folder by what lies in it.
-func (a *app) sourceOf(typed string) (source, error) {
-	s := source{typed: typed, value: typed}
+func (a *app) sourceOf(typed string) (fromPlace, error) {
+	s := fromPlace{typed: typed, value: typed}
 	scheme, rest, hasScheme := strings.Cut(typed, "://")
 	switch {
 	case hasScheme && (scheme == "s3" || scheme == "gs" || scheme == "azblob"):
@@ -58,7 +58,7 @@ func (a *app) sourceOf(typed string) (source, error) {
 }
 
 // inFolder finds out what a folder of this machine is.
-func (s source) inFolder(dir string) (source, error) {
+func (s fromPlace) inFolder(dir string) (fromPlace, error) {
 	s.value = dir
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return s, fault.New(fault.NotFound, "cannot use %s: there is no such folder", s.typed).

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"strconv"
-	"strings"
 	"time"
 
 	"mlx/internal/cli"
@@ -47,7 +46,7 @@ func (a *app) notPushed(ctx context.Context, name string) (*notPushedView, error
 		return nil, err
 	}
 	v := &notPushedView{Remote: name, Records: len(unsent), AsOf: asOf(known)}
-	if strings.HasPrefix(c.URL, gitScheme) {
+	if c.Scheme() == gitScheme {
 		return v, nil
 	}
 	u := unpushed{known: known, unsent: make(map[object.Digest]bool, len(unsent)), versions: map[object.Digest]int64{}}
