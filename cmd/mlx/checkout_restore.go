@@ -48,7 +48,7 @@ func (a *app) restore(ctx context.Context, r *repo.Repo, w restoration, o checko
 	_, absent := os.Lstat(r.Abs(w.Path))
 	progress := a.streams.Progress("writing", "bytes", 0)
 	done, err := store.Checkout(ctx, snapshot.CheckoutOptions{
-		Path: r.Abs(w.Path), Base: w.now.Root, To: w.Root, Kind: w.kind, Ignore: ignore, Force: o.force,
+		Path: r.Abs(w.Path), Base: w.now.Root, To: w.Root, Kind: w.kind, Only: w.only, Ignore: ignore, Force: o.force,
 		ExternalLinks: o.externalLinks, Link: mode == "link", Progress: progress,
 	})
 	progress.Done()

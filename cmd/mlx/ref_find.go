@@ -201,6 +201,9 @@ func explain(m lineage.Match) (target, bool) {
 	case snapshotSaved.Is(rec):
 		body, err := snapshotSaved.Decode(rec)
 		return target{Kind: refSnapshot, ID: m.ID, Name: body.Path, Record: rec}, err == nil
+	case importMade.Is(rec):
+		body, err := importMade.Decode(rec)
+		return target{Kind: refSnapshot, ID: m.ID, Name: body.Path, Record: rec}, err == nil && body.Root == m.ID
 	case run.Started.Is(rec), run.Ended.Is(rec):
 		return explainInRun(m)
 	}

@@ -101,20 +101,20 @@ func (a *app) gitProbes(ctx context.Context, remote repo.Remote) ([]remoteProbe,
 		return nil, fault.New(fault.Usage, "cannot check a remote of git: this project is outside git").Hint("mlx remote list")
 	}
 	target := strings.TrimPrefix(remote.URL, "git:")
-	there, err := r.HasRef(ctx, target, repo.LogRef)
+	there, err := r.HasRef(ctx, target, repo.LogRefName)
 	if err != nil {
 		p, err := failedProbe("fetch", "no records can be pulled", err)
 		return []remoteProbe{p}, err
 	}
 	probes := []remoteProbe{{Name: "fetch", Verdict: "pass", Text: "no records yet"}}
 	if there {
-		probes[0].Text = "records are on " + repo.LogRef
+		probes[0].Text = "records are on " + repo.LogRefName
 	}
 	head, err := r.Head(ctx)
 	if err != nil {
 		return nil, err
 	}
-	push := remoteProbe{Name: "push", Verdict: "pass", Text: "may push; whether the host takes " + repo.LogRef + " shows the first push"}
+	push := remoteProbe{Name: "push", Verdict: "pass", Text: "may push; whether the host takes " + repo.LogRefName + " shows the first push"}
 	if head.Commit == "" {
 		push.Verdict, push.Text = "inconclusive", "there is no commit to try it with"
 	} else if err := r.CanPush(ctx, target, "refs/mlx/probe"); err != nil {

@@ -23,6 +23,7 @@ func sections() []section {
 			newInit,
 			newSnapshot,
 			newCheckout,
+			newImport,
 			newLs,
 			newGet,
 		}},

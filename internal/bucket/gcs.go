@@ -29,7 +29,11 @@ func openGCS(ctx context.Context, u *url.URL, w *wire) (*blob.Bucket, error) {
 			return nil, err
 		}
 	}
-	library, err := storage.NewClient(ctx, option.WithHTTPClient(&client.Client))
+	options := []option.ClientOption{option.WithHTTPClient(&client.Client)}
+	if domain := q.Get("universe_domain"); domain != "" {
+		options = append(options, option.WithUniverseDomain(domain))
+	}
+	library, err := storage.NewClient(ctx, options...)
 	if err != nil {
 		return nil, err
 	}

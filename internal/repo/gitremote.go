@@ -2,9 +2,6 @@ package repo
 
 import "context"
 
-// LogRef is the ref on which records travel where there is no bucket.
-const LogRef = "refs/mlx/log"
-
 // HasRef says whether another git repository has a ref. target is a remote of this clone or an address that CheckURL has
 // passed.
 func (r *Repo) HasRef(ctx context.Context, target, ref string) (bool, error) {
