@@ -42,6 +42,8 @@ func sections() []section {
 			newGate,
 		}},
 		{"Share", []func(*app) *cobra.Command{
+			newPush,
+			newPull,
 			newTrust,
 			newRemote,
 		}},
