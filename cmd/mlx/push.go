@@ -169,6 +169,7 @@ func (a *app) rootsToPush(ctx context.Context, words []string, skip func(object.
 	if err != nil {
 		return nil, err
 	}
+	var older []remote.Root // the present versions come last: what is newest there is what is asked for without a REF
 	for _, root := range recorded {
 		if slices.ContainsFunc(all, func(k remote.Root) bool { return k.Root == root.Root }) {
 			continue
@@ -180,9 +181,9 @@ func (a *app) rootsToPush(ctx context.Context, words []string, skip func(object.
 				continue
 			}
 		}
-		all = append(all, root)
+		older = append(older, root)
 	}
-	return all, nil
+	return append(older, all...), nil
 }
 
 // recordedRoots lists every version that a record names as saved, written or run, oldest first, each once.

@@ -282,7 +282,7 @@ func (f *finder) path(untracked bool) {
 		f.err = err
 		return
 	}
-	rel, err := r.Rel(f.r.word)
+	rel, err := r.Rel(f.app.wherever(f.r.word))
 	if err != nil {
 		if f.r.kind == refPath {
 			f.err = err
@@ -329,6 +329,9 @@ func (f *finder) config(section string) {
 	if err != nil {
 		f.err = err
 		return
+	}
+	if section == "remotes" && f.r.word == "default" {
+		f.r.word = cfg.Default()
 	}
 	for _, name := range configNames(cfg, section) {
 		if name == f.r.word {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -68,15 +69,24 @@ func remoteCheckRun(ctx context.Context, a *app, name string) error {
 
 func remoteCheckText(v remoteCheckView, t *cli.Text) {
 	t.Line(gateWord(v.Verdict, strings.ToUpper(v.Verdict)), cli.Str(v.Remote), cli.Str(v.URL))
-	var rows [][]cli.Cell
+	wide := 0
 	for _, p := range v.Probes {
-		row := []cli.Cell{gateWord(p.Verdict, p.Verdict), cli.Str(p.Name), cli.Str(p.Text)}
-		if p.Hint != nil {
-			row = append(row, cli.Word(cli.RoleDim, *p.Hint))
-		}
-		rows = append(rows, row)
+		wide = max(wide, len(p.Name))
 	}
-	t.Rows(2, rows)
+	for _, p := range v.Probes { // no table: what is missing is read to its end
+		row := []cli.Cell{gateWord(p.Verdict, p.Verdict), cli.Str(p.Name), cli.Str(p.Text)}
+		if t.TTY() {
+			row[0] = gateWord(p.Verdict, fmt.Sprintf("%-*s", len("inconclusive"), p.Verdict))
+			row[1] = cli.Str(fmt.Sprintf("%-*s", wide, p.Name))
+		}
+		if p.Hint != nil && !t.TTY() {
+			row = append(row, cli.Str(*p.Hint))
+		}
+		t.Indented(2, row...)
+		if p.Hint != nil && t.TTY() {
+			t.Indented(4, cli.Word(cli.RoleDim, "hint: "+*p.Hint))
+		}
+	}
 }
 
 // failedProbe is a probe that an error answered. What was interrupted, or is wrong with mlx, is no answer.
@@ -84,7 +94,7 @@ func failedProbe(name, without string, err error) (remoteProbe, error) {
 	if kind := fault.KindOf(err); kind == fault.Interrupted || kind == fault.Internal {
 		return remoteProbe{}, err
 	}
-	p := remoteProbe{Name: name, Verdict: "fail", Text: err.Error() + ": " + without}
+	p := remoteProbe{Name: name, Verdict: "fail", Text: without + ": " + err.Error()}
 	if hints := fault.Hints(err); len(hints) > 0 {
 		p.Hint = &hints[0]
 	}

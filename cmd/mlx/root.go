@@ -24,6 +24,8 @@ func sections() []section {
 			newSnapshot,
 			newCheckout,
 			newImport,
+			newLs,
+			newGet,
 		}},
 		{"Ask", []func(*app) *cobra.Command{
 			newStatus,

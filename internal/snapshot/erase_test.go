@@ -121,7 +121,7 @@ func TestEraseInside(t *testing.T) {
 
 // Whatever is damaged, a remote makes the store whole again.
 func TestRepair(t *testing.T) {
-	for i := range 30 {
+	for i := range 15 {
 		b, r, one, two := twoVersions(t)
 		rnd := rand.New(rand.NewPCG(uint64(i), 1))
 		files := b.s.set.Files()
@@ -132,10 +132,10 @@ func TestRepair(t *testing.T) {
 		}
 		at := rnd.IntN(len(c))
 		c[at] ^= 0x10
-		switch {
-		case i%5 == 1:
+		switch i % 5 {
+		case 1:
 			c = c[:at]
-		case i%5 == 2:
+		case 2:
 			c = bytes.Repeat([]byte{0}, len(c))
 		}
 		if err := os.Chmod(path, 0o600); err != nil {

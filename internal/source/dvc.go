@@ -20,7 +20,8 @@ import (
 // dvcRepo is a repository of dvc: what it tracks, and where its bytes may be.
 type dvcRepo struct {
 	dir    string
-	clone  bool // dir is ours and is removed in the end
+	clone  bool   // dir is ours and is removed in the end
+	from   string // what was cloned
 	outs   []dvcOut
 	config dvcConfig
 
@@ -190,7 +191,7 @@ func (f *Fetcher) cloneDVC(ctx context.Context, r *dvcRepo) error {
 	if err != nil {
 		return err
 	}
-	r.dir, r.clone = dir, true
+	r.dir, r.clone, r.from = dir, true, from
 	tail := &lastLines{}
 	// A cloned repository must not bring links, hooks or helpers of its own to this machine.
 	cmd := exec.CommandContext(ctx, "git", "-c", "core.symlinks=false", "-c", "protocol.ext.allow=never", "-c", "core.hooksPath="+os.DevNull,
@@ -213,7 +214,11 @@ func (r *dvcRepo) load(ctx context.Context, read func(string) (map[string]any, e
 		return fault.New(fault.Usage, "files of dvc cannot be read here")
 	}
 	var err error
-	if r.config, err = readDVCConfig(filepath.Join(r.dir, ".dvc")); err != nil {
+	base := r.dir
+	if from := strings.TrimPrefix(r.from, "file://"); r.clone && isFolder(from, r.dir) {
+		base = from
+	}
+	if r.config, err = readDVCConfig(filepath.Join(r.dir, ".dvc"), filepath.Join(base, ".dvc")); err != nil {
 		return err
 	}
 	err = filepath.WalkDir(r.dir, func(p string, d fs.DirEntry, err error) error {

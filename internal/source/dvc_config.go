@@ -13,7 +13,7 @@ import (
 
 // dvcConfig is what matters of .dvc/config: where the cache is, and the remotes.
 type dvcConfig struct {
-	dir     string // the .dvc folder, in which relative paths start
+	base    string // the .dvc folder in which relative paths start: of a clone from this machine, that of the original
 	cache   string
 	remote  string // the default one
 	remotes map[string]map[string]string
@@ -21,8 +21,8 @@ type dvcConfig struct {
 
 const maxDVCConfig = 1 << 20
 
-func readDVCConfig(dir string) (dvcConfig, error) {
-	c := dvcConfig{dir: dir, cache: filepath.Join(dir, "cache"), remotes: make(map[string]map[string]string)}
+func readDVCConfig(dir, base string) (dvcConfig, error) {
+	c := dvcConfig{base: base, cache: filepath.Join(dir, "cache"), remotes: make(map[string]map[string]string)}
 	for _, name := range []string{"config", "config.local"} {
 		f, err := os.Open(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
@@ -82,7 +82,7 @@ func (c *dvcConfig) path(p string) string {
 	if filepath.IsAbs(p) {
 		return p
 	}
-	return filepath.Join(c.dir, filepath.FromSlash(p))
+	return filepath.Join(c.base, filepath.FromSlash(p))
 }
 
 func unquoteDVC(s string) string {

@@ -220,7 +220,7 @@ func FuzzOuts(f *testing.F) {
 func FuzzDVCConfig(f *testing.F) {
 	f.Add("[core]\nremote = a\n['remote \"a\"']\nurl = ../x\n[cache]\ndir = /c\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		c := dvcConfig{dir: "/d", remotes: make(map[string]map[string]string)}
+		c := dvcConfig{base: "/d", remotes: make(map[string]map[string]string)}
 		c.parse(text)
 		for name := range c.remotes {
 			if strings.Contains(name, "\n") {

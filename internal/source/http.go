@@ -334,6 +334,9 @@ func lost(err error) error {
 
 func stateOf(resp *http.Response) *state {
 	s := &state{etag: short(resp.Header.Get("ETag")), modified: short(resp.Header.Get("Last-Modified")), total: resp.ContentLength}
+	if s.etag == "" && tooFresh(resp) {
+		s.modified = ""
+	}
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Encoding") != "" {
 		return s
 	}
@@ -354,6 +357,14 @@ func stateOf(resp *http.Response) *state {
 		}
 	}
 	return s
+}
+
+// tooFresh reports whether the bytes are so new that they may change again within the same second, which the time of a
+// server would not tell.
+func tooFresh(resp *http.Response) bool {
+	modified, err1 := http.ParseTime(resp.Header.Get("Last-Modified"))
+	now, err2 := http.ParseTime(resp.Header.Get("Date"))
+	return err1 == nil && err2 == nil && now.Sub(modified) < 2*time.Second
 }
 
 // short drops a tag that is too long to be kept: without it the bytes are compared.
