@@ -1,6 +1,8 @@
 package lineage
 
 import (
+	"context"
+
 	"mlx/internal/fault"
 	"mlx/internal/lineage/internal/tree"
 	"mlx/internal/object"

@@ -15,10 +15,8 @@ import (
 
 // open returns the catalog of some packs of the remote; with tables a look-up reads no more than it needs.
 func (r *Remote) open(ctx context.Context, packs []ChunkPack, tables []Table) (*snapshot.Catalog, error) {
-	byName := make(map[object.Digest]ChunkPack, len(packs))
-	o := snapshot.CatalogOptions{Dir: filepath.Join(filepath.Dir(r.known.file), "packs"), Jobs: r.o.Jobs}
+	o := snapshot.CatalogOptions{Dir: filepath.Join(filepath.Dir(r.known.file), "packs"), Jobs: r.o.Jobs, Read: r.reader(packs)}
 	for _, p := range packs {
-		byName[p.Pack] = p
 		o.Packs = append(o.Packs, p.Info())
 	}
 	tableOf := map[object.Digest]Table{}
@@ -28,16 +26,24 @@ func (r *Remote) open(ctx context.Context, packs []ChunkPack, tables []Table) (*
 	}
 	o.Index = func(ctx context.Context, p snapshot.PackInfo) ([]byte, error) {
 		b := bytes.NewBuffer(make([]byte, 0, p.Bytes-p.Index)) // bounded by the catalog
-		err := r.readPack(ctx, byName[p.Name], p.Index, p.Bytes-p.Index, b)
-		return b.Bytes(), r.inPack(p.Name, err)
+		err := o.Read(ctx, p, p.Index, p.Bytes-p.Index, b)
+		return b.Bytes(), err
 	}
 	o.Table = func(ctx context.Context, t snapshot.TableInfo, off, n int64) ([]byte, error) {
 		return r.readTable(ctx, tableOf[t.Name], off, n)
 	}
-	o.Read = func(ctx context.Context, p snapshot.PackInfo, off, n int64, w io.Writer) error {
+	return r.o.Store.Catalog(ctx, o)
+}
+
+// reader reads ranges of packs by their names.
+func (r *Remote) reader(packs []ChunkPack) snapshot.RangeReader {
+	byName := make(map[object.Digest]ChunkPack, len(packs))
+	for _, p := range packs {
+		byName[p.Pack] = p
+	}
+	return func(ctx context.Context, p snapshot.PackInfo, off, n int64, w io.Writer) error {
 		return r.inPack(p.Name, r.readPack(ctx, byName[p.Name], off, n, w))
 	}
-	return r.o.Store.Catalog(ctx, o)
 }
 
 // inPack says which pack could not be read.
@@ -117,14 +123,15 @@ type FetchOptions struct {
 
 // Fetch brings versions into the store. Read the log first (Sync), so that what others have pushed is known.
 func (r *Remote) Fetch(ctx context.Context, o FetchOptions) (snapshot.Fetched, error) {
-	catalog, err := r.open(ctx, r.known.state.readable(), r.known.state.Tables)
+	packs := r.known.state.readable()
+	catalog, err := r.open(ctx, packs, r.known.state.Tables)
 	if err != nil {
 		return snapshot.Fetched{}, err
 	}
 	progress := r.o.Progress("fetching", 0)
 	defer progress.Done()
 	return r.o.Store.Fetch(ctx, snapshot.FetchOptions{
-		Roots: o.Roots, Only: o.Only, From: catalog, Jobs: r.o.Jobs, Progress: progress,
+		Roots: o.Roots, Only: o.Only, From: catalog, Read: r.reader(packs), Jobs: r.o.Jobs, Progress: progress,
 	})
 }
 

@@ -72,7 +72,7 @@ func (r *Remote) append(ctx context.Context, e *Entry, ids []object.Digest) (boo
 	if !r.o.RecordsOnly {
 		r.writeTail(ctx, m)
 	}
-	return true, m.save(r.o.Bucket.URL())
+	return true, m.save(r.o.Place)
 }
 
 // mayRoll writes a roll before the entry that commits to it, once the tail is long.
@@ -81,7 +81,7 @@ func (r *Remote) mayRoll(ctx context.Context, e *Entry, m *memory) error {
 	for _, t := range m.tail {
 		size += len(t)
 	}
-	if len(m.tail) < rollEntries && size < rollBytes {
+	if len(m.tail) < r.rollEvery && size < rollBytes {
 		return nil
 	}
 	b, err := m.state.roll()

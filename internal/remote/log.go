@@ -95,7 +95,7 @@ func (r *Remote) newest(ctx context.Context) (uint64, error) {
 		}
 		if own.Key != "" {
 			r.known.seen = seen{Size: own.Size, Modified: own.Modified}
-			if err := r.known.save(r.o.Bucket.URL()); err != nil {
+			if err := r.known.save(r.o.Place); err != nil {
 				return 0, err
 			}
 		}
@@ -149,7 +149,7 @@ func (r *Remote) next() uint64 {
 // that makes sense, all of it.
 func (r *Remote) first(ctx context.Context) error {
 	err := r.byTail(ctx)
-	if err != nil && (notFound(err) || fault.KindOf(err) == fault.Integrity) {
+	if k := fault.KindOf(err); err != nil && (notFound(err) || k == fault.Integrity || k == fault.Conflict) {
 		if !notFound(err) {
 			r.o.Note("the hint is no help: %v", err)
 		}
@@ -244,7 +244,7 @@ func (r *Remote) take(ctx context.Context, raws [][]byte) error {
 	if err := r.fold(ctx, b); err != nil {
 		return err
 	}
-	return r.known.save(r.o.Bucket.URL())
+	return r.known.save(r.o.Place)
 }
 
 // chain parses entries and folds them on trial: before anything that they name is fetched, the chain must hold.

@@ -40,7 +40,6 @@ type seen struct {
 // memoryHead is the first line of the file; the ids follow, 32 bytes each.
 type memoryHead struct {
 	V     int      `json:"v"`
-	URL   string   `json:"url"`
 	State state    `json:"state"`
 	Seen  seen     `json:"seen"`
 	Tail  []string `json:"tail"`
@@ -50,13 +49,13 @@ type memoryHead struct {
 }
 
 // fileOf is where the memory of a place lies.
-func fileOf(dir, url string) string {
-	return filepath.Join(dir, object.Sum([]byte(url)).Hex()[:16], "head")
+func fileOf(dir, place string) string {
+	return filepath.Join(dir, object.Sum([]byte(place)).Hex()[:16], "head")
 }
 
-// remember reads what this clone knows of the remote at url.
-func remember(dir, url string) (*memory, error) {
-	m := &memory{file: fileOf(dir, url)}
+// remember reads what this clone knows of the remote at a place.
+func remember(dir, place string) (*memory, error) {
+	m := &memory{file: fileOf(dir, place)}
 	b, err := os.ReadFile(m.file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return m, nil
@@ -86,11 +85,11 @@ func remember(dir, url string) (*memory, error) {
 }
 
 // save writes the memory, unless another process has seen a later head of the same log meanwhile.
-func (m *memory) save(url string) error {
-	if now, err := remember(filepath.Dir(filepath.Dir(m.file)), url); err == nil && now.state.Remote == m.state.Remote && now.state.Seq > m.state.Seq {
+func (m *memory) save(place string) error {
+	if now, err := remember(filepath.Dir(filepath.Dir(m.file)), place); err == nil && now.state.Remote == m.state.Remote && now.state.Seq > m.state.Seq {
 		return nil
 	}
-	h := memoryHead{V: 1, URL: url, State: m.state, Seen: m.seen, Roll: m.roll, IDs: len(m.ids), Tail: []string{}}
+	h := memoryHead{V: 1, State: m.state, Seen: m.seen, Roll: m.roll, IDs: len(m.ids), Tail: []string{}}
 	if len(m.ids) > 0 {
 		h.Tree = m.merkle().State()
 	}
@@ -114,9 +113,9 @@ func (m *memory) save(url string) error {
 	return nil
 }
 
-// Forget removes what is remembered of the remote at url: the next who reads it believes what it finds.
-func Forget(dir, url string) error {
-	if err := os.RemoveAll(filepath.Dir(fileOf(dir, url))); err != nil {
+// Forget removes what is remembered of the remote at a place: the next who reads it believes what it finds.
+func Forget(dir, place string) error {
+	if err := os.RemoveAll(filepath.Dir(fileOf(dir, place))); err != nil {
 		return fault.New(fault.KindOf(err), "cannot forget the remote: %w", err)
 	}
 	return nil

@@ -56,7 +56,7 @@ func (r *Remote) read(ctx context.Context, key string, limit int64) ([]byte, err
 // unseal opens the bytes of an object. The first one that turns out to be encrypted brings the keys.
 func (r *Remote) unseal(ctx context.Context, key string, b []byte) ([]byte, error) {
 	if r.ring == nil {
-		if !crypt.Sealed(b) {
+		if !crypt.IsSealed(b) {
 			return b, nil
 		}
 		if err := r.unlock(ctx); err != nil {

@@ -7,7 +7,6 @@ import (
 
 	"mlx/internal/bucket"
 	"mlx/internal/fault"
-	"mlx/internal/object"
 	"mlx/internal/snapshot"
 )
 
@@ -164,7 +163,44 @@ func (p *pusher) catalog(ctx context.Context) (*snapshot.Catalog, error) {
 		}
 		return gone
 	})
-	return p.r.open(ctx, usable, nil)
+	return p.r.open(ctx, usable, p.r.known.state.Tables)
+}
+
+// table brings the tables up to date with the packs of the shipment, after whatever has come meanwhile.
+func (p *pusher) table(ctx context.Context) error {
+	p.tables = nil
+	if len(p.packs) == 0 {
+		return nil
+	}
+	catalog, err := p.catalog(ctx)
+	if err != nil {
+		return err
+	}
+	var added []snapshot.IndexedPack
+	for i, c := range p.packs {
+		index, err := p.shipment.Packs[i].Index()
+		if err != nil {
+			return err
+		}
+		added = append(added, snapshot.IndexedPack{Info: c.Info(), Index: index})
+	}
+	merged, err := catalog.MergeTables(ctx, added)
+	if err != nil {
+		return err
+	}
+	for _, t := range merged.Tables {
+		if t == merged.New {
+			sealed, _, err := p.r.put(ctx, tableFolder, "", merged.Bytes)
+			if err != nil {
+				return err
+			}
+			p.tables = append(p.tables, Table{Table: t.Name, Object: sealed, Bytes: t.Bytes, Chunks: t.Chunks, Packs: t.Packs})
+			continue
+		}
+		i := slices.IndexFunc(p.r.known.state.Tables, func(k Table) bool { return k.Table == t.Name })
+		p.tables = append(p.tables, p.r.known.state.Tables[i])
+	}
+	return nil
 }
 
 func (p *pusher) missing(c ChunkPack) bool {
@@ -184,7 +220,7 @@ func (p *pusher) upload(ctx context.Context) error {
 			return fault.New(fault.Unavailable, "cannot push to %s: pack %s is just being deleted there by a gc", p.r.o.Name, k.Pack.Short()).
 				Hint("mlx gc -r %s   # finishes it; then push again", p.r.o.Name)
 		}
-		c, err := p.r.send(ctx, parcel)
+		c, err := p.send(ctx, parcel)
 		if err != nil {
 			return err
 		}

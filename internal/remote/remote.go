@@ -23,6 +23,7 @@ import (
 type Options struct {
 	Name   string // for messages
 	Bucket *bucket.Bucket
+	Place  string // URL as it was configured: tells places apart for what is remembered
 	Dir    string // where this clone remembers heads and caches indexes; derived but for the heads
 	ID     string // ledger id of this project; empty believes the remote's
 	Store  *snapshot.Store
@@ -62,6 +63,9 @@ type Remote struct {
 	ring   *crypt.Ring // nil: not encrypted, as far as is known
 	signer *Signer
 	known  *memory
+	added  int // records that were new to the ledger
+
+	rollEvery int // so many entries after a roll make a new one
 }
 
 // Open returns a remote; no request is made yet.
@@ -75,11 +79,11 @@ func Open(o Options) (*Remote, error) {
 	if o.Progress == nil {
 		o.Progress = func(string, int64) Progress { return noProgress{} }
 	}
-	known, err := remember(o.Dir, o.Bucket.URL())
+	known, err := remember(o.Dir, o.Place)
 	if err != nil {
 		return nil, err
 	}
-	return &Remote{o: o, known: known}, nil
+	return &Remote{o: o, known: known, rollEvery: rollEntries}, nil
 }
 
 // Close frees the connection.

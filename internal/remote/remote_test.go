@@ -89,7 +89,7 @@ func newClone(t testing.TB, d bucket.Driver) *clone {
 func (c *clone) remote() *Remote {
 	c.t.Helper()
 	o := Options{
-		Name: "team", Bucket: bucket.New(c.driver, "test://team", bucket.Options{Now: c.clock.now, Wait: func(context.Context, time.Duration) error { return nil }}),
+		Name: "team", Place: "test://team", Bucket: bucket.New(c.driver, "test://team", bucket.Options{Now: c.clock.now, Wait: func(context.Context, time.Duration) error { return nil }}),
 		Dir: filepath.Join(c.dir, "remotes"), ID: testLedger, Store: c.store, Ledger: c.ledger, Now: c.clock.now, By: "ana", Jobs: 4, Rand: rand.Reader,
 	}
 	if c.change != nil {
@@ -99,8 +99,12 @@ func (c *clone) remote() *Remote {
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	r.rollEvery = testRoll
 	return r
 }
+
+// testRoll makes rolls so often that a test sees several.
+const testRoll = 4
 
 // save makes a version of some files.
 func (c *clone) save(files map[string][]byte, previous object.Digest) Root {
@@ -229,14 +233,14 @@ func TestRolls(t *testing.T) {
 	d := buckettest.Memory()
 	a := newClone(t, d)
 	var last Root
-	for i := range 2*rollEntries + 9 {
+	for i := range 2*testRoll + 3 {
 		a.note(1)
 		last = a.save(map[string][]byte{"f": []byte(fmt.Sprint(i))}, object.Digest{})
 		a.push(last)
 	}
 	b := newClone(t, d)
 	r := b.pull(last)
-	if n, _, _ := r.Requests(); b.size() != uint64(2*rollEntries+9) || n > 200 {
+	if n, _, _ := r.Requests(); b.size() != uint64(2*testRoll+3) || n > 30 {
 		t.Errorf("%d records in %d requests", b.size(), n)
 	}
 	h1, _ := r.Head()
@@ -379,7 +383,7 @@ func TestCheckpoint(t *testing.T) {
 	a.note(2)
 	a.push()
 	good, _ := a.remote().Head()
-	for range rollEntries + 5 {
+	for range testRoll + 5 {
 		a.note(1)
 		a.push()
 	}
