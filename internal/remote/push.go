@@ -216,9 +216,9 @@ func (p *pusher) upload(ctx context.Context) error {
 	var mu sync.Mutex
 	err := each(ctx, len(packs), min(p.r.o.Jobs, 4), func(ctx context.Context, i int) error {
 		parcel := p.shipment.Packs[i]
-		if k := p.r.known.state.pack(parcel.Info.Name); k != nil && (k.Fate == fateDropped || k.Fate == fateDeleted) {
-			return fault.New(fault.Unavailable, "cannot push to %s: pack %s is just being deleted there by a gc", p.r.o.Name, k.Pack.Short()).
-				Hint("mlx gc -r %s   # finishes it; then push again", p.r.o.Name)
+		if k := p.r.known.state.pack(parcel.Info.Name); k != nil && k.taken(p.r.o.Now()) {
+			return fault.New(fault.Unavailable, "cannot push to %s: pack %s is being deleted there since %s", p.r.o.Name, k.Pack.Short(), k.Since).
+				Hint("mlx push -r %s   # a day later its name is free again", p.r.o.Name)
 		}
 		c, err := p.send(ctx, parcel)
 		if err != nil {

@@ -155,7 +155,11 @@ func (s *Store) Repack(ctx context.Context, ids []object.Digest, o RepackOptions
 	}
 	h := &shipper{s: s, o: ShipOptions{There: o.There, Whole: never}, r: r, want: map[*pack.File]rowSet{}, relies: map[object.Digest]bool{}}
 	for _, d := range ids {
-		if err := h.object(ctx, d); err != nil {
+		add := h.object
+		if o.Full != nil && o.Full(d) {
+			add = h.whole
+		}
+		if err := add(ctx, d); err != nil {
 			return nil, err
 		}
 	}
@@ -225,7 +229,32 @@ type RepackOptions struct {
 	From  *Catalog
 	There *Catalog
 	Read  RangeReader
+	Full  func(object.Digest) bool // what must be there in full, as the base of a delta
 	Jobs  int
+}
+
+// whole is object for a chunk that must be there in full.
+func (h *shipper) whole(ctx context.Context, d object.Digest) error {
+	_, ok, err := h.o.There.where(ctx, d, true)
+	if err != nil || ok {
+		return err
+	}
+	l, ok := h.s.set.Find(d, nil)
+	switch {
+	case !ok || !h.s.set.Usable(d, nil):
+		return fault.New(fault.NotFound, "object %s is not on this machine", d.Short())
+	case l.Frame.Codec == pack.Delta:
+		h.full, h.fullIDs = append(h.full, l), append(h.fullIDs, d)
+	default:
+		set, ok := h.want[l.File]
+		if !ok {
+			set = newRowSet(l.File.Len())
+			h.want[l.File] = set
+		}
+		set.set(l.Row)
+	}
+	h.objects++
+	return nil
 }
 
 // HasTrees says whether all trees and recipes of a version are here, so that what it needs can be told.

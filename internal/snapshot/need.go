@@ -18,6 +18,8 @@ type Need struct {
 	seen map[object.Digest]bool // true: the remote has it
 	rows map[*remotePack]rowSet
 	of   map[object.Digest]*remotePack
+
+	bases map[object.Digest]bool
 }
 
 // Lack is an object that the remote lacks, and a version that needs it.
@@ -32,7 +34,8 @@ func (c *Catalog) Need() (*Need, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Need{c: c, r: r, seen: map[object.Digest]bool{}, rows: map[*remotePack]rowSet{}, of: map[object.Digest]*remotePack{}}
+	n := &Need{c: c, r: r, seen: map[object.Digest]bool{}, rows: map[*remotePack]rowSet{}, of: map[object.Digest]*remotePack{},
+		bases: map[object.Digest]bool{}}
 	for _, p := range c.packs {
 		n.of[p.info.Name] = p
 	}
@@ -85,6 +88,7 @@ func (n *Need) base(ctx context.Context, at place) (bool, error) {
 	of, ok, err := n.c.where(ctx, id, true)
 	if ok && err == nil {
 		n.mark(of)
+		n.bases[id] = true
 	}
 	return ok, err
 }
@@ -184,3 +188,9 @@ func (s *Store) Hurt(ctx context.Context, root object.Digest, bad map[object.Dig
 	slices.Sort(out)
 	return out, err
 }
+
+// Mark adds a single object, and says whether the remote has it.
+func (n *Need) Mark(ctx context.Context, d object.Digest) (bool, error) { return n.object(ctx, d) }
+
+// IsBase says whether a chunk is needed in full, as the base of a delta.
+func (n *Need) IsBase(d object.Digest) bool { return n.bases[d] }
