@@ -27,6 +27,10 @@ func child(ctx context.Context, args []string) error {
 		return query(ctx, args[1])
 	case args[0] == "child-verify" && len(args) == 2:
 		return verify(ctx, args[1])
+	case args[0] == "child-export" && len(args) == 3:
+		return exportAll(ctx, args[1], args[2])
+	case args[0] == "child-import" && len(args) == 3:
+		return importAll(ctx, args[1], args[2])
 	case args[0] == "child-append" && len(args) == 4:
 		return appendEach(ctx, args[1], args[2], args[3])
 	case args[0] == "child-fill" && len(args) == 3:

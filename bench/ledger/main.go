@@ -45,7 +45,7 @@ func start(ctx context.Context, args []string) error {
 	flags.StringVar(&o.dir, "dir", "", "folder to work in (default: a temporary one, removed)")
 	flags.IntVar(&o.records, "n", 100_000, "records of the large ledger and end of the growth curve")
 	flags.IntVar(&o.each, "each", 2000, "records that each of 8 writers appends")
-	flags.StringVar(&o.only, "only", "", "append, query or growth")
+	flags.StringVar(&o.only, "only", "", "append, query, growth or sync")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func start(ctx context.Context, args []string) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, options) error
-	}{{"append", appends}, {"query", queries}, {"growth", growth}} {
+	}{{"append", appends}, {"query", queries}, {"growth", growth}, {"sync", syncs}} {
 		if o.only == "" || o.only == part.name {
 			if err := part.run(ctx, o); err != nil {
 				return fmt.Errorf("%s: %w", part.name, err)

@@ -279,6 +279,9 @@ func (m *importer) commit() error {
 	if err := m.l.add(a); err != nil {
 		return err
 	}
+	if err := m.l.keepRedacted(m.set); err != nil { // so that sealing knows at once
+		return err
+	}
 	return m.l.consolidate(m.ctx)
 }
 

@@ -1,8 +1,6 @@
 package lineage
 
 import (
-	"context"
-
 	"mlx/internal/fault"
 	"mlx/internal/lineage/internal/tree"
 	"mlx/internal/object"
@@ -38,9 +36,3 @@ func (t *Tree) Root() object.Digest { return t.root.Sum() }
 
 // State returns the tree in at most 8 + 32·64 bytes.
 func (t *Tree) State() []byte { return t.root.State() }
-
-// IDs returns the ids of all records in log order, each at its first appearance.
-func (l *Ledger) IDs(ctx context.Context) ([]object.Digest, error) {
-	ids, _, err := l.leaves(ctx)
-	return ids, err
-}

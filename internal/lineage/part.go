@@ -125,7 +125,7 @@ func (l *Ledger) keepIndex(id object.Digest, data []byte) {
 // eachRecord reads a whole pack and yields every record whose bytes are what their id says, or the line that stands for one that was redacted; anything else is an error. With
 // keep the caller may keep the bytes.
 func eachRecord(r *pack.Reader, keep bool, yield func(id object.Digest, rec []byte, loc column.Loc) error) error {
-	dec, err := pack.NewDecoder(false)
+	dec, err := pack.NewDecoder(true)
 	if err != nil {
 		return err
 	}

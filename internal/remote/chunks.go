@@ -69,6 +69,9 @@ func (p *pusher) send(ctx context.Context, parcel *snapshot.Parcel) (ChunkPack, 
 		return c, err
 	}
 	defer plain.Close()
+	if err := p.r.ready(ctx); err != nil {
+		return c, err
+	}
 	var body io.ReadSeeker = plain
 	if p.r.ring != nil {
 		if body, err = p.r.sealPack(&c, plain); err != nil {

@@ -153,7 +153,7 @@ func (r *Remote) first(ctx context.Context) error {
 		if !notFound(err) {
 			r.o.Note("the hint is no help: %v", err)
 		}
-		*r.known = memory{file: r.known.file}
+		*r.known = memory{file: r.known.file, sealed: r.known.sealed}
 		err = nil
 	}
 	if err != nil {

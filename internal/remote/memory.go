@@ -27,6 +27,8 @@ type memory struct {
 	tail  [][]byte // raw entries since the newest roll
 	roll  uint64   // number of that roll; 0 for none
 
+	sealed bool // the remote is encrypted
+
 	index map[object.Digest]bool // of ids, when it was needed
 	tree  *lineage.Tree          // of ids, when it was needed
 }
@@ -44,6 +46,7 @@ type memoryHead struct {
 	Seen  seen     `json:"seen"`
 	Tail  []string `json:"tail"`
 	Roll  uint64   `json:"roll"`
+	Seal  bool     `json:"sealed"`
 	IDs   int      `json:"ids"`
 	Tree  []byte   `json:"tree"` // right edge of the Merkle tree over the ids
 }
@@ -68,7 +71,7 @@ func remember(dir, place string) (*memory, error) {
 		n := binary.LittleEndian.Uint64(b)
 		b = b[8:]
 		if n <= uint64(len(b)) && json.Unmarshal(b[:n], &h) == nil && h.V == 1 && len(b)-int(n) == h.IDs*len(object.Digest{}) && uint64(h.IDs) == h.State.Size {
-			m.state, m.seen, m.roll = h.State, h.Seen, h.Roll
+			m.state, m.seen, m.roll, m.sealed = h.State, h.Seen, h.Roll, h.Seal
 			m.tree, _ = lineage.TreeOf(h.Tree) // else it is made again
 			m.ids = make([]object.Digest, h.IDs)
 			for i := range m.ids {
@@ -89,7 +92,7 @@ func (m *memory) save(place string) error {
 	if now, err := remember(filepath.Dir(filepath.Dir(m.file)), place); err == nil && now.state.Remote == m.state.Remote && now.state.Seq > m.state.Seq {
 		return nil
 	}
-	h := memoryHead{V: 1, State: m.state, Seen: m.seen, Roll: m.roll, IDs: len(m.ids), Tail: []string{}}
+	h := memoryHead{V: 1, State: m.state, Seen: m.seen, Roll: m.roll, Seal: m.sealed, IDs: len(m.ids), Tail: []string{}}
 	if len(m.ids) > 0 {
 		h.Tree = m.merkle().State()
 	}

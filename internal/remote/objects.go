@@ -82,7 +82,10 @@ func contextOf(key string) string {
 }
 
 // seal is what a small object has to be stored as.
-func (r *Remote) seal(key string, plain []byte) ([]byte, error) {
+func (r *Remote) seal(ctx context.Context, key string, plain []byte) ([]byte, error) {
+	if err := r.ready(ctx); err != nil {
+		return nil, err
+	}
 	if r.ring == nil {
 		return plain, nil
 	}
@@ -91,7 +94,7 @@ func (r *Remote) seal(key string, plain []byte) ([]byte, error) {
 
 // create makes a small object under a number. false: the number is taken.
 func (r *Remote) create(ctx context.Context, key string, plain []byte) (bool, error) {
-	b, err := r.seal(key, plain)
+	b, err := r.seal(ctx, key, plain)
 	if err == nil {
 		err = r.o.Bucket.Create(ctx, key, b)
 	}
@@ -103,7 +106,7 @@ func (r *Remote) create(ctx context.Context, key string, plain []byte) (bool, er
 
 // write writes a small object.
 func (r *Remote) write(ctx context.Context, key string, plain []byte) error {
-	b, err := r.seal(key, plain)
+	b, err := r.seal(ctx, key, plain)
 	if err != nil {
 		return err
 	}
@@ -113,7 +116,7 @@ func (r *Remote) write(ctx context.Context, key string, plain []byte) error {
 // put writes a small object that is named by its content: in the given folder, by the digest of what is stored. It
 // returns that digest where it is not that of the plain bytes, and how many bytes are stored.
 func (r *Remote) put(ctx context.Context, folder, suffix string, plain []byte) (sealed object.Digest, size int64, err error) {
-	b, err := r.seal(folder, plain)
+	b, err := r.seal(ctx, folder, plain)
 	if err != nil {
 		return sealed, 0, err
 	}
@@ -127,6 +130,9 @@ func (r *Remote) put(ctx context.Context, folder, suffix string, plain []byte) (
 // readRange writes bytes [off, off+n) of an object that is read in parts to w.
 func (r *Remote) readRange(ctx context.Context, key string, o crypt.Object, span [2]int64, w io.Writer) error {
 	off, n := span[0], span[1]
+	if err := r.ready(ctx); err != nil {
+		return err
+	}
 	if r.ring == nil {
 		return r.o.Bucket.ReadTo(ctx, key, off, n, w)
 	}

@@ -29,6 +29,21 @@ func (r *Remote) unlock(ctx context.Context) error {
 	if r.ring, err = crypt.OpenRing(bodies, keys); err != nil {
 		return fault.New(fault.KindOf(err), "cannot read encrypted remote %s: %w", r.o.Name, err)
 	}
+	r.known.sealed = true
+	return nil
+}
+
+// ready makes sure that what is written next is encrypted if it has to be.
+func (r *Remote) ready(ctx context.Context) error {
+	switch {
+	case r.ring != nil:
+		return nil
+	case r.known.sealed:
+		return r.unlock(ctx)
+	case len(r.o.Recipients) > 0 && r.known.state.begun():
+		return fault.New(fault.Conflict, "remote %s is to be encrypted, and was not when it was made", r.o.Name).
+			Hint("mlx remote add NAME URL --encrypt RECIPIENT   # an empty place")
+	}
 	return nil
 }
 
@@ -78,7 +93,7 @@ func (r *Remote) addRing(ctx context.Context, ring *crypt.Ring, n int) error {
 		return err
 	}
 	if err == nil {
-		r.ring = ring
+		r.ring, r.known.sealed = ring, true
 		return nil
 	}
 	return r.unlock(ctx)
@@ -94,10 +109,8 @@ func (r *Remote) Rekey(ctx context.Context) (bool, error) {
 	if err != nil || len(bodies) == 0 {
 		return false, err
 	}
-	if r.ring == nil {
-		if err := r.unlock(ctx); err != nil {
-			return false, err
-		}
+	if err := r.unlock(ctx); err != nil {
+		return false, err
 	}
 	now, err := crypt.Recipients(bodies[len(bodies)-1])
 	if err != nil || sameSet(now, r.o.Recipients) {

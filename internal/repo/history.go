@@ -144,8 +144,9 @@ func (h *history) pointer(id, name string) error {
 }
 
 // historyTrees returns the distinct trees of all commits that git still holds, and of references that name a tree.
+// References of mlx itself hold no project.
 func (r *Repo) historyTrees(ctx context.Context, worktrees []worktree) ([]string, error) {
-	cmd := gitCommand(ctx, r.gitFolder(), "rev-list", "--all", "--reflog", "--ignore-missing", "--format=%T", "--stdin")
+	cmd := gitCommand(ctx, r.gitFolder(), "rev-list", "--exclude=refs/mlx/*", "--all", "--reflog", "--ignore-missing", "--format=%T", "--stdin")
 	cmd.Env = append(cmd.Env, "GIT_NO_REPLACE_OBJECTS=1")
 	cmd.Stdin = strings.NewReader(strings.Join(specialHeads(worktrees), "\n") + "\n")
 	out, err := runGit(ctx, cmd)

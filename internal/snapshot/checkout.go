@@ -67,6 +67,8 @@ type checkout struct {
 	buf    []byte
 
 	foldsKnown *bool
+
+	partial bool // paths were left out
 }
 
 // load reads the target and what stands on disk.
@@ -154,7 +156,11 @@ func (c *checkout) end() error {
 	if err != nil {
 		return err
 	}
-	if err := c.s.saveIndex(c.o.Path, c.now, c.o.To, stamp, packs); err != nil {
+	is := c.o.To
+	if c.partial { // the index knows files of several versions: it is that of none
+		is = object.Digest{}
+	}
+	if err := c.s.saveIndex(c.o.Path, c.now, is, stamp, packs); err != nil {
 		return err
 	}
 	c.done.Summary.Kind = c.o.Kind

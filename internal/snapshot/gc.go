@@ -114,11 +114,13 @@ func (m *marker) roots(ctx context.Context, live iter.Seq2[Root, error]) error {
 			return err
 		}
 	}
+	missing := m.missing
 	for _, d := range pending {
 		if err := m.root(ctx, Root{Digest: d, Why: "being saved"}); err != nil {
 			return err
 		}
 	}
+	m.missing = missing // one that is being fetched is not whole yet
 	return m.bases()
 }
 
@@ -127,11 +129,16 @@ func (m *marker) root(ctx context.Context, root Root) error {
 		return nil
 	}
 	class := m.class(root.Why)
+	m.r.loose, m.r.holes = true, 0 // what is here of a version that is not whole stays
 	err := m.s.eachObject(ctx, m.r, root.Digest, func(d object.Digest) {
 		if _, ok := m.live[d]; !ok {
 			m.live[d] = class
 		}
 	})
+	if err == nil && m.r.holes > 0 {
+		m.missing = append(m.missing, root)
+		return nil
+	}
 	switch fault.KindOf(err) {
 	case fault.NotFound:
 		m.missing = append(m.missing, root)

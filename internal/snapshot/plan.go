@@ -93,11 +93,11 @@ func (c *checkout) planFolder(ctx context.Context, have, now *folder, rel string
 	if err := c.checkNames(rel, want); err != nil {
 		return err
 	}
-	now.items = make([]item, 0, len(want))
 	var list []item
 	if have != nil {
 		list = have.items
 	}
+	now.items = make([]item, 0, len(want)+len(list)) // never grows: others point into it
 	i := 0
 	for k := range want {
 		e := &want[k]
@@ -126,6 +126,12 @@ func (c *checkout) planFolder(ctx context.Context, have, now *folder, rel string
 
 // pair decides about a name that the target has. t is what stands on disk under it, nil for nothing.
 func (c *checkout) pair(ctx context.Context, have *folder, t *item, now *folder, rel string, e *treeEntry, depth int) error {
+	if c.leftOut(join(rel, e.Name), e.Kind == kindDirectory) {
+		if t != nil {
+			c.leave(t, now)
+		}
+		return nil
+	}
 	now.items = append(now.items, item{name: e.Name, kind: e.Kind, size: e.Size, sum: e.Sum})
 	n := &now.items[len(now.items)-1]
 	n.setRecipe(e.Recipe)
@@ -248,6 +254,10 @@ func (c *checkout) extra(have *folder, t *item, now *folder, rel string) error {
 		if c.half != nil || c.o.Force { // left by a checkout that was stopped
 			c.ops.remove = append(c.ops.remove, op{f: now, name: t.name})
 		}
+		return nil
+	}
+	if c.leftOut(join(rel, t.name), t.dir != nil) {
+		c.leave(t, now)
 		return nil
 	}
 	if t.dir != nil {

@@ -23,6 +23,18 @@ type reader struct {
 	count *census             // when not nil, of the folders that tree reads
 
 	over map[object.Digest][]byte // chunks that are in memory only
+
+	loose bool // a walk goes on where folders or recipes are absent
+	holes int  // how often it had to
+}
+
+// absent says whether a walk goes on past an error: that something is not on this machine.
+func (r *reader) absent(err error) bool {
+	if !r.loose || fault.KindOf(err) != fault.NotFound {
+		return false
+	}
+	r.holes++
+	return true
 }
 
 // Read returns the bytes of a chunk. They are valid until the next call.
@@ -322,6 +334,9 @@ func (r *reader) walkEntries(dir string, entries []treeEntry, depth int, visit f
 			continue
 		}
 		sub, err := r.tree(e)
+		if r.absent(err) {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}

@@ -111,6 +111,8 @@ type CheckoutOptions struct {
 	ExternalLinks bool          // allow symlinks that leave the tree
 	Link          bool          // use the link cache: reflink, else read-only hardlink
 	Progress      Progress      // in bytes
+
+	Only func(path string, isDir bool) bool // when not nil, paths for which it is false are left as they are
 }
 
 // CheckedOut counts what a checkout did.

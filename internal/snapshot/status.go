@@ -320,7 +320,12 @@ func (c *comparison) pairFolder(r *reader, p *folderPair, t *item, e *treeEntry)
 		sub.rel = join(p.rel, e.Name)
 		if e.Kind == kindDirectory {
 			var err error
-			if sub.base, err = r.tree(e); err != nil {
+			sub.base, err = r.tree(e)
+			if fault.KindOf(err) == fault.NotFound && t == nil { // of a version that is here in part
+				c.changes = append(c.changes, Change{sub.rel, Removed, -e.Size})
+				return nil
+			}
+			if err != nil {
 				return fmt.Errorf("%s: %w", sub.rel, err)
 			}
 			if len(sub.base) == 0 && (t == nil || t.dir == nil) {

@@ -253,7 +253,7 @@ func (s *Store) missing(ctx context.Context, r *reader, root object.Digest, skip
 // eachObject calls look with every object of a version: trees, recipes and chunks.
 func (s *Store) eachObject(ctx context.Context, r *reader, root object.Digest, look func(object.Digest)) error {
 	look(root)
-	if err := s.longObjects(r, root, look); err != nil {
+	if err := s.longObjects(r, root, look); err != nil && !r.absent(err) {
 		return err
 	}
 	return r.walk(root, func(_ string, e *treeEntry) (bool, error) {
@@ -267,7 +267,10 @@ func (s *Store) eachObject(ctx context.Context, r *reader, root object.Digest, l
 			return true, nil
 		}
 		look(e.Recipe)
-		return true, s.recipeObjects(r, e.Recipe, look)
+		if err := s.recipeObjects(r, e.Recipe, look); !r.absent(err) {
+			return true, err
+		}
+		return true, nil
 	})
 }
 

@@ -125,6 +125,3 @@ func (b *box) isNamed(name object.Digest) bool { return b.key.saltOf(b.Context, 
 func damaged(context string) error {
 	return fault.New(fault.Integrity, "cannot open %s: it was changed, cut or put there in place of another", context)
 }
-
-// IsSealed says whether bytes begin as a sealed object does.
-func IsSealed(b []byte) bool { return len(b) >= headerSize && string(b[:len(magic)]) == magic }
