@@ -54,7 +54,9 @@ func keys(t *testing.T, d bucket.Driver, prefix string) (out []string) {
 	return out
 }
 
-func one(b byte) map[string][]byte { return map[string][]byte{"f": bytes.Repeat([]byte{b, 3, b}, 9000), "g": noise(20_000)} }
+func one(b byte) map[string][]byte {
+	return map[string][]byte{"f": bytes.Repeat([]byte{b, 3, b}, 9000), "g": noise(20_000)}
+}
 
 func TestGCTakesWhatNothingNeeds(t *testing.T) {
 	d := buckettest.Memory()

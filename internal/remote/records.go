@@ -45,7 +45,9 @@ func (r *Remote) fetchRecords(ctx context.Context, packs []RecordPack) (map[obje
 	if err != nil {
 		return nil, err
 	}
-	_, err = r.o.Ledger.ApplyRedactions(ctx)
+	if _, err = r.o.Ledger.ApplyRedactions(ctx); err == nil {
+		err = r.learn(ctx)
+	}
 	return ids, err
 }
 

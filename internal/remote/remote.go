@@ -65,6 +65,8 @@ type Remote struct {
 	known  *memory
 	added  int // records that were new to the ledger
 
+	erasures int // how often content was erased here, because records said so
+
 	rollEvery int // so many entries after a roll make a new one
 }
 

@@ -194,3 +194,35 @@ func (n *Need) Mark(ctx context.Context, d object.Digest) (bool, error) { return
 
 // IsBase says whether a chunk is needed in full, as the base of a delta.
 func (n *Need) IsBase(d object.Digest) bool { return n.bases[d] }
+
+// Holding returns the packs of the catalog that hold one of some objects or a delta against one, sorted, and every chunk
+// that is the base of a delta in any pack. All indexes must be loaded.
+func (c *Catalog) Holding(ctx context.Context, gone map[object.Digest]bool) ([]object.Digest, map[object.Digest]bool, error) {
+	var hit []object.Digest
+	bases := map[object.Digest]bool{}
+	for _, p := range c.inOrder() {
+		found := false
+		for i := range p.x.Len() {
+			found = found || gone[p.x.Row(i).ID]
+		}
+		for nr := range p.x.Frames() {
+			if p.x.Frame(nr).Codec != pack.Delta {
+				continue
+			}
+			id, ok, err := c.base(ctx, place{p: p, x: p.x, nr: nr, frame: p.x.Frame(nr)})
+			if err == nil && !ok {
+				err = fault.New(fault.Integrity, "pack %s: the base of a delta cannot be told", p.info.Name.Short())
+			}
+			if err != nil {
+				return nil, nil, err
+			}
+			bases[id] = true
+			found = found || gone[id]
+		}
+		if found {
+			hit = append(hit, p.info.Name)
+		}
+	}
+	slices.SortFunc(hit, object.Digest.Compare)
+	return hit, bases, nil
+}
