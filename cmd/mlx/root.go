@@ -38,7 +38,10 @@ func sections() []section {
 		{"Judge", []func(*app) *cobra.Command{
 			newGate,
 		}},
-		{"Share", []func(*app) *cobra.Command{}},
+		{"Share", []func(*app) *cobra.Command{
+			newTrust,
+			newRemote,
+		}},
 		{"Care", []func(*app) *cobra.Command{
 			newVerify,
 			newGC,

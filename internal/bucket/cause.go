@@ -98,6 +98,8 @@ func local(err error) error {
 
 func kindOfErrno(errno syscall.Errno) fault.Kind {
 	switch errno {
+	case syscall.ENOENT:
+		return fault.NotFound
 	case syscall.EACCES, syscall.EPERM, syscall.EROFS:
 		return fault.Denied
 	case syscall.ENAMETOOLONG:

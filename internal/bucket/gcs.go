@@ -9,6 +9,7 @@ import (
 	"gocloud.dev/blob/gcsblob"
 	"gocloud.dev/gcp"
 	"golang.org/x/oauth2/google"
+	"google.golang.org/api/option"
 
 	"mlx/internal/fault"
 )
@@ -28,13 +29,14 @@ func openGCS(ctx context.Context, u *url.URL, w *wire) (*blob.Bucket, error) {
 			return nil, err
 		}
 	}
-	b, err := gcsblob.OpenBucket(ctx, client, u.Host, nil)
+	options := []option.ClientOption{option.WithHTTPClient(&client.Client)}
+	if domain := q.Get("universe_domain"); domain != "" {
+		options = append(options, option.WithUniverseDomain(domain))
+	}
+	library, err := storage.NewClient(ctx, options...)
 	if err != nil {
 		return nil, err
 	}
-	var library *storage.Client
-	if b.As(&library) {
-		library.SetRetry(storage.WithPolicy(storage.RetryNever)) // Bucket does that
-	}
-	return b, nil
+	library.SetRetry(storage.WithPolicy(storage.RetryNever)) // Bucket does that
+	return gcsblob.OpenBucket(ctx, nil, u.Host, &gcsblob.Options{Client: library})
 }

@@ -59,10 +59,10 @@ func wantColor(tty bool, getenv func(string) string) bool {
 	return tty && getenv("TERM") != "dumb" && getenv("CLICOLOR") != "0"
 }
 
-// Interactive reports whether a person can be asked: both ends are a terminal.
+// Interactive reports whether a person can be asked: both ends are a terminal, and the answer is not for a program.
 func (s *Streams) Interactive() bool {
 	in, ok := s.In.(*os.File)
-	return ok && s.ErrTTY && term.IsTerminal(int(in.Fd()))
+	return ok && !s.JSON && s.ErrTTY && term.IsTerminal(int(in.Fd()))
 }
 
 // Discard returns Streams that write nowhere, for work whose output nobody wants.

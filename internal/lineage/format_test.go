@@ -5,9 +5,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
+	"mlx/internal/fault"
 	"mlx/internal/lineage/internal/line"
 	"mlx/internal/lineage/internal/segment"
 	"mlx/internal/lineage/internal/sshsig"
@@ -175,6 +177,64 @@ func TestHostilePacks(t *testing.T) {
 		}
 		if err := l.Seal(t.Context()); err != nil {
 			t.Errorf("%s: seal: %v", file, err)
+		}
+	}
+}
+
+func TestOldRedactedLedgerIsRead(t *testing.T) {
+	var want struct {
+		Size               uint64
+		Root               object.Digest
+		Redacted, By, Prev object.Digest
+		Basis              string
+		Leaves             []object.Digest
+	}
+	vectorJSON(t, "redacted.json", &want)
+	dir := copyLedger(t, filepath.Join(vectors, "redacted"))
+	l := open(t, dir)
+	report, err := l.Verify(t.Context(), nil)
+	if err != nil || !report.OK() || len(report.Notes) > 0 || report.Size != want.Size || report.Root != want.Root {
+		t.Errorf("%+v, %v", report, err)
+	}
+	set, err := l.Redacted(t.Context())
+	if r := set[want.Redacted]; err != nil || len(set) != 1 || r.ID != want.By || r.Basis != want.Basis {
+		t.Error(set, err)
+	}
+	if _, err := l.Get(t.Context(), want.Redacted); fault.KindOf(err) != fault.NotFound || !strings.Contains(err.Error(), want.Basis) {
+		t.Error(err)
+	}
+	if now := selected(t, l, Query{Nouns: []string{"run"}}); len(now) != 2 {
+		t.Errorf("%d current runs: %s counts again", len(now), want.Prev.Short())
+	}
+	if got := leavesOf(t, l); !slices.Equal(got, want.Leaves) {
+		t.Error(got)
+	}
+	if b := l.filter(); len(b) != 1 || !b[want.Redacted] {
+		t.Error(b)
+	}
+	if n, err := l.ApplyRedactions(t.Context()); n != 0 || err != nil {
+		t.Error(n, err)
+	}
+	// It travels, and arrives the same.
+	other := fresh(t)
+	if _, n, err := other.ImportAll(t.Context(), each(exported(t, l, never))); n != len(want.Leaves) || err != nil {
+		t.Error(n, err)
+	}
+}
+
+// Lines that look as if they stood for a redacted record, and do not.
+func TestHostileRedactions(t *testing.T) {
+	all := func(object.Digest) bool { return true }
+	for _, file := range hostile(t, "redacted") {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, n, err := fresh(t).Import(t.Context(), b, object.Sum(b)); fault.KindOf(err) != fault.Integrity || n != 0 {
+			t.Errorf("%s: %d, %v", file, n, err)
+		}
+		if _, err := CheckPack(b, object.Sum(b), all); err == nil != (filepath.Base(file) == "no-redaction.jsonl.zst") {
+			t.Errorf("%s: %v", file, err)
 		}
 	}
 }

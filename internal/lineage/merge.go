@@ -184,16 +184,7 @@ func (l *Ledger) Union(ctx context.Context, other *Ledger) (added int, err error
 			if ours.holds(id) {
 				continue
 			}
-			raw, err := f.line(i, row)
-			if err == nil {
-				raw, err = passable(set, id, raw)
-			}
-			if err == nil && !isGone(id, raw) {
-				_, err = l.check(id, raw)
-			}
-			if errors.Is(err, fs.ErrNotExist) {
-				err = fault.New(fault.Unavailable, "cannot join ledgers: the other one is being consolidated")
-			}
+			raw, err := l.fetchChecked(f, hit{part: i, row: row, id: id}, set)
 			if err != nil {
 				return added, err
 			}
@@ -209,6 +200,21 @@ func (l *Ledger) Union(ctx context.Context, other *Ledger) (added int, err error
 		return added, nil
 	}
 	return added, flush()
+}
+
+// fetchChecked returns a line of another ledger that is the record it should be, or stands for one that is redacted.
+func (l *Ledger) fetchChecked(f *fetcher, h hit, set *redactions) ([]byte, error) {
+	raw, err := f.line(h.part, h.row)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.Unavailable, "cannot join ledgers: the other one is being consolidated")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if raw, err = passable(set, h.id, raw); err == nil && !isGone(h.id, raw) {
+		_, err = l.check(h.id, raw)
+	}
+	return raw, err
 }
 
 // unionRedactions returns what both ledgers say is redacted.

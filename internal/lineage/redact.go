@@ -2,6 +2,7 @@ package lineage
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -101,15 +102,14 @@ func (l *Ledger) applyOnce(ctx context.Context) (removed int, again bool, err er
 		return 0, false, err
 	}
 	nonces := map[object.Digest][]byte{}
+	var damage error // of one pack does not keep the bytes in the others
 	for _, s := range o.Packs {
 		n, done, err := l.rewrite(ctx, s, set, nonces)
 		removed += n
-		if err != nil {
-			return removed, false, err
-		}
-		again = again || !done
+		damage = cmp.Or(damage, err)
+		again = again || err == nil && !done
 	}
-	if err := l.scrub(set, nonces); err != nil {
+	if err := cmp.Or(l.scrub(set, nonces), damage); err != nil {
 		return removed, false, err
 	}
 	_, strays, err := l.packOrder()

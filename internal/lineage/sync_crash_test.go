@@ -102,7 +102,7 @@ func TestRedactCrash(t *testing.T) {
 	base, private, _ := keyed(t)
 	var secrets []object.Digest
 	for i := range 4 {
-		addRuns(t, base, 300)
+		addMany(t, base, 300)
 		secrets = append(secrets, addSecret(t, base).ID)
 		if i < 3 {
 			if err := base.Seal(t.Context()); err != nil {
@@ -164,7 +164,7 @@ func TestImportCrash(t *testing.T) {
 		}
 	}
 	for range 3 {
-		addRuns(t, from, 1100)
+		addMany(t, from, 1100)
 		export()
 	}
 	bad := addSecret(t, from)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -37,6 +38,18 @@ func exported(t testing.TB, l *Ledger, known func(object.Digest) bool) (out []Sy
 	return out
 }
 
+// addMany adds runs as one group.
+func addMany(t testing.TB, l *Ledger, n int) {
+	t.Helper()
+	drafts := make([]Draft, n)
+	for i := range drafts {
+		drafts[i] = runKind().Draft(Entry[runBody]{Body: runBody{Name: strconv.Itoa(i), Params: map[string]any{"i": i}}})
+	}
+	if _, err := l.AppendAll(t.Context(), drafts...); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func each(packs []SyncPack) iter.Seq2[SyncPack, error] {
 	return func(yield func(SyncPack, error) bool) {
 		for _, p := range packs {
@@ -58,7 +71,7 @@ func leavesOf(t testing.TB, l *Ledger) []object.Digest {
 
 func TestExportImport(t *testing.T) {
 	a, b := fresh(t), fresh(t)
-	addRuns(t, a, 2500)
+	addMany(t, a, 2500)
 	packs := exported(t, a, never)
 	ids, added, err := b.ImportAll(t.Context(), each(packs))
 	if err != nil || added != 2500 || !slices.Equal(ids, leavesOf(t, a)) || !slices.Equal(ids, leavesOf(t, b)) {
@@ -71,7 +84,7 @@ func TestExportImport(t *testing.T) {
 	if err != nil || n != 2500 || len(exported(t, a, known)) != 0 {
 		t.Fatal(n, err)
 	}
-	addRuns(t, a, 10)
+	addMany(t, a, 10)
 	more := exported(t, a, known)
 	if len(more) != 1 || more[0].Records != 10 {
 		t.Fatal(more)
@@ -108,7 +121,7 @@ func TestThreeLedgersConverge(t *testing.T) {
 	}
 	for round := range 30 {
 		l := ls[r.IntN(3)]
-		addRuns(t, l, []int{1, 5, 40, 1100}[r.IntN(4)])
+		addMany(t, l, []int{1, 5, 40, 1100}[r.IntN(4)])
 		if round%3 == 0 {
 			if err := l.Seal(t.Context()); err != nil {
 				t.Fatal(err)
@@ -168,7 +181,7 @@ func TestImportBesideOthers(t *testing.T) {
 	var packs []SyncPack
 	known := map[object.Digest]bool{}
 	for i := range 6 {
-		addRuns(t, from, []int{3, 1030}[i%2])
+		addMany(t, from, []int{3, 1030}[i%2])
 		for _, p := range exported(t, from, func(id object.Digest) bool { return known[id] }) {
 			for _, id := range p.IDs {
 				known[id] = true

@@ -55,19 +55,27 @@ func (r *Remote) read(ctx context.Context, key string, limit int64) ([]byte, err
 
 // unseal opens the bytes of an object. The first one that turns out to be encrypted brings the keys.
 func (r *Remote) unseal(ctx context.Context, key string, b []byte) ([]byte, error) {
-	if r.ring == nil {
-		if !crypt.IsSealed(b) {
-			return b, nil
-		}
-		if err := r.unlock(ctx); err != nil {
-			return nil, err
-		}
+	if open, err := r.opener(ctx, b); err != nil || !open {
+		return b, err
 	}
 	plain, err := r.ring.OpenBytes(contextOf(key), b)
 	if err != nil {
 		return nil, fault.New(fault.KindOf(err), "cannot open %s: %w", key, err)
 	}
 	return plain, nil
+}
+
+// opener makes sure that there is a ring for bytes that need one; false: they are not sealed.
+func (r *Remote) opener(ctx context.Context, b []byte) (bool, error) {
+	r.locking.Lock()
+	defer r.locking.Unlock()
+	if r.ring != nil {
+		return true, nil
+	}
+	if !crypt.IsSealed(b) {
+		return false, nil
+	}
+	return true, r.unlock(ctx)
 }
 
 // contextOf is what ciphertext is bound to: the object's role, and its number where that is its name. An object named by

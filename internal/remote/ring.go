@@ -35,6 +35,8 @@ func (r *Remote) unlock(ctx context.Context) error {
 
 // ready makes sure that what is written next is encrypted if it has to be.
 func (r *Remote) ready(ctx context.Context) error {
+	r.locking.Lock()
+	defer r.locking.Unlock()
 	switch {
 	case r.ring != nil:
 		return nil

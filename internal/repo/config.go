@@ -30,9 +30,10 @@ type Config struct {
 
 // Remote is a place that shares data and records.
 type Remote struct {
-	URL    string   `yaml:"url" doc:"s3://, gs://, azblob:// or file:// address." need:"true"`
-	Region string   `yaml:"region" doc:"Region of the data; push refuses data tagged with another."`
-	Keep   Duration `yaml:"keep" doc:"How long the remote keeps what nothing needs."`
+	URL     string   `yaml:"url" doc:"Address: file:///folder, s3://, gs://, azblob:// or, for records only, git:NAME. Never with credentials." need:"true"`
+	Region  string   `yaml:"region" doc:"Region of the data; push refuses data tagged with another."`
+	Keep    Duration `yaml:"keep" doc:"How long the remote keeps what nothing needs."`
+	Encrypt []string `yaml:"encrypt" doc:"Public keys (age1… or ssh-…) of those who can read what is sent; in clear when absent."`
 
 	At fault.Position `yaml:"-"`
 }

@@ -132,11 +132,21 @@ func wholeNumber(value string) error {
 }
 
 func byteRate(value string) error {
-	size, ok := strings.CutSuffix(value, "/s")
-	if _, err := parseSize(size); value != "" && (!ok || err != nil) {
-		return fmt.Errorf("%q is no rate such as 10MiB/s", value)
+	_, err := parseByteRate(value)
+	return err
+}
+
+// parseByteRate reads bytes per second; nothing is no limit.
+func parseByteRate(value string) (int64, error) {
+	if value == "" {
+		return 0, nil
 	}
-	return nil
+	size, ok := strings.CutSuffix(value, "/s")
+	n, err := parseSize(size)
+	if !ok || err != nil || n == 0 {
+		return 0, fmt.Errorf("%q is no rate such as 10MiB/s", value)
+	}
+	return n, nil
 }
 
 func emptyOr(check func(string) error) func(string) error {

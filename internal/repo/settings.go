@@ -100,6 +100,13 @@ func (s *Settings) Get(key string) (value, source string) {
 	return "", ""
 }
 
+// LimitRate returns the setting limit_rate in bytes per second; 0 is no limit.
+func (s *Settings) LimitRate() int64 {
+	text, _ := s.Get("limit_rate")
+	n, _ := parseByteRate(text) // judged when it was read
+	return n
+}
+
 // List returns all settings.
 func (s *Settings) List() []Setting {
 	var all []Setting

@@ -84,3 +84,17 @@ func TestSettingsMistakes(t *testing.T) {
 		}
 	}
 }
+
+func TestLimitRate(t *testing.T) {
+	for value, want := range map[string]int64{"": 0, "10MiB/s": 10 << 20, "1kB/s": 1000} {
+		s, err := LoadSettings(nil, []string{"MLX_LIMIT_RATE=" + value}, "", nil)
+		if err != nil || s.LimitRate() != want {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+	for _, value := range []string{"10", "10MiB", "0B/s", "fast"} {
+		if _, err := LoadSettings(nil, []string{"MLX_LIMIT_RATE=" + value}, "", nil); err == nil {
+			t.Errorf("%q is a rate", value)
+		}
+	}
+}

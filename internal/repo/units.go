@@ -49,6 +49,16 @@ func (d *Duration) setScalar(s scalar) (err error) {
 	return err
 }
 
+// Text writes the span as it can be read again, in the largest unit that divides it.
+func (d Duration) Text() string {
+	for _, unit := range []string{"y", "d", "h", "m", "s"} {
+		if span := durationUnit(unit); d.Duration%span == 0 && d.Duration != 0 {
+			return strconv.FormatInt(int64(d.Duration/span), 10) + unit
+		}
+	}
+	return strconv.FormatInt(d.Milliseconds(), 10) + "ms"
+}
+
 func (z *Size) setScalar(s scalar) error {
 	n, err := parseSize(s.text)
 	*z = Size(n)

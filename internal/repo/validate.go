@@ -13,6 +13,9 @@ func (c *Config) validate(body ast.Node) error {
 	if c.Ledger != "" && !validLedgerID(c.Ledger) {
 		return fault.New(fault.Usage, "cannot read %s: ledger %q is not 16 hex digits", ConfigName, c.Ledger)
 	}
+	if err := c.validateRemotes(); err != nil {
+		return err
+	}
 	for name, stage := range c.Stages.All() {
 		if _, ok := c.Backends.Get(stage.On); !ok && stage.On != "" && stage.On != "local" {
 			return missing(stage.At, "stage "+name, "backend", stage.On, c.Backends.Names())

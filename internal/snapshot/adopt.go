@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mlx/internal/fault"
+	"mlx/internal/object"
 	"mlx/internal/snapshot/internal/pack"
 )
 
@@ -103,11 +104,19 @@ func (s *Store) adopt() error {
 	if err != nil {
 		return err
 	}
+	erased, err := s.Erased()
+	if err != nil {
+		return err
+	}
+	o := pack.AdoptOptions{}
+	if len(erased) > 0 {
+		o.Refuse = func(d object.Digest) bool { return erased[d] }
+	}
 	for _, n := range names {
 		if !strings.HasSuffix(n, pack.TempSuffix) {
 			continue
 		}
-		if err := s.adoptOne(r, n); err != nil {
+		if err := s.adoptOne(r, n, o); err != nil {
 			return err
 		}
 	}
@@ -119,7 +128,7 @@ func (s *Store) adopt() error {
 
 // adoptOne takes one temporary pack over under this process's name: of several who try, one succeeds. One that belongs
 // to another user stays.
-func (s *Store) adoptOne(r *reader, name string) error {
+func (s *Store) adoptOne(r *reader, name string, o pack.AdoptOptions) error {
 	from := filepath.Join(s.tmp(), name)
 	own := filepath.Join(s.tmp(), s.writerName()+"-"+name[strings.LastIndexByte(name, '-')+1:])
 	err := os.Chmod(from, 0o600) // a finished pack is read-only
@@ -133,13 +142,14 @@ func (s *Store) adoptOne(r *reader, name string) error {
 		return fmt.Errorf("adopt %s: %w", name, err)
 	}
 	var buf []byte
-	_, _, err = pack.Adopt(own, s.packs(), func(f pack.Frame, payload []byte) ([]byte, error) {
+	o.Decode = func(f pack.Frame, payload []byte) ([]byte, error) {
 		raw, err := r.Decode(f, payload, buf[:0])
 		if f.Codec != pack.Raw {
 			buf = raw
 		}
 		return raw, err
-	})
+	}
+	_, _, err = pack.Adopt(own, s.packs(), o)
 	if err != nil && fault.KindOf(err) != fault.Integrity {
 		return err
 	}

@@ -28,6 +28,7 @@ type Fetched struct {
 	Bytes   int64 // received
 	Packs   int64 // written
 	Objects int64 // that were not here
+	Erased  int64 // that were left out, because they were erased from this store
 	Release func() error
 }
 
@@ -99,6 +100,9 @@ func (s *Store) fetchOnce(ctx context.Context, o FetchOptions, done *Fetched) (b
 	if f.skip, err = s.condemnedPacks(); err != nil {
 		return false, err
 	}
+	if f.erased, err = s.Erased(); err != nil {
+		return false, err
+	}
 	before, err := s.usable(f.skip)
 	if err != nil {
 		return false, err
@@ -114,7 +118,7 @@ func (s *Store) fetchOnce(ctx context.Context, o FetchOptions, done *Fetched) (b
 	err = errors.Join(err, f.endMetas(err == nil), syncDir(s.packs()), s.set.Refresh())
 	done.Bytes += f.received.Load()
 	done.Packs += f.packs.Load()
-	done.Objects = f.objects
+	done.Objects, done.Erased = f.objects, f.left
 	if err != nil {
 		return false, err
 	}
@@ -131,6 +135,8 @@ type fetcher struct {
 	s        *Store
 	o        FetchOptions
 	skip     map[object.Digest]bool // condemned packs: their chunks count as absent
+	erased   map[object.Digest]bool // objects that must not come back
+	left     int64                  // of them, met on the way
 	r        *reader
 	wants    map[*remotePack]*wish
 	objects  int64
@@ -160,7 +166,7 @@ func (f *fetcher) of(p *remotePack) *wish {
 
 // want notes that a chunk must be here in the end. It returns where the remote has it; ok is false where it is here.
 func (f *fetcher) want(ctx context.Context, d object.Digest) (place, bool, error) {
-	if f.s.set.Usable(d, f.skip) {
+	if f.s.set.Usable(d, f.skip) || f.isErased(d) {
 		return place{}, false, nil
 	}
 	if l, ok := f.s.set.Find(d, f.skip); ok { // a delta that lacks its base
@@ -171,6 +177,15 @@ func (f *fetcher) want(ctx context.Context, d object.Digest) (place, bool, error
 		}
 	}
 	return f.mark(ctx, d, false)
+}
+
+// isErased says whether an object is left out, and counts it.
+func (f *fetcher) isErased(d object.Digest) bool {
+	if f.erased[d] {
+		f.left++
+		return true
+	}
+	return false
 }
 
 // wantBase is want for the base of a delta, which must be here in full.

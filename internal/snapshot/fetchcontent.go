@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"mlx/internal/fault"
 	"mlx/internal/object"
@@ -118,7 +119,7 @@ func pending(w *wish, rows []int32) bool {
 
 // isWhole says whether so much of a pack is wanted, and missing, that it is fetched as it is.
 func (f *fetcher) isWhole(p *remotePack, w *wish) bool {
-	if f.s.set.File(p.info.Name) != nil { // condemned: its chunks must come into another pack
+	if f.skip[p.info.Name] || f.s.set.File(p.info.Name) != nil { // condemned or damaged: its chunks must come into another pack
 		return false
 	}
 	var want, wait, all float64
@@ -127,6 +128,9 @@ func (f *fetcher) isWhole(p *remotePack, w *wish) bool {
 		size := float64(frame.Size()) / float64(max(len(rows), 1))
 		all += float64(frame.Size())
 		for _, r := range rows {
+			if f.erased[p.x.Row(int(r)).ID] {
+				return false
+			}
 			if w.want.has(int(r)) {
 				want += size
 				if !w.got.has(int(r)) {
@@ -154,23 +158,43 @@ type arrived struct {
 	raw     []byte
 }
 
-// store puts a frame into a pack of the store as it is. A pack that is condemned here must not come again under its name:
-// then its first frame is encoded in another way.
+// store puts a frame into a pack of the store as it is, without what was erased. A pack that is condemned or
+// damaged here must not come again under its name: then its first frame is encoded in another way.
 func (f *fetcher) store(k *sink, s span, nr int, a arrived) error {
 	codec, payload := s.p.x.Frame(nr).Codec, a.payload
-	if nr == 0 && f.s.set.File(s.p.info.Name) != nil {
-		if codec == pack.Raw {
-			enc, err := pack.NewEncoder()
-			if err != nil {
-				return err
-			}
-			payload, _ = enc.Compress(nil, a.raw)
-			codec = pack.Zstd
-		} else {
-			codec, payload = pack.Raw, a.raw
+	if slices.ContainsFunc(a.pieces, func(p pack.Piece) bool { return f.erased[p.ID] }) {
+		a = f.without(a)
+		if len(a.pieces) == 0 {
+			return nil
 		}
+		codec, payload = pack.Raw, a.raw
+	}
+	if nr == 0 && (f.skip[s.p.info.Name] || f.s.set.File(s.p.info.Name) != nil) {
+		if codec != pack.Raw {
+			return k.add(pack.Raw, a.pieces, len(a.raw), a.raw)
+		}
+		enc, err := pack.NewEncoder()
+		if err != nil {
+			return err
+		}
+		payload, _ = enc.Compress(nil, a.raw)
+		codec = pack.Zstd
 	}
 	return k.add(codec, a.pieces, len(a.raw), payload)
+}
+
+// without returns the chunks of a frame that were not erased.
+func (f *fetcher) without(a arrived) arrived {
+	var out arrived
+	at := 0
+	for _, p := range a.pieces {
+		if !f.erased[p.ID] {
+			out.pieces = append(out.pieces, p)
+			out.raw = append(out.raw, a.raw[at:at+p.Len]...)
+		}
+		at += p.Len
+	}
+	return out
 }
 
 // ranges fetches spans into new packs. What arrived before a failure is kept.
@@ -268,7 +292,7 @@ func (f *fetcher) salvage(s span, path string) error {
 		return err
 	}
 	nr := 0
-	_, _, err = pack.Adopt(path, f.s.packs(), func(frame pack.Frame, payload []byte) ([]byte, error) {
+	_, _, err = pack.Adopt(path, f.s.packs(), pack.AdoptOptions{Decode: func(frame pack.Frame, payload []byte) ([]byte, error) {
 		if nr >= len(s.rows) {
 			return nil, fault.New(fault.Integrity, "more frames than the index says")
 		}
@@ -282,6 +306,6 @@ func (f *fetcher) salvage(s span, path string) error {
 			err = pack.CheckChunks(raw, pieces)
 		}
 		return raw, err
-	})
+	}})
 	return err
 }

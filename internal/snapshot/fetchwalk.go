@@ -28,6 +28,9 @@ type node struct {
 func (f *fetcher) walk(ctx context.Context) error {
 	level := make([]node, 0, len(f.o.Roots))
 	for _, root := range f.o.Roots {
+		if f.isErased(root) {
+			continue
+		}
 		level = append(level, node{entry: treeEntry{Sum: root}, root: true})
 	}
 	f.r.count = &census{}
@@ -117,6 +120,10 @@ func (f *fetcher) entries(ctx context.Context, dir string, list []treeEntry, bel
 	for _, e := range list {
 		path := join(dir, e.Name)
 		if f.o.Only != nil && !f.o.Only(path, e.Kind == disk.Directory) {
+			continue
+		}
+		if f.erased[e.Recipe] || e.Kind == disk.Directory && f.erased[e.Sum] {
+			f.left++
 			continue
 		}
 		switch {
@@ -212,7 +219,7 @@ func (f *fetcher) gap(id object.Digest, content bool) ([]object.Digest, error) {
 		}
 		var need []object.Digest
 		for _, w := range list {
-			if _, ok := f.metas[w.ID]; !ok && !f.s.set.Usable(w.ID, f.skip) {
+			if _, ok := f.metas[w.ID]; !ok && !f.erased[w.ID] && !f.s.set.Usable(w.ID, f.skip) {
 				need = append(need, w.ID)
 			}
 		}

@@ -132,6 +132,9 @@ func readError(path string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fault.New(fault.Conflict, "cannot save %s: it vanished while the folder was read", path).Hint("mlx snapshot   # again, when nothing writes there")
 	}
+	if errors.Is(err, errErased) {
+		return fault.New(fault.Conflict, "cannot save %s: %w", path, err)
+	}
 	var known *fault.Error
 	if errors.As(err, &known) {
 		return err
@@ -211,6 +214,7 @@ type block struct {
 	buf   []byte
 	todo  []todo
 	bytes int64
+	path  string // of the file
 }
 
 // todo is a claimed chunk of a block.
@@ -269,7 +273,7 @@ func (p *producer) try(ctx context.Context, at target, old *baseFinder) (bool, e
 		return false, err
 	}
 	defer f.Close()
-	rows, total, err := p.blocks(ctx, f, old)
+	rows, total, err := p.blocks(ctx, source{f, at.path()}, old)
 	if err != nil {
 		return false, err
 	}
@@ -296,8 +300,14 @@ func (p *producer) done(ctx context.Context, at target, m disk.Meta, rows []row)
 	})
 }
 
+// source is a file that is read, and what it is called.
+type source struct {
+	io.Reader
+	path string
+}
+
 // blocks reads the file to its end and sends its new chunks to the workers.
-func (p *producer) blocks(ctx context.Context, f io.Reader, old *baseFinder) ([]row, int64, error) {
+func (p *producer) blocks(ctx context.Context, f source, old *baseFinder) ([]row, int64, error) {
 	p.stream.Reset()
 	var rows []row
 	var carry []byte // the start of a chunk whose end is in the next block
@@ -317,7 +327,7 @@ func (p *producer) blocks(ctx context.Context, f io.Reader, old *baseFinder) ([]
 		}
 		data := b.buf[:known+n]
 		p.ends = p.cutter.Cut(data, known, last, p.ends[:0])
-		b.todo, b.bytes = b.todo[:0], int64(n)
+		b.todo, b.bytes, b.path = b.todo[:0], int64(n), f.path
 		start := 0
 		for _, end := range p.ends {
 			c := data[start:end]
@@ -344,7 +354,7 @@ func (p *producer) send(ctx context.Context, b *block) error {
 		defer func() { p.free <- b }()
 		for _, t := range b.todo {
 			if err := w.put(t.id, b.buf[t.from:t.to], t.base); err != nil {
-				return err
+				return readError(b.path, err)
 			}
 		}
 		p.v.progress(b.bytes)

@@ -18,6 +18,7 @@ func jobs() map[string]func(args []string) error {
 		"saver": saverChild,
 		"limit": limitChild,
 		"guest": guestChild,
+		"fetch": fetchChild,
 
 		"guest-save": guestSaveChild,
 	}

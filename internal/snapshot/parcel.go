@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 
 	"mlx/internal/fault"
 	"mlx/internal/object"
@@ -77,6 +78,7 @@ type copier struct {
 	s        *Store
 	progress Progress
 	todo     int64
+	erased   map[object.Digest]bool
 	out      *pack.Writer
 	done     []*pack.File
 	frames   []byte
@@ -101,7 +103,7 @@ func (c *copier) file(ctx context.Context, f *pack.File, byFrame [][]int32, want
 			continue
 		}
 		pieces, err := x.Pieces(i, rows)
-		if err == nil && 2*raw >= frame.Raw {
+		if err == nil && 2*raw >= frame.Raw && !slices.ContainsFunc(pieces, func(p pack.Piece) bool { return c.erased[p.ID] }) {
 			var payload []byte
 			if c.frames, payload, err = f.Whole(i, pieces, c.frames); err == nil {
 				err = c.add(frame.Codec, pieces, frame.Raw, payload)

@@ -102,7 +102,9 @@ func TestFetchInPart(t *testing.T) {
 	b, r, one, two := twoVersions(t)
 	want := listing(t, b.data)
 	c := newBench(t)
-	only := func(path string, isDir bool) bool { return path == "big" || path == "d2" || strings.HasPrefix(path, "d2/") }
+	only := func(path string, isDir bool) bool {
+		return path == "big" || path == "d2" || strings.HasPrefix(path, "d2/")
+	}
 	done, err := r.fetch(t, c.s, only, two)
 	if err != nil || done.Bytes > 8<<20 {
 		t.Fatalf("%+v, %v", done, err)

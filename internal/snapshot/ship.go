@@ -41,6 +41,9 @@ func (s *Store) Ship(ctx context.Context, o ShipOptions) (*Shipment, error) {
 		return nil, err
 	}
 	h := &shipper{s: s, o: o, r: r, want: map[*pack.File]rowSet{}, relies: map[object.Digest]bool{}}
+	if h.erased, err = s.Erased(); err != nil {
+		return nil, err
+	}
 	for _, root := range o.Roots {
 		if err := h.root(ctx, root); err != nil {
 			return nil, err
@@ -73,6 +76,7 @@ type shipper struct {
 	full    []pack.Loc // deltas whose base does not travel: they go in full
 	fullIDs []object.Digest
 	relies  map[object.Digest]bool
+	erased  map[object.Digest]bool
 	objects int64
 }
 
@@ -102,6 +106,9 @@ func (h *shipper) object(ctx context.Context, d object.Digest) error {
 		}
 		return nil
 	}
+	if h.erased[d] {
+		return fault.New(fault.Conflict, "object %s was erased from this store", d.Short())
+	}
 	l, ok := h.s.set.Find(d, nil)
 	if !ok || l.Frame.Codec == pack.Delta && !h.s.set.Usable(d, nil) {
 		return fault.New(fault.NotFound, "object %s is not on this machine", d.Short())
@@ -127,7 +134,7 @@ func (h *shipper) pack(ctx context.Context, sh *Shipment) error {
 			return err
 		}
 	}
-	c := &copier{s: h.s, progress: h.o.Progress}
+	c := &copier{s: h.s, progress: h.o.Progress, erased: h.erased}
 	for _, f := range files {
 		if h.share(f, byFrame[f]) < h.o.Whole {
 			c.todo += h.wanted(f, byFrame[f])
@@ -212,8 +219,12 @@ func (h *shipper) share(f *pack.File, byFrame [][]int32) float64 {
 		all += frame.Size()
 		raw := 0
 		for _, r := range rows {
+			row := x.Row(int(r))
+			if h.erased[row.ID] {
+				return 0
+			}
 			if want.has(int(r)) {
-				raw += x.Row(int(r)).Size
+				raw += row.Size
 			}
 		}
 		n += frame.Size() * int64(raw) / int64(frame.Raw)

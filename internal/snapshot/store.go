@@ -308,3 +308,8 @@ func syncDir(path string) error {
 	}
 	return nil
 }
+
+// packPath returns where the pack of that name lies.
+func (s *Store) packPath(name object.Digest) string {
+	return filepath.Join(s.packs(), pack.FileName(name))
+}

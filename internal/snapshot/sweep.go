@@ -106,7 +106,7 @@ func (w *worker) moveLive(ctx context.Context, f *pack.File, live map[object.Dig
 		if err = ctx.Err(); err != nil {
 			return false
 		}
-		if _, ok := live[d]; !ok || !w.p.claim(d) {
+		if _, ok := live[d]; !ok || w.p.erased[d] || !w.p.claim(d) {
 			return true
 		}
 		var raw []byte

@@ -25,6 +25,7 @@ const (
 type pool struct {
 	s       *Store
 	skip    map[object.Digest]bool
+	erased  map[object.Digest]bool
 	claims  claims
 	workers []*worker
 	jobs    chan func(*worker) error
@@ -37,6 +38,10 @@ type pool struct {
 
 func newPool(s *Store, skip map[object.Digest]bool, workers int) (*pool, error) {
 	p := &pool{s: s, skip: skip}
+	var err error
+	if p.erased, err = s.Erased(); err != nil {
+		return nil, err
+	}
 	for range workers {
 		w, err := newWorker(p)
 		if err != nil {
@@ -174,6 +179,9 @@ func newWorker(p *pool) (*worker, error) {
 
 // put writes a claimed chunk: as a delta against base where that pays, else compressed where that pays, else raw.
 func (w *worker) put(id object.Digest, raw []byte, base object.Digest) error {
+	if w.p.erased[id] {
+		return errErased
+	}
 	if !base.IsZero() && len(raw) >= deltaBelow {
 		if done, err := w.putDelta(id, raw, base); done || err != nil {
 			return err

@@ -2,6 +2,7 @@ package pack
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"errors"
@@ -19,13 +20,16 @@ func sortByPlace(rows []entry) {
 
 // Adopt finishes the pack that a dead writer left at path: it keeps the frames that are whole and can be decoded, cuts
 // the rest off, and moves the pack into the folder packs. A file without one whole frame is removed; the name is zero.
-func Adopt(path, packs string, decode func(Frame, []byte) ([]byte, error)) (object.Digest, int64, error) {
+//
+// A delta without its base is left out, and so is a frame with a chunk that refuse (when not nil) names: the frames behind
+// it move up. A kill meanwhile leaves a file whose whole frames are good as before.
+func Adopt(path, packs string, o AdoptOptions) (object.Digest, int64, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return object.Digest{}, 0, err
 	}
 	w := &Writer{f: f, off: int64(len(magic)), sum: sha256.New()}
-	if err := w.scan(decode); err != nil {
+	if err := w.scan(o); err != nil {
 		f.Close()
 		return object.Digest{}, 0, fmt.Errorf("adopt %s: %w", path, err)
 	}
@@ -36,13 +40,19 @@ func Adopt(path, packs string, decode func(Frame, []byte) ([]byte, error)) (obje
 	return w.Close(packs)
 }
 
+// AdoptOptions say how frames are decoded, and which chunks are not taken.
+type AdoptOptions struct {
+	Decode func(Frame, []byte) ([]byte, error)
+	Refuse func(object.Digest) bool
+}
+
 func seekTo(f *os.File, off int64) error {
 	_, err := f.Seek(off, io.SeekStart)
 	return err
 }
 
 // scan collects the whole frames from the start of the file. A frame that is cut short or cannot be decoded ends it.
-func (w *Writer) scan(decode func(Frame, []byte) ([]byte, error)) error {
+func (w *Writer) scan(o AdoptOptions) error {
 	st, err := w.f.Stat()
 	if err != nil {
 		return err
@@ -60,7 +70,7 @@ func (w *Writer) scan(decode func(Frame, []byte) ([]byte, error)) error {
 		return nil // nothing to keep
 	}
 	var payload []byte
-	for {
+	for at := w.off; ; {
 		head, _ := r.Peek(frameRow)
 		if len(head) < frameRow {
 			return nil
@@ -68,11 +78,12 @@ func (w *Writer) scan(decode func(Frame, []byte) ([]byte, error)) error {
 		if f, ok := frameOf(le.Uint64(head)); ok {
 			head, _ = r.Peek(f.headSize())
 		}
-		f, lens, err := parseHead(head, room-w.off)
+		f, lens, err := parseHead(head, room-at)
 		if err != nil {
 			return nil
 		}
 		f.Offset = w.off
+		whole := bytes.Clone(head[:f.headSize()])
 		if _, err := r.Discard(f.headSize()); err != nil {
 			return nil
 		}
@@ -80,12 +91,35 @@ func (w *Writer) scan(decode func(Frame, []byte) ([]byte, error)) error {
 		if _, err := io.ReadFull(r, payload); err != nil {
 			return nil
 		}
-		raw, err := decode(f, payload)
-		if err != nil || len(raw) != f.Raw {
+		raw, err := o.Decode(f, payload)
+		if err != nil && f.Codec != Delta || err == nil && len(raw) != f.Raw {
 			return nil
+		}
+		moved := at > w.off
+		at += f.size()
+		if err != nil || o.refuses(lens, raw) {
+			continue
+		}
+		if moved {
+			if _, err := w.f.WriteAt(append(whole, payload...), w.off); err != nil {
+				return err
+			}
 		}
 		w.keep(f, lens, payload, raw)
 	}
+}
+
+func (o AdoptOptions) refuses(lens []int, raw []byte) bool {
+	if o.Refuse == nil {
+		return false
+	}
+	for _, n := range lens {
+		if o.Refuse(sha256.Sum256(raw[:n])) {
+			return true
+		}
+		raw = raw[n:]
+	}
+	return false
 }
 
 // keep enters a frame that stands in the file already.

@@ -139,7 +139,7 @@ func FuzzAdopt(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		name, _, err := Adopt(tmp, dir, func(f Frame, payload []byte) ([]byte, error) { return r.Decode(f, payload, nil) })
+		name, _, err := Adopt(tmp, dir, AdoptOptions{Decode: func(f Frame, payload []byte) ([]byte, error) { return r.Decode(f, payload, nil) }})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -153,12 +153,12 @@ func TestAdoptWhole(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, _, err := Adopt(tmp, dir, func(f Frame, payload []byte) ([]byte, error) {
+		got, _, err := Adopt(tmp, dir, AdoptOptions{Decode: func(f Frame, payload []byte) ([]byte, error) {
 			if f.Codec == Delta { // its base is in another pack, or in this one
 				return r.dec.Delta(nil, payload[digestSize:], base, f.Raw)
 			}
 			return r.Decode(f, payload, nil)
-		})
+		}})
 		if err != nil || cut == 0 && got != name {
 			t.Fatalf("cut by %d: %s, %v", cut, got.Short(), err)
 		}

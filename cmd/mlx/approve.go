@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"mlx/internal/fault"
+	"mlx/internal/repo"
+)
+
+// userDir is the folder of the user's own configuration files; empty where he has no home folder, as in some containers.
+func userDir() string {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	return dir
+}
+
+// allowed is what this user has allowed this clone.
+func (a *app) allowed() (*repo.Trust, error) {
+	r, err := a.repo()
+	if err != nil {
+		return nil, err
+	}
+	return r.OpenTrust(userDir())
+}
+
+// chosenRemote returns the remote of a name as -r gives it: without one, or as default, what the setting remote names, else
+// the default of mlx.yaml, else the only one.
+func (a *app) chosenRemote(name string) (repo.Remote, string, error) {
+	c, err := a.config()
+	if err != nil {
+		return repo.Remote{}, "", err
+	}
+	if name != "" && name != "default" {
+		return c.FindRemote(name)
+	}
+	settings, err := a.settings()
+	if err != nil {
+		return repo.Remote{}, "", err
+	}
+	set, source := settings.Get("remote")
+	remote, found, err := c.FindRemote(set)
+	if err != nil && set != "" && c.Remotes.Len() > 0 {
+		err = fault.New(fault.NotFound, "cannot use the setting remote (%s): %w", source, err).Hint("mlx config list   # shows where it comes from")
+	}
+	return remote, found, err
+}
+
+// trustedRemote returns the remote that a command is to use, and its name; name is what -r gave, or empty. One that its user has not
+// allowed is refused: mlx.yaml comes with a clone, and with every pull request.
+func (a *app) trustedRemote(ctx context.Context, name string) (repo.Remote, string, error) {
+	if err := ctx.Err(); err != nil {
+		return repo.Remote{}, "", err
+	}
+	remote, name, err := a.chosenRemote(name)
+	if err != nil {
+		return repo.Remote{}, "", err
+	}
+	t, err := a.allowed()
+	if err != nil {
+		return repo.Remote{}, "", err
+	}
+	if !t.Approved(repo.TrustRemote, name, remote.TrustValue()) {
+		return repo.Remote{}, "", fault.New(fault.Denied, "cannot use remote %s: %s names %s, which you have not allowed here",
+			name, repo.ConfigName, remote.TrustValue()).Hint("mlx trust")
+	}
+	return remote, name, nil
+}
+
+// trustedKeys returns the public keys, as in .pub files, that mlx.yaml names and its user has allowed.
+func (a *app) trustedKeys(ctx context.Context) ([][]byte, error) {
+	r, err := a.repo()
+	if err != nil {
+		return nil, err
+	}
+	c, err := a.config()
+	if err != nil || len(c.TrustedKeys) == 0 {
+		return nil, err
+	}
+	t, err := a.allowed()
+	if err != nil {
+		return nil, err
+	}
+	var keys [][]byte
+	for _, path := range c.TrustedKeys {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		key, err := r.TrustedKey(t, path)
+		if err != nil {
+			return nil, err
+		}
+		if key == nil {
+			a.streams.Why("signatures by %s do not count: you have not allowed it here", path)
+			continue
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// mayRun refuses a command of mlx.yaml that its user has not allowed. Kind and name say where it stands: repo.TrustStage, TrustCheck
+// (the name of its gate or service) or TrustService.
+func (a *app) mayRun(kind, name, command string) error {
+	t, err := a.allowed()
+	if err != nil {
+		return err
+	}
+	if !t.Approved(kind, name, command) {
+		return fault.New(fault.Denied, "cannot run %s %s: %s says %q, which you have not allowed here", kind, name, repo.ConfigName, command).
+			Hint("mlx trust")
+	}
+	return nil
+}

@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"strings"
+
+	"mlx/internal/fault"
+)
+
+// maxAnswer bounds what is read as an answer.
+const maxAnswer = 256
+
+// Ask asks a person a question that yes answers; anything else is no. Where nobody can be asked (no terminal, or an answer
+// for a program) it is an error of kind Usage, to which the caller adds the flag that says yes.
+func (s *Streams) Ask(ctx context.Context, question string) (bool, error) {
+	switch {
+	case s.JSON:
+		return false, fault.New(fault.Usage, "cannot ask you: the answer is for a program")
+	case !s.Interactive():
+		return false, fault.New(fault.Usage, "cannot ask you: there is no terminal")
+	}
+	s.mu.Lock()
+	s.clearLive()
+	_, err := io.WriteString(s.Err, clean(question)+" [y/N] ")
+	s.mu.Unlock()
+	if err != nil {
+		return false, err
+	}
+	answer := make(chan string, 1)
+	go func() { // reading a terminal cannot be interrupted; the process ends soon after
+		line, _ := bufio.NewReader(io.LimitReader(s.In, maxAnswer)).ReadString('\n')
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case <-ctx.Done():
+		s.errLine("")
+		return false, ctx.Err()
+	case word := <-answer:
+		return word == "y" || word == "yes", nil
+	}
+}

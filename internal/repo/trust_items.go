@@ -1,0 +1,186 @@
+package repo
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"mlx/internal/fault"
+)
+
+// The kinds of what a configuration would contact, believe or run.
+const (
+	TrustRemote  = "remote"
+	TrustBackend = "backend"
+	TrustKey     = "key"
+	TrustStage   = "stage"
+	TrustCheck   = "check"
+	TrustService = "service"
+)
+
+// maxKeyFile bounds a file of a public key.
+const maxKeyFile = 64 << 10
+
+// TrustItem is one value of a configuration that is used only after its user has allowed exactly it.
+type TrustItem struct {
+	Kind  string `json:"kind"`
+	Name  string `json:"name"`  // in mlx.yaml; of a key its file, of a check its gate or service
+	Value string `json:"value"` // remote: URL and recipients; backend: type and host; key: fingerprint; else the command
+	State string `json:"state"` // new, changed or approved
+	Was   string `json:"-"`     // the one value that was allowed before, if changed
+	Owner string `json:"-"`     // of a key: the comment in its file
+}
+
+// KeyReader reads the file of a trusted key, by its path from the root of the project.
+type KeyReader func(path string) ([]byte, error)
+
+// TrustItems lists what the configuration would contact, believe and run, each exact value once, in that order.
+// Environments may change commands and addresses, so their values are listed as well.
+func (c *Config) TrustItems(read KeyReader) ([]TrustItem, error) {
+	var all []TrustItem
+	add := func(kind, name, value string) {
+		if i := (TrustItem{Kind: kind, Name: name, Value: value}); value != "" && !slices.Contains(all, i) {
+			all = append(all, i)
+		}
+	}
+	for name, remote := range c.Remotes.All() {
+		add(TrustRemote, name, remote.TrustValue())
+	}
+	c.changed("remotes.", ".url", func(name, value string) {
+		remote, _ := c.Remotes.Get(name)
+		remote.URL = value
+		add(TrustRemote, name, remote.TrustValue())
+	})
+	for name, b := range c.Backends.All() {
+		if b.Host != "" {
+			add(TrustBackend, name, b.Type+" "+b.Host)
+		}
+	}
+	c.changed("backends.", ".host", func(name, value string) {
+		b, _ := c.Backends.Get(name)
+		add(TrustBackend, name, b.Type+" "+value)
+	})
+	for _, path := range c.TrustedKeys {
+		text, err := read(path)
+		if err != nil {
+			return nil, keyError(path, err)
+		}
+		key, err := sshKey(text)
+		if err != nil {
+			return nil, keyError(path, fault.New(fault.Usage, "%w", err))
+		}
+		if i := (TrustItem{Kind: TrustKey, Name: path, Value: key.fingerprint, Owner: key.comment}); !slices.Contains(all, i) {
+			all = append(all, i)
+		}
+	}
+	c.commands(add)
+	return all, nil
+}
+
+// commands adds what would run.
+func (c *Config) commands(add func(kind, name, value string)) {
+	for name, stage := range c.Stages.All() {
+		add(TrustStage, name, stage.Cmd)
+	}
+	c.changed("stages.", ".cmd", func(name, value string) { add(TrustStage, name, value) })
+	for name, gate := range c.Gates.All() {
+		for _, check := range gate.Checks {
+			add(TrustCheck, name, check.Command)
+		}
+	}
+	for name, service := range c.Services.All() {
+		for _, check := range service.Rollout.Checks {
+			add(TrustCheck, name, check.Command)
+		}
+	}
+	for name, service := range c.Services.All() {
+		add(TrustService, name, service.Cmd)
+	}
+	c.changed("services.", ".cmd", func(name, value string) { add(TrustService, name, value) })
+}
+
+// changed calls visit with what environments put in place of values.
+func (c *Config) changed(before, after string, visit func(name, value string)) {
+	for _, changes := range c.Environments.All() {
+		for path, value := range changes.All() {
+			name, isBefore := strings.CutPrefix(path, before)
+			name, isAfter := strings.CutSuffix(name, after)
+			if isBefore && isAfter {
+				visit(name, fmt.Sprint(value.Value))
+			}
+		}
+	}
+}
+
+// TrustedKey returns the public key in a file of the project, as in a .pub file, if the user has allowed it; nil if not. What
+// else stands in the file does not count.
+func (r *Repo) TrustedKey(t *Trust, path string) ([]byte, error) {
+	text, err := r.ReadKey(path)
+	if err != nil {
+		return nil, keyError(path, err)
+	}
+	key, err := sshKey(text)
+	if err != nil {
+		return nil, keyError(path, fault.New(fault.Usage, "%w", err))
+	}
+	if !t.Approved(TrustKey, path, key.fingerprint) {
+		return nil, nil
+	}
+	return key.line, nil
+}
+
+func keyError(path string, err error) error {
+	return fault.New(fault.KindOf(err), "cannot read the trusted key %s: %w", path, bare(err)).
+		Hint("edit %s   # trusted_keys names files of SSH public keys", ConfigName)
+}
+
+// bare takes the name of the file out of a system error: the message has it.
+func bare(err error) error {
+	if e, ok := err.(*os.PathError); ok { //nolint:errorlint // only the outermost: a wrapped one says more
+		return e.Err
+	}
+	return err
+}
+
+// ReadKey reads a file of the project that trusted_keys names. No symbolic link leads it out of the project.
+func (r *Repo) ReadKey(path string) ([]byte, error) {
+	root, err := os.OpenRoot(r.Root)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f, err := root.Open(filepath.FromSlash(path))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
+	if err == nil && len(text) > maxKeyFile {
+		err = fault.New(fault.Usage, "it has more than %d bytes", maxKeyFile)
+	}
+	return text, err
+}
+
+// TrustItemsAt is TrustItems of mlx.yaml, and of the key files, in the commit that a git revision names.
+func (r *Repo) TrustItemsAt(ctx context.Context, rev string) ([]TrustItem, error) {
+	commit, err := r.Resolve(ctx, rev)
+	if err != nil {
+		return nil, err
+	}
+	text, err := r.FileAt(ctx, commit, ConfigName)
+	if err == nil && len(text) > maxConfig {
+		err = fault.New(fault.Usage, "cannot read %s of %s: it is larger than %d bytes", ConfigName, rev, maxConfig)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c, err := ParseConfig(text)
+	if err != nil {
+		return nil, naming(ConfigName+" of "+rev, err)
+	}
+	return c.TrustItems(func(path string) ([]byte, error) { return r.FileAt(ctx, commit, path) })
+}
