@@ -111,6 +111,9 @@ func (r *Remote) planNeed(ctx context.Context, p *GCPlan) (map[object.Digest]boo
 			all = append(all, k.ChunkPack)
 		}
 	}
+	if all, err = r.loadable(ctx, all); err != nil {
+		return nil, err
+	}
 	_, need, _, err := r.needs(ctx, all, nil)
 	if err != nil {
 		return nil, err
@@ -165,16 +168,23 @@ func (r *Remote) needs(ctx context.Context, packs []ChunkPack, roots []object.Di
 	return catalog, need, lacks, nil
 }
 
-// need adds one version. Trees and recipes that are not here are fetched from the remote.
+// need adds one version. Trees and recipes that are not here are fetched from the remote. What was erased is not missed.
 func (r *Remote) need(ctx context.Context, need *snapshot.Need, root object.Digest) ([]snapshot.Lack, error) {
-	lacks, err := need.Add(ctx, root)
-	if fault.KindOf(err) != fault.NotFound {
-		return lacks, err
-	}
-	if err := r.fetchTrees(ctx, root); err != nil {
+	gone, err := r.o.Store.Erased()
+	if err != nil {
 		return nil, err
 	}
-	return need.Add(ctx, root)
+	lacks, err := need.Add(ctx, root, false)
+	if fault.KindOf(err) == fault.NotFound {
+		if err = r.fetchTrees(ctx, root); len(gone) > 0 && fault.KindOf(err) == fault.NotFound {
+			err = nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		lacks, err = need.Add(ctx, root, len(gone) > 0)
+	}
+	return slices.DeleteFunc(lacks, func(l snapshot.Lack) bool { return gone[l.Object] }), err
 }
 
 // fetchTrees brings the trees and recipes of a version into the store.
@@ -301,6 +311,7 @@ type repacking struct {
 	from *snapshot.Catalog
 	stay []ChunkPack // packs that stay besides
 	full func(object.Digest) bool
+	anew bool // nothing is copied without being compared with its digest
 }
 
 // repack uploads packs of some objects and puts them into the entry.
@@ -315,7 +326,7 @@ func (r *Remote) repack(ctx context.Context, k repacking, e *Entry) error {
 	p := pusher{r: r}
 	defer p.close()
 	p.shipment, err = r.o.Store.Repack(ctx, k.ids, snapshot.RepackOptions{
-		From: k.from, There: there, Read: r.reader(r.known.state.readable()), Full: k.full, Jobs: r.o.Jobs,
+		From: k.from, There: there, Read: r.reader(r.known.state.readable()), Full: k.full, Anew: k.anew, Jobs: r.o.Jobs,
 	})
 	if err != nil {
 		return err

@@ -173,8 +173,8 @@ func (r *Remote) learn(ctx context.Context) error {
 	return nil
 }
 
-// refusal is the error of a version that was erased.
-func (e Erasure) refusal(root object.Digest) error {
+// Refusal is the error of a version that was erased.
+func (e Erasure) Refusal(root object.Digest) error {
 	return fault.New(fault.NotFound, "version %s was erased on %s by %s: %s", root.Short(), e.At.UTC().Format("2006-01-02"), e.By, e.Basis).
 		About(fault.Ref{Kind: "record", ID: e.Record.Hex()})
 }

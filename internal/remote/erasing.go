@@ -141,6 +141,9 @@ func (r *Remote) eraseEntry(ctx context.Context) (*Entry, error) {
 			packs = append(packs, k.ChunkPack)
 		}
 	}
+	if packs, err = r.readableOrGone(ctx, packs, e); err != nil {
+		return nil, err
+	}
 	catalog, err := r.open(ctx, packs, nil)
 	if err == nil {
 		err = catalog.LoadAll(ctx)
@@ -152,7 +155,7 @@ func (r *Remote) eraseEntry(ctx context.Context) (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Deleted = hit
+	e.Deleted = append(e.Deleted, hit...)
 	var ids []object.Digest
 	for _, name := range hit {
 		if k := r.known.state.pack(name); k.Fate != "" {
@@ -171,6 +174,22 @@ func (r *Remote) eraseEntry(ctx context.Context) (*Entry, error) {
 	return e, r.repack(ctx, repacking{ids: ids, from: catalog, stay: stay, full: func(d object.Digest) bool { return bases[d] }}, e)
 }
 
+// readableOrGone leaves out the packs that nothing needs and whose index cannot be read: what they hold cannot be told, so
+// they go.
+func (r *Remote) readableOrGone(ctx context.Context, packs []ChunkPack, e *Entry) ([]ChunkPack, error) {
+	can, err := r.loadable(ctx, packs)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(packs, func(c ChunkPack) bool {
+		if slices.Contains(can, c) || r.known.state.pack(c.Pack).Fate == "" {
+			return false
+		}
+		e.Deleted = append(e.Deleted, c.Pack)
+		return true
+	}), nil
+}
+
 // erasedObjects returns the objects to delete: those of the packs that an entry has just named, and those of an erasure
 // before that was stopped.
 func (r *Remote) erasedObjects(names []object.Digest) []string {
@@ -186,11 +205,15 @@ func (r *Remote) erasedObjects(names []object.Digest) []string {
 // tablesWith makes the tables that count after an entry which adds and removes packs.
 func (r *Remote) tablesWith(ctx context.Context, e *Entry) ([]Table, error) {
 	stay := slices.DeleteFunc(r.known.state.usable(), func(c ChunkPack) bool { return slices.Contains(e.Deleted, c.Pack) })
-	stay = append(stay, e.Packs...)
-	if len(stay) == 0 {
+	return r.tablesOf(ctx, append(stay, e.Packs...))
+}
+
+// tablesOf makes one table of some packs anew.
+func (r *Remote) tablesOf(ctx context.Context, packs []ChunkPack) ([]Table, error) {
+	if len(packs) == 0 {
 		return nil, nil
 	}
-	catalog, err := r.open(ctx, stay, nil)
+	catalog, err := r.open(ctx, packs, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -61,6 +61,9 @@ type pusher struct {
 	ask  PushOptions
 	done Pushed
 
+	erased Erasures // as last read
+	read   int      // erasures here at that time
+
 	there    map[string]bucket.Object // objects in packs/ as they were listed, nil where that is denied
 	listed   bool
 	wanted   []Root
@@ -107,6 +110,9 @@ func (p *pusher) try(ctx context.Context) (bool, error) {
 func (p *pusher) sendChunks(ctx context.Context) error {
 	if p.r.o.RecordsOnly || p.r.o.Store == nil {
 		return nil
+	}
+	if err := p.erasures(ctx); err != nil {
+		return err
 	}
 	wanted := p.lacking()
 	if len(wanted) == 0 {
@@ -244,7 +250,7 @@ func (p *pusher) prove(ctx context.Context) error {
 	}
 	s := &p.r.known.state
 	for _, root := range p.ask.Roots {
-		if !s.holds(root.Root) {
+		if !s.holds(root.Root) && !p.erased.touched(root.Root) {
 			return fault.New(fault.Integrity, "cannot prove the push: the log of %s does not name %s %s", p.r.o.Name, root.Path, root.Root.Short())
 		}
 	}

@@ -33,18 +33,9 @@ func (r *Remote) verifyData(ctx context.Context, v *VerifyReport, s *state, o Ve
 
 // verifyPacks checks packs side by side, and returns a catalog of those whose indexes are sound.
 func (r *Remote) verifyPacks(ctx context.Context, v *VerifyReport, packs []ChunkPack, o VerifyOptions) (*snapshot.Catalog, error) {
-	sound := make([]ChunkPack, 0, len(packs))
-	for _, p := range packs { // which of them can be read at all
-		one, err := r.open(ctx, []ChunkPack{p}, nil)
-		if err == nil {
-			err = one.LoadAll(ctx)
-		}
-		if err != nil && !isDamage(err) {
-			return nil, err
-		}
-		if err == nil {
-			sound = append(sound, p)
-		}
+	sound, err := r.loadable(ctx, packs)
+	if err != nil {
+		return nil, err
 	}
 	catalog, err := r.open(ctx, sound, nil)
 	if err == nil {
@@ -92,6 +83,24 @@ func (r *Remote) verifyPacks(ctx context.Context, v *VerifyReport, packs []Chunk
 	return catalog, err
 }
 
+// loadable returns the packs whose indexes can be read.
+func (r *Remote) loadable(ctx context.Context, packs []ChunkPack) ([]ChunkPack, error) {
+	sound := make([]ChunkPack, 0, len(packs))
+	for _, p := range packs {
+		one, err := r.open(ctx, []ChunkPack{p}, nil)
+		if err == nil {
+			err = one.LoadAll(ctx)
+		}
+		if err != nil && !isDamage(err) {
+			return nil, err
+		}
+		if err == nil {
+			sound = append(sound, p)
+		}
+	}
+	return sound, nil
+}
+
 // sampler makes a source of chance safe for several packs at once.
 func sampler(draw func() bool) func() bool {
 	if draw == nil {
@@ -118,14 +127,7 @@ func (r *Remote) verifyRoots(ctx context.Context, v *VerifyReport, s *state, pac
 			damaged[id] = true
 		}
 	}
-	erased, err := r.Erasures(ctx)
-	if err != nil {
-		return err
-	}
 	for _, h := range s.Roots {
-		if erased.touched(h.Root.Root) {
-			continue
-		}
 		lacks, err := r.need(ctx, need, h.Root.Root)
 		if err != nil && !isDamage(err) {
 			return err

@@ -70,6 +70,9 @@ func (s *Store) fetchSome(ctx context.Context, o FetchOptions, do func(context.C
 		f.skip, err = s.condemnedPacks()
 	}
 	if err == nil {
+		f.erased, err = s.Erased()
+	}
+	if err == nil {
 		f.r, err = s.reader()
 	}
 	if err != nil {
@@ -97,8 +100,9 @@ func (f *fetcher) recipesOf(ctx context.Context, root object.Digest) error {
 		return f.recipes(ctx, list, false)
 	}
 	var files []object.Digest
+	f.r.loose = len(f.erased) > 0
 	err := f.r.walk(root, func(_ string, e *treeEntry) (bool, error) {
-		if !e.Recipe.IsZero() && e.Kind != kindDirectory {
+		if !e.Recipe.IsZero() && e.Kind != kindDirectory && !f.erased[e.Recipe] {
 			files = append(files, e.Recipe)
 		}
 		return true, ctx.Err()
@@ -153,10 +157,13 @@ func (s *Store) Repack(ctx context.Context, ids []object.Digest, o RepackOptions
 	if err != nil {
 		return nil, err
 	}
-	h := &shipper{s: s, o: ShipOptions{There: o.There, Whole: never}, r: r, want: map[*pack.File]rowSet{}, relies: map[object.Digest]bool{}}
+	h := &shipper{s: s, o: ShipOptions{There: o.There, Whole: never}, r: r, want: map[*pack.File]rowSet{}, relies: map[object.Digest]bool{}, anew: o.Anew}
+	if h.erased, err = s.Erased(); err != nil {
+		return nil, err
+	}
 	for _, d := range ids {
 		add := h.object
-		if o.Full != nil && o.Full(d) {
+		if o.Anew || o.Full != nil && o.Full(d) {
 			add = h.whole
 		}
 		if err := add(ctx, d); err != nil {
@@ -175,7 +182,7 @@ func (s *Store) Repack(ctx context.Context, ids []object.Digest, o RepackOptions
 
 // packExactly makes parcels that hold what is wanted and nothing else: what shares a frame with it may have been erased.
 func (h *shipper) packExactly(ctx context.Context, sh *Shipment) error {
-	c := &copier{s: h.s}
+	c := &copier{s: h.s, erased: h.erased}
 	for _, f := range slices.SortedFunc(maps.Keys(h.want), func(a, b *pack.File) int { return a.Name().Compare(b.Name()) }) {
 		byFrame := f.Index().ByFrame()
 		err := h.deltas(ctx, f, byFrame)
@@ -230,6 +237,7 @@ type RepackOptions struct {
 	There *Catalog
 	Read  RangeReader
 	Full  func(object.Digest) bool // what must be there in full, as the base of a delta
+	Anew  bool                     // everything is compared with its digest and packed in full
 	Jobs  int
 }
 
@@ -243,7 +251,7 @@ func (h *shipper) whole(ctx context.Context, d object.Digest) error {
 	switch {
 	case !ok || !h.s.set.Usable(d, nil):
 		return fault.New(fault.NotFound, "object %s is not on this machine", d.Short())
-	case l.Frame.Codec == pack.Delta:
+	case l.Frame.Codec == pack.Delta || h.anew:
 		h.full, h.fullIDs = append(h.full, l), append(h.fullIDs, d)
 	default:
 		set, ok := h.want[l.File]

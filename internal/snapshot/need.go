@@ -42,9 +42,11 @@ func (c *Catalog) Need() (*Need, error) {
 	return n, nil
 }
 
-// Add adds a version whose trees and recipes are here (FetchTrees), and returns what the remote lacks of it.
-func (n *Need) Add(ctx context.Context, root object.Digest) ([]Lack, error) {
+// Add adds a version whose trees and recipes are here (FetchTrees), and returns what the remote lacks of it. With holes a
+// folder or recipe may be absent: it was erased.
+func (n *Need) Add(ctx context.Context, root object.Digest, holes bool) ([]Lack, error) {
 	var lacks []Lack
+	n.r.loose = holes
 	var failed error
 	err := n.c.s.eachObject(ctx, n.r, root, func(d object.Digest) {
 		if failed != nil {

@@ -77,6 +77,7 @@ type shipper struct {
 	fullIDs []object.Digest
 	relies  map[object.Digest]bool
 	erased  map[object.Digest]bool
+	anew    bool // nothing is copied without being decoded
 	objects int64
 }
 
