@@ -29,6 +29,7 @@ type app struct {
 	environ []string
 
 	dir   string // -C
+	at    string // folder of another repository that is only looked into; empty for the current folder
 	color string // --color
 
 	entered bool   // the command line was understood
@@ -239,6 +240,9 @@ func (a *app) readFile(name string, limit int64) ([]byte, error) {
 }
 
 func (a *app) cwd() (string, error) {
+	if a.at != "" {
+		return a.at, nil
+	}
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", fault.New(fault.KindOf(err), "cannot find the current folder: %w", err)

@@ -218,6 +218,7 @@ func TestOneOutputSwitch(t *testing.T) {
 		"log.go":       4, // a screenful by default; --raw needs --json; --json wins over --format
 		"log_watch.go": 1, // a person is told that nothing was found
 		"checkout.go":  1, // with --json a half answer is none
+		"import.go":    1, // the same
 	}
 	walk(t, func(p string, set *token.FileSet) {
 		if path.Dir(p) != "cmd/mlx" || strings.HasSuffix(p, "_test.go") {

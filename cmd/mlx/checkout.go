@@ -54,6 +54,7 @@ type restoration struct {
 	dataAt
 	kind snapshot.Kind
 	now  snapshot.Pointer
+	only func(path string, isDir bool) bool // nil: all of it
 }
 
 func checkoutRun(ctx context.Context, a *app, o checkoutOptions) error {
@@ -101,7 +102,7 @@ func (a *app) wantedNow(ctx context.Context, r *repo.Repo, words []string) ([]re
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, restoration{dataAt{path, pointer.Root}, pointer.Kind, snapshot.Pointer{}})
+		all = append(all, restoration{dataAt{path, pointer.Root}, pointer.Kind, snapshot.Pointer{}, nil})
 	}
 	return all, nil
 }

@@ -48,7 +48,7 @@ func (a *app) restore(ctx context.Context, r *repo.Repo, w restoration, o checko
 	_, absent := os.Lstat(r.Abs(w.Path))
 	progress := a.streams.Progress("writing", "bytes", 0)
 	done, err := store.Checkout(ctx, snapshot.CheckoutOptions{
-		Path: r.Abs(w.Path), Base: w.now.Root, To: w.Root, Kind: w.kind, Ignore: ignore, Force: o.force,
+		Path: r.Abs(w.Path), Base: w.now.Root, To: w.Root, Kind: w.kind, Only: w.only, Ignore: ignore, Force: o.force,
 		ExternalLinks: o.externalLinks, Link: mode == "link", Progress: progress,
 	})
 	progress.Done()
@@ -87,8 +87,13 @@ func (a *app) notRestored(ctx context.Context, err error, w restoration, at stri
 	}
 }
 
-// otherStore is what to type for a version that is not in this store.
-const otherStore = "mlx config set store DIR   # if another clone on this machine has it"
+// bringHint is what to type for a version, of a path as it is typed, that is not in this store.
+func (a *app) bringHint(typed string) string {
+	if cfg, err := a.config(); err == nil && cfg.Remotes.Len() > 0 {
+		return "mlx pull " + typed
+	}
+	return "mlx config set store DIR   # if another clone on this machine has it"
+}
 
 // notHere says of a failure, if that is its reason, that the bytes of a version are not in this store.
 func (a *app) notHere(ctx context.Context, err error, path string, root object.Digest) error {
@@ -101,7 +106,7 @@ func (a *app) notHere(ctx context.Context, err error, path string, root object.D
 	}
 	return fault.New(fault.NotFound, "cannot read %s: version %s is not on this machine", a.shown(path), root.Short()).
 		About(fault.Ref{Kind: refSnapshot, ID: root.Hex(), Name: path}).
-		Hint("%s", otherStore)
+		Hint("%s", a.bringHint(a.typed(path)))
 }
 
 func (a *app) checkoutText(v checkoutView, o checkoutOptions, t *cli.Text) {

@@ -75,6 +75,8 @@ func (t *teller) event(rec lineage.Record) (event, error) {
 		err = t.gate(&e)
 	case tagSet.Is(rec):
 		err = t.tag(&e)
+	case importMade.Is(rec):
+		err = t.imported(&e)
 	default:
 		t.other(&e)
 	}

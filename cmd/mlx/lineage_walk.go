@@ -160,6 +160,12 @@ func (b *grapher) aboveSnapshot(ctx context.Context, t target) ([]neighbour, err
 			}
 			continue
 		}
+		if made, err := importMade.Decode(rec); err == nil {
+			if made.Root == t.ID {
+				all = add(all, neighbour{"from", target{Kind: refRecord, ID: rec.ID, Record: rec}})
+			}
+			continue
+		}
 		body, ok := runBody(rec)
 		id, isRun := run.IDOf(rec)
 		if !ok || !isRun {
@@ -190,6 +196,9 @@ func (b *grapher) aboveRecord(ctx context.Context, t target) ([]neighbour, error
 	rec, err := b.ledger.Get(ctx, t.ID)
 	if err != nil {
 		return nil, err
+	}
+	if importMade.Is(rec) {
+		return nil, nil // what it came from is elsewhere; the imports before it were of other bytes
 	}
 	var all []neighbour
 	if verdict, err := gate.Judged.Decode(rec); err == nil {

@@ -133,6 +133,10 @@ func touches(rec lineage.Record, path string) bool {
 		body, err := snapshotSaved.Decode(rec)
 		return err == nil && (within(body.Path, path) || within(path, body.Path))
 	}
+	if importMade.Is(rec) {
+		body, err := importMade.Decode(rec)
+		return err == nil && (within(body.Path, path) || within(path, body.Path))
+	}
 	body, ok := runBody(rec)
 	if !ok {
 		return false

@@ -250,6 +250,7 @@ func (a *app) checkOutPart(ctx context.Context, p part, v *pulledView) error {
 	v.Files, v.Bytes, v.Changed = done.Files, done.Bytes, v.Changed || done.Changed
 	if p.inside != nil {
 		v.Files = done.Written
+		a.streams.Note("only a part of %s is here: mlx snapshot would save a version without the rest; mlx pull %s brings it", a.shown(p.path), a.typed(p.path))
 	}
 	return nil
 }

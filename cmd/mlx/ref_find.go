@@ -201,6 +201,9 @@ func explain(m lineage.Match) (target, bool) {
 	case snapshotSaved.Is(rec):
 		body, err := snapshotSaved.Decode(rec)
 		return target{Kind: refSnapshot, ID: m.ID, Name: body.Path, Record: rec}, err == nil
+	case importMade.Is(rec):
+		body, err := importMade.Decode(rec)
+		return target{Kind: refSnapshot, ID: m.ID, Name: body.Path, Record: rec}, err == nil && body.Root == m.ID
 	case run.Started.Is(rec), run.Ended.Is(rec):
 		return explainInRun(m)
 	}
@@ -279,7 +282,7 @@ func (f *finder) path(untracked bool) {
 		f.err = err
 		return
 	}
-	rel, err := r.Rel(f.r.word)
+	rel, err := r.Rel(f.app.wherever(f.r.word))
 	if err != nil {
 		if f.r.kind == refPath {
 			f.err = err
@@ -326,6 +329,9 @@ func (f *finder) config(section string) {
 	if err != nil {
 		f.err = err
 		return
+	}
+	if section == "remotes" && f.r.word == "default" {
+		f.r.word = cfg.Default()
 	}
 	for _, name := range configNames(cfg, section) {
 		if name == f.r.word {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"strings"
 
 	"mlx/internal/bucket"
 	"mlx/internal/repo"
@@ -10,11 +11,32 @@ import (
 
 // openBucket opens the place of a remote that trustedRemote gave.
 func (a *app) openBucket(ctx context.Context, remote repo.Remote) (*bucket.Bucket, error) {
-	settings, err := a.settings()
+	o, err := a.bucketOptions()
 	if err != nil {
 		return nil, err
 	}
-	return bucket.Open(ctx, remote.URL, bucket.Options{Limit: settings.LimitRate(), Now: a.now, Note: a.streams.Why, Env: os.Getenv})
+	return bucket.Open(ctx, remote.URL, o)
+}
+
+// openLogRef opens a remote that is a ref of a git repository.
+func (a *app) openLogRef(r *repo.Repo, remote repo.Remote) (*bucket.Bucket, error) {
+	o, err := a.bucketOptions()
+	if err != nil {
+		return nil, err
+	}
+	ref, err := r.LogRef(strings.TrimPrefix(remote.URL, gitScheme+":"))
+	if err != nil {
+		return nil, err
+	}
+	return bucket.New(ref, remote.URL, o), nil
+}
+
+func (a *app) bucketOptions() (bucket.Options, error) {
+	settings, err := a.settings()
+	if err != nil {
+		return bucket.Options{}, err
+	}
+	return bucket.Options{Limit: settings.LimitRate(), Now: a.now, Note: a.streams.Why, Env: os.Getenv}, nil
 }
 
 // bucketProbes tries what data and records need of a bucket or a folder.

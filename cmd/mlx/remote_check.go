@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -68,15 +69,24 @@ func remoteCheckRun(ctx context.Context, a *app, name string) error {
 
 func remoteCheckText(v remoteCheckView, t *cli.Text) {
 	t.Line(gateWord(v.Verdict, strings.ToUpper(v.Verdict)), cli.Str(v.Remote), cli.Str(v.URL))
-	var rows [][]cli.Cell
+	wide := 0
 	for _, p := range v.Probes {
-		row := []cli.Cell{gateWord(p.Verdict, p.Verdict), cli.Str(p.Name), cli.Str(p.Text)}
-		if p.Hint != nil {
-			row = append(row, cli.Word(cli.RoleDim, *p.Hint))
-		}
-		rows = append(rows, row)
+		wide = max(wide, len(p.Name))
 	}
-	t.Rows(2, rows)
+	for _, p := range v.Probes { // no table: what is missing is read to its end
+		row := []cli.Cell{gateWord(p.Verdict, p.Verdict), cli.Str(p.Name), cli.Str(p.Text)}
+		if t.TTY() {
+			row[0] = gateWord(p.Verdict, fmt.Sprintf("%-*s", len("inconclusive"), p.Verdict))
+			row[1] = cli.Str(fmt.Sprintf("%-*s", wide, p.Name))
+		}
+		if p.Hint != nil && !t.TTY() {
+			row = append(row, cli.Str(*p.Hint))
+		}
+		t.Indented(2, row...)
+		if p.Hint != nil && t.TTY() {
+			t.Indented(4, cli.Word(cli.RoleDim, "hint: "+*p.Hint))
+		}
+	}
 }
 
 // failedProbe is a probe that an error answered. What was interrupted, or is wrong with mlx, is no answer.
@@ -84,7 +94,7 @@ func failedProbe(name, without string, err error) (remoteProbe, error) {
 	if kind := fault.KindOf(err); kind == fault.Interrupted || kind == fault.Internal {
 		return remoteProbe{}, err
 	}
-	p := remoteProbe{Name: name, Verdict: "fail", Text: err.Error() + ": " + without}
+	p := remoteProbe{Name: name, Verdict: "fail", Text: without + ": " + err.Error()}
 	if hints := fault.Hints(err); len(hints) > 0 {
 		p.Hint = &hints[0]
 	}
@@ -101,20 +111,20 @@ func (a *app) gitProbes(ctx context.Context, remote repo.Remote) ([]remoteProbe,
 		return nil, fault.New(fault.Usage, "cannot check a remote of git: this project is outside git").Hint("mlx remote list")
 	}
 	target := strings.TrimPrefix(remote.URL, "git:")
-	there, err := r.HasRef(ctx, target, repo.LogRef)
+	there, err := r.HasRef(ctx, target, repo.LogRefName)
 	if err != nil {
 		p, err := failedProbe("fetch", "no records can be pulled", err)
 		return []remoteProbe{p}, err
 	}
 	probes := []remoteProbe{{Name: "fetch", Verdict: "pass", Text: "no records yet"}}
 	if there {
-		probes[0].Text = "records are on " + repo.LogRef
+		probes[0].Text = "records are on " + repo.LogRefName
 	}
 	head, err := r.Head(ctx)
 	if err != nil {
 		return nil, err
 	}
-	push := remoteProbe{Name: "push", Verdict: "pass", Text: "may push; whether the host takes " + repo.LogRef + " shows the first push"}
+	push := remoteProbe{Name: "push", Verdict: "pass", Text: "may push; whether the host takes " + repo.LogRefName + " shows the first push"}
 	if head.Commit == "" {
 		push.Verdict, push.Text = "inconclusive", "there is no commit to try it with"
 	} else if err := r.CanPush(ctx, target, "refs/mlx/probe"); err != nil {

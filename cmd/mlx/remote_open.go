@@ -10,15 +10,12 @@ import (
 	"strconv"
 	"strings"
 
-	"mlx/internal/bucket"
-	"mlx/internal/cli"
 	"mlx/internal/fault"
 	"mlx/internal/remote"
-	"mlx/internal/repo"
 )
 
-// gitScheme begins the URL of a remote whose records travel on a ref of a git remote.
-const gitScheme = "git:"
+// gitScheme is that of a remote whose records travel on a ref of a git remote.
+const gitScheme = "git"
 
 // openRemote opens the remote that the word, the settings or mlx.yaml name, if this user has allowed it.
 func (a *app) openRemote(ctx context.Context, name string) (*remote.Remote, error) {
@@ -42,10 +39,15 @@ func (a *app) openRemote(ctx context.Context, name string) (*remote.Remote, erro
 	if o.Ledger, err = a.ledger(); err != nil {
 		return nil, err
 	}
-	if o.Bucket, err = a.openBucket(ctx, r, name, c.URL); err != nil {
-		return nil, err
+	o.Place, o.RecordsOnly = c.URL, c.Scheme() == gitScheme
+	if o.RecordsOnly {
+		o.Bucket, err = a.openLogRef(r, c)
+	} else {
+		o.Bucket, err = a.openBucket(ctx, c)
 	}
-	o.RecordsOnly = strings.HasPrefix(c.URL, gitScheme)
+	if err != nil {
+		return nil, remoteTrouble(err, name)
+	}
 	opened, err := remote.Open(o)
 	if err == nil {
 		a.opened = append(a.opened, opened)
@@ -74,34 +76,6 @@ func (a *app) transfers() int {
 		return n
 	}
 	return defaultTransfers
-}
-
-// openBucket opens the place of a remote. r may be nil where there is no repository.
-func (a *app) openBucket(ctx context.Context, r *repo.Repo, name, url string) (*bucket.Bucket, error) {
-	o := bucket.Options{Now: a.now, Note: a.streams.Why}
-	settings, err := a.settings()
-	if err != nil {
-		return nil, err
-	}
-	if limit, _ := settings.Get("limit_rate"); limit != "" {
-		if o.Limit, err = repo.ParseByteRate(limit); err != nil {
-			return nil, err
-		}
-	}
-	var b *bucket.Bucket
-	if to, ok := strings.CutPrefix(url, gitScheme); ok {
-		if r == nil {
-			return nil, fault.New(fault.Usage, "cannot use %s: it needs a git repository here", url)
-		}
-		ref, err := r.LogRef(to, r.Tmp())
-		if err != nil {
-			return nil, err
-		}
-		b = bucket.New(ref, url, o)
-	} else if b, err = bucket.Open(ctx, url, o); err != nil {
-		return nil, remoteTrouble(err, name)
-	}
-	return b, nil
 }
 
 // remoteTrouble adds to an error of a remote what helps to find its cause.
@@ -142,7 +116,7 @@ func (a *app) identities() ([][]byte, error) {
 		keys = append(keys, b)
 	}
 	if len(keys) == 0 {
-		return nil, fault.New(fault.Denied, "the remote is encrypted, and there is no key in %s", cli.Sentence(cli.Str(strings.Join(files, ", ")))).
+		return nil, fault.New(fault.Denied, "the remote is encrypted, and there is no key in %s", strings.Join(files, ", ")).
 			Hint("export MLX_IDENTITY=FILE   # an age identity or an SSH key")
 	}
 	return keys, nil

@@ -23,6 +23,9 @@ func sections() []section {
 			newInit,
 			newSnapshot,
 			newCheckout,
+			newImport,
+			newLs,
+			newGet,
 		}},
 		{"Ask", []func(*app) *cobra.Command{
 			newStatus,
@@ -39,6 +42,8 @@ func sections() []section {
 			newGate,
 		}},
 		{"Share", []func(*app) *cobra.Command{
+			newPush,
+			newPull,
 			newTrust,
 			newRemote,
 		}},

@@ -107,7 +107,11 @@ func runRun(ctx context.Context, a *app, o runOptions) error {
 	if err != nil {
 		return err
 	}
-	return a.ran(context.WithoutCancel(ctx), o, result)
+	if err := a.ran(context.WithoutCancel(ctx), o, result); err != nil {
+		return err
+	}
+	a.pushAfter(ctx, result)
+	return nil
 }
 
 // ran reports a run that ended: its summary goes to stderr, because stdout is the command's.

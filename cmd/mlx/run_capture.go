@@ -192,5 +192,5 @@ func dataMissing(ctx context.Context, a *app, path string, pointer snapshot.Poin
 			About(ref).Hint("mlx checkout %s", shellWord(path))
 	}
 	return fault.New(fault.NotFound, "cannot start the run: %s %s is not on this machine", path, pointer.Root.Short()).
-		About(ref).Hint("%s", otherStore)
+		About(ref).Hint("%s", a.bringHint(shellWord(path)))
 }

@@ -23,13 +23,14 @@ func newShow(a *app) *cobra.Command {
 	var o showOptions
 	cmd := &cobra.Command{
 		Use:   "show REF",
-		Short: "Show anything: run, snapshot, file, verdict, tag, record, gate",
+		Short: "Show anything: run, snapshot, file, verdict, tag, record, gate, remote",
 		Long: `REF is a digest or at least four digits of one, @last, the name of a run, a tag, a git revision or a path; REF:PATH is a
-file or folder inside it; gate:NAME and mlx.yaml show what mlx.yaml says.`,
+file or folder inside it; gate:NAME and mlx.yaml show what mlx.yaml says, remote:NAME what this clone last saw of a remote.`,
 		Example: `mlx show @last
 mlx show data/flights
 mlx show data/flights:2013-01.csv --rows 3
 mlx show gate:quality
+mlx show remote:team
 mlx show mlx.yaml`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -72,6 +73,9 @@ func showRun(ctx context.Context, a *app, o showOptions) error {
 	case refPath:
 		return a.showPath(ctx, found, o.rows)
 	case refConfig:
+		if found.Section == "remotes" {
+			return a.showRemote(found.Name)
+		}
 		return a.showDefined(found)
 	}
 	return a.showRecord(ctx, found)

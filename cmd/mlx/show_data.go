@@ -89,6 +89,12 @@ func (v *snapshotShown) gather(ctx context.Context, l *lineage.Ledger, tell *tel
 			}
 			continue
 		}
+		if made, err := importMade.Decode(rec); err == nil {
+			if ref := refOf(refImport, rec.ID.Hex(), made.Source); made.Root == t.ID {
+				v.MadeBy = append(v.MadeBy, ref)
+			}
+			continue
+		}
 		body, ok := runBody(rec)
 		id, isRun := run.IDOf(rec)
 		if !ok || !isRun {
@@ -136,6 +142,10 @@ func (a *app) snapshotShownText(v snapshotShown, t *cli.Text) {
 		}
 	}
 	for _, r := range v.MadeBy {
+		if r.Kind == refImport {
+			t.KeyValue(2, "from", cli.Str(r.Name), cli.Fmt("import %s", cli.Hex(r.ID, 12)))
+			continue
+		}
 		t.KeyValue(2, "made by", cli.Fmt("%s %s", cli.Str("run"), cli.Hex(r.ID, 12)))
 	}
 	for _, r := range v.UsedBy {

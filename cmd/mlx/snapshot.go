@@ -176,9 +176,14 @@ func (s saver) acknowledge(ctx context.Context, done *saved, before snapshot.Poi
 	if err != nil {
 		return rec, err
 	}
+	return rec, s.point(done, before, kept)
+}
+
+// point lets git ignore the data, and its pointer name the version that a record already tells of.
+func (s saver) point(done *saved, before snapshot.Pointer, kept snapshot.Saved) error {
 	ignored, err := s.repo.IgnoreData(done.body.Path)
 	if err != nil {
-		return rec, err
+		return err
 	}
 	if before.Root.IsZero() {
 		done.wrote = append(done.wrote, done.body.Pointer)
@@ -188,9 +193,9 @@ func (s saver) acknowledge(ctx context.Context, done *saved, before snapshot.Poi
 	}
 	file := s.repo.Abs(done.body.Pointer)
 	if err := repo.WriteFile(file, snapshot.Pointer{Root: kept.Root, Summary: kept.Summary}.Encode(), 0o666); err != nil {
-		return rec, fault.New(fault.KindOf(err), "cannot write %s: %w", s.app.shown(done.body.Pointer), err)
+		return fault.New(fault.KindOf(err), "cannot write %s: %w", s.app.shown(done.body.Pointer), err)
 	}
-	return rec, nil
+	return nil
 }
 
 func bodyOf(rel string, previous object.Digest, kept snapshot.Saved, message string) savedBody {

@@ -16,19 +16,21 @@ import (
 )
 
 type statusOptions struct {
-	paths []string
-	check bool
-	fresh bool
+	paths  []string
+	check  bool
+	fresh  bool
+	remote string
 }
 
 func newStatus(a *app) *cobra.Command {
 	var o statusOptions
 	cmd := &cobra.Command{
 		Use:   "status [PATH…]",
-		Short: "Show what changed and what needs attention",
+		Short: "Show what changed, what is not pushed, what needs attention",
 		Long: `Compares tracked data with the versions that the pointer files name. Only files whose size, times or inode changed are read.
-With --check the status is 1 unless all is clean.`,
-		Example:           "mlx status\nmlx status --check data/flights\nmlx status --fresh",
+With --check the status is 1 unless all is clean. What is not pushed is as this clone last saw the default remote; with -r
+the remote is asked, also whether it holds all that the pointer files of the commit name: if not, it is not clean.`,
+		Example:           "mlx status\nmlx status --check data/flights\nmlx status --fresh\nmlx status -r team --check",
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completePaths,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -39,7 +41,9 @@ With --check the status is 1 unless all is clean.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.BoolVar(&o.check, "check", false, "end with status 1 unless all is clean")
+	flags.StringVarP(&o.remote, "remote", "r", "", "ask the remote of this `NAME` what it holds")
 	flags.BoolVar(&o.fresh, "fresh", false, "read every file, whatever is remembered of it")
+	completeFlag(cmd, "remote", a.completeRemotes)
 	return cmd
 }
 
@@ -74,6 +78,14 @@ func statusRun(ctx context.Context, a *app, o statusOptions) error {
 	}
 	if v.Conflicts, err = a.tagConflicts(ctx); err != nil {
 		return err
+	}
+	if o.remote != "" {
+		if v.Remote, err = a.askRemote(ctx, o.remote); err != nil {
+			return err
+		}
+	}
+	if v.NotPushed, err = a.notPushed(ctx, o.remote); err != nil {
+		a.streams.Note("what is not pushed cannot be told: %v", err)
 	}
 	v.finish(r, <-code)
 	if o.check && !v.Clean {

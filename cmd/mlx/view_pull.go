@@ -1,6 +1,10 @@
 package main
 
-import "mlx/internal/cli"
+import (
+	"time"
+
+	"mlx/internal/cli"
+)
 
 // pullView is pull/v1.
 type pullView struct {
@@ -41,3 +45,6 @@ func (a *app) pullText(v pullView, t *cli.Text) {
 	}
 	t.Rows(0, rows)
 }
+
+// seconds is the reverse of time.Duration.Seconds.
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -25,9 +25,11 @@ type statusView struct {
 	Git       *gitView       `json:"git"`
 	Clean     bool           `json:"clean"`
 	Data      []dataView     `json:"data"`
-	NotPushed *struct{}      `json:"not_pushed"` // null: no remote is known
+	NotPushed *notPushedView `json:"not_pushed"` // null: no remote is known
 	Attention []struct{}     `json:"attention"`
 	Conflicts []conflictView `json:"conflicts"`
+
+	Remote *heldView `json:"remote"` // null without -r
 }
 
 type gitView struct {
@@ -63,7 +65,7 @@ func (v *statusView) add(d dataView) {
 }
 
 func (v *statusView) finish(r *repo.Repo, code gitView) {
-	v.Clean = v.Clean && len(v.Conflicts) == 0
+	v.Clean = v.Clean && len(v.Conflicts) == 0 && (v.Remote == nil || v.Remote.Holds != nil && *v.Remote.Holds)
 	if !r.NoGit {
 		v.Git = &code
 	}
@@ -120,6 +122,7 @@ func (a *app) statusText(v statusView, t *cli.Text) {
 		t.Heading(cli.Str("data"))
 		t.Rows(2, rows)
 	}
+	a.remoteStatusText(v, t)
 	rows = nil
 	for _, c := range v.Conflicts {
 		cells := []cli.Cell{cli.Str(c.Name)}
@@ -207,5 +210,7 @@ func (a *app) hintStatus(v statusView) {
 		a.streams.Hint("mlx checkout "+missing[0], "")
 	case len(missing) > 1:
 		a.streams.Hint("mlx checkout", "restores all that is missing")
+	case v.NotPushed.any():
+		a.streams.Hint("mlx push", "")
 	}
 }

@@ -54,7 +54,7 @@ func (x trustText) sections(t *cli.Text) {
 	}
 	show := "mlx show mlx.yaml"
 	if x.at != "" {
-		show = "git show " + shellWord(x.at+":./mlx.yaml")
+		show = "mlx trust --at " + shellWord(x.at) + " --dry-run -v"
 	}
 	t.Line(cli.Str(pad("commands")), cli.Str(counted(commands)+": "+show))
 	for _, i := range commands {

@@ -216,3 +216,14 @@ func TestWantColor(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestAskNobody: where no person can answer, nobody is asked and nothing is written.
+func TestAskNobody(t *testing.T) {
+	for _, json := range []bool{false, true} {
+		var errs bytes.Buffer
+		s := &Streams{In: strings.NewReader("y\n"), Err: &errs, ErrTTY: true, JSON: json}
+		if yes, err := s.Ask(t.Context(), "really?"); yes || fault.KindOf(err) != fault.Usage || errs.Len() > 0 {
+			t.Errorf("json %v: %v %v %q", json, yes, err, errs.String())
+		}
+	}
+}

@@ -2,7 +2,7 @@ package remote
 
 import (
 	"context"
-	"sync"
+	"iter"
 
 	"mlx/internal/fault"
 	"mlx/internal/lineage"
@@ -21,43 +21,86 @@ func (r *Remote) fetchRecords(ctx context.Context, packs []RecordPack) (map[obje
 	}
 	progress := r.o.Progress("fetching records", total)
 	defer progress.Done()
-	var mu sync.Mutex
-	err := each(ctx, len(packs), min(2, r.o.Jobs), func(ctx context.Context, i int) error { // a pack may have 256 MiB when unpacked
-		p := packs[i]
-		data, err := r.readRecords(ctx, p)
-		if err != nil {
-			return err
+	_, added, err := r.o.Ledger.ImportAll(ctx, func(yield func(lineage.SyncPack, error) bool) {
+		for p, err := range r.arriving(ctx, packs, progress) {
+			ids[p.Pack] = p.IDs
+			if !yield(p, err) {
+				return
+			}
 		}
-		progress.Add(p.Bytes)
-		list, added, err := r.o.Ledger.Import(ctx, data, p.Pack)
-		if err != nil {
-			return fault.New(fault.KindOf(err), "cannot take pack of records %s of remote %s: %w", p.Pack.Short(), r.o.Name, err)
-		}
-		if len(list) != p.Records {
-			return fault.New(fault.Integrity, "pack of records %s of remote %s has %d records, its log says %d", p.Pack.Short(), r.o.Name, len(list), p.Records)
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		ids[p.Pack] = list
-		r.added += added
-		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, fault.New(fault.KindOf(err), "cannot take the records of remote %s: %w", r.o.Name, err)
 	}
+	r.added += added
 	if _, err = r.o.Ledger.ApplyRedactions(ctx); err == nil {
 		err = r.learn(ctx)
 	}
 	return ids, err
 }
 
-// readRecords reads a pack of records; its bytes have the digest that the log names.
-func (r *Remote) readRecords(ctx context.Context, p RecordPack) ([]byte, error) {
-	data, err := r.read(ctx, p.key(), p.Bytes)
-	if err == nil && object.Sum(data) != p.Pack {
-		err = fault.New(fault.Integrity, "pack of records %s of remote %s is damaged", p.Pack.Short(), r.o.Name)
+// arriving yields packs in their order, while the next ones are on their way.
+func (r *Remote) arriving(ctx context.Context, packs []RecordPack, progress Progress) iter.Seq2[lineage.SyncPack, error] {
+	type arrival struct {
+		pack lineage.SyncPack
+		err  error
 	}
-	return data, err
+	return func(yield func(lineage.SyncPack, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		queue := make(chan chan arrival, ahead)
+		go func() {
+			defer close(queue)
+			for _, p := range packs {
+				one := make(chan arrival, 1)
+				select {
+				case queue <- one:
+				case <-ctx.Done():
+					return
+				}
+				go func() {
+					pack, err := r.readRecords(ctx, p)
+					one <- arrival{pack, err}
+				}()
+			}
+		}()
+		for i := 0; ; i++ {
+			one, ok := <-queue
+			if !ok {
+				return
+			}
+			a := <-one
+			progress.Add(packs[i].Bytes)
+			if !yield(a.pack, a.err) || a.err != nil {
+				return
+			}
+		}
+	}
+}
+
+// ahead is how many packs of records are fetched before their turn. Small ones are most of them.
+const ahead = 4
+
+// readRecords reads a pack of records; its bytes have the digest that the log names, and as many records.
+func (r *Remote) readRecords(ctx context.Context, p RecordPack) (lineage.SyncPack, error) {
+	out := lineage.SyncPack{Pack: p.Pack, Records: p.Records}
+	bad := func(what string) (lineage.SyncPack, error) {
+		return out, fault.New(fault.Integrity, "pack of records %s of remote %s %s", p.Pack.Short(), r.o.Name, what)
+	}
+	var err error
+	if out.Data, err = r.read(ctx, p.key(), p.Bytes); err != nil {
+		return out, err
+	}
+	if object.Sum(out.Data) != p.Pack {
+		return bad("is damaged")
+	}
+	if out.IDs, err = lineage.PackIDs(out.Data); err != nil {
+		return out, err
+	}
+	if len(out.IDs) != p.Records {
+		return bad("has another number of records than the log says")
+	}
+	return out, nil
 }
 
 // cargo is records that have been uploaded and wait for the entry that names them.

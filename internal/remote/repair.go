@@ -103,11 +103,11 @@ func (r *Remote) idsOf(ctx context.Context, bad RecordPack) ([]object.Digest, er
 		if p.Pack == bad.Pack {
 			continue
 		}
-		data, err := r.readRecords(ctx, p)
+		one, err := r.readRecords(ctx, p)
 		if err != nil {
 			return nil, err
 		}
-		ids, err := lineage.PackIDs(data)
+		ids, err := lineage.PackIDs(one.Data)
 		if err != nil {
 			return nil, err
 		}

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	logRef       = "refs/mlx/log"
+	LogRefName   = "refs/mlx/log"
 	logBranch    = "refs/heads/mlx-log" // where a host refuses refs of its users' making
 	maxRefBlob   = 50 << 20             // git hosts warn of, and then refuse, larger files
 	maxRefKeys   = 1 << 20

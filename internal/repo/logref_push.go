@@ -66,9 +66,9 @@ func (l *LogRef) yield(ctx context.Context, refusal string) error {
 	switch {
 	case l.old != before || isRace(refusal):
 		return nil
-	case ref == logRef && l.old == "":
+	case ref == LogRefName && l.old == "":
 		l.ref = logBranch
-		l.note = "the host takes no " + logRef + " (" + refusal + "): the log is on the branch mlx-log"
+		l.note = "the host takes no " + LogRefName + " (" + refusal + "): the log is on the branch mlx-log"
 		return nil
 	}
 	refused := fault.New(fault.Denied, "cannot push %s to %s: the host refuses it: %s", ref, withoutSecrets(l.remote), refusal)

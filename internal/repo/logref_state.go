@@ -55,7 +55,7 @@ func (l *LogRef) refresh(ctx context.Context) error {
 		l.ref, l.old, l.lost, l.loaded = ref, id, id == "" && kept != "", true
 		l.note = ""
 		if ref == logBranch {
-			l.note = "the host takes no " + logRef + ": the log is on the branch mlx-log"
+			l.note = "the host takes no " + LogRefName + ": the log is on the branch mlx-log"
 		}
 		return nil
 	}
@@ -68,7 +68,7 @@ func (l *LogRef) busy() error {
 
 // ask returns which reference the remote has and where it is. Of two, refs/mlx/log counts.
 func (l *LogRef) ask(ctx context.Context) (ref, id string, err error) {
-	out, err := l.talk(ctx, "ls-remote", "--", l.remote, logRef, logBranch)
+	out, err := l.talk(ctx, "ls-remote", "--", l.remote, LogRefName, logBranch)
 	if err != nil {
 		return "", "", err
 	}
@@ -78,13 +78,13 @@ func (l *LogRef) ask(ctx context.Context) (ref, id string, err error) {
 			found[name] = id
 		}
 	}
-	if id := found[logRef]; id != "" {
-		return logRef, id, nil
+	if id := found[LogRefName]; id != "" {
+		return LogRefName, id, nil
 	}
 	if id := found[logBranch]; id != "" {
 		return logBranch, id, nil
 	}
-	return logRef, "", nil
+	return LogRefName, "", nil
 }
 
 func isHexID(id string) bool {

@@ -133,7 +133,7 @@ func TestLogRefKeepsObjects(t *testing.T) {
 	if err := lb.Delete(t.Context(), "records/aa.jsonl.zst"); err != nil {
 		t.Errorf("deleted twice: %v", err)
 	}
-	if got := gitIn(t, origin, "rev-list", "--count", logRef); got != "1" {
+	if got := gitIn(t, origin, "rev-list", "--count", LogRefName); got != "1" {
 		t.Errorf("a deletion leaves %s commits", got)
 	}
 	mustPut(t, la, "log/2", "two", true) // la has not seen the deletion
@@ -356,7 +356,7 @@ func TestLogRefLost(t *testing.T) {
 	l := openLog(t, r)
 	mustPut(t, l, "log/0", "zero", true)
 	lose := func() {
-		gitIn(t, origin, "update-ref", "-d", logRef)
+		gitIn(t, origin, "update-ref", "-d", LogRefName)
 		gitIn(t, origin, "gc", "-q", "--prune=now")
 	}
 	lose()

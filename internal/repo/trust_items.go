@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"mlx/internal/fault"
@@ -42,11 +41,14 @@ type KeyReader func(path string) ([]byte, error)
 // Environments may change commands and addresses, so their values are listed as well.
 func (c *Config) TrustItems(read KeyReader) ([]TrustItem, error) {
 	var all []TrustItem
-	add := func(kind, name, value string) {
-		if i := (TrustItem{Kind: kind, Name: name, Value: value}); value != "" && !slices.Contains(all, i) {
+	seen := map[TrustItem]bool{}
+	once := func(i TrustItem) {
+		if i.Value != "" && !seen[i] {
+			seen[i] = true
 			all = append(all, i)
 		}
 	}
+	add := func(kind, name, value string) { once(TrustItem{Kind: kind, Name: name, Value: value}) }
 	for name, remote := range c.Remotes.All() {
 		add(TrustRemote, name, remote.TrustValue())
 	}
@@ -73,9 +75,7 @@ func (c *Config) TrustItems(read KeyReader) ([]TrustItem, error) {
 		if err != nil {
 			return nil, keyError(path, fault.New(fault.Usage, "%w", err))
 		}
-		if i := (TrustItem{Kind: TrustKey, Name: path, Value: key.fingerprint, Owner: key.comment}); !slices.Contains(all, i) {
-			all = append(all, i)
-		}
+		once(TrustItem{Kind: TrustKey, Name: path, Value: key.fingerprint, Owner: key.comment})
 	}
 	c.commands(add)
 	return all, nil
@@ -152,7 +152,7 @@ func (r *Repo) ReadKey(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	f, err := root.Open(filepath.FromSlash(path))
 	if err != nil {
 		return nil, err

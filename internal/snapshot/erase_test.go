@@ -132,10 +132,10 @@ func TestRepair(t *testing.T) {
 		}
 		at := rnd.IntN(len(c))
 		c[at] ^= 0x10
-		switch {
-		case i%5 == 1:
+		switch i % 5 {
+		case 1:
 			c = c[:at]
-		case i%5 == 2:
+		case 2:
 			c = bytes.Repeat([]byte{0}, len(c))
 		}
 		if err := os.Chmod(path, 0o600); err != nil {

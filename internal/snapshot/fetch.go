@@ -33,7 +33,7 @@ type Fetched struct {
 }
 
 // Fetch brings versions, or what lies at some paths in them, into the store. What arrived whole before a failure or a
-// kill is kept, and not fetched again.
+// kill is kept, and not fetched again; after a failure only the counts are set.
 func (s *Store) Fetch(ctx context.Context, o FetchOptions) (Fetched, error) {
 	if o.Jobs <= 0 {
 		o.Jobs = 8
@@ -64,7 +64,8 @@ func (s *Store) Fetch(ctx context.Context, o FetchOptions) (Fetched, error) {
 			return done, nil
 		}
 		if err != nil {
-			return Fetched{}, errors.Join(err, release())
+			done.Release = nil
+			return done, errors.Join(err, release())
 		}
 	}
 	return Fetched{}, errors.Join(fault.New(fault.Conflict, "cannot fetch: packs of the store vanish while it is written").Hint("mlx verify"), release())

@@ -15,7 +15,8 @@ import (
 
 const (
 	rangeGap   = 128 << 10 // so many bytes are read in vain rather than asked for apart
-	rangeLimit = 8 << 20   // bytes that are asked for at once
+	rangeLimit = 8 << 20   // bytes that are asked for at once,
+	rawLimit   = 32 << 20  // and what they may decode to
 )
 
 // span is a run of frames of one pack that are read together.
@@ -37,15 +38,18 @@ func spans(p *remotePack, frames []int) []span {
 	slices.Sort(frames)
 	frames = slices.Compact(frames)
 	var out []span
+	raw := 0
 	for i, n := range frames {
 		at := p.x.Frame(n)
+		raw += at.Raw
 		if i > 0 {
 			last := &out[len(out)-1]
-			if at.Offset-last.end() <= rangeGap && at.Offset+at.Size()-last.from() <= rangeLimit {
+			if at.Offset-last.end() <= rangeGap && at.Offset+at.Size()-last.from() <= rangeLimit && raw <= rawLimit {
 				last.frames = append(last.frames, n)
 				continue
 			}
 		}
+		raw = at.Raw
 		out = append(out, span{p: p, frames: []int{n}, rows: p.frames()})
 	}
 	return out
@@ -188,6 +192,29 @@ func (f *fetcher) get(ctx context.Context, ids []object.Digest) error {
 		list = append(list, spans(p, frames)...)
 	}
 	f.plan(list)
+	for len(list) > 0 { // so many at once as memory holds
+		n, raw := 1, list[0].raw()
+		for n < len(list) && raw+list[n].raw() <= rawLimit {
+			raw += list[n].raw()
+			n++
+		}
+		if err := f.getSpans(ctx, list[:n]); err != nil {
+			return err
+		}
+		list = list[n:]
+	}
+	return nil
+}
+
+// raw returns what the frames of a span decode to.
+func (s span) raw() (n int) {
+	for _, nr := range s.frames {
+		n += s.p.x.Frame(nr).Raw
+	}
+	return n
+}
+
+func (f *fetcher) getSpans(ctx context.Context, list []span) error {
 	if f.metaSink == nil {
 		f.metaSink = &sink{f: f}
 	}

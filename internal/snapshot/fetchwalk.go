@@ -51,45 +51,23 @@ func (f *fetcher) walk(ctx context.Context) error {
 func (f *fetcher) level(ctx context.Context, level []node) ([]node, error) {
 	var next []node
 	seen := map[object.Digest]bool{}
+	below := func(c node) {
+		if f.o.Only != nil || !seen[c.entry.Sum] {
+			seen[c.entry.Sum] = true
+			next = append(next, c)
+		}
+	}
 	for batch := range slices.Chunk(level, recipeBatch) {
-		ids := make([]object.Digest, len(batch))
-		var long []object.Digest
-		for i, n := range batch {
-			ids[i] = n.entry.Sum
-			if !n.entry.Recipe.IsZero() {
-				ids[i] = n.entry.Recipe
-				long = append(long, ids[i])
-			}
-		}
-		if err := f.get(ctx, ids); err != nil {
-			return nil, err
-		}
-		for _, n := range batch {
-			if n.root {
-				b, err := f.r.Read(n.entry.Sum)
-				if err != nil {
-					return nil, err
-				}
-				if bytes.HasPrefix(b, []byte(recipeMagic)) {
-					long = append(long, n.entry.Sum)
-				}
-			}
-		}
-		if err := f.recipes(ctx, long, true); err != nil {
+		if err := f.folders(ctx, batch); err != nil {
 			return nil, err
 		}
 		var files []treeEntry
 		for _, n := range batch {
 			list, err := f.read(n)
-			if err != nil {
-				return nil, err
+			if err == nil {
+				err = f.entries(ctx, n.path, list, below, &files)
 			}
-			if err := f.entries(ctx, n.path, list, func(c node) {
-				if f.o.Only != nil || !seen[c.entry.Sum] {
-					seen[c.entry.Sum] = true
-					next = append(next, c)
-				}
-			}, &files); err != nil {
+			if err != nil {
 				return nil, err
 			}
 		}
@@ -98,6 +76,35 @@ func (f *fetcher) level(ctx context.Context, level []node) ([]node, error) {
 		}
 	}
 	return next, nil
+}
+
+// folders fetches the trees of some folders, the long ones piece by piece.
+func (f *fetcher) folders(ctx context.Context, batch []node) error {
+	ids := make([]object.Digest, len(batch))
+	var long []object.Digest
+	for i, n := range batch {
+		ids[i] = n.entry.Sum
+		if !n.entry.Recipe.IsZero() {
+			ids[i] = n.entry.Recipe
+			long = append(long, ids[i])
+		}
+	}
+	if err := f.get(ctx, ids); err != nil {
+		return err
+	}
+	for _, n := range batch {
+		if !n.root {
+			continue
+		}
+		b, err := f.r.Read(n.entry.Sum)
+		if err != nil {
+			return err
+		}
+		if bytes.HasPrefix(b, []byte(recipeMagic)) {
+			long = append(long, n.entry.Sum)
+		}
+	}
+	return f.recipes(ctx, long, true)
 }
 
 func (f *fetcher) read(n node) ([]treeEntry, error) {

@@ -14,11 +14,12 @@ const childVar = "MLX_SNAPSHOT_CHILD"
 // jobs are what the test binary can do as a child process. Each returns when it is done, or is killed.
 func jobs() map[string]func(args []string) error {
 	return map[string]func([]string) error{
-		"crash": crashChild,
-		"saver": saverChild,
-		"limit": limitChild,
-		"guest": guestChild,
-		"fetch": fetchChild,
+		"crash":  crashChild,
+		"saver":  saverChild,
+		"limit":  limitChild,
+		"guest":  guestChild,
+		"fetch":  fetchChild,
+		"memory": memoryChild,
 
 		"guest-save": guestSaveChild,
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -40,16 +41,23 @@ func farDir(dir string) (CatalogOptions, error) {
 		return b.Bytes(), err
 	}}
 	for _, path := range names {
-		b, err := os.ReadFile(path)
+		f, err := os.Open(path)
 		if err != nil {
+			return o, err
+		}
+		size, err := f.Seek(-32, io.SeekEnd)
+		var end [32]byte // where the frames end, and how many chunks there are
+		if err == nil {
+			_, err = f.ReadAt(end[:], size)
+		}
+		if err = errors.Join(err, f.Close()); err != nil {
 			return o, err
 		}
 		d, err := object.ParseDigest(strings.TrimSuffix(filepath.Base(path), ".pack"))
 		if err != nil {
 			return o, err
 		}
-		end := b[len(b)-32:] // where the frames end, and how many chunks there are
-		o.Packs = append(o.Packs, PackInfo{Name: d, Bytes: int64(len(b)), Index: int64(binary.LittleEndian.Uint64(end)), Chunks: int64(binary.LittleEndian.Uint32(end[12:]))})
+		o.Packs = append(o.Packs, PackInfo{Name: d, Bytes: size + 32, Index: int64(binary.LittleEndian.Uint64(end[:])), Chunks: int64(binary.LittleEndian.Uint32(end[12:]))})
 	}
 	return o, nil
 }
@@ -222,5 +230,45 @@ func (b *bench) gc() {
 	}
 	if err != nil {
 		b.t.Fatal(err)
+	}
+}
+
+// memoryChild is fetchChild that says how much memory it took at most, in KiB.
+func memoryChild(args []string) error {
+	if err := fetchChild(args); err != nil {
+		return err
+	}
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return err
+	}
+	_, rest, _ := strings.Cut(string(b), "VmHWM:")
+	fmt.Println(strings.Fields(rest)[0])
+	return nil
+}
+
+// What a fetch holds in memory does not grow with the packs.
+func TestFetchTakesLittleMemory(t *testing.T) {
+	if _, err := os.Stat("/proc/self/status"); err != nil || testing.Short() {
+		t.Skip("needs Linux, and writes 300 MB")
+	}
+	b := newBench(t)
+	rnd := rand.NewChaCha8([32]byte{7})
+	for i := range 3 {
+		c := make([]byte, 100<<20)
+		rnd.Read(c)
+		b.write(fmt.Sprint("big", i), c)
+	}
+	root := b.save(object.Digest{}).Root
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childVar+"="+strings.Join([]string{"memory", filepath.Join(b.dir, "clone"), b.s.packs(), root.String()}, "\n"))
+	out, err := cmd.CombinedOutput()
+	var kib int
+	if _, serr := fmt.Sscanf(string(out), "ready\n%d\n", &kib); serr != nil || err != nil {
+		t.Fatalf("%s: %v, %v", out, err, serr)
+	}
+	t.Logf("%d MiB", kib>>10)
+	if kib > 128<<10 {
+		t.Errorf("it took %d MiB", kib>>10)
 	}
 }

@@ -86,7 +86,7 @@ func TestFetchIsCutAtEveryRange(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s at %d, again: %v", name, at, err)
 			}
-			if extra := first.Bytes + again.Bytes - all.Bytes; extra > all.Bytes/2 {
+			if extra := first.Bytes + again.Bytes - all.Bytes; extra > 256<<10 { // a frame, or what else was under way
 				t.Errorf("%s at %d: %d + %d bytes for %d", name, at, first.Bytes, again.Bytes, all.Bytes)
 			}
 			c.mustCheckout(two, c.data)
