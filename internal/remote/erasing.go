@@ -225,3 +225,6 @@ func (r *Remote) tablesOf(ctx context.Context, packs []ChunkPack) ([]Table, erro
 	t := merged.New
 	return []Table{{Table: t.Name, Object: sealed, Bytes: t.Bytes, Chunks: t.Chunks, Packs: t.Packs}}, err
 }
+
+// RecordsOnly says whether the place holds no data.
+func (r *Remote) RecordsOnly() bool { return r.o.RecordsOnly }

@@ -265,3 +265,20 @@ func (r *Remote) repairEntry(ctx context.Context, v *VerifyReport, e *Entry, los
 	})
 	return nil
 }
+
+// RepairStore brings good copies of what is damaged or missing in the store from this remote, as its log was last read. It
+// returns how many objects came; NotFound if the remote has not all of them.
+func (r *Remote) RepairStore(ctx context.Context, damage snapshot.Report) (int, error) {
+	if r.o.RecordsOnly {
+		return 0, fault.New(fault.NotFound, "remote %s holds only records", r.o.Name)
+	}
+	packs, err := r.loadable(ctx, r.known.state.readable())
+	if err != nil {
+		return 0, err
+	}
+	catalog, err := r.open(ctx, packs, nil)
+	if err != nil {
+		return 0, err
+	}
+	return r.o.Store.Repair(ctx, damage, catalog, r.reader(packs))
+}
