@@ -71,7 +71,11 @@ func (e *erasing) apply(ctx context.Context, store *snapshot.Store) error {
 			return fault.New(fault.KindOf(err), "cannot erase in %s: %w", r.rem.Describe(), err)
 		}
 	}
-	if len(e.plan.IDs) > 0 {
+	fresh, err := e.fresh(store)
+	if err != nil {
+		return err
+	}
+	if fresh {
 		if err := store.ApplyErase(ctx, e.plan); err != nil {
 			return err
 		}
@@ -105,6 +109,12 @@ func (e *erasing) apply(ctx context.Context, store *snapshot.Store) error {
 	return nil
 }
 
+// fresh says whether the plan names anything that was not erased before.
+func (e *erasing) fresh(store *snapshot.Store) (bool, error) {
+	before, err := store.Erased()
+	return slices.ContainsFunc(e.plan.IDs, func(d object.Digest) bool { return !before[d] }), err
+}
+
 func hexes(ids []object.Digest) []string {
 	out := make([]string, len(ids))
 	for i, id := range ids {
@@ -132,7 +142,7 @@ func (r *eraseRemoteView) erase(ctx context.Context) error {
 
 func (e *erasing) text(t *cli.Text, word string) {
 	v := e.view
-	if v.Objects == 0 && word == "erased" && !v.Changed {
+	if word == "erased" && !v.Changed {
 		t.Line(cli.Str("nothing changed"), cli.ID(e.roots[0]), cli.Path(e.a.shown(path.Join(v.Snapshot.Name, e.inside))))
 	} else {
 		t.Line(cli.Str(word), cli.ID(e.roots[0]), cli.Path(e.a.shown(path.Join(v.Snapshot.Name, e.inside))), cli.Num(v.Objects, "object"), cli.Bytes(v.Bytes))
