@@ -57,11 +57,20 @@ mlx erase --record @last -m "a secret in the command line" --key signing-key -y`
 	return cmd
 }
 
+// typed is the command as far as it was typed.
+func (o eraseOptions) typed() string {
+	record := ""
+	if o.record {
+		record = "--record "
+	}
+	return "mlx erase " + record + shellWord(o.ref) + " -m " + shellWord(o.basis)
+}
+
 func eraseRun(ctx context.Context, a *app, o eraseOptions) error {
 	if o.basis == "" {
 		return fault.New(fault.Usage, "cannot erase without a reason").Hint("mlx erase %s -m BASIS   # is kept in the records", shellWord(o.ref))
 	}
-	if err := a.mayAsk("erase "+o.ref, o.yes || o.dryRun, "mlx erase "+shellWord(o.ref)+" -m "+shellWord(o.basis)+" -y"); err != nil {
+	if err := a.mayAsk("erase "+o.ref, o.yes || o.dryRun, o.typed()+" -y"); err != nil {
 		return err
 	}
 	sign, err := a.signing(ctx, o)
@@ -85,7 +94,7 @@ func (a *app) signing(ctx context.Context, o eraseOptions) (func(text []byte, na
 		keys, err := l.Keys(ctx)
 		if err == nil && (len(keys) > 0 || o.record) {
 			err = fault.New(fault.Usage, "cannot erase without a signature: whoever may push could erase what is yours").
-				Hint("mlx erase %s -m %s --key FILE   # the private half of a key of mlx key list", shellWord(o.ref), shellWord(o.basis))
+				Hint("%s --key FILE   # the private half of a key of mlx key list", o.typed())
 		}
 		return nil, err
 	}

@@ -32,7 +32,7 @@ const (
 	goneInRecord   = 8192        // a record has at most 1 MiB
 )
 
-// Erasure is an erasure that counts here: signed by a key that the ledger trusts, or in a ledger that trusts none.
+// Erasure is an erasure that counts here: signed by a key that the ledger trusts, or recorded before it trusted any.
 type Erasure struct {
 	Record object.Digest
 	By     string
@@ -100,13 +100,37 @@ func ReadErasures(ctx context.Context, l *lineage.Ledger) (Erasures, error) {
 	if err != nil || len(keys) == 0 {
 		return all, err
 	}
+	before, err := beforeKeys(ctx, l, keys)
+	if err != nil {
+		return nil, err
+	}
 	return slices.DeleteFunc(all, func(e Erasure) bool {
+		if e.Sig == "" && before[e.Record] {
+			return false
+		}
 		text, terr := e.text()
 		if terr == nil {
 			terr = l.VerifySignature(ctx, text, eraseNamespace, e.Key, e.Sig)
 		}
 		return terr != nil
 	}), nil
+}
+
+// beforeKeys returns the records that stand in the log before the first key: as long as the ledger trusted none, an erasure
+// needed no signature.
+func beforeKeys(ctx context.Context, l *lineage.Ledger, keys []lineage.Key) (map[object.Digest]bool, error) {
+	ids, err := l.IDs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	before := map[object.Digest]bool{}
+	for _, id := range ids {
+		if slices.ContainsFunc(keys, func(k lineage.Key) bool { return k.ID == id }) {
+			break
+		}
+		before[id] = true
+	}
+	return before, nil
 }
 
 // text returns the signed bytes.
