@@ -61,6 +61,9 @@ type pusher struct {
 	ask  PushOptions
 	done Pushed
 
+	erased Erasures // as last read
+	read   int      // erasures here at that time
+
 	there    map[string]bucket.Object // objects in packs/ as they were listed, nil where that is denied
 	listed   bool
 	wanted   []Root
@@ -107,6 +110,9 @@ func (p *pusher) try(ctx context.Context) (bool, error) {
 func (p *pusher) sendChunks(ctx context.Context) error {
 	if p.r.o.RecordsOnly || p.r.o.Store == nil {
 		return nil
+	}
+	if err := p.erasures(ctx); err != nil {
+		return err
 	}
 	wanted := p.lacking()
 	if len(wanted) == 0 {
@@ -233,9 +239,9 @@ func (p *pusher) upload(ctx context.Context) error {
 	var mu sync.Mutex
 	err := each(ctx, len(packs), min(p.r.o.Jobs, 4), func(ctx context.Context, i int) error {
 		parcel := p.shipment.Packs[i]
-		if k := p.r.known.state.pack(parcel.Info.Name); k != nil && (k.Fate == fateDropped || k.Fate == fateDeleted) {
-			return fault.New(fault.Unavailable, "cannot push to %s: pack %s is just being deleted there by a gc", p.r.o.Name, k.Pack.Short()).
-				Hint("mlx gc -r %s   # finishes it; then push again", p.r.o.Name)
+		if k := p.r.known.state.pack(parcel.Info.Name); k != nil && k.taken(p.r.o.Now()) {
+			return fault.New(fault.Unavailable, "cannot push to %s: pack %s is being deleted there since %s", p.r.o.Name, k.Pack.Short(), k.Since).
+				Hint("mlx push -r %s   # a day later its name is free again", p.r.o.Name)
 		}
 		c, err := p.send(ctx, parcel)
 		if err != nil {
@@ -261,7 +267,7 @@ func (p *pusher) prove(ctx context.Context) error {
 	}
 	s := &p.r.known.state
 	for _, root := range p.ask.Roots {
-		if !s.holds(root.Root) {
+		if !s.holds(root.Root) && !p.erased.touched(root.Root) {
 			return fault.New(fault.Integrity, "cannot prove the push: the log of %s does not name %s %s", p.r.o.Name, root.Path, root.Root.Short())
 		}
 	}
