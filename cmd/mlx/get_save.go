@@ -148,15 +148,10 @@ func (d *delivery) failed(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fault.New(saveKind(err), "cannot save %s: %w", d.dest, err)
-}
-
-// saveKind is the kind of a failure to write. A missing folder must not look like bytes that are missing.
-func saveKind(err error) fault.Kind {
-	if errors.Is(err, fs.ErrNotExist) {
-		return fault.Usage
+	if errors.Is(err, fs.ErrNotExist) { // it must not look like a path that the version lacks
+		return fault.New(fault.Usage, "cannot save %s: there is no folder %s", d.dest, filepath.Dir(d.dest)).Hint("mkdir -p %s", shellWord(filepath.Dir(d.dest)))
 	}
-	return fault.KindOf(err)
+	return fault.New(fault.KindOf(err), "cannot save %s: %w", d.dest, err)
 }
 
 // temp is a name beside the target.

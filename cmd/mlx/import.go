@@ -38,7 +38,7 @@ mlx import --update
 mlx import --update data/flights.csv
 mlx import dvc:../old:data/weather data/weather
 mlx import --from ../other main:data/planes data/planes
-mlx import 'exec:python report.py' data/report.csv --query "SELECT carrier, count(*) FROM flights GROUP BY 1"`,
+mlx import 'exec:python report.py' data/report.csv --query "SELECT count(*) FROM flights"`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.words = args

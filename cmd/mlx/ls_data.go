@@ -201,7 +201,7 @@ func (a *app) trackedInGit(ctx context.Context, s fromPlace, word, pattern strin
 // trackedInBucket is the newest version of each path that a remote holds.
 func (a *app) trackedInBucket(ctx context.Context, s fromPlace) (trackedData, bool, error) {
 	d := trackedData{from: &origin{place: s.typed}}
-	r, err := a.lightRemote(ctx, d.from, "", s.value)
+	r, err := a.lightNewest(ctx, d.from, "", s.value)
 	if err != nil {
 		return d, false, errors.Join(err, d.from.close())
 	}

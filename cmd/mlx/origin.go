@@ -130,14 +130,12 @@ func (a *app) hereOrigin() (*origin, error) {
 	return o, nil
 }
 
-// knowingRemote opens the default remote and reads its log, unless this clone has: what it remembers is enough to fetch.
+// knowingRemote opens the default remote and reads what is new in its log.
 func (a *app) knowingRemote(ctx context.Context) (*remote.Remote, error) {
 	r, err := a.openRemote(ctx, "")
 	if err != nil {
 		return nil, err
 	}
-	if _, err := r.Sync(ctx); err != nil {
-		return nil, fault.New(fault.KindOf(err), "cannot read %s: %w", r.Describe(), remoteTrouble(err, r.Name()))
-	}
-	return r, nil
+	_, err = r.Sync(ctx)
+	return r, notRead(err, r)
 }

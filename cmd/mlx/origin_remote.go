@@ -42,17 +42,31 @@ func (a *app) lightRemote(ctx context.Context, o *origin, name, url string) (*re
 	}
 	o.closes = append(o.closes, opened.Close)
 	o.remote = func(context.Context) (*remote.Remote, error) { return opened, nil }
-	if _, err := opened.Sync(ctx); err != nil {
-		return nil, fault.New(fault.KindOf(err), "cannot read %s: %w", opened.Describe(), remoteTrouble(err, name))
-	}
 	return opened, nil
+}
+
+// lightNewest is lightRemote that has read all of the log.
+func (a *app) lightNewest(ctx context.Context, o *origin, name, url string) (*remote.Remote, error) {
+	r, err := a.lightRemote(ctx, o, name, url)
+	if err != nil {
+		return nil, err
+	}
+	_, err = r.Sync(ctx)
+	return r, notRead(err, r)
+}
+
+func notRead(err error, r *remote.Remote) error {
+	if err == nil {
+		return nil
+	}
+	return fault.New(fault.KindOf(err), "cannot read %s: %w", r.Describe(), remoteTrouble(err, r.Name()))
 }
 
 // findInBucket finds [REF:]PATH in a remote that the user has named by its address, which is his own word for it.
 func (a *app) findInBucket(ctx context.Context, s fromPlace, typed string) (piece, error) {
 	o := &origin{place: s.typed}
 	p := piece{from: o}
-	r, err := a.lightRemote(ctx, o, "", s.value)
+	r, err := a.lightNewest(ctx, o, "", s.value)
 	if err == nil {
 		p.located, err = inRemote(r, typed)
 	}
@@ -179,6 +193,9 @@ func (a *app) openNamed(ctx context.Context, got piece, p *repo.Peek, s fromPlac
 	r, err := a.lightRemote(ctx, got.from, name, c.URL)
 	if err != nil {
 		return err
+	}
+	if err := r.Look(ctx, got.Root); err != nil {
+		return notRead(err, r)
 	}
 	if !r.Holds(got.Root) {
 		return fault.New(fault.NotFound, "cannot get %s: %s has no version %s of it: nobody has pushed it", got.name(), r.Describe(), got.Root.Short()).

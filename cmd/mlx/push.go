@@ -173,6 +173,7 @@ func (a *app) rootsToPush(ctx context.Context, words []string, skip func(object.
 	if err != nil {
 		return nil, err
 	}
+	var older []remote.Root // the present versions come last: what is newest there is what is asked for without a REF
 	for _, root := range recorded {
 		if slices.ContainsFunc(all, func(k remote.Root) bool { return k.Root == root.Root }) {
 			continue
@@ -184,9 +185,9 @@ func (a *app) rootsToPush(ctx context.Context, words []string, skip func(object.
 				continue
 			}
 		}
-		all = append(all, root)
+		older = append(older, root)
 	}
-	return all, nil
+	return append(older, all...), nil
 }
 
 // recordedRoots lists every version that a record names as saved, written or run, oldest first, each once.

@@ -42,7 +42,6 @@ func (c *cause) RetryAfter() time.Duration { return c.after }
 type answer struct {
 	status int
 	code   string // the cloud's own word
-	text   string
 	after  time.Duration
 }
 
@@ -119,7 +118,7 @@ func answerOf(err error) answer {
 	var azure *azcore.ResponseError
 	switch {
 	case errors.As(err, &google):
-		a = answer{status: google.Code, text: google.Message, after: retryAfter(google.Header)}
+		a = answer{status: google.Code, after: retryAfter(google.Header)}
 		if len(google.Errors) > 0 {
 			a.code = google.Errors[0].Reason
 		}
@@ -130,7 +129,7 @@ func answerOf(err error) answer {
 		}
 	default:
 		if errors.As(err, &api) {
-			a.code, a.text = api.ErrorCode(), api.ErrorMessage()
+			a.code = api.ErrorCode()
 		}
 		if errors.As(err, &s3) {
 			a.status = s3.HTTPStatusCode()
@@ -207,9 +206,10 @@ func hinted(err *fault.Error, a answer) error {
 	return err
 }
 
-// sentence says in one line what the server answered.
+// sentence says in one line what the server answered: its number, its word, and what that means. What else a server says
+// is never repeated, since some quote the request with its signature.
 func sentence(a answer) string {
-	text := scrub(strings.TrimSuffix(strings.TrimSpace(a.text), "."))
+	text := ""
 	switch {
 	case isExpired(a.code):
 		text = "the credentials have expired"
@@ -217,6 +217,8 @@ func sentence(a answer) string {
 		text = "the secret key is wrong"
 	case a.code == "InvalidAccessKeyId":
 		text = "the access key is not known there"
+	case a.code == "AccessDenied":
+		text = "these credentials have no right to do this"
 	case a.code == "RequestTimeTooSkewed":
 		text = "the clocks of this machine and the server differ too much"
 	}
@@ -224,12 +226,12 @@ func sentence(a answer) string {
 	if a.status != 0 {
 		parts = append(parts, strconv.Itoa(a.status))
 	}
-	if a.code != "" && a.code != strconv.Itoa(a.status) {
+	if codes.MatchString(a.code) && a.code != strconv.Itoa(a.status) {
 		parts = append(parts, a.code)
 	}
 	line := strings.Join(parts, " ")
-	if first, _, _ := strings.Cut(text, "\n"); first != "" {
-		line += ": " + first
+	if text != "" {
+		line += ": " + text
 	}
 	return line
 }
@@ -265,6 +267,7 @@ func root(err error) error {
 }
 
 var (
+	codes   = regexp.MustCompile(`^[A-Za-z.]{1,64}$`)
 	queries = regexp.MustCompile(`\?[^\s"']+`)
 	secrets = regexp.MustCompile(`(?i)(signature|credential|token|secret|password|authorization|accountkey|sig|key)["']?\s*[=:]\s*["']?[^\s"',;&]+`)
 )

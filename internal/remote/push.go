@@ -171,13 +171,18 @@ func (p *pusher) catalog(ctx context.Context) (*snapshot.Catalog, error) {
 	if err := p.list(ctx); err != nil {
 		return nil, err
 	}
-	usable := slices.DeleteFunc(p.r.known.state.usable(), func(c ChunkPack) bool {
-		gone := p.there != nil && p.missing(c)
+	var usable []ChunkPack
+	for _, c := range p.r.known.state.usable() {
+		gone, err := p.gone(ctx, c)
+		if err != nil {
+			return nil, err
+		}
 		if gone {
 			p.r.o.Note("pack %s is gone from remote %s", c.Pack.Short(), p.r.o.Name)
+			continue
 		}
-		return gone
-	})
+		usable = append(usable, c)
+	}
 	return p.r.open(ctx, usable, p.r.known.state.Tables)
 }
 
@@ -221,6 +226,18 @@ func (p *pusher) table(ctx context.Context) error {
 func (p *pusher) missing(c ChunkPack) bool {
 	o, ok := p.there[c.key()]
 	return !ok || o.Size != p.r.size(c)
+}
+
+// gone says whether a pack is not there as the log says. A listing may be older than the object, so what it lacks is looked at.
+func (p *pusher) gone(ctx context.Context, c ChunkPack) (bool, error) {
+	if p.there == nil || !p.missing(c) {
+		return false, nil
+	}
+	n, err := p.r.o.Bucket.Size(ctx, c.key())
+	if notFound(err) {
+		return true, nil
+	}
+	return n != p.r.size(c), err
 }
 
 // upload sends the packs of the shipment.
@@ -268,7 +285,11 @@ func (p *pusher) prove(ctx context.Context) error {
 		return err
 	}
 	for _, c := range s.usable() {
-		if p.missing(c) {
+		gone, err := p.gone(ctx, c)
+		if err != nil {
+			return err
+		}
+		if gone {
 			return fault.New(fault.Integrity, "cannot prove the push: pack %s is gone from remote %s, or has another size", c.Pack.Short(), p.r.o.Name).
 				Hint("mlx push --fresh -r %s   # sends again what is missing", p.r.o.Name)
 		}

@@ -8,6 +8,7 @@ package remote
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"sync"
 	"time"
@@ -56,6 +57,17 @@ type Head struct {
 	Entry  object.Digest `json:"entry"`
 	Size   uint64        `json:"size"`
 	Root   object.Digest `json:"root"`
+}
+
+// MarshalJSON writes digests as every command does: 64 hex digits. They are read with or without their scheme.
+func (h Head) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Remote string `json:"remote"`
+		Seq    uint64 `json:"seq"`
+		Entry  string `json:"entry"`
+		Size   uint64 `json:"size"`
+		Root   string `json:"root"`
+	}{h.Remote, h.Seq, h.Entry.Hex(), h.Size, h.Root.Hex()})
 }
 
 // Remote is an opened remote. It belongs to one goroutine.

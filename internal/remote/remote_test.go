@@ -61,7 +61,7 @@ type clone struct {
 
 func newClone(t testing.TB, d bucket.Driver) *clone {
 	t.Helper()
-	c := &clone{t: t, dir: t.TempDir(), driver: d, clock: &clock{t: time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)}}
+	c := &clone{t: t, dir: memoryDir(t), driver: d, clock: &clock{t: time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)}}
 	var err error
 	c.store, err = snapshot.Open(snapshot.Options{
 		Dir: filepath.Join(c.dir, "store"), Index: filepath.Join(c.dir, "index"), Now: c.clock.now, Jobs: 2,
@@ -109,7 +109,7 @@ const testRoll = 4
 // save makes a version of some files.
 func (c *clone) save(files map[string][]byte, previous object.Digest) Root {
 	c.t.Helper()
-	dir := c.t.TempDir()
+	dir := memoryDir(c.t)
 	for name, b := range files {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {

@@ -121,7 +121,7 @@ func TestEraseInside(t *testing.T) {
 
 // Whatever is damaged, a remote makes the store whole again.
 func TestRepair(t *testing.T) {
-	for i := range 30 {
+	for i := range 15 {
 		b, r, one, two := twoVersions(t)
 		rnd := rand.New(rand.NewPCG(uint64(i), 1))
 		files := b.s.set.Files()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -159,6 +160,9 @@ func (c *copier) full(ctx context.Context, d object.Digest, l pack.Loc) error {
 // add appends a frame, and ends the pack when it is large enough.
 func (c *copier) add(codec pack.Codec, pieces []pack.Piece, raw int, payload []byte) (err error) {
 	if c.out == nil {
+		if err := os.MkdirAll(c.s.tmp(), 0o777); err != nil {
+			return fmt.Errorf("make the store: %w", err)
+		}
 		if c.out, err = pack.NewWriterAs(filepath.Join(c.s.tmp(), c.s.writerName()+"-*"+shipSuffix)); err != nil {
 			return err
 		}

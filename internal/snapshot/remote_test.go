@@ -27,6 +27,7 @@ type far struct {
 
 	reads, indexes, tableReads int
 	sent                       map[string]int // bytes of each pack that were sent, by "name offset"
+	whole                      float64
 	fail                       func(n int, b []byte) ([]byte, error)
 }
 
@@ -87,7 +88,7 @@ func (r *far) push(t *testing.T, s *Store, roots ...object.Digest) *Shipment {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sh, err := s.Ship(ctx, ShipOptions{Roots: roots, There: c})
+	sh, err := s.Ship(ctx, ShipOptions{Roots: roots, There: c, Whole: r.whole})
 	if err != nil {
 		t.Fatal(err)
 	}

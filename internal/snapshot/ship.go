@@ -40,7 +40,7 @@ func (s *Store) Ship(ctx context.Context, o ShipOptions) (*Shipment, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &shipper{s: s, o: o, r: r, want: map[*pack.File]rowSet{}, relies: map[object.Digest]bool{}}
+	h := &shipper{s: s, o: o, r: r, want: map[*pack.File]rowSet{}, whole: map[*pack.File]bool{}, pinned: map[*pack.File]bool{}, relies: map[object.Digest]bool{}}
 	if h.erased, err = s.Erased(); err != nil {
 		return nil, err
 	}
@@ -75,6 +75,8 @@ type shipper struct {
 	want    map[*pack.File]rowSet
 	full    []pack.Loc // deltas whose base does not travel: they go in full
 	fullIDs []object.Digest
+	whole   map[*pack.File]bool // packs that travel as they are
+	pinned  map[*pack.File]bool // those of them that others' bases lie in
 	relies  map[object.Digest]bool
 	erased  map[object.Digest]bool
 	anew    bool // nothing is copied without being decoded
@@ -131,13 +133,19 @@ func (h *shipper) pack(ctx context.Context, sh *Shipment) error {
 	byFrame := make(map[*pack.File][][]int32, len(files))
 	for _, f := range files {
 		byFrame[f] = f.Index().ByFrame()
+		h.whole[f] = h.share(f, byFrame[f]) >= h.o.Whole
+	}
+	for _, f := range files {
 		if err := h.deltas(ctx, f, byFrame[f]); err != nil {
 			return err
 		}
 	}
+	for _, f := range files { // less is wanted of a pack when its deltas go in full
+		h.whole[f] = h.pinned[f] || h.whole[f] && h.share(f, byFrame[f]) >= h.o.Whole
+	}
 	c := &copier{s: h.s, progress: h.o.Progress, erased: h.erased}
 	for _, f := range files {
-		if h.share(f, byFrame[f]) < h.o.Whole {
+		if !h.whole[f] {
 			c.todo += h.wanted(f, byFrame[f])
 		}
 	}
@@ -145,7 +153,7 @@ func (h *shipper) pack(ctx context.Context, sh *Shipment) error {
 		c.progress.SetTotal(c.todo)
 	}
 	for _, f := range files {
-		if h.share(f, byFrame[f]) >= h.o.Whole {
+		if h.whole[f] {
 			sh.add(&Parcel{s: h.s, file: f, Info: infoOf(f)})
 			continue
 		}
@@ -186,10 +194,15 @@ func (h *shipper) deltas(ctx context.Context, f *pack.File, byFrame [][]int32) e
 	return nil
 }
 
-// brings says whether a chunk will be in the remote in full. A wanted full copy never leaves the shipment.
+// brings says whether a chunk will be in the remote in full. A wanted full copy never leaves the shipment; another one
+// travels where all of its pack does.
 func (h *shipper) brings(ctx context.Context, d object.Digest) (bool, error) {
 	if l, ok := h.s.set.Find(d, nil); ok && l.Frame.Codec != pack.Delta {
 		if set, ok := h.want[l.File]; ok && set.has(l.Row) {
+			return true, nil
+		}
+		if h.whole[l.File] {
+			h.pinned[l.File] = true
 			return true, nil
 		}
 	}

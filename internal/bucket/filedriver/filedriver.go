@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync"
 
 	"gocloud.dev/blob/driver"
 	"gocloud.dev/gcerrors"
@@ -19,7 +20,12 @@ var (
 	errUnsupported = errors.New("a folder cannot do this")
 )
 
-type bucket struct{ root *os.Root }
+type bucket struct {
+	root *os.Root
+
+	mu    sync.Mutex
+	swept map[string]bool // folders in which dead files were looked for
+}
 
 // Open returns the driver of a folder that is there. Everything happens inside it: symbolic links do not lead out.
 func Open(folder string) (driver.Bucket, error) {
@@ -27,7 +33,7 @@ func Open(folder string) (driver.Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &bucket{root}, nil
+	return &bucket{root: root, swept: make(map[string]bool)}, nil
 }
 
 // Close implements driver.Bucket.

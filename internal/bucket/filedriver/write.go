@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
+	"time"
 
 	"gocloud.dev/blob/driver"
 )
@@ -18,6 +20,9 @@ import (
 const (
 	copyBytes = 1 << 20
 	mkdirs    = 100 // times that a folder may vanish before a file is in it
+
+	tempPrefix = ".tmp-" // no key has a name that begins with a dot
+	deadAfter  = 24 * time.Hour
 )
 
 // NewTypedWriter implements driver.Bucket.
@@ -67,13 +72,46 @@ func (b *bucket) temp(file string) (*os.File, string, error) {
 		if err := b.mkdir(folder); err != nil {
 			return nil, "", err
 		}
-		name := filepath.Join(folder, ".tmp-"+rand.Text())
+		name := filepath.Join(folder, tempPrefix+rand.Text())
 		f, err := b.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 		if err == nil {
+			b.sweep(folder, f)
 			return f, name, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) || n == mkdirs { // the folder was empty, and another took it away
 			return nil, "", err
+		}
+	}
+}
+
+// sweep removes what writers that were killed have left in a folder, once. Now is when f was made, by the clock of the file
+// system; who still writes has written since yesterday. A failure leaves garbage and does no harm.
+func (b *bucket) sweep(folder string, f *os.File) {
+	b.mu.Lock()
+	done := b.swept[folder]
+	b.swept[folder] = true
+	b.mu.Unlock()
+	now, err := f.Stat()
+	if done || err != nil {
+		return
+	}
+	d, err := b.root.Open(folder)
+	if err != nil {
+		return
+	}
+	defer d.Close()
+	for {
+		batch, err := d.ReadDir(1024)
+		for _, e := range batch {
+			if !strings.HasPrefix(e.Name(), tempPrefix) {
+				continue
+			}
+			if info, err := e.Info(); err == nil && now.ModTime().Sub(info.ModTime()) > deadAfter {
+				_ = b.root.Remove(filepath.Join(folder, e.Name()))
+			}
+		}
+		if err != nil {
+			return
 		}
 	}
 }
