@@ -104,6 +104,9 @@ func (a *app) notHere(ctx context.Context, err error, path string, root object.D
 	if here, hasErr := store.Has(ctx, root); hasErr != nil || here {
 		return err
 	}
+	if gone := a.wasErased(ctx, path, root); gone != nil {
+		return gone
+	}
 	return fault.New(fault.NotFound, "cannot read %s: version %s is not on this machine", a.shown(path), root.Short()).
 		About(fault.Ref{Kind: refSnapshot, ID: root.Hex(), Name: path}).
 		Hint("%s", a.bringHint(a.typed(path)))

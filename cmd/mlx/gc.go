@@ -17,6 +17,10 @@ type gcOptions struct {
 	keepWithin string
 	forget     []string
 	within     time.Duration
+	withinSet  bool
+	remote     string
+	release    []string
+	yes        bool
 }
 
 func newGC(a *app) *cobra.Command {
@@ -27,10 +31,15 @@ func newGC(a *app) *cobra.Command {
 		Long: `Stays: every version that a pointer file names in any commit, stash, reflog entry, index or file of any worktree; what is
 tagged; what was saved, or read or written by a run, within --keep-within, or is among the --keep-last newest of its
 path. All clones that share the store are asked. Everything else is condemned, and deleted by the first gc that runs at
-least a day later, unless it is needed again by then. Records are never removed.`,
-		Example: "mlx gc --dry-run\nmlx gc --keep-last 3 --keep-within 7d",
+least a day later, unless it is needed again by then. Records are never removed.
+
+With -r the same is done at a remote, for everybody: what was pushed there within the keep of mlx.yaml stays as well; what
+goes is condemned, dropped by the first gc a day later and deleted by the first one 30 days after that. A version that
+something still keeps goes only when --release names it.`,
+		Example: "mlx gc --dry-run\nmlx gc --keep-last 3 --keep-within 7d\nmlx gc -r team --dry-run\nmlx gc -r team -y",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.withinSet = cmd.Flags().Changed("keep-within")
 			return gcRun(cmd.Context(), a, o)
 		},
 	}
@@ -40,6 +49,10 @@ least a day later, unless it is needed again by then. Records are never removed.
 	flags.IntVar(&o.keepLast, "keep-last", 0, "keep the newest `N` versions of each path")
 	flags.StringVar(&o.keepWithin, "keep-within", "30d", "keep what was saved, read or written within this `TIME`")
 	flags.StringArrayVar(&o.forget, "forget", nil, "stop asking the `CLONE` of this id, which no longer exists")
+	flags.StringVarP(&o.remote, "remote", "r", "", "collect at the remote of this `NAME`")
+	flags.StringArrayVar(&o.release, "release", nil, "with -r: let the version `REF` go, whatever keeps it")
+	flags.BoolVarP(&o.yes, "yes", "y", false, "with -r: do not ask")
+	completeFlag(cmd, "remote", a.completeRemotes)
 	return cmd
 }
 
@@ -49,6 +62,14 @@ func gcRun(ctx context.Context, a *app, o gcOptions) (err error) {
 	}
 	if o.keepLast < 0 {
 		return fault.New(fault.Usage, "cannot keep the last %d versions", o.keepLast)
+	}
+	switch {
+	case o.remote != "" && len(o.forget) > 0:
+		return fault.New(fault.Usage, "cannot forget a clone at a remote: --forget is for a store that clones share")
+	case o.remote == "" && (len(o.release) > 0 || o.yes):
+		return fault.New(fault.Usage, "--release and -y are for a remote").Hint("mlx gc -r NAME")
+	case o.remote != "":
+		return gcRemoteRun(ctx, a, o)
 	}
 	store, err := a.store()
 	if err != nil {

@@ -209,6 +209,9 @@ func (a *app) pullPart(ctx context.Context, r *remote.Remote, p part, o pullOpti
 	}
 	if !here {
 		if !r.Holds(p.root) {
+			if gone := a.wasErased(ctx, p.path, p.root); gone != nil {
+				return v, gone
+			}
 			return v, fault.New(fault.NotFound, "it has no version %s of %s: nobody has pushed it", p.root.Short(), a.shown(p.path)).
 				About(fault.Ref{Kind: refSnapshot, ID: p.root.Hex(), Name: p.path}).Hint("mlx push %s   # on the machine that made it", a.typed(p.path))
 		}
@@ -233,6 +236,9 @@ func (a *app) pullPart(ctx context.Context, r *remote.Remote, p part, o pullOpti
 			return v, err
 		}
 		v.Files, v.Bytes = s.Files, s.Bytes
+	}
+	if gone := a.wasErased(ctx, p.path, p.root); gone != nil { // the work tree may still have it
+		a.streams.Note("%v", gone)
 	}
 	v.DurationS = a.now().Sub(start).Seconds()
 	return v, nil

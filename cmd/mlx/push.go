@@ -155,6 +155,10 @@ func (a *app) rootsToPush(ctx context.Context, words []string, skip func(object.
 			if err != nil {
 				return nil, err
 			}
+			if gone := a.wasErased(ctx, path, p.Root); !here && gone != nil {
+				a.streams.Note("%v", gone)
+				continue
+			}
 			if !here {
 				return nil, fault.New(fault.NotFound, "cannot push %s: version %s is neither here nor known to be there", a.shown(path), p.Root.Short()).
 					About(fault.Ref{Kind: refSnapshot, ID: p.Root.Hex(), Name: path}).Hint("mlx pull %s   # if another remote has it: -r NAME", a.typed(path))

@@ -50,6 +50,7 @@ func sections() []section {
 		{"Care", []func(*app) *cobra.Command{
 			newVerify,
 			newGC,
+			newErase,
 			newConfig,
 			newKey,
 			newVersion,

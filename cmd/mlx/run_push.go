@@ -36,24 +36,31 @@ func rootsOfRun(body run.Body) []runRoot {
 // already, so a failure is told and changes nothing: the next push brings what this one did not.
 func (a *app) pushAfter(ctx context.Context, result *run.Result) {
 	cfg, err := a.config()
-	if err != nil || cfg.Runs.Push == "" || cfg.Runs.Push == "never" {
+	if err != nil {
+		a.notPushedRun(result, err, "default")
 		return
 	}
 	name := cfg.Runs.Push
-	done, err := a.pushOfRun(ctx, name, result.View.Record)
-	if err == nil {
-		if done.Roots+done.Records > 0 {
-			a.streams.Note("%s", cli.Sentence(cli.Fmt("pushed to %s", cli.Str(done.name)), cli.Bytes(done.Bytes)))
-		}
+	if name == "" || name == "never" {
 		return
 	}
+	done, err := a.pushOfRun(ctx, name, result.View.Record)
+	switch {
+	case err != nil:
+		a.notPushedRun(result, err, name)
+	case done.Roots+done.Records > 0:
+		a.streams.Note("%s", cli.Sentence(cli.Fmt("pushed to %s", cli.Str(done.name)), cli.Bytes(done.Bytes)))
+	}
+}
+
+// notPushedRun tells why a run was not pushed, and what to type.
+func (a *app) notPushedRun(result *run.Result, err error, name string) {
 	a.streams.Note("run %s is recorded here and not pushed: %v", result.View.RunID.Short(), err)
-	hints := fault.Hints(err)
 	command := "mlx push"
 	if name != "default" {
 		command += " -r " + shellWord(name)
 	}
-	if len(hints) > 0 {
+	if hints := fault.Hints(err); len(hints) > 0 {
 		a.streams.Note("hint: %s", hints[0])
 		command += "   # then"
 	}

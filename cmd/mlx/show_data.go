@@ -24,6 +24,7 @@ type snapshotShown struct {
 	Here      bool          `json:"here"` // every byte of it is in this store
 	UsedBy    []fault.Ref   `json:"used_by"`
 	MadeBy    []fault.Ref   `json:"made_by"`
+	Erased    *erasedView   `json:"erased"` // null where nothing of it was erased
 }
 
 // entryView is a file or folder inside a version.
@@ -52,6 +53,11 @@ func (a *app) showSnapshot(ctx context.Context, t target) error {
 	}
 	if v.Here, err = store.Has(ctx, t.ID); err != nil {
 		return err
+	}
+	if !v.Here {
+		if v.Erased, err = a.erasure(ctx, t.ID); err != nil {
+			return err
+		}
 	}
 	if v.Here {
 		if v.Entries, err = a.entries(ctx, t.ID, ""); err != nil {
@@ -153,6 +159,13 @@ func (a *app) snapshotShownText(v snapshotShown, t *cli.Text) {
 	}
 	if !v.Here {
 		t.KeyValue(2, "content", cli.Word(cli.RoleWarn, "not on this machine"))
+		if v.Erased != nil {
+			what := "all of it"
+			if v.Erased.Path != nil {
+				what = *v.Erased.Path
+			}
+			t.KeyValue(2, "erased", cli.Path(what), cli.Time(v.Erased.At), cli.Fmt("by %s", cli.Str(v.Erased.By)), cli.Quoted(v.Erased.Basis))
+		}
 	}
 	entriesText(v.Entries, t)
 }

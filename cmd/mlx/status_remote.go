@@ -98,13 +98,12 @@ func (a *app) countVersions(ctx context.Context, u *unpushed, v *notPushedView) 
 		return err
 	}
 	for root, bytes := range u.versions {
-		here, err := store.Has(ctx, root)
-		if err != nil {
-			return err
-		}
-		if here {
+		switch _, err := store.FS(ctx, root); { // its list of files tells: what is here in part came from a remote
+		case err == nil:
 			v.Snapshots++
 			v.Bytes += bytes
+		case !lacksObject(err):
+			return err
 		}
 	}
 	return nil

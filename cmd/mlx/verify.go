@@ -14,6 +14,9 @@ import (
 type verifyOptions struct {
 	refs   []string
 	ledger bool
+	remote string
+	sample string
+	repair bool
 }
 
 func newVerify(a *app) *cobra.Command {
@@ -22,8 +25,12 @@ func newVerify(a *app) *cobra.Command {
 		Use:   "verify [REF…]",
 		Short: "Read every byte and name what is damaged",
 		Long: `Reads the whole store and the whole ledger, compares every byte with its digest, and names each damaged object with the
-snapshots and paths that it hurts. With references only their versions are read. Status 1 says that damage was found.`,
-		Example:           "mlx verify\nmlx verify --ledger\nmlx verify data/flights",
+snapshots and paths that it hurts. With references only their versions are read. Status 1 says that damage was found.
+
+With -r a remote is read instead: its whole log, every pack of records, and the packs of data, or with --sample a random
+share of these. --repair brings good copies of what is damaged here from any remote, and with -r sends again what is damaged
+there and whole here; what could be repaired does not count as damage.`,
+		Example:           "mlx verify\nmlx verify --ledger\nmlx verify data/flights\nmlx verify --repair\nmlx verify -r team --sample 1%\nmlx verify -r team --repair",
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completeRefs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -31,7 +38,13 @@ snapshots and paths that it hurts. With references only their versions are read.
 			return verifyRun(cmd.Context(), a, o)
 		},
 	}
-	cmd.Flags().BoolVar(&o.ledger, "ledger", false, "read the ledger only")
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.BoolVar(&o.ledger, "ledger", false, "read the ledger only")
+	flags.StringVarP(&o.remote, "remote", "r", "", "read the remote of this `NAME`")
+	flags.StringVar(&o.sample, "sample", "", "with -r: read a random `SHARE` of the packs of data, such as 1%")
+	flags.BoolVar(&o.repair, "repair", false, "put good copies in the place of what is damaged")
+	completeFlag(cmd, "remote", a.completeRemotes)
 	return cmd
 }
 
@@ -39,17 +52,46 @@ func verifyRun(ctx context.Context, a *app, o verifyOptions) error {
 	if o.ledger && len(o.refs) > 0 {
 		return fault.New(fault.Usage, "cannot verify the ledger of %s: --ledger reads all of it", o.refs[0])
 	}
+	if err := o.check(); err != nil {
+		return err
+	}
 	v := verifyView{Kind: "verify/v1", Clean: true}
+	if o.remote != "" {
+		if err := a.verifyRemote(ctx, &v, o); err != nil {
+			return err
+		}
+		return a.verified(v)
+	}
 	if len(o.refs) == 0 {
 		if err := a.verifyLedger(ctx, &v); err != nil {
 			return err
 		}
 	}
 	if !o.ledger {
-		if err := a.verifyStore(ctx, &v, o.refs); err != nil {
+		if err := a.verifyStore(ctx, &v, o); err != nil {
 			return err
 		}
 	}
+	return a.verified(v)
+}
+
+// check refuses flags that do not belong together.
+func (o verifyOptions) check() error {
+	switch {
+	case o.remote != "" && (o.ledger || len(o.refs) > 0):
+		return fault.New(fault.Usage, "cannot verify a part of remote %s: all of it is read", o.remote).Hint("mlx verify -r %s --sample 1%%   # reads less", o.remote)
+	case o.sample != "" && o.remote == "":
+		return fault.New(fault.Usage, "--sample is for a remote").Hint("mlx verify -r NAME --sample %s", o.sample)
+	case o.sample != "" && o.repair:
+		return fault.New(fault.Usage, "cannot repair by a sample: what was not read may be damaged").Hint("mlx verify -r %s --repair", o.remote)
+	case o.ledger && o.repair:
+		return fault.New(fault.Usage, "cannot repair the ledger: only data has copies that can be told apart").Hint("mlx pull   # takes the records of a remote")
+	}
+	return nil
+}
+
+// verified gives the answer.
+func (a *app) verified(v verifyView) error {
 	if !v.Clean {
 		a.answer(no)
 	}
@@ -88,7 +130,8 @@ func (a *app) verifyLedger(ctx context.Context, v *verifyView) error {
 	return nil
 }
 
-func (a *app) verifyStore(ctx context.Context, v *verifyView, refs []string) error {
+func (a *app) verifyStore(ctx context.Context, v *verifyView, o verifyOptions) error {
+	refs := o.refs
 	store, err := a.store()
 	if err != nil {
 		return err
@@ -112,7 +155,19 @@ func (a *app) verifyStore(ctx context.Context, v *verifyView, refs []string) err
 	if err != nil {
 		return err
 	}
-	v.Store = &storeView{Packs: report.Packs, Objects: report.Objects, Bytes: report.Bytes, Damage: []damageView{}}
+	repaired := 0
+	if len(report.Damage) > 0 && o.repair {
+		if repaired, err = a.repairStore(ctx, report); err != nil {
+			return err
+		}
+		progress = a.streams.Progress("reading again", "bytes", 0)
+		report, err = store.Verify(ctx, roots, len(refs) > 0, progress)
+		progress.Done()
+		if err != nil {
+			return err
+		}
+	}
+	v.Store = &storeView{Repaired: repaired, Packs: report.Packs, Objects: report.Objects, Bytes: report.Bytes, Damage: []damageView{}}
 	for _, d := range report.Damage {
 		v.Store.Damage = append(v.Store.Damage, viewOfDamage(d, r.Store(settings), known))
 	}

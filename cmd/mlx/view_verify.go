@@ -14,10 +14,11 @@ import (
 
 // verifyView is the JSON of `mlx verify`.
 type verifyView struct {
-	Kind   string      `json:"kind"`
-	Clean  bool        `json:"clean"`
-	Ledger *ledgerView `json:"ledger"`
-	Store  *storeView  `json:"store"`
+	Kind   string              `json:"kind"`
+	Clean  bool                `json:"clean"`
+	Ledger *ledgerView         `json:"ledger"`
+	Store  *storeView          `json:"store"`
+	Remote *remoteVerifiedView `json:"remote"`
 }
 
 type ledgerView struct {
@@ -53,6 +54,8 @@ type storeView struct {
 	Objects int64        `json:"objects"`
 	Bytes   int64        `json:"bytes"`
 	Damage  []damageView `json:"damage"`
+
+	Repaired int `json:"repaired"` // objects of which good copies came from a remote
 }
 
 type damageView struct {
@@ -93,8 +96,14 @@ func (a *app) verifyText(v verifyView, t *cli.Text) {
 		}
 		t.Line(verifiedWord(len(v.Ledger.Damage)), cli.Str("ledger"), cli.Num(int64(v.Ledger.Records), "record"), cli.Bytes(v.Ledger.Bytes))
 	}
+	if v.Remote != nil {
+		a.remoteVerifiedText(v.Remote, t)
+	}
 	if v.Store == nil {
 		return
+	}
+	if v.Store.Repaired > 0 {
+		t.Line(cli.Word(cli.RolePass, "repaired"), cli.Num(int64(v.Store.Repaired), "object"))
 	}
 	for _, d := range v.Store.Damage {
 		t.Line(cli.Word(cli.RoleFail, "damaged"), cli.Str(d.Object), cli.Str(d.Cause))

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tell the story of one model on the flights of New York 2013: version the data, train, judge, look back, go back.
+# Tell the story of one model on the flights of New York 2013: version the data, train, judge, look back, go back, share.
 #
 # Needs bin/mlx (make build), git and Python 3.11 or newer. Works in a new git repository in a temporary folder, which is
 # removed at the end unless KEEP=1. Every step is checked: a wrong answer ends the demo with a status that is not 0.
@@ -116,9 +116,41 @@ show mlx checkout --at first-quarter data/flights
 show mlx checkout
 sha256sum --check --quiet "$work/april.sha256" || wrong "April is not what it was"
 
-say "Last, read every stored byte again, and ask whether anything is unsaved."
+say "Share it. A folder serves as well as a bucket: s3://, gs://, azblob://. What you typed is yours; a colleague is asked once."
+show mlx remote add team "$work/share"
+show git add -A
+show git commit -qm "share with the team"
+show mlx push
+holds 'd[0]["changed"] == False' mlx push --json
+say "A colleague clones the git repository, on another machine: that is what XDG_CONFIG_HOME stands for here."
+cd "$work"
+git clone -q flights elsewhere
+cd elsewhere
+export XDG_CONFIG_HOME=$work/colleague
+expect 2 mlx pull
+show mlx trust -y
+show mlx pull
+say "Everything is there: the data, byte for byte, the runs, the verdicts."
+show sha256sum --check "$work/april.sha256"
+show mlx log
+holds 'sorted(r["kind"] for r in d) == ["gate/v1"] * 2 + ["run/v1"] * 2 + ["snapshot/v1"] * 2' mlx log --json
+holds 'd[0]["not_pushed"] == {**d[0]["not_pushed"], "snapshots": 0, "records": 0}' mlx status --json
+say "An earlier version comes as easily, and only what is missing here travels."
+show mlx get first-quarter:data/flights -o first-quarter
+sed 's,data/flights/,first-quarter/,' "$work/first-quarter.sha256" | sha256sum --check --quiet || wrong "the first quarter is not what it was"
+say "One file, without any clone: straight from where it lies."
+cd "$work"
+show mlx get --from "file://$work/share" data/flights/2013-04.csv -o april.csv
+[ "$(sha256sum <april.csv)" = "$(grep 2013-04 april.sha256 | cut -d' ' -f1)  -" ] || wrong "the file that was fetched is another one"
+say "And the model of the first run, from the repository of the colleague who made it."
+show mlx get --from "$work/flights" "${first_run:0:12}:model.pkl" -o model.pkl
+export XDG_CONFIG_HOME=$work/config
+cd "$work/flights"
+
+say "Last, read every stored byte again, here and at the remote, and ask whether anything is unsaved."
 show mlx verify
+show mlx verify -r team
 expect 0 mlx status --check
 [ -z "$(git status --porcelain)" ] || wrong "git finds something unsaved: $(git status --porcelain)"
-say "That was: init, snapshot, run, gate, log, show, diff, lineage, checkout, verify. All answers were as expected."
+say "That was: init, snapshot, run, gate, log, show, diff, lineage, checkout, remote, push, trust, pull, get, verify. All answers were as expected."
 [ -z "${KEEP:-}" ] || echo "The repository is $work/flights."

@@ -126,6 +126,15 @@ type FetchOptions struct {
 
 // Fetch brings versions into the store. Read the log first (Sync), so that what others have pushed is known.
 func (r *Remote) Fetch(ctx context.Context, o FetchOptions) (snapshot.Fetched, error) {
+	erased, err := r.Erasures(ctx)
+	if err != nil {
+		return snapshot.Fetched{}, err
+	}
+	for _, root := range o.Roots {
+		if one, ok := erased.Of(root); ok && one.Path == "" {
+			return snapshot.Fetched{}, one.Refusal(root)
+		}
+	}
 	packs := r.known.state.readable()
 	catalog, err := r.open(ctx, packs, r.known.state.Tables)
 	if err != nil {

@@ -191,7 +191,9 @@ func (r *Remote) byTail(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := r.start(ctx, s); err != nil {
+		if err := r.start(ctx, s); isDamage(err) {
+			return r.restart(ctx, s, raws)
+		} else if err != nil {
 			return err
 		}
 	}
@@ -217,6 +219,24 @@ func (r *Remote) start(ctx context.Context, s *state) error {
 	return nil
 }
 
+// restart is start and take at once, where packs of records that the roll names are gone or damaged: others that the newest
+// entry names may stand in their place.
+func (r *Remote) restart(ctx context.Context, s *state, raws [][]byte) error {
+	*r.known = memory{file: r.known.file, state: *s}
+	list, after, err := r.chain(raws)
+	if err != nil {
+		return err
+	}
+	b := batch{entries: list, raws: raws, again: true}
+	if b.ids, err = r.fetchRecords(ctx, after.Records); err != nil {
+		return err
+	}
+	if err := r.fold(ctx, b); err != nil {
+		return err
+	}
+	return r.known.save(r.o.Place)
+}
+
 // take folds entries that follow what is known. Their records are fetched together and checked against each entry's tree;
 // where packs have been replaced since, those of the newest entry are fetched and only its tree can be checked.
 func (r *Remote) take(ctx context.Context, raws [][]byte) error {
@@ -232,8 +252,7 @@ func (r *Remote) take(ctx context.Context, raws [][]byte) error {
 	}
 	b := batch{entries: list, raws: raws}
 	if r.o.Ledger != nil {
-		b.ids, err = r.fetchRecords(ctx, packs)
-		if notFound(err) {
+		if b.ids, err = r.fetchRecords(ctx, packs); isDamage(err) { // others may stand in their place since
 			b.again = true
 			b.ids, err = r.fetchRecords(ctx, after.Records)
 		}

@@ -38,7 +38,7 @@ func (r *Remote) PlanPush(ctx context.Context, o PushOptions) (PushPlan, error) 
 // lacking returns the wanted versions that the log does not name.
 func (p *pusher) lacking() []Root {
 	return slices.DeleteFunc(slices.Clone(p.ask.Roots), func(root Root) bool {
-		return !p.ask.Fresh && slices.ContainsFunc(p.r.known.state.Roots, func(h held) bool { return h.Root == root })
+		return p.erased.touched(root.Root) || !p.ask.Fresh && slices.ContainsFunc(p.r.known.state.Roots, func(h held) bool { return h.Root == root })
 	})
 }
 

@@ -44,9 +44,7 @@ func (r *Remote) Push(ctx context.Context, o PushOptions) (Pushed, error) {
 			return Pushed{}, err
 		}
 		if done {
-			p.done.Head, _ = r.Head()
-			_, p.done.Bytes, _ = r.Requests()
-			return p.done, p.prove(ctx)
+			return p.end(ctx)
 		}
 		if err := r.follow(ctx); err != nil {
 			return Pushed{}, err
@@ -55,11 +53,25 @@ func (r *Remote) Push(ctx context.Context, o PushOptions) (Pushed, error) {
 	return Pushed{}, fault.New(fault.Unavailable, "cannot push to %s: others push too fast", r.o.Name)
 }
 
+// end proves the push, and does the log a favour where it is due.
+func (p *pusher) end(ctx context.Context) (Pushed, error) {
+	_, p.done.Bytes, _ = p.r.Requests()
+	err := p.prove(ctx)
+	if err == nil && p.done.Records > 0 {
+		err = p.r.consolidate(ctx)
+	}
+	p.done.Head, _ = p.r.Head()
+	return p.done, err
+}
+
 // pusher is one push, which may need several tries.
 type pusher struct {
 	r    *Remote
 	ask  PushOptions
 	done Pushed
+
+	erased Erasures // as last read
+	read   int      // erasures here at that time
 
 	there    map[string]bucket.Object // objects in packs/ as they were listed, nil where that is denied
 	listed   bool
@@ -107,6 +119,9 @@ func (p *pusher) try(ctx context.Context) (bool, error) {
 func (p *pusher) sendChunks(ctx context.Context) error {
 	if p.r.o.RecordsOnly || p.r.o.Store == nil {
 		return nil
+	}
+	if err := p.erasures(ctx); err != nil {
+		return err
 	}
 	wanted := p.lacking()
 	if len(wanted) == 0 {
@@ -233,9 +248,9 @@ func (p *pusher) upload(ctx context.Context) error {
 	var mu sync.Mutex
 	err := each(ctx, len(packs), min(p.r.o.Jobs, 4), func(ctx context.Context, i int) error {
 		parcel := p.shipment.Packs[i]
-		if k := p.r.known.state.pack(parcel.Info.Name); k != nil && (k.Fate == fateDropped || k.Fate == fateDeleted) {
-			return fault.New(fault.Unavailable, "cannot push to %s: pack %s is just being deleted there by a gc", p.r.o.Name, k.Pack.Short()).
-				Hint("mlx gc -r %s   # finishes it; then push again", p.r.o.Name)
+		if k := p.r.known.state.pack(parcel.Info.Name); k != nil && k.taken(p.r.o.Now()) {
+			return fault.New(fault.Unavailable, "cannot push to %s: pack %s is being deleted there since %s", p.r.o.Name, k.Pack.Short(), k.Since).
+				Hint("mlx push -r %s   # a day later its name is free again", p.r.o.Name)
 		}
 		c, err := p.send(ctx, parcel)
 		if err != nil {
@@ -261,7 +276,7 @@ func (p *pusher) prove(ctx context.Context) error {
 	}
 	s := &p.r.known.state
 	for _, root := range p.ask.Roots {
-		if !s.holds(root.Root) {
+		if !s.holds(root.Root) && !p.erased.touched(root.Root) {
 			return fault.New(fault.Integrity, "cannot prove the push: the log of %s does not name %s %s", p.r.o.Name, root.Path, root.Root.Short())
 		}
 	}

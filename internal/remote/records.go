@@ -33,7 +33,9 @@ func (r *Remote) fetchRecords(ctx context.Context, packs []RecordPack) (map[obje
 		return nil, fault.New(fault.KindOf(err), "cannot take the records of remote %s: %w", r.o.Name, err)
 	}
 	r.added += added
-	_, err = r.o.Ledger.ApplyRedactions(ctx)
+	if _, err = r.o.Ledger.ApplyRedactions(ctx); err == nil {
+		err = r.learn(ctx)
+	}
 	return ids, err
 }
 

@@ -78,7 +78,8 @@ type Remote struct {
 	known  *memory
 	added  int // records that were new to the ledger
 
-	locking sync.Mutex // of ring, which the first of several readers may have to open
+	erasures int        // how often content was erased here, because records said so
+	locking  sync.Mutex // of ring, which the first of several readers may have to open
 
 	rollEvery int // so many entries after a roll make a new one
 }

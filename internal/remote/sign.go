@@ -9,8 +9,8 @@ import (
 	"mlx/internal/fault"
 )
 
-// signNamespace is what entries of a log are signed for: ssh-keygen -Y verify -n mlx-log.
-const signNamespace = "mlx-log"
+// SignNamespace is what entries of a log are signed for: ssh-keygen -Y verify -n mlx-log.
+const SignNamespace = "mlx-log"
 
 // sign signs an entry that redacts; others need no signature.
 func (r *Remote) sign(e *Entry) (err error) {
@@ -41,7 +41,7 @@ func (r *Remote) checkSignature(ctx context.Context, e *Entry) error {
 	if err != nil {
 		return err
 	}
-	if err := r.o.Ledger.VerifySignature(ctx, text, signNamespace, e.Key, e.Sig); err != nil {
+	if err := r.o.Ledger.VerifySignature(ctx, text, SignNamespace, e.Key, e.Sig); err != nil {
 		return fault.New(fault.KindOf(err), "entry %d of remote %s redacts records, and nobody whom this ledger trusts has signed it: %w", e.Seq, r.o.Name, err)
 	}
 	return nil

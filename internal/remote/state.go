@@ -136,12 +136,14 @@ func (s *state) applyPacks(e *Entry, bad func(string, ...any) error) error {
 			return bad("relies on pack %s, which is not there", name.Short())
 		}
 	}
+	s.prune(e.time())
 	for _, p := range e.Packs {
+		if s.deleting(p) {
+			return bad("adds pack %s, which is being deleted", p.Pack.Short())
+		}
 		switch old := s.pack(p.Pack); {
 		case old == nil:
 			s.Packs = append(s.Packs, pack{ChunkPack: p})
-		case old.Fate == fateDeleted:
-			return bad("adds pack %s, which is being deleted", p.Pack.Short())
 		default:
 			*old = pack{ChunkPack: p}
 		}
@@ -170,6 +172,30 @@ func (s *state) applyPacks(e *Entry, bad func(string, ...any) error) error {
 		s.Roots = append(s.Roots, held{Root: root, At: e.At})
 	}
 	return nil
+}
+
+// prune forgets packs that were deleted long ago: their names are free again.
+func (s *state) prune(now time.Time) {
+	s.Packs = slices.DeleteFunc(s.Packs, func(k pack) bool { return k.Fate == fateDeleted && !k.taken(now) })
+}
+
+// taken says whether the object of a pack is perhaps just being deleted.
+func (k *pack) taken(now time.Time) bool {
+	since, err := time.Parse(timeForm, k.Since)
+	return k.Fate == fateDeleted && (err != nil || now.Sub(since) < forget)
+}
+
+// deleting says whether the object of a pack is about to be deleted, under its own name or, where it is encrypted, as an
+// object that no entry had named.
+func (s *state) deleting(p ChunkPack) bool {
+	key := p.key()
+	return slices.ContainsFunc(s.Packs, func(k pack) bool { return k.Fate == fateDeleted && (k.Pack == p.Pack || k.key() == key) })
+}
+
+// sharesObject says whether a pack that counts has the same object as k: the object of an encrypted pack may have been
+// condemned before an entry named it.
+func (s *state) sharesObject(k pack) bool {
+	return slices.ContainsFunc(s.Packs, func(p pack) bool { return p.Pack != k.Pack && p.Fate != fateDeleted && p.key() == k.key() })
 }
 
 // usable returns the packs that an entry may rely on.

@@ -79,6 +79,7 @@ type shipper struct {
 	pinned  map[*pack.File]bool // those of them that others' bases lie in
 	relies  map[object.Digest]bool
 	erased  map[object.Digest]bool
+	anew    bool // nothing is copied without being decoded
 	objects int64
 }
 

@@ -207,8 +207,12 @@ func (v *verifier) hurts(ctx context.Context, roots []object.Digest, read bool) 
 	if err != nil {
 		return err
 	}
+	gone, err := v.s.Erased()
+	if err != nil {
+		return err
+	}
 	for _, root := range roots {
-		w := &hurtWalk{v: v, r: r, root: root, read: read}
+		w := &hurtWalk{v: v, r: r, root: root, read: read, gone: gone}
 		if err := w.run(ctx); err != nil {
 			return err
 		}
@@ -222,10 +226,14 @@ type hurtWalk struct {
 	r    *reader
 	root object.Digest
 	read bool
+	gone map[object.Digest]bool // erased on purpose
 }
 
 func (w *hurtWalk) run(ctx context.Context) error {
 	w.r.count = &census{}
+	if w.gone[w.root] {
+		return nil
+	}
 	if !w.pieces("", w.root, w.v.s.longObjects) {
 		return nil
 	}
@@ -235,6 +243,11 @@ func (w *hurtWalk) run(ctx context.Context) error {
 		return nil
 	}
 	return w.folder(ctx, "", entries, 0)
+}
+
+// erased says whether something of an entry was erased on purpose: that is no damage.
+func (w *hurtWalk) erased(e *treeEntry) bool {
+	return w.gone[e.Recipe] || e.Recipe.IsZero() && w.gone[e.Sum]
 }
 
 func (w *hurtWalk) folder(ctx context.Context, dir string, entries []treeEntry, depth int) error {
@@ -248,6 +261,9 @@ func (w *hurtWalk) folder(ctx context.Context, dir string, entries []treeEntry, 
 		}
 		e := &entries[i]
 		path := join(dir, e.Name)
+		if w.erased(e) {
+			continue
+		}
 		if e.Kind == disk.Directory {
 			id := e.Sum
 			if e.Recipe.IsZero() && !w.object(path, id) {

@@ -254,7 +254,7 @@ func (d *download) answer(resp *http.Response) (bool, error) {
 }
 
 func errChanged() error {
-	return fault.New(fault.Unavailable, "it changed while it was read").Hint("mlx import   # again: nothing was kept of it")
+	return fault.New(fault.Unavailable, "it changed while it was read, so nothing of it was kept")
 }
 
 // whole takes all bytes from the beginning.

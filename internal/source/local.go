@@ -106,7 +106,7 @@ func copySteady(ctx context.Context, full string, before fs.FileInfo, w io.Write
 		return bare(err)
 	}
 	if after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime()) {
-		return fault.New(fault.Unavailable, "it changed while it was read").Hint("mlx import   # again, once nobody writes to it")
+		return fault.New(fault.Unavailable, "it changed while it was read, so nothing of it was kept")
 	}
 	return nil
 }
