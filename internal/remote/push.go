@@ -44,15 +44,24 @@ func (r *Remote) Push(ctx context.Context, o PushOptions) (Pushed, error) {
 			return Pushed{}, err
 		}
 		if done {
-			p.done.Head, _ = r.Head()
-			_, p.done.Bytes, _ = r.Requests()
-			return p.done, p.prove(ctx)
+			return p.end(ctx)
 		}
 		if err := r.follow(ctx); err != nil {
 			return Pushed{}, err
 		}
 	}
 	return Pushed{}, fault.New(fault.Unavailable, "cannot push to %s: others push too fast", r.o.Name)
+}
+
+// end proves the push, and does the log a favour where it is due.
+func (p *pusher) end(ctx context.Context) (Pushed, error) {
+	_, p.done.Bytes, _ = p.r.Requests()
+	err := p.prove(ctx)
+	if err == nil && p.done.Records > 0 {
+		err = p.r.consolidate(ctx)
+	}
+	p.done.Head, _ = p.r.Head()
+	return p.done, err
 }
 
 // pusher is one push, which may need several tries.
