@@ -164,7 +164,7 @@ func (s *Store) Repack(ctx context.Context, ids []object.Digest, o RepackOptions
 	for _, d := range ids {
 		add := h.object
 		if o.Anew || o.Full != nil && o.Full(d) {
-			add = h.whole
+			add = h.inFull
 		}
 		if err := add(ctx, d); err != nil {
 			return nil, err
@@ -241,8 +241,8 @@ type RepackOptions struct {
 	Jobs  int
 }
 
-// whole is object for a chunk that must be there in full.
-func (h *shipper) whole(ctx context.Context, d object.Digest) error {
+// inFull is object for a chunk that must be there in full.
+func (h *shipper) inFull(ctx context.Context, d object.Digest) error {
 	_, ok, err := h.o.There.where(ctx, d, true)
 	if err != nil || ok {
 		return err
