@@ -159,6 +159,10 @@ func (a *app) rootsToPush(ctx context.Context, words []string, skip func(object.
 				a.streams.Note("%v", gone)
 				continue
 			}
+			if !here && a.holdsErased(store) {
+				return nil, fault.New(fault.Conflict, "cannot push %s: version %s is not whole here: it may share content that was erased", a.shown(path), p.Root.Short()).
+					About(fault.Ref{Kind: refSnapshot, ID: p.Root.Hex(), Name: path}).Hint("mlx snapshot %s   # saves it again, without that", a.typed(path))
+			}
 			if !here {
 				return nil, fault.New(fault.NotFound, "cannot push %s: version %s is neither here nor known to be there", a.shown(path), p.Root.Short()).
 					About(fault.Ref{Kind: refSnapshot, ID: p.Root.Hex(), Name: path}).Hint("mlx pull %s   # if another remote has it: -r NAME", a.typed(path))
