@@ -149,6 +149,11 @@ func (a *app) verifyStore(ctx context.Context, v *verifyView, o verifyOptions) e
 		return err
 	}
 	roots := distinctRoots(known)
+	if len(refs) == 0 {
+		if roots, err = a.withoutElsewhere(ctx, store, roots); err != nil {
+			return err
+		}
+	}
 	progress := a.streams.Progress("reading", "bytes", 0)
 	report, err := store.Verify(ctx, roots, len(refs) > 0, progress)
 	progress.Done()
