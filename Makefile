@@ -10,6 +10,7 @@ TESTFLAGS ?=
 SOAK ?= 30m
 FUZZTIME ?= 30s
 ROWS ?=
+REMOTE ?=
 
 .PHONY: build test lint fuzz soak demo bench docs release-snapshot clean
 
@@ -33,9 +34,10 @@ soak: ## the crash harness and the fuzz targets, for as long as SOAK says
 demo: build ## the story of examples/flights, about three minutes after downloads
 	examples/flights/demo.sh
 
-bench: build ## mlx beside its peers; ROWS=small,status picks rows
+bench: build ## mlx beside its peers; ROWS=small,status picks rows of snapshots, REMOTE=pull,get of remotes
 	go run ./bench/snapshot -mlx bin/mlx $(if $(ROWS),-rows $(ROWS))
 	go run ./bench/ledger
+	go run ./bench/remote -mlx bin/mlx $(if $(REMOTE),-rows $(REMOTE))
 
 docs: build ## the pages under docs/ that are generated
 	.ci/docs

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 
 	"mlx/bench/internal/measure"
+	"mlx/bench/internal/workload"
 )
 
 // large is one big file in two versions, with the bars of the issue that asked for them.
@@ -94,7 +95,7 @@ func (p *project) verified(l large, content float64, add func(string, string, fl
 // put makes a file the data of the project and reads it once. It returns its size.
 func (p *project) put(source string) (int64, error) {
 	path := filepath.Join(p.root, p.data, "data")
-	if err := place(source, path); err != nil {
+	if err := workload.Place(source, path); err != nil {
 		return 0, err
 	}
 	if err := measure.Warm(path); err != nil {

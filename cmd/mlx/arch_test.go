@@ -63,7 +63,7 @@ var owners = map[string][]string{
 	"github.com/goccy/go-yaml":          {"internal/repo"},
 	"github.com/klauspost/compress":     {"internal/snapshot", "internal/lineage"}, // both keep packs of zstd frames
 	"golang.org/x/mod":                  {"internal/lineage"},
-	"golang.org/x/crypto":               {"internal/lineage"},
+	"golang.org/x/crypto":               {"internal/lineage", "tests"},
 	"golang.org/x/text":                 {"internal/snapshot", "internal/repo"}, // normalisation of file names
 	"golang.org/x/sys":                  {"internal/snapshot", "internal/lineage", "internal/repo", "internal/run"},
 	"gocloud.dev":                       {"internal/bucket"},

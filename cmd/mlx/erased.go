@@ -7,6 +7,7 @@ import (
 	"mlx/internal/fault"
 	"mlx/internal/object"
 	"mlx/internal/remote"
+	"mlx/internal/snapshot"
 )
 
 // erasedView says that content of a version is gone for ever, and why.
@@ -52,4 +53,13 @@ func (a *app) wasErased(ctx context.Context, path string, root object.Digest) er
 	return fault.New(fault.NotFound, "cannot read %s: %s was erased on %s by %s: %s", a.shown(path), what, v.At.Format("2006-01-02"), v.By, v.Basis).
 		About(fault.Ref{Kind: refSnapshot, ID: root.Hex(), Name: path}).
 		Hint("mlx log snapshot:%s   # what it was", root.Short())
+}
+
+// holdsErased says whether anything was ever erased from a store.
+func (a *app) holdsErased(store *snapshot.Store) bool {
+	gone, err := store.Erased()
+	if err != nil {
+		a.streams.Why("cannot tell what was erased: %v", err)
+	}
+	return len(gone) > 0
 }

@@ -180,7 +180,7 @@ func (d *delivery) folder(ctx context.Context, inner string) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	o.closes = append(o.closes, store.Close)
 	switch same, err := d.sameFolder(ctx, store, root); {
 	case err != nil:
 		return err

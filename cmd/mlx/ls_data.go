@@ -74,18 +74,18 @@ func (a *app) trackedHere(ctx context.Context, word string) (trackedData, bool, 
 	if t, err = a.tracked(ctx, t); err != nil {
 		return d, false, err
 	}
-	switch {
-	case t.Kind == refPath:
+	switch t.Kind {
+	case refPath:
 		d.folder = t.Name
 		if d.all, err = a.pointersBelow(ctx, r, t.Name); err == nil && len(d.all) == 0 && t.Name != "." {
 			err = a.untracked(r, "ls", word, t.Name)
 		}
 		return d, true, err
-	case t.Kind == refGit:
+	case refGit:
 		if d.all, err = a.pointersOf(ctx, r, t.Commit); err != nil {
 			return d, false, err
 		}
-	case t.Kind == refRun:
+	case refRun:
 		if d.all, err = a.dataOfRun(ctx, t); err != nil {
 			return d, false, err
 		}

@@ -30,7 +30,8 @@ type fromPlace struct {
 // sourceOf finds out what SOURCE is: by its scheme, and for a folder by what lies in it.
 func (a *app) sourceOf(typed string) (fromPlace, error) {
 	s := fromPlace{typed: typed, value: typed}
-	scheme, rest, hasScheme := strings.Cut(typed, "://")
+	scheme, _, hasScheme := strings.Cut(typed, "://")
+	rest := typed
 	switch {
 	case hasScheme && (scheme == "s3" || scheme == "gs" || scheme == "azblob"):
 		s.kind = sourceBucket
@@ -44,8 +45,6 @@ func (a *app) sourceOf(typed string) (fromPlace, error) {
 	case hasScheme || regexp.MustCompile(`^[^/\\:@]+@[^/\\:]+:`).MatchString(typed):
 		s.kind = sourceGit
 		return s, nil
-	default:
-		rest = typed
 	}
 	dir, err := a.cwd()
 	if err != nil {

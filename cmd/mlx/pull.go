@@ -58,6 +58,7 @@ func pullRun(ctx context.Context, a *app, o pullOptions) error {
 	if err != nil {
 		return err
 	}
+	defer a.traffic(r)
 	r.Parallel(o.jobs)
 	if o.checkpoint != "" {
 		head, err := a.readCheckpoint(o.checkpoint)

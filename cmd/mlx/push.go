@@ -75,6 +75,7 @@ func pushRun(ctx context.Context, a *app, o pushOptions) error {
 		}
 		return a.streams.Emit(pushPlanView(plan), func(t *cli.Text) { pushPlanText(plan, r.Name(), t) })
 	}
+	defer a.traffic(r)
 	start := a.now()
 	done, err := r.Push(ctx, remote.PushOptions{Roots: roots, Fresh: o.fresh})
 	if err != nil {
@@ -158,6 +159,10 @@ func (a *app) rootsToPush(ctx context.Context, words []string, skip func(object.
 			if gone := a.wasErased(ctx, path, p.Root); !here && gone != nil {
 				a.streams.Note("%v", gone)
 				continue
+			}
+			if !here && a.holdsErased(store) {
+				return nil, fault.New(fault.Conflict, "cannot push %s: version %s is not whole here: it may share content that was erased", a.shown(path), p.Root.Short()).
+					About(fault.Ref{Kind: refSnapshot, ID: p.Root.Hex(), Name: path}).Hint("mlx snapshot %s   # saves it again, without that", a.typed(path))
 			}
 			if !here {
 				return nil, fault.New(fault.NotFound, "cannot push %s: version %s is neither here nor known to be there", a.shown(path), p.Root.Short()).

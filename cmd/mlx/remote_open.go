@@ -55,6 +55,12 @@ func (a *app) openRemote(ctx context.Context, name string) (*remote.Remote, erro
 	return opened, err
 }
 
+// traffic tells what a command has cost the remote.
+func (a *app) traffic(r *remote.Remote) {
+	requests, sent, received := r.Requests()
+	a.streams.Why("%d requests to %s, %d bytes sent, %d bytes received", requests, r.Describe(), sent, received)
+}
+
 // remoteOptions is what every remote gets of this process.
 func (a *app) remoteOptions(name string) remote.Options {
 	return remote.Options{

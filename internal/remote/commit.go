@@ -72,7 +72,7 @@ func (r *Remote) append(ctx context.Context, e *Entry, ids []object.Digest) (boo
 	if !r.o.RecordsOnly {
 		r.writeTail(ctx, m)
 	}
-	return true, m.save(r.o.Place)
+	return true, r.keep()
 }
 
 // mayRoll writes a roll before the entry that commits to it, once the tail is long.

@@ -111,6 +111,9 @@ func TestErase(t *testing.T) {
 	v2 := a.save(files, v1.Root)
 	a.push(v1, v2)
 	b.pull(v1, v2)
+	if found := b.decoded(t, d, secret[:1000]); len(found) < 3 { // remote, clone and an object
+		t.Fatalf("before, it is only in %v", found)
+	}
 	done, err := a.erase("", []Root{v2}, v1)
 	if err != nil || done.Packs == 0 || done.Released != 1 || done.Records != 1 || len(done.Failed) != 0 {
 		t.Fatalf("%+v, %v", done, err)

@@ -139,9 +139,9 @@ func (r *Remote) Newest(path string) (Root, bool) {
 // Look reads the log as far as it must to know of a version: where the hint names it, what came later is not asked for.
 func (r *Remote) Look(ctx context.Context, root object.Digest) error {
 	if !r.known.state.begun() && r.byTail(ctx) == nil && r.Holds(root) {
-		return r.agree()
+		return r.agree(&r.known.state)
 	}
-	*r.known = memory{file: r.known.file}
+	r.known = r.known.blank()
 	_, err := r.Sync(ctx)
 	return err
 }

@@ -1,7 +1,6 @@
 package remote
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"strconv"
@@ -9,7 +8,6 @@ import (
 
 	"mlx/internal/bucket"
 	"mlx/internal/fault"
-	"mlx/internal/lineage"
 	"mlx/internal/object"
 )
 
@@ -23,18 +21,30 @@ func (r *Remote) rewound(format string, args ...any) error {
 
 // advance reads what the log has gained since this clone last looked. It makes one request where there is nothing new.
 func (r *Remote) advance(ctx context.Context) error {
+	if err := r.promised(ctx); err != nil {
+		return err
+	}
+	if err := r.catchUp(ctx); err != nil {
+		return err
+	}
+	if err := r.agree(&r.known.state); err != nil {
+		return err
+	}
+	return r.checkpoint(ctx)
+}
+
+func (r *Remote) catchUp(ctx context.Context) error {
 	if !r.known.state.begun() {
 		return r.first(ctx)
 	}
-	last, err := r.newest(ctx)
-	if err != nil {
-		return err
-	}
-	s := &r.known.state
-	if last > s.Seq {
-		raws := make([][]byte, last-s.Seq)
-		from := s.Seq + 1
-		err := each(ctx, len(raws), r.o.Jobs, func(ctx context.Context, i int) error {
+	for {
+		last, err := r.newest(ctx)
+		from := r.next()
+		if err != nil || last < from {
+			return err
+		}
+		raws := make([][]byte, last-from+1) // at most two hundred
+		err = each(ctx, len(raws), r.o.Jobs, func(ctx context.Context, i int) error {
 			var err error
 			raws[i], err = r.read(ctx, logKey(from+uint64(i)), maxEntry)
 			return err
@@ -48,13 +58,17 @@ func (r *Remote) advance(ctx context.Context) error {
 		if err := r.take(ctx, raws); err != nil {
 			return err
 		}
+		if last%hundred != hundred-1 { // else there may be more than was listed
+			return nil
+		}
 	}
-	return r.agree()
 }
 
+// hundred is how many entries are listed at once: their keys have all digits but two in common.
+const hundred = 100
+
 // agree refuses the history of another project.
-func (r *Remote) agree() error {
-	s := r.known.state
+func (r *Remote) agree(s *state) error {
 	if r.o.ID == "" || !s.begun() || s.Ledger == r.o.ID {
 		return nil
 	}
@@ -65,29 +79,15 @@ func (r *Remote) agree() error {
 // newest returns the number of the newest entry that a listing shows, and makes sure that the entry which this clone saw
 // last is still there.
 func (r *Remote) newest(ctx context.Context) (uint64, error) {
-	s := &r.known.state
-	last, own, listed := s.Seq, bucket.Object{}, true
-	for _, hundred := range []uint64{s.Seq / 100, (s.Seq + 1) / 100} {
-		if hundred != s.Seq/100 || own.Key == "" {
-			for o, err := range r.o.Bucket.List(ctx, fmt.Sprintf("%s%014d", logFolder, hundred)) {
-				if fault.KindOf(err) == fault.Denied {
-					listed = false
-					break
-				}
-				if err != nil {
-					return 0, err
-				}
-				if o.Key == logKey(s.Seq) {
-					own = o
-				}
-				if seq, err := strconv.ParseUint(strings.TrimPrefix(o.Key, logFolder), 10, 64); err == nil && seq > last {
-					last = seq
-				}
-			}
-		}
-		if (s.Seq+1)/100 == s.Seq/100 {
-			break
-		}
+	seq := r.known.state.Seq
+	last, own, listed, err := r.listed(ctx, seq)
+	if err == nil && (seq+1)%hundred == 0 && listed {
+		var after uint64
+		after, _, listed, err = r.listed(ctx, seq+1)
+		last = max(last, after)
+	}
+	if err != nil {
+		return 0, err
 	}
 	if own.Key == "" || own.Size != r.known.seen.Size || !own.Modified.Equal(r.known.seen.Modified) {
 		if err := r.checkHead(ctx); err != nil {
@@ -95,15 +95,43 @@ func (r *Remote) newest(ctx context.Context) (uint64, error) {
 		}
 		if own.Key != "" {
 			r.known.seen = seen{Size: own.Size, Modified: own.Modified}
-			if err := r.known.save(r.o.Place); err != nil {
+			if err := r.keep(); err != nil {
 				return 0, err
 			}
 		}
 	}
 	if !listed { // one after the other, until there is none
-		return last, r.follow(ctx)
+		return seq, r.follow(ctx)
 	}
 	return last, nil
+}
+
+// listed lists the hundred entries of which seq is one: the greatest number, and the object of seq itself. false: the
+// place may not be listed.
+func (r *Remote) listed(ctx context.Context, seq uint64) (last uint64, own bucket.Object, ok bool, err error) {
+	for o, err := range r.o.Bucket.List(ctx, fmt.Sprintf("%s%014d", logFolder, seq/hundred)) {
+		if fault.KindOf(err) == fault.Denied {
+			return last, own, false, nil
+		}
+		if err != nil {
+			return 0, own, false, err
+		}
+		if n, ok := seqOf(o.Key, logFolder); ok {
+			last = max(last, n)
+		}
+		if o.Key == logKey(seq) {
+			own = o
+		}
+	}
+	return last, own, true, nil
+}
+
+// seqOf returns the number in a key of a folder. Whatever else lies there is not ours: a number that no writer makes must
+// not be taken for one.
+func seqOf(key, folder string) (uint64, bool) {
+	text, ok := strings.CutPrefix(key, folder)
+	n, err := strconv.ParseUint(text, 10, 64)
+	return n, ok && err == nil && len(text) == 16 && text[0] != '+'
 }
 
 // checkHead reads the entry that this clone saw last.
@@ -122,21 +150,33 @@ func (r *Remote) checkHead(ctx context.Context) error {
 	return nil
 }
 
-// follow reads entries one after the other until there is none.
+// follow reads entries one after the other until there is none. They are taken together: a pack of records that an early
+// one names may have been replaced by a later one.
 func (r *Remote) follow(ctx context.Context) error {
 	for {
-		raw, err := r.read(ctx, logKey(r.next()), maxEntry)
-		if notFound(err) {
+		var raws [][]byte
+		size := 0
+		for seq := r.next(); size < maxGather; seq++ {
+			raw, err := r.read(ctx, logKey(seq), maxEntry)
+			if notFound(err) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			raws, size = append(raws, raw), size+len(raw)
+		}
+		if len(raws) == 0 {
 			return nil
 		}
-		if err != nil {
-			return err
-		}
-		if err := r.take(ctx, [][]byte{raw}); err != nil {
+		if err := r.take(ctx, raws); err != nil || size < maxGather {
 			return err
 		}
 	}
 }
+
+// maxGather bounds the bytes of the entries that are folded at once.
+const maxGather = 256 << 20
 
 func (r *Remote) next() uint64 {
 	if !r.known.state.begun() {
@@ -145,103 +185,14 @@ func (r *Remote) next() uint64 {
 	return r.known.state.Seq + 1
 }
 
-// first reads a log that this clone has never seen: the newest roll and what came after it, by the hint; without a hint
-// that makes sense, all of it.
-func (r *Remote) first(ctx context.Context) error {
-	err := r.byTail(ctx)
-	if k := fault.KindOf(err); err != nil && (notFound(err) || k == fault.Integrity || k == fault.Conflict) {
-		if !notFound(err) {
-			r.o.Note("the hint is no help: %v", err)
-		}
-		*r.known = memory{file: r.known.file, sealed: r.known.sealed}
-		err = nil
-	}
-	if err != nil {
-		return err
-	}
-	if err := r.follow(ctx); err != nil {
-		return err
-	}
-	if err := r.agree(); err != nil {
-		return err
-	}
-	return r.checkpoint(ctx)
-}
-
-// byTail folds the entries of the hint, on top of the roll that they name.
-func (r *Remote) byTail(ctx context.Context) error {
-	b, err := r.read(ctx, tailKey, maxRoll)
-	if err != nil {
-		return err
-	}
-	raws := bytes.Split(bytes.TrimSuffix(b, []byte("\n")), []byte("\n"))
-	e, err := parseEntry(raws[0])
-	if err != nil {
-		return err
-	}
-	if e.Seq > 0 {
-		roll, err := r.read(ctx, rollKey(e.Seq-1), maxRoll)
-		if notFound(err) {
-			return fault.New(fault.Integrity, "roll %d is not there", e.Seq-1)
-		}
-		if err != nil {
-			return err
-		}
-		s, err := parseRoll(roll, e.Roll)
-		if err != nil {
-			return err
-		}
-		if err := r.start(ctx, s); isDamage(err) {
-			return r.restart(ctx, s, raws)
-		} else if err != nil {
-			return err
-		}
-	}
-	return r.take(ctx, raws)
-}
-
-// start begins with a roll: its records are fetched, and must make the tree that it states.
-func (r *Remote) start(ctx context.Context, s *state) error {
-	r.known.state = *s
-	if r.o.Ledger == nil {
-		return nil
-	}
-	ids, err := r.fetchRecords(ctx, s.Records)
-	if err != nil {
-		return err
-	}
-	for _, p := range s.Records {
-		r.known.grow(ids[p.Pack])
-	}
-	if t := r.known.merkle(); t.Size() != s.Size || t.Root() != s.Root {
-		return fault.New(fault.Integrity, "the records of remote %s are not those that its log states", r.o.Name)
-	}
-	return nil
-}
-
-// restart is start and take at once, where packs of records that the roll names are gone or damaged: others that the newest
-// entry names may stand in their place.
-func (r *Remote) restart(ctx context.Context, s *state, raws [][]byte) error {
-	*r.known = memory{file: r.known.file, state: *s}
-	list, after, err := r.chain(raws)
-	if err != nil {
-		return err
-	}
-	b := batch{entries: list, raws: raws, again: true}
-	if b.ids, err = r.fetchRecords(ctx, after.Records); err != nil {
-		return err
-	}
-	if err := r.fold(ctx, b); err != nil {
-		return err
-	}
-	return r.known.save(r.o.Place)
-}
-
 // take folds entries that follow what is known. Their records are fetched together and checked against each entry's tree;
 // where packs have been replaced since, those of the newest entry are fetched and only its tree can be checked.
 func (r *Remote) take(ctx context.Context, raws [][]byte) error {
 	list, after, err := r.chain(raws)
 	if err != nil {
+		return err
+	}
+	if err := r.agree(after); err != nil { // before anything of another history gets into this one
 		return err
 	}
 	var packs []RecordPack
@@ -263,7 +214,7 @@ func (r *Remote) take(ctx context.Context, raws [][]byte) error {
 	if err := r.fold(ctx, b); err != nil {
 		return err
 	}
-	return r.known.save(r.o.Place)
+	return r.keep()
 }
 
 // chain parses entries and folds them on trial: before anything that they name is fetched, the chain must hold.
@@ -345,54 +296,6 @@ func (r *Remote) fold(ctx context.Context, b batch) error {
 func (r *Remote) checkTree(m *memory, seq uint64) error {
 	if t := m.merkle(); t.Size() != m.state.Size || t.Root() != m.state.Root {
 		return fault.New(fault.Integrity, "the records of remote %s are not those that entry %d of its log states", r.o.Name, seq)
-	}
-	return nil
-}
-
-// checkpoint compares a log that this clone sees for the first time with a head that is known from elsewhere.
-func (r *Remote) checkpoint(ctx context.Context) error {
-	want := r.o.Checkpoint
-	if want == nil {
-		return nil
-	}
-	m := r.known
-	bad := func(what string) error {
-		return fault.New(fault.Integrity, "remote %s does not agree with the checkpoint: %s", r.o.Name, what)
-	}
-	switch {
-	case !m.state.begun():
-		return bad("it is empty")
-	case want.Remote != m.state.Remote:
-		return bad("it is another remote")
-	case want.Seq > m.state.Seq:
-		return bad(fmt.Sprintf("its log ends at entry %d, before %d", m.state.Seq, want.Seq))
-	}
-	prev := object.Digest{}
-	for seq := want.Seq; seq <= m.state.Seq; seq++ { // what the hint has left out
-		raw, err := r.read(ctx, logKey(seq), maxEntry)
-		if err != nil {
-			return err
-		}
-		e, err := parseEntry(raw)
-		if err != nil {
-			return err
-		}
-		if hash := object.Sum(raw); seq == want.Seq && hash != want.Entry || seq > want.Seq && e.Prev != prev {
-			return bad(fmt.Sprintf("entry %d is another one", seq))
-		} else {
-			prev = hash
-		}
-	}
-	if prev != m.state.Head {
-		return bad("its log does not lead to its end")
-	}
-	if r.o.Ledger == nil {
-		return nil
-	}
-	t := lineage.NewTree()
-	t.Add(m.ids[:min(uint64(len(m.ids)), want.Size)]...)
-	if t.Size() != want.Size || t.Root() != want.Root {
-		return bad("its records are others")
 	}
 	return nil
 }

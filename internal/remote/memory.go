@@ -177,6 +177,9 @@ func (m *memory) merkle() *lineage.Tree {
 	return m.tree
 }
 
+// blank is a memory of nothing but whether the remote is encrypted, and by which keys.
+func (m *memory) blank() *memory { return &memory{file: m.file, sealed: m.sealed} }
+
 // clone returns a copy to try an entry on.
 func (m *memory) clone() *memory {
 	c := *m

@@ -76,7 +76,8 @@ type Remote struct {
 	ring   *crypt.Ring // nil: not encrypted, as far as is known
 	signer *Signer
 	known  *memory
-	added  int // records that were new to the ledger
+	added  int  // records that were new to the ledger
+	proven bool // the checkpoint, if there is one
 
 	erasures int        // how often content was erased here, because records said so
 	locking  sync.Mutex // of ring, which the first of several readers may have to open
@@ -167,8 +168,8 @@ func (r *Remote) Parallel(jobs int) {
 	}
 }
 
-// Expect makes the first look at the log compare it with a head that is known from elsewhere.
-func (r *Remote) Expect(h *Head) { r.o.Checkpoint = h }
+// Expect makes the next look at the log compare it with a head that is known from elsewhere.
+func (r *Remote) Expect(h *Head) { r.o.Checkpoint, r.proven = h, false }
 
 // Believe says that this project belongs to the ledger of that id from now on.
 func (r *Remote) Believe(id string) { r.o.ID = id }

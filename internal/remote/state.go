@@ -141,11 +141,10 @@ func (s *state) applyPacks(e *Entry, bad func(string, ...any) error) error {
 		if s.deleting(p) {
 			return bad("adds pack %s, which is being deleted", p.Pack.Short())
 		}
-		switch old := s.pack(p.Pack); {
-		case old == nil:
+		if old := s.pack(p.Pack); old != nil {
+			*old = pack{ChunkPack: p} // whatever a gc has thought of it
+		} else {
 			s.Packs = append(s.Packs, pack{ChunkPack: p})
-		default:
-			*old = pack{ChunkPack: p}
 		}
 	}
 	for _, step := range []struct {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"mlx/internal/fault"
@@ -151,7 +150,7 @@ func (k *logCheck) last(ctx context.Context) (last uint64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		if seq, err := strconv.ParseUint(strings.TrimPrefix(o.Key, logFolder), 10, 64); err == nil {
+		if seq, ok := seqOf(o.Key, logFolder); ok {
 			last = max(last, seq)
 		}
 	}
@@ -159,7 +158,7 @@ func (k *logCheck) last(ctx context.Context) (last uint64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		if seq, err := strconv.ParseUint(strings.TrimPrefix(o.Key, rollFolder), 10, 64); err == nil {
+		if seq, ok := seqOf(o.Key, rollFolder); ok {
 			k.rolls[seq] = true
 		}
 	}
@@ -226,7 +225,7 @@ func (k *logCheck) roll(ctx context.Context, seq uint64) error {
 
 // hint checks that the hint holds entries of the log. It may be behind, and a push may be about to put it right.
 func (k *logCheck) hint(ctx context.Context) error {
-	b, err := k.r.read(ctx, tailKey, maxRoll)
+	b, err := k.r.read(ctx, tailKey, maxTail)
 	if notFound(err) || err != nil && !isDamage(err) {
 		if notFound(err) {
 			err = nil

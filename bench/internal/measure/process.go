@@ -25,6 +25,7 @@ type Command struct {
 	Args []string
 	OK   []int // statuses that are no failure beside 0
 	Out  io.Writer
+	Err  io.Writer // gets a copy of what it says on stderr
 }
 
 // Cost is what a command took. PeakBytes is that of its largest process; it starts at this program's own size,
@@ -42,6 +43,9 @@ func Run(c Command) (Cost, error) {
 	cmd.Dir, cmd.Env, cmd.Stdout = c.Dir, append(os.Environ(), c.Env...), c.Out
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
+	if c.Err != nil {
+		cmd.Stderr = io.MultiWriter(&stderr, c.Err)
+	}
 	start := time.Now()
 	err := cmd.Run()
 	if cmd.ProcessState == nil {
