@@ -130,6 +130,22 @@ func pushPlanText(p remote.PushPlan, name string, t *cli.Text) {
 	t.Line(cli.Str("would send"), cli.Num(int64(p.Records), "record"), cli.Fmt("%s in all", cli.Bytes(p.Bytes)))
 }
 
+// notToPush says why the version that a pointer names cannot be sent: it is not whole here. One that was erased is told and
+// left out.
+func (a *app) notToPush(ctx context.Context, store *snapshot.Store, path string, root object.Digest) error {
+	if gone := a.wasErased(ctx, path, root); gone != nil {
+		a.streams.Note("%v", gone)
+		return nil
+	}
+	about := fault.Ref{Kind: refSnapshot, ID: root.Hex(), Name: path}
+	if a.holdsErased(store) {
+		return fault.New(fault.Conflict, "cannot push %s: version %s is not whole here: it may share content that was erased", a.shown(path), root.Short()).
+			About(about).Hint("mlx snapshot %s   # saves it again, without that", a.typed(path))
+	}
+	return fault.New(fault.NotFound, "cannot push %s: version %s is neither here nor known to be there", a.shown(path), root.Short()).
+		About(about).Hint("mlx pull %s   # if another remote has it: -r NAME", a.typed(path))
+}
+
 // rootsToPush lists the versions that a push has to bring: those that pointer files name, and without words also all that
 // records name and that are whole here. skip says of which it is known that nothing has to be done.
 func (a *app) rootsToPush(ctx context.Context, words []string, skip func(object.Digest) bool) ([]remote.Root, error) {
@@ -152,21 +168,13 @@ func (a *app) rootsToPush(ctx context.Context, words []string, skip func(object.
 			return nil, err
 		}
 		if !skip(p.Root) {
-			here, err := store.Has(ctx, p.Root)
-			if err != nil {
+			if here, err := store.Has(ctx, p.Root); err != nil {
 				return nil, err
-			}
-			if gone := a.wasErased(ctx, path, p.Root); !here && gone != nil {
-				a.streams.Note("%v", gone)
+			} else if !here {
+				if err := a.notToPush(ctx, store, path, p.Root); err != nil {
+					return nil, err
+				}
 				continue
-			}
-			if !here && a.holdsErased(store) {
-				return nil, fault.New(fault.Conflict, "cannot push %s: version %s is not whole here: it may share content that was erased", a.shown(path), p.Root.Short()).
-					About(fault.Ref{Kind: refSnapshot, ID: p.Root.Hex(), Name: path}).Hint("mlx snapshot %s   # saves it again, without that", a.typed(path))
-			}
-			if !here {
-				return nil, fault.New(fault.NotFound, "cannot push %s: version %s is neither here nor known to be there", a.shown(path), p.Root.Short()).
-					About(fault.Ref{Kind: refSnapshot, ID: p.Root.Hex(), Name: path}).Hint("mlx pull %s   # if another remote has it: -r NAME", a.typed(path))
 			}
 		}
 		all = append(all, remote.Root{Root: p.Root, Path: path, Kind: p.Kind})

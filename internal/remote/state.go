@@ -70,16 +70,6 @@ func (s *state) holds(root object.Digest) bool {
 	return slices.ContainsFunc(s.Roots, func(h held) bool { return h.Root.Root == root })
 }
 
-// latest returns the newest version of a path, or of what holds the path.
-func (s *state) latest(path string) (held, bool) {
-	for i := len(s.Roots) - 1; i >= 0; i-- {
-		if s.Roots[i].Path == path {
-			return s.Roots[i], true
-		}
-	}
-	return held{}, false
-}
-
 // apply folds an entry, whose hash is given. The records themselves are judged by whoever fetches them.
 func (s *state) apply(e *Entry, hash object.Digest) error {
 	bad := func(format string, args ...any) error {
