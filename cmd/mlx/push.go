@@ -75,7 +75,6 @@ func pushRun(ctx context.Context, a *app, o pushOptions) error {
 		}
 		return a.streams.Emit(pushPlanView(plan), func(t *cli.Text) { pushPlanText(plan, r.Name(), t) })
 	}
-	defer a.traffic(r)
 	start := a.now()
 	done, err := r.Push(ctx, remote.PushOptions{Roots: roots, Fresh: o.fresh})
 	if err != nil {
@@ -130,22 +129,6 @@ func pushPlanText(p remote.PushPlan, name string, t *cli.Text) {
 	t.Line(cli.Str("would send"), cli.Num(int64(p.Records), "record"), cli.Fmt("%s in all", cli.Bytes(p.Bytes)))
 }
 
-// notToPush says why the version that a pointer names cannot be sent: it is not whole here. One that was erased is told and
-// left out.
-func (a *app) notToPush(ctx context.Context, store *snapshot.Store, path string, root object.Digest) error {
-	if gone := a.wasErased(ctx, path, root); gone != nil {
-		a.streams.Note("%v", gone)
-		return nil
-	}
-	about := fault.Ref{Kind: refSnapshot, ID: root.Hex(), Name: path}
-	if a.holdsErased(store) {
-		return fault.New(fault.Conflict, "cannot push %s: version %s is not whole here: it may share content that was erased", a.shown(path), root.Short()).
-			About(about).Hint("mlx snapshot %s   # saves it again, without that", a.typed(path))
-	}
-	return fault.New(fault.NotFound, "cannot push %s: version %s is neither here nor known to be there", a.shown(path), root.Short()).
-		About(about).Hint("mlx pull %s   # if another remote has it: -r NAME", a.typed(path))
-}
-
 // rootsToPush lists the versions that a push has to bring: those that pointer files name, and without words also all that
 // records name and that are whole here. skip says of which it is known that nothing has to be done.
 func (a *app) rootsToPush(ctx context.Context, words []string, skip func(object.Digest) bool) ([]remote.Root, error) {
@@ -168,12 +151,11 @@ func (a *app) rootsToPush(ctx context.Context, words []string, skip func(object.
 			return nil, err
 		}
 		if !skip(p.Root) {
-			if here, err := store.Has(ctx, p.Root); err != nil {
+			here, err := a.wholeHere(ctx, store, path, p.Root)
+			if err != nil {
 				return nil, err
-			} else if !here {
-				if err := a.notToPush(ctx, store, path, p.Root); err != nil {
-					return nil, err
-				}
+			}
+			if !here {
 				continue
 			}
 		}
@@ -201,6 +183,26 @@ func (a *app) rootsToPush(ctx context.Context, words []string, skip func(object.
 		older = append(older, root)
 	}
 	return append(older, all...), nil
+}
+
+// wholeHere says whether a version that a pointer names can be sent. One that was erased is left out, with a note; one that is
+// not here for any other reason is an error.
+func (a *app) wholeHere(ctx context.Context, store *snapshot.Store, path string, root object.Digest) (bool, error) {
+	here, err := store.Has(ctx, root)
+	if err != nil || here {
+		return here, err
+	}
+	if gone := a.wasErased(ctx, path, root); gone != nil {
+		a.streams.Note("%v", gone)
+		return false, nil
+	}
+	about := fault.Ref{Kind: refSnapshot, ID: root.Hex(), Name: path}
+	if a.holdsErased(store) {
+		return false, fault.New(fault.Conflict, "cannot push %s: version %s is not whole here: it may share content that was erased", a.shown(path), root.Short()).
+			About(about).Hint("mlx snapshot %s   # saves it again, without that", a.typed(path))
+	}
+	return false, fault.New(fault.NotFound, "cannot push %s: version %s is neither here nor known to be there", a.shown(path), root.Short()).
+		About(about).Hint("mlx pull %s   # if another remote has it: -r NAME", a.typed(path))
 }
 
 // recordedRoots lists every version that a record names as saved, written or run, oldest first, each once.
