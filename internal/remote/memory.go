@@ -27,7 +27,8 @@ type memory struct {
 	tail  [][]byte // raw entries since the newest roll
 	roll  uint64   // number of that roll; 0 for none
 
-	sealed bool // the remote is encrypted
+	sealed bool     // the remote is encrypted
+	keys   []string // ids of its keys, oldest first
 
 	index map[object.Digest]bool // of ids, when it was needed
 	tree  *lineage.Tree          // of ids, when it was needed
@@ -47,6 +48,7 @@ type memoryHead struct {
 	Tail  []string `json:"tail"`
 	Roll  uint64   `json:"roll"`
 	Seal  bool     `json:"sealed"`
+	Keys  []string `json:"keys,omitempty"`
 	IDs   int      `json:"ids"`
 	Tree  []byte   `json:"tree"` // right edge of the Merkle tree over the ids
 }
@@ -71,7 +73,7 @@ func remember(dir, place string) (*memory, error) {
 		n := binary.LittleEndian.Uint64(b)
 		b = b[8:]
 		if n <= uint64(len(b)) && json.Unmarshal(b[:n], &h) == nil && h.V == 1 && len(b)-int(n) == h.IDs*len(object.Digest{}) && uint64(h.IDs) == h.State.Size {
-			m.state, m.seen, m.roll, m.sealed = h.State, h.Seen, h.Roll, h.Seal
+			m.state, m.seen, m.roll, m.sealed, m.keys = h.State, h.Seen, h.Roll, h.Seal, h.Keys
 			m.tree, _ = lineage.TreeOf(h.Tree) // else it is made again
 			m.ids = make([]object.Digest, h.IDs)
 			for i := range m.ids {
@@ -92,7 +94,7 @@ func (m *memory) save(place string) error {
 	if now, err := remember(filepath.Dir(filepath.Dir(m.file)), place); err == nil && now.state.Remote == m.state.Remote && now.state.Seq > m.state.Seq {
 		return nil
 	}
-	h := memoryHead{V: 1, State: m.state, Seen: m.seen, Roll: m.roll, Seal: m.sealed, IDs: len(m.ids), Tail: []string{}}
+	h := memoryHead{V: 1, State: m.state, Seen: m.seen, Roll: m.roll, Seal: m.sealed, Keys: m.keys, IDs: len(m.ids), Tail: []string{}}
 	if len(m.ids) > 0 {
 		h.Tree = m.merkle().State()
 	}
@@ -178,7 +180,7 @@ func (m *memory) merkle() *lineage.Tree {
 }
 
 // blank is a memory of nothing but whether the remote is encrypted, and by which keys.
-func (m *memory) blank() *memory { return &memory{file: m.file, sealed: m.sealed} }
+func (m *memory) blank() *memory { return &memory{file: m.file, sealed: m.sealed, keys: m.keys} }
 
 // clone returns a copy to try an entry on.
 func (m *memory) clone() *memory {
