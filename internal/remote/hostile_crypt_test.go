@@ -51,7 +51,9 @@ func TestSealedObjectInClearRemote(t *testing.T) {
 		mustWrite(t, d, key, mustRead(t, other.driver, key))
 	}
 	mustWrite(t, d, logKey(2), mustRead(t, other.driver, logKey(1)))
-	a.change = func(o *Options) { o.Identities = func() ([][]byte, error) { return [][]byte{[]byte(ana.identity + "\n")}, nil } }
+	a.change = func(o *Options) {
+		o.Identities = func() ([][]byte, error) { return [][]byte{[]byte(ana.identity + "\n")}, nil }
+	}
 	wantIntegrity(t, a, "a sealed entry")
 }
 
