@@ -75,6 +75,7 @@ func pushRun(ctx context.Context, a *app, o pushOptions) error {
 		}
 		return a.streams.Emit(pushPlanView(plan), func(t *cli.Text) { pushPlanText(plan, r.Name(), t) })
 	}
+	defer a.traffic(r)
 	start := a.now()
 	done, err := r.Push(ctx, remote.PushOptions{Roots: roots, Fresh: o.fresh})
 	if err != nil {
