@@ -12,14 +12,20 @@ FUZZTIME ?= 30s
 ROWS ?=
 REMOTE ?=
 
-.PHONY: build test lint fuzz soak demo bench docs release-snapshot clean
+.PHONY: build test interop netem lint fuzz soak demo bench docs release-snapshot clean
 
 build: ## bin/mlx, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/mlx ./cmd/mlx
 
 test: ## go vet and every test
-	go vet ./...
+	go vet -tags interop ./...
 	go test $(TESTFLAGS) ./...
+
+interop: ## the tests that need real servers, which are started and stopped
+	.ci/interop $(TESTFLAGS)
+
+netem: build ## push and pull over a line of 50 ms and 0.1 % loss; needs root on Linux
+	.ci/netem bin/mlx
 
 lint: ## gofmt and golangci-lint
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt'ed:"; gofmt -l .; exit 1; }
