@@ -179,6 +179,9 @@ func (e *erasing) run(ctx context.Context) error {
 // target finds what the reference names: a version, or a path inside one.
 func (e *erasing) target(ctx context.Context) error {
 	t, err := e.a.resolve(ctx, e.o.ref)
+	if err == nil {
+		t, err = e.a.tracked(ctx, t) // a path inside data is that path, never all of the data
+	}
 	if err != nil {
 		return err
 	}

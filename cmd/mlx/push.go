@@ -152,21 +152,12 @@ func (a *app) rootsToPush(ctx context.Context, words []string, skip func(object.
 			return nil, err
 		}
 		if !skip(p.Root) {
-			here, err := store.Has(ctx, p.Root)
+			here, err := a.wholeHere(ctx, store, path, p.Root)
 			if err != nil {
 				return nil, err
 			}
-			if gone := a.wasErased(ctx, path, p.Root); !here && gone != nil {
-				a.streams.Note("%v", gone)
-				continue
-			}
-			if !here && a.holdsErased(store) {
-				return nil, fault.New(fault.Conflict, "cannot push %s: version %s is not whole here: it may share content that was erased", a.shown(path), p.Root.Short()).
-					About(fault.Ref{Kind: refSnapshot, ID: p.Root.Hex(), Name: path}).Hint("mlx snapshot %s   # saves it again, without that", a.typed(path))
-			}
 			if !here {
-				return nil, fault.New(fault.NotFound, "cannot push %s: version %s is neither here nor known to be there", a.shown(path), p.Root.Short()).
-					About(fault.Ref{Kind: refSnapshot, ID: p.Root.Hex(), Name: path}).Hint("mlx pull %s   # if another remote has it: -r NAME", a.typed(path))
+				continue
 			}
 		}
 		all = append(all, remote.Root{Root: p.Root, Path: path, Kind: p.Kind})
@@ -193,6 +184,26 @@ func (a *app) rootsToPush(ctx context.Context, words []string, skip func(object.
 		older = append(older, root)
 	}
 	return append(older, all...), nil
+}
+
+// wholeHere says whether a version that a pointer names can be sent. One that was erased is left out, with a note; one that is
+// not here for any other reason is an error.
+func (a *app) wholeHere(ctx context.Context, store *snapshot.Store, path string, root object.Digest) (bool, error) {
+	here, err := store.Has(ctx, root)
+	if err != nil || here {
+		return here, err
+	}
+	if gone := a.wasErased(ctx, path, root); gone != nil {
+		a.streams.Note("%v", gone)
+		return false, nil
+	}
+	about := fault.Ref{Kind: refSnapshot, ID: root.Hex(), Name: path}
+	if a.holdsErased(store) {
+		return false, fault.New(fault.Conflict, "cannot push %s: version %s is not whole here: it may share content that was erased", a.shown(path), root.Short()).
+			About(about).Hint("mlx snapshot %s   # saves it again, without that", a.typed(path))
+	}
+	return false, fault.New(fault.NotFound, "cannot push %s: version %s is neither here nor known to be there", a.shown(path), root.Short()).
+		About(about).Hint("mlx pull %s   # if another remote has it: -r NAME", a.typed(path))
 }
 
 // recordedRoots lists every version that a record names as saved, written or run, oldest first, each once.

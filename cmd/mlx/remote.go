@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mlx/internal/cli"
+	"mlx/internal/remote"
 	"mlx/internal/repo"
 )
 
@@ -114,7 +115,7 @@ func newRemoteRemove(a *app) *cobra.Command {
 		Short:             "Forget a remote; what it holds stays there",
 		Example:           "mlx remote remove team",
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: a.completeRemotes,
+		ValidArgsFunction: a.completeRemote,
 		RunE: func(_ *cobra.Command, args []string) error {
 			return remoteRemoveRun(a, args[0])
 		},
@@ -137,6 +138,9 @@ func remoteRemoveRun(a *app, name string) error {
 	if err := t.Forget(repo.TrustRemote, name); err != nil {
 		return err
 	}
+	if err := remote.Forget(r.Remotes(), removed.URL); err != nil { // so that a place which is made anew can be added again
+		return err
+	}
 	v := remoteChange{remoteView: viewOfRemote(name, removed), Changed: true}
 	if err := a.streams.EmitVerdict(v, false, func(t *cli.Text) { t.Line(cli.Str("removed"), cli.Str(name), cli.Str(v.URL)) }); err != nil {
 		return err
@@ -145,10 +149,18 @@ func remoteRemoveRun(a *app, name string) error {
 	return nil
 }
 
-// completeRemotes offers the remotes of mlx.yaml as the only argument.
-func (a *app) completeRemotes(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+// completeRemote offers the remotes of mlx.yaml as the only argument.
+func (a *app) completeRemote(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return a.completeRemotes(cmd, args, typed)
+}
+
+// completeRemotes offers the remotes of mlx.yaml, as the value of a flag.
+func (a *app) completeRemotes(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	c, err := a.config()
-	if err != nil || len(args) > 0 {
+	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var all []string

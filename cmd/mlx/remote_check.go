@@ -20,7 +20,7 @@ func newRemoteCheck(a *app) *cobra.Command {
 cannot do without it. Of git it asks whether records could be fetched and pushed. Ends with 1 if something is missing.`,
 		Example:           "mlx remote check\nmlx remote check share --json",
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: a.completeRemotes,
+		ValidArgsFunction: a.completeRemote,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return remoteCheckRun(cmd.Context(), a, strings.Join(args, ""))
 		},

@@ -106,19 +106,23 @@ func (v *snapshotShown) gather(ctx context.Context, l *lineage.Ledger, tell *tel
 		if !ok || !isRun {
 			continue
 		}
-		ref := refOf(refRun, id.Hex(), body.Name)
-		for _, d := range body.Data {
-			if d.Root == t.ID && !containsRef(v.UsedBy, ref) {
-				v.UsedBy = append(v.UsedBy, ref)
-			}
-		}
-		for _, o := range body.Outputs {
-			if o.Root == t.ID && !containsRef(v.MadeBy, ref) {
-				v.MadeBy = append(v.MadeBy, ref)
-			}
-		}
+		v.ran(refOf(refRun, id.Hex(), body.Name), body, t.ID)
 	}
 	return nil
+}
+
+// ran notes a run that read or wrote the snapshot.
+func (v *snapshotShown) ran(ref fault.Ref, body run.Body, root object.Digest) {
+	for _, d := range body.Data {
+		if d.Root == root && !containsRef(v.UsedBy, ref) {
+			v.UsedBy = append(v.UsedBy, ref)
+		}
+	}
+	for _, o := range body.Outputs {
+		if o.Root == root && !containsRef(v.MadeBy, ref) {
+			v.MadeBy = append(v.MadeBy, ref)
+		}
+	}
 }
 
 func containsRef(all []fault.Ref, r fault.Ref) bool {

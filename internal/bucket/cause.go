@@ -69,8 +69,9 @@ func classify(err error) error {
 		return fault.New(fault.Conflict, "%w", &cause{text: "it exists already", means: fs.ErrExist})
 	case gcerrors.PermissionDenied:
 		return fault.New(fault.Denied, "%w", &cause{text: scrub(root(err).Error()), means: fs.ErrPermission})
+	default:
+		return local(err)
 	}
-	return local(err)
 }
 
 // local classifies what happened before a server answered: the network, the disk, missing credentials.
@@ -105,8 +106,9 @@ func kindOfErrno(errno syscall.Errno) fault.Kind {
 		return fault.Usage
 	case syscall.ENOTDIR, syscall.EISDIR, syscall.EXDEV, syscall.ELOOP:
 		return fault.Conflict
+	default:
+		return fault.Unavailable
 	}
-	return fault.Unavailable
 }
 
 // answerOf finds the reply inside an error of any of the three libraries.

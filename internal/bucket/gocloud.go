@@ -109,7 +109,7 @@ type body struct {
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.Reader.Read(p)
 	switch {
-	case err == nil || err == io.EOF:
+	case err == nil || errors.Is(err, io.EOF):
 		return n, err
 	case b.ctx.Err() != nil:
 		return n, b.ctx.Err()
@@ -146,10 +146,10 @@ func (e *exactly) Read(p []byte) (int, error) {
 	n, err := e.ReadSeeker.Read(p)
 	e.left -= int64(n)
 	switch {
-	case e.left < 0, err == io.EOF && e.left > 0:
+	case e.left < 0, errors.Is(err, io.EOF) && e.left > 0:
 		err = fault.New(fault.Integrity, "the body has not the length that was promised")
 		e.err = err
-	case err != nil && err != io.EOF:
+	case err != nil && !errors.Is(err, io.EOF):
 		e.err = err
 	}
 	return n, err
@@ -172,7 +172,7 @@ func (p *portable) List(ctx context.Context, prefix string, yield func(string, i
 	it := b.List(&blob.ListOptions{Prefix: p.prefix + prefix})
 	for {
 		o, err := it.Next(ctx)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return p.judge(ctx, generation, nil)
 		}
 		if err := p.judge(ctx, generation, err); err != nil {

@@ -98,7 +98,7 @@ func (a *alive) kill() {
 	a.mu.Lock()
 	a.dead = true
 	a.mu.Unlock()
-	a.Conn.Close()
+	_ = a.Conn.Close() // what was being read fails, and that is the point
 }
 
 // moved begins the time anew. delta is +1 where a wait begins, and -1 where it ends.

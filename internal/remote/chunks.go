@@ -100,7 +100,7 @@ func (r *Remote) sealPack(c *ChunkPack, plain io.ReadSeeker) (io.ReadSeeker, err
 	}
 	c.Plain = object.Digest(h.Sum(nil))
 	at := &readerAt{plain}
-	o := crypt.Object{Context: packFolder, Name: c.Plain, Size: c.Bytes}
+	o := crypt.Object{Context: packContext, Name: c.Plain, Size: c.Bytes}
 	var err error
 	if c.Object, err = r.ring.SealedDigest(o, at); err != nil {
 		return nil, err

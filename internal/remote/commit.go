@@ -57,7 +57,10 @@ func (r *Remote) append(ctx context.Context, e *Entry, ids []object.Digest) (boo
 	if err != nil {
 		return false, err
 	}
-	if err := m.state.apply(e, object.Sum(raw)); err != nil {
+	if _, err = parseEntry(raw); err == nil { // what others would refuse must not become part of the log
+		err = m.state.apply(e, object.Sum(raw))
+	}
+	if err != nil {
 		return false, fault.New(fault.Internal, "cannot extend the log: %w", err)
 	}
 	m.tail, m.seen = append(m.tail, raw), seen{}

@@ -158,26 +158,22 @@ func (e *Entry) check() error {
 	if e.Begin != nil && (len(e.Begin.Remote) != 32 || len(e.Begin.Ledger) > 64) {
 		return bad("it names no remote")
 	}
-	if _, err := time.Parse(timeForm, e.At); err != nil {
+	if !isTime(e.At) {
 		return bad("its time is no time")
 	}
+	if err := e.checkDo(bad); err != nil {
+		return err
+	}
 	for _, p := range e.Packs {
-		if p.Pack.IsZero() || p.Index <= 0 || p.Bytes <= p.Index || p.Chunks <= 0 || p.Bytes > maxPack {
+		if !p.sane() {
 			return bad("pack %s makes no sense", p.Pack.Short())
 		}
 	}
-	for _, p := range e.Records {
-		if p.Pack.IsZero() || p.Records <= 0 || p.Bytes <= 0 || p.Bytes > maxRecords {
-			return bad("pack of records %s makes no sense", p.Pack.Short())
-		}
-	}
-	for _, t := range e.Tables {
-		if t.Table.IsZero() || t.Bytes <= 0 || t.Chunks < 0 {
-			return bad("table %s makes no sense", t.Table.Short())
-		}
+	if err := checkNamed(e.Records, e.Tables, bad); err != nil {
+		return err
 	}
 	for _, r := range e.Roots {
-		if r.Root.IsZero() || r.Kind != snapshot.Directory && r.Kind != snapshot.File {
+		if !r.sane() {
 			return bad("root %s makes no sense", r.Root.Short())
 		}
 	}
@@ -185,6 +181,68 @@ func (e *Entry) check() error {
 		return bad("it redacts records and is not signed")
 	}
 	return nil
+}
+
+// checkDo refuses what entries of its kind do not do.
+func (e *Entry) checkDo(bad func(string, ...any) error) error {
+	decides := len(e.Condemned)+len(e.Spared)+len(e.Dropped)+len(e.Deleted)+len(e.Released) > 0
+	replaces := len(e.Replaced)+len(e.Redacted) > 0
+	data := len(e.Packs)+len(e.Roots)+len(e.Relies)+len(e.Tables) > 0
+	wrong := false
+	switch e.Do {
+	case DoBegin:
+		wrong = decides || replaces || data || len(e.Records) > 0
+	case DoPush:
+		wrong = decides || replaces
+	case DoReplace:
+		wrong = decides || data || e.N != 0
+	case DoCondemn, DoDrop, DoDelete, DoErase:
+		wrong = replaces || len(e.Roots) > 0
+	default:
+		wrong = true
+	}
+	if wrong {
+		return bad("%.20q does something else as well", string(e.Do))
+	}
+	var records uint64
+	for _, p := range e.Records {
+		records += uint64(max(0, p.Records)) //nolint:gosec // not negative
+	}
+	if e.N > records {
+		return bad("it counts %d records in packs of %d", e.N, records)
+	}
+	if len(e.Roots) > 0 && len(e.Packs)+len(e.Relies) == 0 {
+		return bad("it names versions and no pack that has them")
+	}
+	return nil
+}
+
+func (p ChunkPack) sane() bool {
+	return !p.Pack.IsZero() && p.Index > 0 && p.Bytes > p.Index && p.Chunks > 0 && p.Bytes <= maxPack
+}
+
+func (r Root) sane() bool {
+	return !r.Root.IsZero() && (r.Kind == snapshot.Directory || r.Kind == snapshot.File)
+}
+
+func checkNamed(records []RecordPack, tables []Table, bad func(string, ...any) error) error {
+	for _, p := range records {
+		if p.Pack.IsZero() || p.Records <= 0 || p.Records > maxRecords || p.Bytes <= 0 || p.Bytes > maxRecords {
+			return bad("pack of records %s makes no sense", p.Pack.Short())
+		}
+	}
+	for _, t := range tables {
+		if t.Table.IsZero() || t.Bytes <= 0 || t.Chunks < 0 || t.Packs < 0 {
+			return bad("table %s makes no sense", t.Table.Short())
+		}
+	}
+	return nil
+}
+
+// isTime says whether a text is a time in its only form.
+func isTime(text string) bool {
+	t, err := time.Parse(timeForm, text)
+	return err == nil && t.Format(timeForm) == text
 }
 
 // Bounds on what an entry may state; a reader allocates nothing by them that the bytes do not fill.

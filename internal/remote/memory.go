@@ -27,7 +27,8 @@ type memory struct {
 	tail  [][]byte // raw entries since the newest roll
 	roll  uint64   // number of that roll; 0 for none
 
-	sealed bool // the remote is encrypted
+	sealed bool     // the remote is encrypted
+	keys   []string // ids of its keys, oldest first
 
 	index map[object.Digest]bool // of ids, when it was needed
 	tree  *lineage.Tree          // of ids, when it was needed
@@ -47,6 +48,7 @@ type memoryHead struct {
 	Tail  []string `json:"tail"`
 	Roll  uint64   `json:"roll"`
 	Seal  bool     `json:"sealed"`
+	Keys  []string `json:"keys,omitempty"`
 	IDs   int      `json:"ids"`
 	Tree  []byte   `json:"tree"` // right edge of the Merkle tree over the ids
 }
@@ -66,33 +68,61 @@ func remember(dir, place string) (*memory, error) {
 	if err != nil {
 		return nil, fault.New(fault.KindOf(err), "cannot read what is known of the remote: %w", err)
 	}
-	var h memoryHead
-	if len(b) >= 8 {
-		n := binary.LittleEndian.Uint64(b)
-		b = b[8:]
-		if n <= uint64(len(b)) && json.Unmarshal(b[:n], &h) == nil && h.V == 1 && len(b)-int(n) == h.IDs*len(object.Digest{}) && uint64(h.IDs) == h.State.Size {
-			m.state, m.seen, m.roll, m.sealed = h.State, h.Seen, h.Roll, h.Seal
-			m.tree, _ = lineage.TreeOf(h.Tree) // else it is made again
-			m.ids = make([]object.Digest, h.IDs)
-			for i := range m.ids {
-				m.ids[i] = object.Digest(b[int(n)+32*i:])
-			}
-			for _, t := range h.Tail {
-				m.tail = append(m.tail, []byte(t))
-			}
-			return m, nil
-		}
+	if err := m.parse(b); err != nil {
+		return nil, fault.New(fault.Integrity, "cannot read what is known of the remote: %s is damaged", m.file).
+			Hint("rm %s   # forgets the head of its log: a rollback before now would go unnoticed", m.file)
 	}
-	return nil, fault.New(fault.Integrity, "cannot read what is known of the remote: %s is damaged", m.file).
-		Hint("rm %s   # forgets the head of its log: a rollback before now would go unnoticed", m.file)
+	return m, nil
 }
 
-// save writes the memory, unless another process has seen a later head of the same log meanwhile.
+var errMemory = errors.New("not a memory")
+
+// parse reads the bytes of the file.
+func (m *memory) parse(b []byte) error {
+	if len(b) < 8 {
+		return errMemory
+	}
+	n := binary.LittleEndian.Uint64(b)
+	if b = b[8:]; n > uint64(len(b)) {
+		return errMemory
+	}
+	var h memoryHead
+	ids := b[n:]
+	if json.Unmarshal(b[:n], &h) != nil || h.V != 1 || len(ids)%len(object.Digest{}) != 0 || h.IDs != len(ids)/len(object.Digest{}) || uint64(h.IDs) != h.State.Size {
+		return errMemory
+	}
+	if h.State.begun() && h.State.check() != nil {
+		return errMemory
+	}
+	m.state, m.seen, m.roll, m.sealed, m.keys = h.State, h.Seen, h.Roll, h.Seal, h.Keys
+	if t, err := lineage.TreeOf(h.Tree); err == nil && t.Root() == h.State.Root {
+		m.tree = t // else it is made again
+	}
+	m.ids = make([]object.Digest, h.IDs)
+	for i := range m.ids {
+		m.ids[i] = object.Digest(ids[32*i:])
+	}
+	for _, t := range h.Tail {
+		m.tail = append(m.tail, []byte(t))
+	}
+	return nil
+}
+
+// save writes the memory, unless another process has seen a later head of the same log meanwhile. A reader without a ledger
+// has no ids to remember.
 func (m *memory) save(place string) error {
-	if now, err := remember(filepath.Dir(filepath.Dir(m.file)), place); err == nil && now.state.Remote == m.state.Remote && now.state.Seq > m.state.Seq {
+	if uint64(len(m.ids)) != m.state.Size {
 		return nil
 	}
-	h := memoryHead{V: 1, State: m.state, Seen: m.seen, Roll: m.roll, Seal: m.sealed, IDs: len(m.ids), Tail: []string{}}
+	if now, err := remember(filepath.Dir(filepath.Dir(m.file)), place); err == nil && now.state.begun() {
+		if err := m.agrees(now); err != nil {
+			return err
+		}
+		if now.state.Seq > m.state.Seq {
+			return nil
+		}
+	}
+	h := memoryHead{V: 1, State: m.state, Seen: m.seen, Roll: m.roll, Seal: m.sealed, Keys: m.keys, IDs: len(m.ids), Tail: []string{}}
 	if len(m.ids) > 0 {
 		h.Tree = m.merkle().State()
 	}
@@ -114,6 +144,25 @@ func (m *memory) save(place string) error {
 		return fault.New(fault.KindOf(err), "cannot remember the remote: %w", err)
 	}
 	return nil
+}
+
+// agrees refuses a log of which another process of this clone has seen another history meanwhile.
+func (m *memory) agrees(now *memory) error {
+	older, newer := m, now
+	if m.state.Seq > now.state.Seq {
+		older, newer = now, m
+	}
+	same := now.state.Remote == m.state.Remote
+	if older.state.Seq == newer.state.Seq {
+		same = same && older.state.Head == newer.state.Head
+	} else if at := newer.state.Seq - older.state.Seq; same && at < uint64(len(newer.tail)) { // the tail ends with the head
+		same = object.Sum(newer.tail[uint64(len(newer.tail))-1-at]) == older.state.Head
+	}
+	if same {
+		return nil
+	}
+	return fault.New(fault.Integrity, "the log of the remote was rolled back or changed: another process of this clone has seen another entry %d", older.state.Seq).
+		Hint("mlx verify -r NAME   # reads all of it")
 }
 
 // Forget removes what is remembered of the remote at a place: the next who reads it believes what it finds.
@@ -178,7 +227,7 @@ func (m *memory) merkle() *lineage.Tree {
 }
 
 // blank is a memory of nothing but whether the remote is encrypted, and by which keys.
-func (m *memory) blank() *memory { return &memory{file: m.file, sealed: m.sealed} }
+func (m *memory) blank() *memory { return &memory{file: m.file, sealed: m.sealed, keys: m.keys} }
 
 // clone returns a copy to try an entry on.
 func (m *memory) clone() *memory {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 
 	"mlx/internal/bucket"
 	"mlx/internal/fault"
@@ -55,36 +56,67 @@ func (r *Remote) read(ctx context.Context, key string, limit int64) ([]byte, err
 
 // unseal opens the bytes of an object. The first one that turns out to be encrypted brings the keys.
 func (r *Remote) unseal(ctx context.Context, key string, b []byte) ([]byte, error) {
-	if open, err := r.opener(ctx, b); err != nil || !open {
+	ring, err := r.opener(ctx, key, b)
+	if err != nil || ring == nil {
 		return b, err
 	}
-	plain, err := r.ring.OpenBytes(contextOf(key), b)
+	plain, err := ring.OpenBytes(contextOf(key), b)
+	if errors.Is(err, crypt.ErrNoKey) { // somebody has changed the key since
+		if ring, err = r.reopen(ctx); err == nil {
+			plain, err = ring.OpenBytes(contextOf(key), b)
+		}
+	}
 	if err != nil {
 		return nil, fault.New(fault.KindOf(err), "cannot open %s: %w", key, err)
+	}
+	if id, _ := crypt.SealedWith(b); key == logKey(0) && id != ring.Keys()[0] {
+		return nil, fault.New(fault.Integrity, "cannot open %s: the keyring is not that of this remote", key)
 	}
 	return plain, nil
 }
 
-// opener makes sure that there is a ring for bytes that need one; false: they are not sealed.
-func (r *Remote) opener(ctx context.Context, b []byte) (bool, error) {
+// opener returns the ring for the bytes of an object; nil: the remote is not encrypted. A remote is encrypted from its first
+// object on, or never: an object that is of the other kind was put there by somebody else.
+func (r *Remote) opener(ctx context.Context, key string, b []byte) (*crypt.Ring, error) {
 	r.locking.Lock()
 	defer r.locking.Unlock()
-	if r.ring != nil {
-		return true, nil
+	sealed := crypt.IsSealed(b)
+	switch {
+	case r.ring != nil:
+		return r.ring, nil
+	case r.known.sealed && !sealed:
+		return nil, fault.New(fault.Integrity, "cannot believe %s: remote %s is encrypted, and this is not", key, r.o.Name)
+	case len(r.o.Recipients) > 0 && !sealed:
+		return nil, r.notEncrypted()
+	case r.known.state.begun() && !r.known.sealed && sealed:
+		return nil, fault.New(fault.Integrity, "cannot believe %s: remote %s is not encrypted, and this is", key, r.o.Name)
+	case !sealed:
+		return nil, nil
 	}
-	if !crypt.IsSealed(b) {
-		return false, nil
-	}
-	return true, r.unlock(ctx)
+	err := r.unlock(ctx)
+	return r.ring, err
 }
+
+// reopen reads the keyring again.
+func (r *Remote) reopen(ctx context.Context) (*crypt.Ring, error) {
+	r.locking.Lock()
+	defer r.locking.Unlock()
+	err := r.unlock(ctx)
+	return r.ring, err
+}
+
+// The contexts of objects that are named by their own digest.
+const (
+	packContext  = "packs"
+	tableContext = "tables"
+)
 
 // contextOf is what ciphertext is bound to: the object's role, and its number where that is its name. An object named by
 // its own digest needs no more.
 func contextOf(key string) string {
-	for _, folder := range []string{tableFolder, recordFolder, packFolder} {
-		if len(key) > len(folder) && key[:len(folder)] == folder {
-			return folder
-		}
+	switch folder, _, _ := strings.Cut(key, "/"); folder + "/" {
+	case tableFolder, recordFolder, packFolder:
+		return folder
 	}
 	return key
 }
@@ -163,13 +195,13 @@ const sealedPart = 4 << 20
 
 // readPack writes a range of a pack of chunks to w.
 func (r *Remote) readPack(ctx context.Context, p ChunkPack, off, n int64, w io.Writer) error {
-	return r.readRange(ctx, p.key(), crypt.Object{Context: packFolder, Name: p.Plain, Size: p.Bytes}, [2]int64{off, n}, w)
+	return r.readRange(ctx, p.key(), crypt.Object{Context: packContext, Name: p.Plain, Size: p.Bytes}, [2]int64{off, n}, w)
 }
 
 // readTable returns a range of a table.
 func (r *Remote) readTable(ctx context.Context, t Table, off, n int64) ([]byte, error) {
 	var b bytes.Buffer
-	err := r.readRange(ctx, t.key(), crypt.Object{Context: tableFolder, Name: t.Table, Size: t.Bytes}, [2]int64{off, n}, &b)
+	err := r.readRange(ctx, t.key(), crypt.Object{Context: tableContext, Name: t.Table, Size: t.Bytes}, [2]int64{off, n}, &b)
 	return b.Bytes(), err
 }
 

@@ -70,16 +70,6 @@ func (s *state) holds(root object.Digest) bool {
 	return slices.ContainsFunc(s.Roots, func(h held) bool { return h.Root.Root == root })
 }
 
-// latest returns the newest version of a path, or of what holds the path.
-func (s *state) latest(path string) (held, bool) {
-	for i := len(s.Roots) - 1; i >= 0; i-- {
-		if s.Roots[i].Path == path {
-			return s.Roots[i], true
-		}
-	}
-	return held{}, false
-}
-
 // apply folds an entry, whose hash is given. The records themselves are judged by whoever fetches them.
 func (s *state) apply(e *Entry, hash object.Digest) error {
 	bad := func(format string, args ...any) error {
@@ -244,5 +234,40 @@ func parseRoll(b []byte, want object.Digest) (*state, error) {
 	if s.V != 1 {
 		return nil, fault.New(fault.Conflict, "the log of the remote has version %d, which this mlx does not know", s.V)
 	}
-	return &s, nil
+	return &s, s.check()
+}
+
+// check refuses a state to which no entries lead.
+func (s *state) check() error {
+	bad := func(format string, args ...any) error {
+		return fault.New(fault.Integrity, "a roll of the remote's log makes no sense: "+format, args...)
+	}
+	if len(s.Remote) != 32 || len(s.Ledger) > 64 || s.Head.IsZero() {
+		return bad("it names no remote")
+	}
+	if err := checkNamed(s.Records, s.Tables, bad); err != nil {
+		return err
+	}
+	seen := make(map[object.Digest]bool, len(s.Packs))
+	for _, p := range s.Packs {
+		orphan := p.ChunkPack == ChunkPack{Pack: p.Pack} && p.Fate != ""
+		if seen[p.Pack] || !orphan && !p.sane() {
+			return bad("pack %s", p.Pack.Short())
+		}
+		seen[p.Pack] = true
+		switch p.Fate {
+		case "", fateCondemned, fateDropped, fateDeleted:
+		default:
+			return bad("pack %s has the fate %.20q", p.Pack.Short(), p.Fate)
+		}
+		if (p.Fate == "") != (p.Since == "") || p.Since != "" && !isTime(p.Since) {
+			return bad("pack %s, since %.40q", p.Pack.Short(), p.Since)
+		}
+	}
+	for _, h := range s.Roots {
+		if !h.sane() || !isTime(h.At) {
+			return bad("root %s", h.Root.Root.Short())
+		}
+	}
+	return nil
 }

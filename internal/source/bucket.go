@@ -23,7 +23,7 @@ func (f *Fetcher) bucket(ctx context.Context, q Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	defer b.Close()
+	defer func() { _ = b.Close() }() // it was only read
 	items, err := bucketItems(ctx, b, name)
 	if err != nil {
 		return Result{}, err

@@ -55,7 +55,7 @@ func get(t *testing.T, f *Fetcher, url string, pins ...Pin) (Result, []byte, err
 func noise(n int) []byte {
 	b := make([]byte, n)
 	r := rand.NewChaCha8([32]byte{1})
-	r.Read(b) //nolint:errcheck // it never fails
+	r.Read(b)
 	return b
 }
 
@@ -84,7 +84,7 @@ func (c *cutting) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", fmt.Sprint(len(c.data)))
 	}
 	to := min(len(c.data), from+c.piece)
-	w.Write(c.data[from:to]) //nolint:errcheck // the test looks at the client
+	w.Write(c.data[from:to])
 	if to < len(c.data) {
 		w.(http.Flusher).Flush()
 		panic(http.ErrAbortHandler)
@@ -137,13 +137,13 @@ func TestWebAnswers(t *testing.T) {
 			then(w, r)
 		}
 	}
-	good := func(w http.ResponseWriter, _ *http.Request) { w.Write(data) } //nolint:errcheck // as above
+	good := func(w http.ResponseWriter, _ *http.Request) { w.Write(data) }
 	changing := func() http.HandlerFunc {
 		var n atomic.Int64
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("ETag", fmt.Sprintf(`"v%d"`, n.Add(1)))
 			w.Header().Set("Content-Length", fmt.Sprint(len(data)))
-			w.Write(data[:1000]) //nolint:errcheck // as above
+			w.Write(data[:1000])
 			w.(http.Flusher).Flush()
 			panic(http.ErrAbortHandler)
 		}
@@ -182,7 +182,7 @@ func TestWebAnswers(t *testing.T) {
 		{"a part, unasked", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Range", "bytes 0-9/10")
 			w.WriteHeader(206)
-			w.Write(make([]byte, 10)) //nolint:errcheck // as above
+			w.Write(make([]byte, 10))
 		}, fault.Unavailable, "not asked for"},
 		{"changes meanwhile", changing(), fault.Unavailable, "changed while it was read"},
 		{"another part than asked for", wrongPart(), fault.Unavailable, "changed while it was read"},
@@ -225,7 +225,7 @@ func TestServerSaysHowLongToWait(t *testing.T) {
 			w.Header().Set("Retry-After", "7")
 			w.WriteHeader(429)
 		}
-		w.Write([]byte("x")) //nolint:errcheck // as above
+		w.Write([]byte("x"))
 	}))
 	defer srv.Close()
 	var pauses []time.Duration
@@ -246,7 +246,7 @@ func TestStalledConnection(t *testing.T) {
 		}
 		w.Header().Set("ETag", `"v"`)
 		w.Header().Set("Content-Length", fmt.Sprint(len(data)))
-		w.Write(data[:50_000]) //nolint:errcheck // as above
+		w.Write(data[:50_000])
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
 	}))
@@ -286,7 +286,7 @@ func TestNotReadAgain(t *testing.T) {
 					return
 				}
 				bodies.Add(1)
-				w.Write(data) //nolint:errcheck // as above
+				w.Write(data)
 			}))
 			defer srv.Close()
 			first, _, err := get(t, fetcher(nil), srv.URL)
@@ -305,7 +305,7 @@ func TestNotReadAgain(t *testing.T) {
 }
 
 func TestNoStepDownFromHTTPS(t *testing.T) {
-	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("x")) })) //nolint:errcheck // as above
+	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("x")) }))
 	defer plain.Close()
 	secure := httptest.NewTLSServer(http.RedirectHandler(plain.URL+"/y?sig=geheim", http.StatusFound))
 	defer secure.Close()
@@ -337,7 +337,7 @@ func TestCredentialsAreUsed(t *testing.T) {
 			w.WriteHeader(401)
 			return
 		}
-		w.Write([]byte("x")) //nolint:errcheck // as above
+		w.Write([]byte("x"))
 	}))
 	defer srv.Close()
 	url := strings.Replace(srv.URL, "http://", "http://ana:geheim@", 1)

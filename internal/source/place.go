@@ -83,7 +83,7 @@ func inWorkTree(r *dvcRepo, o dvcOut, k dvcKey, w io.Writer) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // it was only read
 	in, err := root.Open(filepath.FromSlash(o.path))
 	if err != nil {
 		return false, nil //nolint:nilerr // not there

@@ -31,7 +31,7 @@ func (f *Fetcher) postgres(ctx context.Context, q Request) (Result, error) {
 	if err != nil {
 		return Result{}, connectError(err, config.Password)
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // it was only read
 	out, err := newPart(q.Dest, f.o.Progress)
 	if err != nil {
 		return Result{}, err

@@ -3,6 +3,7 @@ package filedriver_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -111,7 +112,7 @@ func holds(t *testing.T, folder string, winner map[string]string) {
 	listed := 0
 	for it := b.List(nil); ; listed++ {
 		o, err := it.Next(t.Context())
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
