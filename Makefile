@@ -6,6 +6,8 @@ SHELL := bash
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
+# Without it, the client of Google's storage brings gRPC's routing, which mlx never uses: 18 MB, and half of each start.
+TAGS := disable_grpc_modules
 TESTFLAGS ?=
 SOAK ?= 30m
 FUZZTIME ?= 30s
@@ -15,7 +17,7 @@ REMOTE ?=
 .PHONY: build test interop netem lint fuzz soak demo bench docs release-snapshot clean
 
 build: ## bin/mlx, one static binary
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/mlx ./cmd/mlx
+	CGO_ENABLED=0 go build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o bin/mlx ./cmd/mlx
 
 test: ## go vet and every test
 	go vet -tags interop ./...

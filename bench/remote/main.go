@@ -47,6 +47,7 @@ type bench struct {
 	cache  workload.Cache
 	scale  float64
 	runs   int
+	port   int // of the S3 server; seven more after it, + 100
 	peers  []string
 	report *measure.Report
 	server *server  // S3, started on first use
@@ -108,6 +109,7 @@ func parse(args []string) (*bench, []string, error) {
 	flags.StringVar(&b.work, "work", filepath.Join(cache, "bench-work"), "where projects and remotes are made and removed")
 	flags.Float64Var(&b.scale, "scale", 1, "size of the workloads; the bars are for 1")
 	flags.IntVar(&b.runs, "runs", 3, "runs of each measure; the lowest counts")
+	flags.IntVar(&b.port, "port", 28733, "of the S3 server; seven more, 100 higher, are its own")
 	flags.StringVar(&peers, "peers", "dvc", "peers that take long to install or to run: dvc, or nothing")
 	if err := flags.Parse(args); err != nil {
 		return nil, nil, err

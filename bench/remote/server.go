@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"mlx/bench/internal/measure"
@@ -30,8 +31,10 @@ func (b *bench) start() error {
 	}
 	var out bytes.Buffer
 	s := &server{script: measure.Command{Dir: b.root, Args: []string{filepath.Join(b.root, ".ci", "servers"), "up", "seaweed"}, Out: &out,
-		Env: []string{"WORKDIR=" + filepath.Join(b.work, "server"), "SEAWEED_PORT=18733"}}}
+		Env: []string{"WORKDIR=" + filepath.Join(b.work, "server"), "SEAWEED_PORT=" + strconv.Itoa(b.port)}}}
+	b.server = s // what is half up has to be stopped as well
 	if _, err := measure.Run(s.script); err != nil {
+		b.stop()
 		return err
 	}
 	for _, word := range strings.Fields(out.String()) {
@@ -49,7 +52,6 @@ func (b *bench) start() error {
 	if s.key == "" || s.endpoint == "" {
 		return fmt.Errorf("the server does not say where it is: %s", out.String())
 	}
-	b.server = s
 	return nil
 }
 
@@ -62,6 +64,7 @@ func (b *bench) stop() {
 	if _, err := measure.Run(b.server.script); err != nil {
 		fmt.Fprintf(os.Stderr, "# the server goes on: %v\n", err)
 	}
+	b.server = nil
 }
 
 // output is what a program prints.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"slices"
 
@@ -231,6 +232,9 @@ func (a *app) recordedRoots(ctx context.Context) ([]remote.Root, error) {
 			}
 			add(body.Root, body.Path, snapshot.Kind(body.Kind))
 		}
+		if namesOnly(rec.Raw, seen) { // most runs name what others have named, and are long
+			continue
+		}
 		body, ok := runBody(rec)
 		if !ok {
 			continue
@@ -247,4 +251,23 @@ func (a *app) recordedRoots(ctx context.Context) ([]remote.Root, error) {
 	}
 	slices.Reverse(all)
 	return all, nil
+}
+
+// namesOnly says whether all versions that a run may name are in seen. The bytes are canonical: what looks like a key here is
+// no part of a text, whose quotes would be escaped.
+func namesOnly(raw []byte, seen map[object.Digest]bool) bool {
+	for _, key := range []string{`"root":"`, `"patch":"`} {
+		for rest := raw; ; {
+			_, after, found := bytes.Cut(rest, []byte(key))
+			if !found {
+				break
+			}
+			text, _, _ := bytes.Cut(after, []byte{'"'})
+			if d, err := object.ParseDigest(string(text)); err != nil || !seen[d] {
+				return false
+			}
+			rest = after
+		}
+	}
+	return true
 }
