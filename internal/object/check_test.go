@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"mlx/internal/fault"
 )
 
 func TestCheck(t *testing.T) {
@@ -72,5 +74,19 @@ func BenchmarkCheck(b *testing.B) {
 		if err := Check(doc); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestDecodeWithin(t *testing.T) {
+	long := []byte(`"` + strings.Repeat("x", MaxBytes) + `"`)
+	var s string
+	if err := Decode(long, &s); fault.KindOf(err) != fault.Integrity {
+		t.Errorf("a long text as a record: %v", err)
+	}
+	if err := DecodeWithin(long, len(long), &s); err != nil || len(s) != MaxBytes {
+		t.Errorf("%d bytes, %v", len(s), err)
+	}
+	if err := DecodeWithin(long, len(long)-1, &s); fault.KindOf(err) != fault.Integrity {
+		t.Errorf("one byte too many: %v", err)
 	}
 }

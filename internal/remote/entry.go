@@ -133,7 +133,7 @@ func parseEntry(b []byte) (*Entry, error) {
 	if len(b) > maxEntry {
 		return nil, fault.New(fault.Integrity, "an entry of %d bytes is too long", len(b))
 	}
-	if err := object.Decode(b, &e); err != nil {
+	if err := object.DecodeWithin(b, maxEntry, &e); err != nil {
 		return nil, fault.New(fault.Integrity, "not an entry of a log: %w", err)
 	}
 	if e.V != 1 {

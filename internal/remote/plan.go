@@ -37,8 +37,12 @@ func (r *Remote) PlanPush(ctx context.Context, o PushOptions) (PushPlan, error) 
 
 // lacking returns the wanted versions that the log does not name.
 func (p *pusher) lacking() []Root {
+	there := make(map[Root]bool, len(p.r.known.state.Roots))
+	for _, h := range p.r.known.state.Roots {
+		there[h.Root] = !p.ask.Fresh
+	}
 	return slices.DeleteFunc(slices.Clone(p.ask.Roots), func(root Root) bool {
-		return p.erased.touched(root.Root) || !p.ask.Fresh && slices.ContainsFunc(p.r.known.state.Roots, func(h held) bool { return h.Root == root })
+		return there[root] || p.erased.touched(root.Root)
 	})
 }
 

@@ -102,7 +102,7 @@ func (p *pusher) try(ctx context.Context) (bool, error) {
 		return true, nil
 	}
 	e := &Entry{Do: DoPush, Records: records.packs, Packs: p.packs, Roots: p.wanted, Tables: p.tables}
-	if p.shipment != nil {
+	if p.shipment != nil && len(p.wanted) > 0 { // else somebody else has pushed the same
 		e.Relies = p.shipment.Relies
 	}
 	before := p.r.known.state.Size
@@ -132,6 +132,9 @@ func (p *pusher) sendChunks(ctx context.Context) error {
 		return p.table(ctx) // what was uploaded serves the next try as well
 	}
 	p.close()
+	if p.shipment != nil {
+		p.listed = false // what was there before may be gone
+	}
 	p.wanted, p.shipment, p.packs = wanted, nil, nil
 	if err := p.ship(ctx, wanted); err != nil {
 		return err
@@ -230,7 +233,7 @@ func (p *pusher) missing(c ChunkPack) bool {
 
 // gone says whether a pack is not there as the log says. A listing may be older than the object, so what it lacks is looked at.
 func (p *pusher) gone(ctx context.Context, c ChunkPack) (bool, error) {
-	if p.there == nil || !p.missing(c) {
+	if p.there != nil && !p.missing(c) || p.there == nil && !p.names(c) {
 		return false, nil
 	}
 	n, err := p.r.o.Bucket.Size(ctx, c.key())
@@ -238,6 +241,12 @@ func (p *pusher) gone(ctx context.Context, c ChunkPack) (bool, error) {
 		return true, nil
 	}
 	return n != p.r.size(c), err
+}
+
+// names says whether the entry of this push names a pack.
+func (p *pusher) names(c ChunkPack) bool {
+	return slices.ContainsFunc(p.packs, func(k ChunkPack) bool { return k.Pack == c.Pack }) ||
+		p.shipment != nil && slices.Contains(p.shipment.Relies, c.Pack)
 }
 
 // upload sends the packs of the shipment.
@@ -281,10 +290,14 @@ func (p *pusher) prove(ctx context.Context) error {
 		}
 	}
 	p.listed = false
-	if err := p.list(ctx); err != nil || p.there == nil {
+	if err := p.list(ctx); err != nil {
 		return err
 	}
-	for _, c := range s.usable() {
+	counts := s.usable()
+	if p.there == nil { // one question for each pack: only what this push names
+		counts = slices.DeleteFunc(counts, func(c ChunkPack) bool { return !p.names(c) })
+	}
+	for _, c := range counts {
 		gone, err := p.gone(ctx, c)
 		if err != nil {
 			return err

@@ -67,6 +67,9 @@ func (r *Remote) arriving(ctx context.Context, packs []RecordPack, progress Prog
 		for i := 0; ; i++ {
 			one, ok := <-queue
 			if !ok {
+				if i < len(packs) { // stopped: the rest must not look as if it had nothing in it
+					yield(lineage.SyncPack{}, context.Cause(ctx))
+				}
 				return
 			}
 			a := <-one
@@ -88,7 +91,12 @@ func (r *Remote) readRecords(ctx context.Context, p RecordPack) (lineage.SyncPac
 		return out, fault.New(fault.Integrity, "pack of records %s of remote %s %s", p.Pack.Short(), r.o.Name, what)
 	}
 	var err error
-	if out.Data, err = r.read(ctx, p.key(), p.Bytes); err != nil {
+	out.Data, err = r.read(ctx, p.key(), p.Bytes)
+	if notFound(err) {
+		err = fault.New(fault.Integrity, "pack of records %s is gone from remote %s: %w", p.Pack.Short(), r.o.Name, err).
+			Hint("mlx verify -r %s   # what that hurts", r.o.Name)
+	}
+	if err != nil {
 		return out, err
 	}
 	if object.Sum(out.Data) != p.Pack {

@@ -121,51 +121,119 @@ func (s *state) applyRecords(e *Entry) {
 }
 
 func (s *state) applyPacks(e *Entry, bad func(string, ...any) error) error {
+	at := s.places()
 	for _, name := range e.Relies {
-		if p := s.pack(name); p == nil || p.Fate != "" {
+		if i, ok := at[name]; !ok || s.Packs[i].Fate != "" {
 			return bad("relies on pack %s, which is not there", name.Short())
 		}
 	}
-	s.prune(e.time())
+	if s.prune(e.time()) {
+		at = s.places()
+	}
+	deleting := s.deleting()
 	for _, p := range e.Packs {
-		if s.deleting(p) {
+		if deleting[p.Pack.Hex()] || deleting[p.key()] {
 			return bad("adds pack %s, which is being deleted", p.Pack.Short())
 		}
-		if old := s.pack(p.Pack); old != nil {
-			*old = pack{ChunkPack: p} // whatever a gc has thought of it
-		} else {
-			s.Packs = append(s.Packs, pack{ChunkPack: p})
+		if i, ok := at[p.Pack]; ok {
+			s.Packs[i] = pack{ChunkPack: p} // whatever a gc has thought of it
+			continue
 		}
+		at[p.Pack] = len(s.Packs)
+		s.Packs = append(s.Packs, pack{ChunkPack: p})
+	}
+	if err := s.applyFates(e, at, bad); err != nil {
+		return err
+	}
+	s.applyRoots(e)
+	return nil
+}
+
+// applyFates decides about packs. Each step follows the one before it, and not too soon: only an erasure deletes at once.
+func (s *state) applyFates(e *Entry, at map[object.Digest]int, bad func(string, ...any) error) error {
+	repaired := map[object.Digest]bool{} // a damaged pack is condemned and dropped at once
+	for _, name := range e.Condemned {
+		i, ok := at[name]
+		if !ok { // an object that no entry has named: a push that was killed
+			i = len(s.Packs)
+			at[name] = i
+			s.Packs = append(s.Packs, pack{ChunkPack: ChunkPack{Pack: name}})
+		} else if s.Packs[i].Fate != "" {
+			return bad("condemns pack %s, which is %s", name.Short(), s.Packs[i].Fate)
+		}
+		repaired[name] = true
+		s.Packs[i].Fate, s.Packs[i].Since = fateCondemned, e.At
 	}
 	for _, step := range []struct {
 		names []object.Digest
 		fate  fate
-	}{{e.Condemned, fateCondemned}, {e.Spared, ""}, {e.Dropped, fateDropped}, {e.Deleted, fateDeleted}} {
+		may   func(p *pack) bool
+	}{
+		{e.Spared, "", func(p *pack) bool { return (p.Fate == fateCondemned || p.Fate == fateDropped) && p.Bytes > 0 }},
+		{e.Dropped, fateDropped, func(p *pack) bool {
+			return p.Fate == fateCondemned && (repaired[p.Pack] || p.since(e.time()) >= condemnGrace)
+		}},
+		{e.Deleted, fateDeleted, func(p *pack) bool {
+			return e.Do == DoErase || p.Fate == fateDeleted || p.Fate == fateDropped && p.since(e.time()) >= dropGrace
+		}},
+	} {
 		for _, name := range step.names {
-			p := s.pack(name)
-			if p == nil { // an object that no entry has named: a push that was killed
-				s.Packs = append(s.Packs, pack{ChunkPack: ChunkPack{Pack: name}})
-				p = &s.Packs[len(s.Packs)-1]
+			i, ok := at[name]
+			if !ok || !step.may(&s.Packs[i]) {
+				return bad("does with pack %s what may not be done with it yet", name.Short())
 			}
-			p.Fate, p.Since = step.fate, e.At
-			if step.fate == "" {
+			p := &s.Packs[i]
+			if p.Fate, p.Since = step.fate, e.At; step.fate == "" {
 				p.Since = ""
 			}
 		}
 	}
-	for _, root := range e.Released {
-		s.Roots = slices.DeleteFunc(s.Roots, func(h held) bool { return h.Root.Root == root })
-	}
-	for _, root := range e.Roots {
-		s.Roots = slices.DeleteFunc(s.Roots, func(h held) bool { return h.Root == root })
-		s.Roots = append(s.Roots, held{Root: root, At: e.At})
-	}
 	return nil
 }
 
-// prune forgets packs that were deleted long ago: their names are free again.
-func (s *state) prune(now time.Time) {
+// since is for how long a pack has had its fate.
+func (k *pack) since(now time.Time) time.Duration {
+	t, _ := time.Parse(timeForm, k.Since) // checked
+	return now.Sub(t)
+}
+
+// applyRoots takes versions away and puts others, and those that come again, at the end.
+func (s *state) applyRoots(e *Entry) {
+	if len(e.Released)+len(e.Roots) == 0 {
+		return
+	}
+	released, again := make(map[object.Digest]bool, len(e.Released)), make(map[Root]int, len(e.Roots))
+	for _, d := range e.Released {
+		released[d] = true
+	}
+	for i, root := range e.Roots {
+		again[root] = i
+	}
+	s.Roots = slices.DeleteFunc(s.Roots, func(h held) bool {
+		_, ok := again[h.Root]
+		return ok || released[h.Root.Root]
+	})
+	for i, root := range e.Roots {
+		if again[root] == i {
+			s.Roots = append(s.Roots, held{Root: root, At: e.At})
+		}
+	}
+}
+
+// places returns where each pack stands.
+func (s *state) places() map[object.Digest]int {
+	at := make(map[object.Digest]int, len(s.Packs))
+	for i := range s.Packs {
+		at[s.Packs[i].Pack] = i
+	}
+	return at
+}
+
+// prune forgets packs that were deleted long ago: their names are free again. It says whether there were any.
+func (s *state) prune(now time.Time) bool {
+	n := len(s.Packs)
 	s.Packs = slices.DeleteFunc(s.Packs, func(k pack) bool { return k.Fate == fateDeleted && !k.taken(now) })
+	return len(s.Packs) < n
 }
 
 // taken says whether the object of a pack is perhaps just being deleted.
@@ -174,11 +242,16 @@ func (k *pack) taken(now time.Time) bool {
 	return k.Fate == fateDeleted && (err != nil || now.Sub(since) < forget)
 }
 
-// deleting says whether the object of a pack is about to be deleted, under its own name or, where it is encrypted, as an
-// object that no entry had named.
-func (s *state) deleting(p ChunkPack) bool {
-	key := p.key()
-	return slices.ContainsFunc(s.Packs, func(k pack) bool { return k.Fate == fateDeleted && (k.Pack == p.Pack || k.key() == key) })
+// deleting returns the packs whose objects are about to be deleted: the digests, and the keys of their objects. The object
+// of an encrypted pack may have been condemned before an entry named it.
+func (s *state) deleting() map[string]bool {
+	out := map[string]bool{}
+	for i := range s.Packs {
+		if k := &s.Packs[i]; k.Fate == fateDeleted {
+			out[k.Pack.Hex()], out[k.key()] = true, true
+		}
+	}
+	return out
 }
 
 // sharesObject says whether a pack that counts has the same object as k: the object of an encrypted pack may have been
@@ -228,7 +301,7 @@ func parseRoll(b []byte, want object.Digest) (*state, error) {
 		return nil, fault.New(fault.Integrity, "the log of the remote is damaged or was changed: a roll is not the one that the log names")
 	}
 	var s state
-	if err := object.Decode(b, &s); err != nil {
+	if err := object.DecodeWithin(b, maxRoll, &s); err != nil {
 		return nil, fault.New(fault.Integrity, "a roll of the remote's log cannot be read: %w", err)
 	}
 	if s.V != 1 {
