@@ -78,18 +78,25 @@ func (p *pusher) send(ctx context.Context, parcel *snapshot.Parcel) (ChunkPack, 
 			return c, err
 		}
 	}
-	if err := p.list(ctx); err != nil {
+	if there, err := p.sent(ctx, c); there || err != nil {
 		return c, err
 	}
-	if p.there != nil && !p.missing(c) {
-		return c, nil
-	}
-	if p.there == nil {
-		if n, err := p.r.o.Bucket.Size(ctx, c.key()); err == nil && n == p.r.size(c) {
-			return c, nil
-		}
-	}
 	return c, p.r.o.Bucket.Write(ctx, c.key(), body, p.r.size(c))
+}
+
+// sent says whether the object of a pack lies there already. Its bytes are not looked at, so a repair does not ask.
+func (p *pusher) sent(ctx context.Context, c ChunkPack) (bool, error) {
+	if p.anew {
+		return false, nil
+	}
+	if err := p.list(ctx); err != nil {
+		return false, err
+	}
+	if p.there != nil {
+		return !p.missing(c), nil
+	}
+	n, err := p.r.o.Bucket.Size(ctx, c.key())
+	return err == nil && n == p.r.size(c), nil
 }
 
 // sealPack names the encrypted object of a pack and returns its bytes. The same pack always gives the same ones.

@@ -323,7 +323,7 @@ func (r *Remote) repack(ctx context.Context, k repacking, e *Entry) error {
 	if err != nil {
 		return err
 	}
-	p := pusher{r: r}
+	p := pusher{r: r, anew: k.anew}
 	defer p.close()
 	p.shipment, err = r.o.Store.Repack(ctx, k.ids, snapshot.RepackOptions{
 		From: k.from, There: there, Read: r.reader(r.known.state.readable()), Full: k.full, Anew: k.anew, Jobs: r.o.Jobs,

@@ -68,6 +68,7 @@ func (p *pusher) end(ctx context.Context) (Pushed, error) {
 type pusher struct {
 	r    *Remote
 	ask  PushOptions
+	anew bool // what lies there is not believed
 	done Pushed
 
 	erased Erasures // as last read

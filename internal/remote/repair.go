@@ -194,6 +194,10 @@ func (r *Remote) repairChunks(ctx context.Context, v *VerifyReport) error {
 		if err := r.resend(ctx, repacking{ids: ids, from: catalog, stay: good, anew: true}, e); err != nil {
 			return err
 		}
+		e.Condemned = slices.DeleteFunc(e.Condemned, func(name object.Digest) bool { // the same bytes again, sound now
+			return slices.ContainsFunc(e.Packs, func(c ChunkPack) bool { return c.Pack == name })
+		})
+		e.Dropped = e.Condemned
 	}
 	if lost {
 		r.o.Note("%d objects that remote %s lacks are not here either", missing, r.o.Name)
@@ -219,7 +223,7 @@ func (r *Remote) here(ctx context.Context, want map[object.Digest]bool) (ids []o
 	return ids, missing, nil
 }
 
-// resend uploads packs of what is here, under names that no damaged object has.
+// resend uploads packs of what is here, over a damaged object where they come out as what that was, and reads them back.
 func (r *Remote) resend(ctx context.Context, k repacking, e *Entry) error {
 	if err := r.repack(ctx, k, e); err != nil {
 		return err
