@@ -143,15 +143,32 @@ func (r *Remote) Fetch(ctx context.Context, o FetchOptions) (snapshot.Fetched, e
 		}
 	}
 	packs := r.known.state.readable()
-	catalog, err := r.open(ctx, packs, r.known.state.Tables)
-	if err != nil {
-		return snapshot.Fetched{}, err
-	}
 	progress := r.o.Progress("fetching", 0)
 	defer progress.Done()
-	return r.o.Store.Fetch(ctx, snapshot.FetchOptions{
-		Roots: o.Roots, Only: o.Only, From: catalog, Read: r.reader(packs), Jobs: r.o.Jobs, Progress: progress,
+	var got snapshot.Fetched
+	err = r.withTables(func(tables []Table) error {
+		catalog, err := r.open(ctx, packs, tables)
+		if err != nil {
+			return err
+		}
+		got, err = r.o.Store.Fetch(ctx, snapshot.FetchOptions{
+			Roots: o.Roots, Only: o.Only, From: catalog, Read: r.reader(packs), Jobs: r.o.Jobs, Progress: progress,
+		})
+		return err
 	})
+	return got, err
+}
+
+// withTables does something with the tables, and if it fails by damage without them: they are derived, and may well be what
+// is damaged.
+func (r *Remote) withTables(do func([]Table) error) error {
+	tables := r.known.state.Tables
+	err := do(tables)
+	if len(tables) == 0 || !isDamage(err) {
+		return err
+	}
+	r.o.Note("again without the tables of remote %s: %v", r.o.Name, err)
+	return do(nil)
 }
 
 // Sync reads what is new in the log, and its records into the ledger. It returns how many of them were not there yet.

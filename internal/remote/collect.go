@@ -190,15 +190,17 @@ func (r *Remote) need(ctx context.Context, need *snapshot.Need, root object.Dige
 // fetchTrees brings the trees and recipes of a version into the store.
 func (r *Remote) fetchTrees(ctx context.Context, root object.Digest) error {
 	packs := r.known.state.readable()
-	catalog, err := r.open(ctx, packs, r.known.state.Tables)
-	if err != nil {
-		return err
-	}
-	got, err := r.o.Store.FetchTrees(ctx, snapshot.FetchOptions{Roots: []object.Digest{root}, From: catalog, Read: r.reader(packs), Jobs: r.o.Jobs})
-	if err != nil {
-		return err
-	}
-	return got.Release()
+	return r.withTables(func(tables []Table) error {
+		catalog, err := r.open(ctx, packs, tables)
+		if err != nil {
+			return err
+		}
+		got, err := r.o.Store.FetchTrees(ctx, snapshot.FetchOptions{Roots: []object.Digest{root}, From: catalog, Read: r.reader(packs), Jobs: r.o.Jobs})
+		if err != nil {
+			return err
+		}
+		return got.Release()
+	})
 }
 
 // planPack decides the fate of a pack.

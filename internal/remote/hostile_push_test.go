@@ -108,3 +108,26 @@ func TestSameVersionPushedTwiceAtOnce(t *testing.T) {
 		t.Errorf("%d records", b.size())
 	}
 }
+
+// TestTablesAreNoMoreThanAHelp: they are derived, so neither a pull nor a push needs them.
+func TestTablesAreNoMoreThanAHelp(t *testing.T) {
+	for what, harm := range map[string]func(bucket.Driver, string){
+		"gone":    func(d bucket.Driver, key string) { mustDelete(t, d, key) },
+		"damaged": func(d bucket.Driver, key string) { mustWrite(t, d, key, noise(len(mustRead(t, d, key)))) },
+	} {
+		d := buckettest.Memory()
+		a := newClone(t, d)
+		root := a.save(map[string][]byte{"f": noise(100_000)}, object.Digest{})
+		a.push(root)
+		for _, key := range keys(t, d, tableFolder) {
+			harm(d, key)
+		}
+		b := newClone(t, d)
+		b.pull(root)
+		next := b.save(map[string][]byte{"f": noise(100_000)}, object.Digest{})
+		if _, err := b.remote().Push(t.Context(), PushOptions{Roots: []Root{next}}); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		newClone(t, d).pull(root, next)
+	}
+}

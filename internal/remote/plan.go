@@ -48,7 +48,7 @@ func (p *pusher) lacking() []Root {
 
 // ship prepares the packs that the remote lacks of some versions.
 func (p *pusher) ship(ctx context.Context, wanted []Root) error {
-	catalog, err := p.catalog(ctx)
+	catalog, err := p.catalog(ctx, nil) // all indexes are loaded
 	if err != nil {
 		return err
 	}

@@ -171,7 +171,7 @@ func (p *pusher) list(ctx context.Context) (err error) {
 }
 
 // catalog is what an entry may rely on: packs that no gc has condemned, and that are really there.
-func (p *pusher) catalog(ctx context.Context) (*snapshot.Catalog, error) {
+func (p *pusher) catalog(ctx context.Context, tables []Table) (*snapshot.Catalog, error) {
 	if err := p.list(ctx); err != nil {
 		return nil, err
 	}
@@ -187,7 +187,7 @@ func (p *pusher) catalog(ctx context.Context) (*snapshot.Catalog, error) {
 		}
 		usable = append(usable, c)
 	}
-	return p.r.open(ctx, usable, p.r.known.state.Tables)
+	return p.r.open(ctx, usable, tables)
 }
 
 // table brings the tables up to date with the packs of the shipment, after whatever has come meanwhile.
@@ -195,10 +195,6 @@ func (p *pusher) table(ctx context.Context) error {
 	p.tables = nil
 	if len(p.packs) == 0 {
 		return nil
-	}
-	catalog, err := p.catalog(ctx)
-	if err != nil {
-		return err
 	}
 	var added []snapshot.IndexedPack
 	for i, c := range p.packs {
@@ -208,7 +204,14 @@ func (p *pusher) table(ctx context.Context) error {
 		}
 		added = append(added, snapshot.IndexedPack{Info: c.Info(), Index: index})
 	}
-	merged, err := catalog.MergeTables(ctx, added)
+	var merged snapshot.MergedTables
+	err := p.r.withTables(func(tables []Table) error {
+		catalog, err := p.catalog(ctx, tables)
+		if err == nil {
+			merged, err = catalog.MergeTables(ctx, added)
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
