@@ -16,8 +16,8 @@ import (
 
 const (
 	plainType   = "application/octet-stream"
-	partBytes   = 8 << 20 // of an upload in parts; with partsAtOnce, 24 MiB of memory for one upload
-	partsAtOnce = 3
+	partBytes   = 5 << 20 // of an upload in parts, the least that S3 takes: packs go up four at a time, each with parts in memory
+	partsAtOnce = 2
 )
 
 // opener opens a bucket of gocloud. It is called again when credentials have expired.
