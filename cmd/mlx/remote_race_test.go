@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestFourPushAtOnce lets four clones push into one folder as processes of their own, again and again: each push ends well, and in
-// the end each clone has what all have pushed.
+// TestFourPushAtOnce lets four clones push into one folder as processes of their own, again and again, beside a fifth that collects
+// garbage there: each of these ends well, and in the end a new clone has what all have pushed.
 func TestFourPushAtOnce(t *testing.T) {
 	const clones, pushes = 4, 4
 	p := newSomebody(t)
@@ -24,6 +24,9 @@ func TestFourPushAtOnce(t *testing.T) {
 		p.do(dir, "mlx", "trust", "-y")
 		p.do(dir, "mlx", "pull")
 	}
+	p.do(".", "git", "clone", "-q", "c0", "gc")
+	p.do("gc", "mlx", "trust", "-y")
+	p.do("gc", "mlx", "pull")
 	want := map[string][32]byte{}
 	var all sync.WaitGroup
 	failed := make([]error, clones)
@@ -44,7 +47,12 @@ func TestFourPushAtOnce(t *testing.T) {
 			}
 		})
 	}
-	all.Wait()
+	pushed := make(chan struct{})
+	go func() {
+		all.Wait()
+		close(pushed)
+	}()
+	collections := p.collect("gc", pushed)
 	if err := errors.Join(failed...); err != nil {
 		t.Fatal(err)
 	}
@@ -68,8 +76,25 @@ func TestFourPushAtOnce(t *testing.T) {
 		t.Errorf("%d files came of %d, or others", len(got), len(want))
 	}
 	p.do("fresh", "mlx", "verify")
+	p.do("fresh", "mlx", "verify", "-r", "share")
+	t.Logf("%d collections meanwhile", collections)
 	if n := strings.Count(p.do("fresh", "mlx", "log", "-k", "snapshot", "-n", "0", "--json"), "\n"); n != 1+clones*pushes {
 		t.Errorf("%d records of snapshots came, not %d", n, 1+clones*pushes)
+	}
+}
+
+// collect runs gc at the remote until done is closed, at least once, and returns how often.
+func (p *somebody) collect(dir string, done <-chan struct{}) int {
+	p.t.Helper()
+	for n := 1; ; n++ {
+		if out, problem, status := p.try(dir, "mlx", "gc", "-r", "share", "-y"); status != 0 {
+			p.t.Errorf("gc: status %d\n%s%s", status, out, problem)
+		}
+		select {
+		case <-done:
+			return n
+		default:
+		}
 	}
 }
 
