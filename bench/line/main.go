@@ -20,7 +20,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -104,14 +105,13 @@ func (l *link) open() (err error) {
 	if l.fd, err = syscall.Open("/dev/net/tun", syscall.O_RDWR|syscall.O_CLOEXEC, 0); err != nil {
 		return fmt.Errorf("open /dev/net/tun: %w", err)
 	}
-	request := struct {
-		name  [16]byte
-		flags uint16
-		_     [22]byte
-	}{flags: syscall.IFF_TUN | syscall.IFF_NO_PI}
-	copy(request.name[:], device)
-	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(l.fd), syscall.TUNSETIFF, uintptr(unsafe.Pointer(&request))); errno != 0 {
-		return fmt.Errorf("make the device %s (it needs root): %w", device, errno)
+	request, err := unix.NewIfreq(device)
+	if err != nil {
+		return fmt.Errorf("name the device %s: %w", device, err)
+	}
+	request.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
+	if err := unix.IoctlIfreq(l.fd, unix.TUNSETIFF, request); err != nil {
+		return fmt.Errorf("make the device %s (it needs root): %w", device, err)
 	}
 	for _, words := range [][]string{
 		{"ip", "link", "set", "lo", "up"},

@@ -44,7 +44,7 @@ func TestImportFromWeb(t *testing.T) {
 				if seen.status == http.StatusOK {
 					bodies.Add(1)
 				}
-				os.WriteFile(filepath.Join(env.WorkDir, "bodies"), fmt.Appendln(nil, bodies.Load()), 0o644) //nolint:errcheck // the script misses it
+				os.WriteFile(filepath.Join(env.WorkDir, "bodies"), fmt.Appendln(nil, bodies.Load()), 0o644)
 			}))
 			env.Defer(srv.Close)
 			env.Setenv("WEB", srv.URL)
@@ -91,10 +91,10 @@ func TestKilledImport(t *testing.T) {
 		data := bytes.Repeat([]byte("0123456789"), 100_000)
 		w.Header().Set("Content-Length", fmt.Sprint(len(data)))
 		if calls.Add(1) > 1 {
-			w.Write(data) //nolint:errcheck // the test looks at the client
+			w.Write(data)
 			return
 		}
-		w.Write(data[:500_000]) //nolint:errcheck // as above
+		w.Write(data[:500_000])
 		w.(http.Flusher).Flush()
 		close(half)
 		<-r.Context().Done()
@@ -118,7 +118,7 @@ func TestKilledImport(t *testing.T) {
 	if err := victim.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	victim.Wait() //nolint:errcheck // it was killed
+	victim.Wait()
 	if len(stages()) != 1 {
 		t.Fatalf("left behind: %v", stages())
 	}

@@ -62,6 +62,9 @@ func pushRun(ctx context.Context, a *app, o pushOptions) error {
 		return err
 	}
 	r.Parallel(o.jobs)
+	if err := r.Advance(ctx); err != nil {
+		return fault.New(fault.KindOf(err), "cannot push to %s: %w", r.Describe(), remoteTrouble(err, r.Name()))
+	}
 	roots, err := a.rootsToPush(ctx, o.paths, func(root object.Digest) bool { return !o.fresh && r.Holds(root) })
 	if err != nil {
 		return err

@@ -19,6 +19,17 @@ func (r *Remote) rewound(format string, args ...any) error {
 		Hint("mlx remote remove %s   # and add it again, if entry %d (%s) was given up on purpose", r.o.Name, s.Seq, s.Head.Short())
 }
 
+// Advance reads what the log has gained, once: who asks what a push has to bring needs to know what is there, and the push
+// then need not look again.
+func (r *Remote) Advance(ctx context.Context) error {
+	if r.advanced {
+		return nil
+	}
+	err := r.advance(ctx)
+	r.advanced = err == nil
+	return err
+}
+
 // advance reads what the log has gained since this clone last looked. It makes one request where there is nothing new.
 func (r *Remote) advance(ctx context.Context) error {
 	if err := r.promised(ctx); err != nil {

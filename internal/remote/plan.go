@@ -18,7 +18,7 @@ type PushPlan struct {
 
 // PlanPush compares without sending anything. A remote that is empty stays so.
 func (r *Remote) PlanPush(ctx context.Context, o PushOptions) (PushPlan, error) {
-	if err := r.advance(ctx); err != nil {
+	if err := r.Advance(ctx); err != nil {
 		return PushPlan{}, err
 	}
 	p := pusher{r: r, ask: o}

@@ -28,7 +28,7 @@ type Pushed struct {
 // Push brings records and versions to the remote, and what others pushed meanwhile into the ledger. It ends by proving that
 // the remote holds every version of o. A push that was stopped is finished by doing it again.
 func (r *Remote) Push(ctx context.Context, o PushOptions) (Pushed, error) {
-	if err := r.advance(ctx); err != nil {
+	if err := r.Advance(ctx); err != nil {
 		return Pushed{}, err
 	}
 	if !r.known.state.begun() {

@@ -72,12 +72,13 @@ func (h Head) MarshalJSON() ([]byte, error) {
 
 // Remote is an opened remote. It belongs to one goroutine.
 type Remote struct {
-	o      Options
-	ring   *crypt.Ring // nil: not encrypted, as far as is known
-	signer *Signer
-	known  *memory
-	added  int  // records that were new to the ledger
-	proven bool // the checkpoint, if there is one
+	o        Options
+	ring     *crypt.Ring // nil: not encrypted, as far as is known
+	signer   *Signer
+	known    *memory
+	added    int  // records that were new to the ledger
+	advanced bool // the log was read
+	proven   bool // the checkpoint, if there is one
 
 	erasures int        // how often content was erased here, because records said so
 	locking  sync.Mutex // of ring, which the first of several readers may have to open

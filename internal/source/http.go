@@ -26,7 +26,7 @@ const (
 // newClient makes a client that takes bytes as they are and follows no redirection to a weaker place.
 func newClient(rt http.RoundTripper) *http.Client {
 	if rt == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck,forcetypeassert // the standard library's own type
+		t := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // the standard library's own type
 		t.DisableCompression = true
 		t.ResponseHeaderTimeout = 2 * time.Minute
 		rt = t

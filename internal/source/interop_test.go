@@ -17,7 +17,7 @@ import (
 // server is the database of .ci/postgres. Without it these tests fail: whoever asks for them wants them run.
 func server(t *testing.T) string {
 	t.Helper()
-	raw := os.Getenv("MLX_TEST_POSTGRES") //nolint:forbidigo // a test
+	raw := os.Getenv("MLX_TEST_POSTGRES")
 	if raw == "" {
 		t.Fatal(`MLX_TEST_POSTGRES is not set: .ci/postgres up && eval "$(.ci/postgres env)"`)
 	}
