@@ -128,6 +128,7 @@ func (p *portable) Put(ctx context.Context, key string, r io.ReadSeeker, size in
 	}()
 	err = b.Upload(ctx, p.prefix+key, source, &blob.WriterOptions{
 		ContentType: plainType, IfNotExist: absent, BufferSize: partBytes, MaxConcurrency: partsAtOnce,
+		BeforeWrite: inParts(b, absent),
 	})
 	if err != nil && source.err != nil {
 		return source.err // the body could not be read: that is no trouble of the server

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	gcaws "gocloud.dev/aws"
@@ -126,3 +127,23 @@ type s3Client struct {
 
 // Do implements aws.HTTPClient.
 func (c s3Client) Do(r *http.Request) (*http.Response, error) { return c.wire.saw(c.next.Do(r)) }
+
+// inParts returns what makes S3's uploads begin with parts at once. Left alone, the library reads the first 16 MiB of each
+// into a buffer that it lets grow, which takes 80 MiB. It returns nil for other buckets, and for what must not be there yet:
+// not every server honours that condition at the end of an upload in parts.
+func inParts(b *blob.Bucket, absent bool) func(as func(any) bool) error {
+	var client *s3.Client
+	if absent || !b.As(&client) {
+		return nil
+	}
+	return func(as func(any) bool) error {
+		var t *transfermanager.Client
+		if as(&t) {
+			*t = *transfermanager.New(client, func(o *transfermanager.Options) {
+				o.RequestChecksumCalculation = client.Options().RequestChecksumCalculation
+				o.PartSizeBytes, o.MultipartUploadThreshold, o.Concurrency = partBytes, partBytes, partsAtOnce
+			})
+		}
+		return nil
+	}
+}
