@@ -20,7 +20,7 @@ func entryAt(t *testing.T, d bucket.Driver, seq uint64) *Entry {
 	return e
 }
 
-func mustEncode(t *testing.T, e *Entry) []byte {
+func mustEncode(t testing.TB, e *Entry) []byte {
 	t.Helper()
 	raw, err := e.encode()
 	if err != nil {
