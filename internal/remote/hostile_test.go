@@ -10,16 +10,6 @@ import (
 	"mlx/internal/fault"
 )
 
-// entryAt reads an entry of a log that is not encrypted.
-func entryAt(t *testing.T, d bucket.Driver, seq uint64) *Entry {
-	t.Helper()
-	e, err := parseEntry(mustRead(t, d, logKey(seq)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
-}
-
 func mustEncode(t testing.TB, e *Entry) []byte {
 	t.Helper()
 	raw, err := e.encode()
