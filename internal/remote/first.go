@@ -13,7 +13,7 @@ import (
 // first reads a log that this clone has never seen: the newest roll and what came after it, by the hint; without a hint
 // that makes sense, all of it.
 func (r *Remote) first(ctx context.Context) error {
-	err := r.byTail(ctx)
+	err := r.byTail(ctx, false)
 	if k := fault.KindOf(err); err != nil && (notFound(err) || k == fault.Integrity || k == fault.Conflict) {
 		if !notFound(err) {
 			r.o.Note("the hint is no help: %v", err)
@@ -59,8 +59,9 @@ func parseTail(b []byte) ([][]byte, error) {
 }
 
 // byTail folds the entries of the hint, on top of the roll that they name. Anybody may have written the hint, so the log
-// must have its last entry, which vouches for all before it; and until it does nothing that they name is fetched.
-func (r *Remote) byTail(ctx context.Context) error {
+// must have its last entry, which vouches for all before it; and until it does nothing that they name is fetched. With known
+// that is not asked: the caller wants a version whose digest he knows, which no hint can change.
+func (r *Remote) byTail(ctx context.Context, known bool) error {
 	b, err := r.read(ctx, tailKey, maxTail)
 	if err != nil {
 		return err
@@ -73,8 +74,10 @@ func (r *Remote) byTail(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.anchored(ctx, raws[len(raws)-1]); err != nil {
-		return err
+	if !known || r.o.Ledger != nil {
+		if err := r.anchored(ctx, raws[len(raws)-1]); err != nil {
+			return err
+		}
 	}
 	if e.Seq == 0 {
 		return r.take(ctx, raws)

@@ -168,6 +168,9 @@ func TestSwappedObjects(t *testing.T) {
 				_, err = r.Fetch(t.Context(), FetchOptions{Roots: []object.Digest{root.Root}})
 			}
 		}
+		if folder == tableFolder && err == nil { // they are derived: without them all is found as well
+			continue
+		}
 		if fault.KindOf(err) != fault.Integrity {
 			t.Errorf("%s: %v", folder, err)
 		}

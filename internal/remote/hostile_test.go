@@ -10,7 +10,7 @@ import (
 	"mlx/internal/fault"
 )
 
-func mustEncode(t *testing.T, e *Entry) []byte {
+func mustEncode(t testing.TB, e *Entry) []byte {
 	t.Helper()
 	raw, err := e.encode()
 	if err != nil {

@@ -138,7 +138,7 @@ func (r *Remote) Newest(path string) (Root, bool) {
 
 // Look reads the log as far as it must to know of a version: where the hint names it, what came later is not asked for.
 func (r *Remote) Look(ctx context.Context, root object.Digest) error {
-	if !r.known.state.begun() && r.byTail(ctx) == nil && r.Holds(root) {
+	if !r.known.state.begun() && r.byTail(ctx, true) == nil && r.Holds(root) {
 		return r.agree(&r.known.state)
 	}
 	r.known = r.known.blank()

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -17,12 +16,14 @@ import (
 
 // logOf is a log that a test writes by hand.
 type logOf struct {
-	t   *testing.T
+	t   testing.TB
 	s   state
 	now time.Time
+
+	raws [][]byte
 }
 
-func newLog(t *testing.T) *logOf {
+func newLog(t testing.TB) *logOf {
 	l := &logOf{t: t, now: time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)}
 	e := &Entry{Do: DoBegin, Begin: &Begin{Remote: "00112233445566778899aabbccddeeff", Ledger: testLedger}}
 	if err := l.add(e); err != nil {
@@ -49,7 +50,7 @@ func (l *logOf) add(e *Entry) error {
 	if err := trial.apply(e, object.Sum(raw)); err != nil {
 		return err
 	}
-	l.s = *trial
+	l.s, l.raws = *trial, append(l.raws, raw)
 	return nil
 }
 
@@ -232,37 +233,36 @@ func TestReaderWithoutLedgerLeavesNothingDamaged(t *testing.T) {
 	}
 }
 
-func seeds(f *testing.F) (entries, rolls, memories, tails [][]byte) {
-	d := buckettest.Memory()
-	c := newClone(f, d)
-	for range testRoll + 2 {
-		c.note(1)
-		c.push(c.save(map[string][]byte{"f": noise(100)}, object.Digest{}))
-	}
-	r := c.remote()
-	read := func(key string) []byte {
-		b, err := r.read(f.Context(), key, 1<<20)
-		if err != nil {
+// seeds returns entries, the roll after them and a memory of them.
+func seeds(f *testing.F) (tail, roll, known []byte) {
+	l := newLog(f)
+	for _, e := range []*Entry{
+		{Do: DoPush, Packs: []ChunkPack{chunkPack(1), chunkPack(2)}, Roots: []Root{version(1)}, Tables: []Table{{Table: digest(3), Bytes: 5, Chunks: 1, Packs: 1}}},
+		{Do: DoCondemn, Condemned: []object.Digest{digest(2)}},
+		{Do: DoReplace, Records: []RecordPack{{Pack: digest(4), Bytes: 9, Records: 1}}, Replaced: []object.Digest{digest(5)}, Redacted: []object.Digest{digest(6)}, Key: "k", Sig: "s"},
+	} {
+		if err := l.add(e); err != nil {
 			f.Fatal(err)
 		}
-		return b
 	}
-	for seq := range r.next() {
-		entries = append(entries, read(logKey(seq)))
-	}
-	m, err := os.ReadFile(r.known.file)
+	roll, err := l.s.roll()
 	if err != nil {
 		f.Fatal(err)
 	}
-	return entries, [][]byte{read(rollKey(r.known.roll))}, [][]byte{m}, [][]byte{read(tailKey)}
+	m := &memory{file: fileOf(f.TempDir(), "test://team"), state: l.s, tail: l.raws, keys: []string{"00"}}
+	if err := m.save("test://team"); err != nil {
+		f.Fatal(err)
+	}
+	if known, err = os.ReadFile(m.file); err != nil {
+		f.Fatal(err)
+	}
+	return bytes.Join(l.raws, []byte("\n")), roll, known
 }
 
 // FuzzEntry also folds what is parsed: neither may panic, and an entry has one form.
 func FuzzEntry(f *testing.F) {
-	entries, _, _, tails := seeds(f)
-	for _, b := range append(entries, tails...) {
-		f.Add(b)
-	}
+	tail, _, _ := seeds(f)
+	f.Add(tail)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		raws, err := parseTail(b)
 		if err != nil {
@@ -288,10 +288,8 @@ func FuzzEntry(f *testing.F) {
 }
 
 func FuzzRoll(f *testing.F) {
-	_, rolls, _, _ := seeds(f)
-	for _, b := range rolls {
-		f.Add(b)
-	}
+	_, roll, _ := seeds(f)
+	f.Add(roll)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := parseRoll(b, object.Sum(b))
 		if err != nil {
@@ -306,15 +304,13 @@ func FuzzRoll(f *testing.F) {
 }
 
 func FuzzMemory(f *testing.F) {
-	_, _, memories, _ := seeds(f)
-	for _, b := range memories {
-		f.Add(b)
-		f.Add(b[:len(b)-1])
-	}
+	_, _, known := seeds(f)
+	f.Add(known)
+	f.Add(known[:len(known)-1])
 	text := []byte(`{"v":1,"state":{"size":576460752303423489},"ids":576460752303423489}`) // times 32 is 32
 	f.Add(append(append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...), make([]byte, 32)...))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m := &memory{file: filepath.Join(t.TempDir(), "0", "head")}
+		m := &memory{}
 		if m.parse(b) != nil {
 			return
 		}
