@@ -31,7 +31,9 @@ func newRemoteAdd(a *app) *cobra.Command {
 		Long: `URL is a folder (/srv/share, ../share or file:///srv/share), s3://bucket/folder, gs://bucket/folder or azblob://container/folder;
 git:NAME, with a remote of git or its address, shares records only. A relative folder is written as the whole path, so
 that it means the same to every clone on this machine. The first remote is the default. Keys are never part of a URL: each
-cloud's own configuration has them. What you type here needs no mlx trust; a colleague who pulls mlx.yaml is asked once.`,
+cloud's own configuration has them. What you type here needs no mlx trust; a colleague who pulls mlx.yaml is asked once.
+An encrypted remote that is added again with other recipients is for these from then on: whoever is new reads all of it,
+whoever is left out reads nothing that is sent later.`,
 		Example: `mlx remote add share ../share
 mlx remote add team s3://acme-ml/flights --region eu --keep 7y --default
 mlx remote add safe gs://acme-safe --encrypt keys/ana.pub
@@ -78,6 +80,9 @@ func remoteAddRun(ctx context.Context, a *app, name, typed string, o remoteAddOp
 	old, known := before.Remotes.Get(name)
 	if known && old.URL == remote.URL && o.region == "" && o.keep == "" && len(o.encrypt) == 0 {
 		remote = old // it is named, not described anew
+	}
+	if known && old.URL == remote.URL && len(old.Encrypt) > 0 && len(remote.Encrypt) > 0 && !sameRecipients(old.Encrypt, remote.Encrypt) {
+		return a.changeRecipients(ctx, name, old, remote.Encrypt)
 	}
 	changed, err := r.AddRemote(name, remote, o.isDefault)
 	if err != nil {

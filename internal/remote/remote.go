@@ -169,6 +169,9 @@ func (r *Remote) Parallel(jobs int) {
 	}
 }
 
+// For names who can read the remote from the next Rekey on.
+func (r *Remote) For(recipients []string) { r.o.Recipients = recipients }
+
 // Expect makes the next look at the log compare it with a head that is known from elsewhere.
 func (r *Remote) Expect(h *Head) { r.o.Checkpoint, r.proven = h, false }
 
