@@ -16,7 +16,7 @@ import (
 
 const (
 	plainType   = "application/octet-stream"
-	partBytes   = 5 << 20 // of an upload in parts, the least that S3 takes: packs go up four at a time, each with parts in memory
+	partBytes   = 5 << 20 // of an upload in parts, the least that S3 takes: packs go up side by side, each with parts in memory
 	partsAtOnce = 2
 )
 

@@ -253,13 +253,16 @@ func (p *pusher) names(c ChunkPack) bool {
 		p.shipment != nil && slices.Contains(p.shipment.Relies, c.Pack)
 }
 
+// packsAtOnce bounds the memory of a push: each pack on its way holds some of its parts, and a collector leaves as much again.
+const packsAtOnce = 3
+
 // upload sends the packs of the shipment.
 func (p *pusher) upload(ctx context.Context) error {
 	progress := p.r.o.Progress("sending", p.shipment.Bytes)
 	defer progress.Done()
 	packs := make([]ChunkPack, len(p.shipment.Packs))
 	var mu sync.Mutex
-	err := each(ctx, len(packs), min(p.r.o.Jobs, 4), func(ctx context.Context, i int) error {
+	err := each(ctx, len(packs), min(p.r.o.Jobs, packsAtOnce), func(ctx context.Context, i int) error {
 		parcel := p.shipment.Packs[i]
 		if k := p.r.known.state.pack(parcel.Info.Name); k != nil && k.taken(p.r.o.Now()) {
 			return fault.New(fault.Unavailable, "cannot push to %s: pack %s is being deleted there since %s", p.r.o.Name, k.Pack.Short(), k.Since).
