@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"slices"
 
@@ -9,7 +8,6 @@ import (
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
-	"mlx/internal/lineage"
 	"mlx/internal/object"
 	"mlx/internal/remote"
 	"mlx/internal/snapshot"
@@ -169,7 +167,7 @@ func (a *app) rootsToPush(ctx context.Context, words []string, skip func(object.
 	if len(words) > 0 {
 		return all, nil
 	}
-	recorded, err := a.recordedRoots(ctx)
+	recorded, err := a.recordedRoots(ctx, skip)
 	if err != nil {
 		return nil, err
 	}
@@ -178,14 +176,11 @@ func (a *app) rootsToPush(ctx context.Context, words []string, skip func(object.
 		if slices.ContainsFunc(all, func(k remote.Root) bool { return k.Root == root.Root }) {
 			continue
 		}
-		if !skip(root.Root) {
-			if here, err := store.Has(ctx, root.Root); err != nil {
-				return nil, err
-			} else if !here {
-				continue
-			}
+		if here, err := store.Has(ctx, root.Root); err != nil {
+			return nil, err
+		} else if here {
+			older = append(older, root)
 		}
-		older = append(older, root)
 	}
 	return append(older, all...), nil
 }
@@ -210,8 +205,9 @@ func (a *app) wholeHere(ctx context.Context, store *snapshot.Store, path string,
 		About(about).Hint("mlx pull %s   # if another remote has it: -r NAME", a.typed(path))
 }
 
-// recordedRoots lists every version that a record names as saved, written or run, oldest first, each once.
-func (a *app) recordedRoots(ctx context.Context) ([]remote.Root, error) {
+// recordedRoots lists every version for which known is false and that a record names as saved, read, written or run, oldest
+// first, each once.
+func (a *app) recordedRoots(ctx context.Context, known func(object.Digest) bool) ([]remote.Root, error) {
 	l, err := a.ledger()
 	if err != nil {
 		return nil, err
@@ -219,12 +215,12 @@ func (a *app) recordedRoots(ctx context.Context) ([]remote.Root, error) {
 	var all []remote.Root
 	seen := map[object.Digest]bool{}
 	add := func(root object.Digest, path string, kind snapshot.Kind) {
-		if !seen[root] {
+		if !seen[root] && !known(root) {
 			seen[root] = true
 			all = append(all, remote.Root{Root: root, Path: path, Kind: kind})
 		}
 	}
-	for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"snapshot", "run"}, All: true}) {
+	for rec, err := range l.Naming(ctx, []string{"snapshot", "run"}, []string{"root", "patch"}, known) {
 		if err != nil {
 			return nil, err
 		}
@@ -234,9 +230,6 @@ func (a *app) recordedRoots(ctx context.Context) ([]remote.Root, error) {
 				return nil, err
 			}
 			add(body.Root, body.Path, snapshot.Kind(body.Kind))
-		}
-		if namesOnly(rec.Raw, seen) { // most runs name what others have named, and are long
-			continue
 		}
 		body, ok := runBody(rec)
 		if !ok {
@@ -252,25 +245,5 @@ func (a *app) recordedRoots(ctx context.Context) ([]remote.Root, error) {
 			add(*body.Code.Patch, "", snapshot.File)
 		}
 	}
-	slices.Reverse(all)
 	return all, nil
-}
-
-// namesOnly says whether all versions that a run may name are in seen. The bytes are canonical: what looks like a key here is
-// no part of a text, whose quotes would be escaped.
-func namesOnly(raw []byte, seen map[object.Digest]bool) bool {
-	for _, key := range []string{`"root":"`, `"patch":"`} {
-		for rest := raw; ; {
-			_, after, found := bytes.Cut(rest, []byte(key))
-			if !found {
-				break
-			}
-			text, _, _ := bytes.Cut(after, []byte{'"'})
-			if d, err := object.ParseDigest(string(text)); err != nil || !seen[d] {
-				return false
-			}
-			rest = after
-		}
-	}
-	return true
 }
