@@ -122,24 +122,12 @@ func (a *app) versionsBelow(ctx context.Context, folder string, err error) ([]da
 	if err != nil {
 		return nil, err
 	}
-	paths, err := r.Pointers(ctx)
-	if err != nil {
-		return nil, err
-	}
 	var all []dataAt
-	for _, p := range paths {
-		if !within(p, folder) {
-			continue
-		}
-		pointer, ok, err := a.pointerAt(r, p)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			all = append(all, dataAt{p, pointer.Root})
-		}
+	tracked, err := a.pointersBelow(ctx, r, folder)
+	for _, v := range tracked {
+		all = append(all, v.dataAt)
 	}
-	return all, nil
+	return all, err
 }
 
 // within reports whether p is folder or lies in it.

@@ -35,16 +35,7 @@ type Fetched struct {
 // Fetch brings versions, or what lies at some paths in them, into the store. What arrived whole before a failure or a
 // kill is kept, and not fetched again; after a failure only the counts are set.
 func (s *Store) Fetch(ctx context.Context, o FetchOptions) (Fetched, error) {
-	if o.Jobs <= 0 {
-		o.Jobs = 8
-	}
-	if o.Whole == 0 {
-		o.Whole = wholeAt
-	}
-	if err := s.prepare(); err != nil {
-		return Fetched{}, err
-	}
-	end, err := s.announce()
+	end, err := s.beginFetch(&o)
 	if err != nil {
 		return Fetched{}, err
 	}
@@ -52,7 +43,6 @@ func (s *Store) Fetch(ctx context.Context, o FetchOptions) (Fetched, error) {
 	if err := s.adopt(); err != nil {
 		return Fetched{}, err
 	}
-	o.From.readWith(o.Read)
 	release, err := s.publishAll(o.Roots)
 	if err != nil {
 		return Fetched{}, err
@@ -69,6 +59,21 @@ func (s *Store) Fetch(ctx context.Context, o FetchOptions) (Fetched, error) {
 		}
 	}
 	return Fetched{}, errors.Join(fault.New(fault.Conflict, "cannot fetch: packs of the store vanish while it is written").Hint("mlx verify"), release())
+}
+
+// beginFetch fills in what was left out and announces the fetch to gc, until end is called.
+func (s *Store) beginFetch(o *FetchOptions) (end func(), err error) {
+	if o.Jobs <= 0 {
+		o.Jobs = 8
+	}
+	if o.Whole == 0 {
+		o.Whole = wholeAt
+	}
+	if err := s.prepare(); err != nil {
+		return nil, err
+	}
+	o.From.readWith(o.Read)
+	return s.announce()
 }
 
 // publishAll makes all roots visible to gc, and returns how to take them back.

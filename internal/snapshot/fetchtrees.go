@@ -45,21 +45,11 @@ func (s *Store) FetchObjects(ctx context.Context, ids []object.Digest, o FetchOp
 
 // fetchSome is one round of a fetch that is not of whole versions.
 func (s *Store) fetchSome(ctx context.Context, o FetchOptions, do func(context.Context, *fetcher) error) (Fetched, error) {
-	if o.Jobs <= 0 {
-		o.Jobs = 8
-	}
-	if o.Whole == 0 {
-		o.Whole = wholeAt
-	}
-	if err := s.prepare(); err != nil {
-		return Fetched{}, err
-	}
-	end, err := s.announce()
+	end, err := s.beginFetch(&o)
 	if err != nil {
 		return Fetched{}, err
 	}
 	defer end()
-	o.From.readWith(o.Read)
 	release, err := s.publishAll(o.Roots)
 	if err != nil {
 		return Fetched{}, err
