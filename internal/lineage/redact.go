@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"mlx/internal/fault"
@@ -186,9 +187,28 @@ func (l *Ledger) scrub(set *redactions, nonces map[object.Digest][]byte) error {
 			return err
 		}
 	}
+	if err := l.scrubIndexes(); err != nil {
+		return err
+	}
 	names, err := disk.List(l.path(tmpFolder))
 	for _, name := range names {
 		l.scrubTemporary(l.path(tmpFolder, name), set)
+	}
+	return err
+}
+
+// scrubIndexes removes the indexes of packs that are not there: an index is written before its pack and removed after it, so
+// a crash can leave it, with the texts of its records. One whose pack is just about to come is made again.
+func (l *Ledger) scrubIndexes() error {
+	names, err := disk.List(l.path(idxFolder))
+	for _, name := range names {
+		pack, ok := strings.CutSuffix(name, idxSuffix)
+		if !ok {
+			continue
+		}
+		if _, err := os.Lstat(l.path(packFolder, pack+packSuffix)); errors.Is(err, fs.ErrNotExist) {
+			_ = os.Remove(l.path(idxFolder, name))
+		}
 	}
 	return err
 }

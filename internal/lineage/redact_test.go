@@ -395,7 +395,8 @@ func TestRedactScrubs(t *testing.T) {
 	}
 	packs := exported(t, l, never)
 	whole, half := l.path(tmpFolder, "new-1"), l.path(tmpFolder, "new-2")
-	if err := errors.Join(os.WriteFile(whole, packs[0].Data, 0o644), os.WriteFile(half, r.Raw, 0o644)); err != nil {
+	lone := l.idxPath(object.Sum([]byte("a pack that was never written"))) // its writer died between the two
+	if err := errors.Join(os.WriteFile(whole, packs[0].Data, 0o644), os.WriteFile(half, r.Raw, 0o644), os.WriteFile(lone, r.Raw, 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	l.opts.Now = func() time.Time { return time.Now().Add(2 * time.Minute) }
