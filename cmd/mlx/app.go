@@ -76,12 +76,24 @@ func (a *app) answer(v answer) {
 func newApp(args []string, streams *cli.Streams) *app {
 	a := &app{streams: streams, args: args, now: time.Now, environ: os.Environ()}
 	streams.Now = a.now
+	a.lazily()
+	return a
+}
+
+// lazily lets the first use of each thing open it.
+func (a *app) lazily() {
 	a.repo = sync.OnceValues(a.findRepo)
 	a.settings = sync.OnceValues(a.loadSettings)
 	a.config = sync.OnceValues(a.readConfig)
 	a.ledger = sync.OnceValues(a.openLedger)
 	a.store = sync.OnceValues(a.openStore)
-	return a
+}
+
+// reopen closes what was opened: the project has changed its place or its name, and the next use finds it anew.
+func (a *app) reopen() {
+	a.close()
+	a.opened = nil
+	a.lazily()
 }
 
 // enter applies the flags that every command has. It is the first thing that a command does.

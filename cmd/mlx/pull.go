@@ -58,6 +58,11 @@ func pullRun(ctx context.Context, a *app, o pullOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.join {
+		if r, err = a.joinLedger(ctx, r, o.remote); err != nil {
+			return err
+		}
+	}
 	defer a.traffic(r)
 	r.Parallel(o.jobs)
 	if o.checkpoint != "" {
@@ -67,10 +72,9 @@ func pullRun(ctx context.Context, a *app, o pullOptions) error {
 		}
 		r.Expect(head)
 	}
-	if o.join {
-		if err := a.joinLedger(ctx, r); err != nil {
-			return err
-		}
+	wanted, err := a.partsToPull(ctx, o.paths) // a wrong word asks nobody
+	if err != nil {
+		return err
 	}
 	v := pullView{Kind: "pull/v1", Remote: r.Name(), Data: []pulledView{}}
 	if v.NewRecords, err = r.Sync(ctx); err != nil {
@@ -78,10 +82,6 @@ func pullRun(ctx context.Context, a *app, o pullOptions) error {
 	}
 	head, _ := r.Head()
 	v.Records = int(head.Size)
-	wanted, err := a.partsToPull(ctx, o.paths)
-	if err != nil {
-		return err
-	}
 	for _, part := range wanted {
 		done, err := a.pullPart(ctx, r, part, o)
 		if err != nil {
@@ -282,29 +282,39 @@ func (a *app) readCheckpoint(file string) (*remote.Head, error) {
 	return &head, nil
 }
 
-// joinLedger gives this project the ledger id of the remote: from then on the two are one history.
-func (a *app) joinLedger(ctx context.Context, rem *remote.Remote) error {
+// joinLedger gives this project the ledger id of the remote: from then on the two are one history. It returns the remote,
+// opened again: the state of a project below the root lies under its ledger id, and so does what its user allows.
+func (a *app) joinLedger(ctx context.Context, rem *remote.Remote, word string) (*remote.Remote, error) {
 	id, err := rem.LedgerID(ctx)
 	if err != nil {
-		return a.notPulled(err, rem)
+		return nil, a.notPulled(err, rem)
 	}
 	r, err := a.repo()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	config, err := a.config()
 	if err != nil || config.Ledger == id {
-		return err
+		return rem, err
 	}
+	name := rem.Name()
+	c, _ := config.Remotes.Get(name)
 	if err := r.SetLedger(id); err != nil {
-		return err
+		return nil, err
 	}
-	if r.Home != r.Shared { // the state of a project further down lies under its id
+	if r.Home != r.Shared {
 		if err := os.Rename(r.Home, r.HomeOf(id)); err != nil {
-			return fault.New(fault.KindOf(err), "cannot join: %w", err)
+			return nil, fault.New(fault.KindOf(err), "cannot join: %w", err)
 		}
 	}
-	rem.Believe(id)
+	a.reopen()
+	t, err := a.allowed()
+	if err == nil {
+		err = t.Approve(repo.TrustItem{Kind: repo.TrustRemote, Name: name, Value: c.TrustValue()})
+	}
+	if err != nil {
+		return nil, err
+	}
 	a.streams.Note("mlx.yaml now names ledger %s: commit it, so that all clones share this history", id)
-	return nil
+	return a.openRemote(ctx, word)
 }

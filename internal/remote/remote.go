@@ -175,9 +175,6 @@ func (r *Remote) For(recipients []string) { r.o.Recipients = recipients }
 // Expect makes the next look at the log compare it with a head that is known from elsewhere.
 func (r *Remote) Expect(h *Head) { r.o.Checkpoint, r.proven = h, false }
 
-// Believe says that this project belongs to the ledger of that id from now on.
-func (r *Remote) Believe(id string) { r.o.ID = id }
-
 // LedgerID reads whose history the remote holds.
 func (r *Remote) LedgerID(ctx context.Context) (string, error) {
 	raw, err := r.read(ctx, logKey(0), maxEntry)
