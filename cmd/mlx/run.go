@@ -3,14 +3,11 @@ package main
 import (
 	"context"
 	"os"
-	"os/signal"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
-	"mlx/internal/object"
 	"mlx/internal/run"
 )
 
@@ -25,9 +22,6 @@ type runOptions struct {
 	timeout    string
 	command    []string
 }
-
-// runGrace is how long a command may take to end after the time limit asked it to.
-const runGrace = 10 * time.Second
 
 func newRun(a *app) *cobra.Command {
 	var o runOptions
@@ -84,26 +78,7 @@ func runRun(ctx context.Context, a *app, o runOptions) error {
 	}
 	defer release()
 	spec.Data = data
-	ledger, err := a.ledger()
-	if err != nil {
-		return err
-	}
-	store, err := a.store()
-	if err != nil {
-		return err
-	}
-	signals := make(chan os.Signal, 8)
-	for _, s := range run.SignalsHandedOn() {
-		if !signal.Ignored(s) { // nohup
-			signal.Notify(signals, s)
-		}
-	}
-	defer signal.Stop(signals)
-	result, err := run.Runner{
-		Ledger: ledger, Store: store, Now: a.now, Host: a.host(), Tmp: r.Tmp(), Environ: a.environ,
-		Files: [3]*os.File{os.Stdin, os.Stdout, os.Stderr}, Signals: signals, Grace: runGrace,
-		Begun: func(id object.Digest) { a.streams.Why("run %s started", id.Short()) },
-	}.Run(ctx, spec)
+	result, err := a.executeRun(ctx, spec, live{os.Stdin, os.Stdout, os.Stderr})
 	if err != nil {
 		return err
 	}

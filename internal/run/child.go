@@ -2,6 +2,7 @@ package run
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -16,7 +17,9 @@ type order struct {
 	argv    []string
 	dir     string
 	env     []string
-	files   [3]*os.File // given to the child as they are, so that it sees the terminal
+	stdin   *os.File
+	stdout  io.Writer // a file is given to the child as it is, so that it sees the terminal
+	stderr  io.Writer
 	timeout time.Duration
 	grace   time.Duration // between asking and killing, once the time is over
 	signals <-chan os.Signal
@@ -59,17 +62,12 @@ func lookup(name string) error {
 func (o order) execute() (outcome, error) {
 	cmd := exec.Command(o.argv[0], o.argv[1:]...)
 	cmd.Dir, cmd.Env = o.dir, o.env
-	if o.files[0] != nil {
-		cmd.Stdin = o.files[0]
+	if o.stdin != nil {
+		cmd.Stdin = o.stdin
 	}
-	if o.files[1] != nil {
-		cmd.Stdout = o.files[1]
-	}
-	if o.files[2] != nil {
-		cmd.Stderr = o.files[2]
-	}
+	cmd.Stdout, cmd.Stderr = o.stdout, o.stderr
 	own := highWater(os.Getpid())
-	group := prepare(cmd, o.files)
+	group := prepare(cmd)
 	if err := cmd.Start(); err != nil {
 		return outcome{}, fault.New(fault.KindOf(err), "cannot start the run: %w", err)
 	}

@@ -92,7 +92,7 @@ func (o order) piped(t *testing.T) (order, *bufio.Reader) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close(); w.Close() })
-	o.files[1] = w
+	o.stdout = w
 	return o, bufio.NewReader(r)
 }
 
@@ -169,7 +169,7 @@ func TestExecutePassesSignals(t *testing.T) {
 func TestSharedGroupReachesDescendants(t *testing.T) {
 	o, out := ordered("parent").piped(t)
 	cmd := exec.Command(o.argv[0], o.argv[1:]...)
-	cmd.Env, cmd.Stdout = o.env, o.files[1]
+	cmd.Env, cmd.Stdout = o.env, o.stdout
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

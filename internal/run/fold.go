@@ -25,6 +25,13 @@ func viewOf(id object.Digest, rec lineage.Record, b Body) View {
 		Machine: ViewMachine{Host: b.Machine.Host, OS: b.Machine.OS, Arch: b.Machine.Arch, CPU: b.Machine.CPU,
 			CPUs: b.Machine.CPUs, MemoryBytes: some(b.Machine.MemoryBytes)},
 	}
+	v.Environment, v.Stage, v.RerunOf, v.Log, v.Series = b.Environment, b.Stage, some(b.RerunOf), b.Log, b.Series
+	if v.LeftOut = b.Code.LeftOut; v.LeftOut == nil {
+		v.LeftOut = []LeftOut{}
+	}
+	if b.Code.Files != nil {
+		v.Files = some(b.Code.Files.Hex())
+	}
 	if b.EndedAt != nil {
 		v.DurationS = &b.DurationS
 	}

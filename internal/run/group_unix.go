@@ -24,9 +24,10 @@ type group struct {
 }
 
 // prepare decides for one of the two.
-func prepare(cmd *exec.Cmd, files [3]*os.File) *group {
-	for _, f := range files {
-		if f == nil {
+func prepare(cmd *exec.Cmd) *group {
+	for _, stream := range []any{cmd.Stdin, cmd.Stdout, cmd.Stderr} {
+		f, ok := stream.(*os.File)
+		if !ok || f == nil {
 			continue
 		}
 		front, err := unix.IoctlGetInt(int(f.Fd()), unix.TIOCGPGRP)

@@ -10,7 +10,7 @@ import (
 // no other way to ask a process to end.
 type group struct{}
 
-func prepare(*exec.Cmd, [3]*os.File) *group { return &group{} }
+func prepare(*exec.Cmd) *group { return &group{} }
 
 func (group) pass(p *os.Process, s os.Signal) {
 	if s != os.Interrupt {

@@ -33,7 +33,7 @@ const (
 	Lost      State = "lost"      // it started, and whoever would have recorded its end is gone
 )
 
-// Body is the body of both records of a run. Fields after Worktree are in run.ended only.
+// Body is the body of both records of a run. Fields from Run on are in run.ended only.
 type Body struct {
 	State      State          `json:"state"`
 	Command    []string       `json:"command"`
@@ -52,6 +52,10 @@ type Body struct {
 	Process    Process        `json:"process"`
 	Worktree   string         `json:"worktree"`
 
+	Environment *Environment `json:"environment,omitempty"`
+	Stage       *Stage       `json:"stage,omitempty"`    // of the pipeline, when mlx repro ran it
+	RerunOf     string       `json:"rerun_of,omitempty"` // id of the run that this one repeats
+
 	Run             *object.Digest `json:"run,omitempty"` // id of the run, that is of its first record
 	EndedAt         *time.Time     `json:"ended_at,omitempty"`
 	DurationS       float64        `json:"duration_s,omitempty"`
@@ -62,6 +66,8 @@ type Body struct {
 	PeakMemoryBytes int64          `json:"peak_memory_bytes,omitempty"`
 	Metrics         map[string]any `json:"metrics,omitempty"` // float64, or "NaN", "Infinity", "-Infinity"
 	Outputs         []Output       `json:"outputs,omitempty"`
+	Log             *Log           `json:"log,omitempty"`
+	Series          *Series        `json:"series,omitempty"`
 }
 
 // Code is the version of the source that ran. Commit is empty outside git and before the first commit.
@@ -71,10 +77,20 @@ type Code struct {
 	Dirty  bool           `json:"dirty"`
 	Patch  *object.Digest `json:"patch,omitempty"` // snapshot of one file, the uncommitted diff
 
-	// Files that git neither tracks nor ignores, below the repository root: they may have taken part, and are not
-	// recorded. At most 50 of them are named.
-	Untracked      []string `json:"untracked,omitempty"`
-	UntrackedCount int      `json:"untracked_count,omitempty"`
+	// Files that git neither tracks nor ignores, below the repository root: they may have taken part. At most 50 of
+	// them are named.
+	Untracked      []string       `json:"untracked,omitempty"`
+	UntrackedCount int            `json:"untracked_count,omitempty"`
+	Files          *object.Digest `json:"files,omitempty"`    // snapshot of a folder: untracked files that are kept, at their paths
+	LeftOut        []LeftOut      `json:"left_out,omitempty"` // untracked files and folders that are not kept, at most 50
+	Remote         string         `json:"remote,omitempty"`   // URL that git fetches from, without credentials
+}
+
+// LeftOut is an untracked file or folder that no record keeps, and why.
+type LeftOut struct {
+	Path  string `json:"path"`
+	Why   string `json:"why"`
+	Bytes int64  `json:"bytes,omitempty"`
 }
 
 // Data is a version of data that the command read.
@@ -91,6 +107,37 @@ type Output struct {
 	Kind   string        `json:"kind"`   // "file" or "directory"
 	Files  int64         `json:"files"`
 	Bytes  int64         `json:"bytes"`
+}
+
+// Log is what the command wrote to its standard output and error, as it arrived.
+type Log struct {
+	Root   object.Digest `json:"root"`          // snapshot of a folder with the files output and index
+	Digest object.Digest `json:"digest"`        // SHA-256 of output
+	Bytes  int64         `json:"bytes"`         // of output
+	Cut    int64         `json:"cut,omitempty"` // bytes in the middle that were not kept
+}
+
+// Series holds every metric, and the use of the machine, over steps and time.
+type Series struct {
+	Root   object.Digest `json:"root"`   // snapshot of one file
+	Digest object.Digest `json:"digest"` // SHA-256 of that file
+	Bytes  int64         `json:"bytes"`
+	Points int64         `json:"points"`
+	Names  int           `json:"names"`
+}
+
+// Stage says which stage of a pipeline a run executed, and from what.
+type Stage struct {
+	Name   string        `json:"name"`             // "train", of a matrix "train@depth=6"
+	Key    object.Digest `json:"key"`              // of everything that its result depends on
+	Deps   []Dep         `json:"deps,omitempty"`   // in the order of their paths
+	Sample bool          `json:"sample,omitempty"` // it ran on declared samples, so nothing is restored from it
+}
+
+// Dep is a file or folder that a stage read.
+type Dep struct {
+	Path   string        `json:"path"`   // below the repository root
+	Digest object.Digest `json:"digest"` // of a file its SHA-256, of a folder its snapshot
 }
 
 // Machine is where the command ran. Unknown numbers are 0.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -32,6 +33,12 @@ type Spec struct {
 	Timeout    time.Duration
 	Worktree   string
 	Parent     string // id of the run that this process belongs to
+
+	Environment *Environment // what surrounds the command
+	Env         []string     // NAME=VALUE beside Runner.Environ, as a stage declares them
+	Stage       *Stage       // of the pipeline
+	RerunOf     string       // id of the run that is repeated
+	Attempt     int          // counts from 1; 0 is 1
 }
 
 // Out is a declared output.
@@ -46,9 +53,11 @@ type Runner struct {
 	Store   *snapshot.Store
 	Now     func() time.Time
 	Host    string
-	Tmp     string      // folder for temporary files
-	Environ []string    // of the child; variables of mlx are added
-	Files   [3]*os.File // standard input, output and error of the child, given as they are
+	Tmp     string    // folder for temporary files
+	Environ []string  // of the child; variables of mlx are added
+	Stdin   *os.File  // of the child; nil is empty
+	Stdout  io.Writer // where its output goes as it comes; a file is given to the child as it is
+	Stderr  io.Writer
 	Signals <-chan os.Signal
 	Grace   time.Duration          // between asking and killing when the time is over
 	Begun   func(id object.Digest) // called once the run is recorded and before it starts; may be nil
@@ -88,7 +97,7 @@ func (r Runner) Run(ctx context.Context, s Spec) (*Result, error) {
 	}
 	began := r.Now()
 	end, startErr := order{
-		argv: s.Command, dir: s.Dir, env: r.childEnv(started.ID, tmp), files: r.Files,
+		argv: s.Command, dir: s.Dir, env: r.childEnv(s, started.ID, tmp), stdin: r.Stdin, stdout: r.Stdout, stderr: r.Stderr,
 		timeout: s.Timeout, grace: r.Grace, signals: r.Signals,
 	}.execute()
 	ctx = context.WithoutCancel(ctx) // the signal that stopped the command must not stop the recording of it
@@ -142,16 +151,17 @@ const (
 )
 
 // childEnv returns the environment of the child. It replaces what an outer run may have set.
-func (r Runner) childEnv(id object.Digest, tmp string) []string {
+func (r Runner) childEnv(s Spec, id object.Digest, tmp string) []string {
 	own := []string{"MLX_RUN_ID=", "MLX_METRICS=", "MLX_PARAMS=", "MLX_ATTEMPT="}
-	env := make([]string, 0, len(r.Environ)+len(own))
+	env := make([]string, 0, len(r.Environ)+len(s.Env)+len(own))
 	for _, v := range r.Environ {
 		if !hasAnyPrefix(v, own) {
 			env = append(env, v)
 		}
 	}
+	env = append(env, s.Env...)
 	return append(env, "MLX_RUN_ID="+id.Hex(), "MLX_METRICS="+filepath.Join(tmp, metricsName),
-		"MLX_PARAMS="+filepath.Join(tmp, paramsName), "MLX_ATTEMPT=1")
+		"MLX_PARAMS="+filepath.Join(tmp, paramsName), "MLX_ATTEMPT="+strconv.Itoa(max(1, s.Attempt)))
 }
 
 func hasAnyPrefix(s string, prefixes []string) bool {
@@ -168,7 +178,8 @@ func (r Runner) begin(ctx context.Context, s Spec, tmp string) (lineage.Record, 
 	body := &Body{
 		State: Running, Command: s.Command, Folder: s.Folder, Name: s.Name, Experiment: s.Experiment,
 		StartedAt: r.Now().UTC().Truncate(time.Microsecond), Code: s.Code, Data: s.Data, Params: s.Params,
-		Attempt: 1, Parent: s.Parent, TimeoutS: s.Timeout.Seconds(), Worktree: s.Worktree,
+		Attempt: max(1, s.Attempt), Parent: s.Parent, TimeoutS: s.Timeout.Seconds(), Worktree: s.Worktree,
+		Environment: s.Environment, Stage: s.Stage, RerunOf: s.RerunOf,
 		Process: Self(r.Host, os.Getpid()),
 		Machine: Machine{Host: r.Host, OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: cpuModel(), CPUs: runtime.NumCPU(),
 			MemoryBytes: memory()},

@@ -50,6 +50,14 @@ type View struct {
 	Machine   ViewMachine `json:"machine"`
 	TimeoutS  *float64    `json:"timeout_s"`
 
+	Environment *Environment `json:"environment"`
+	Stage       *Stage       `json:"stage"`
+	RerunOf     *string      `json:"rerun_of"`
+	Log         *Log         `json:"log"`
+	Series      *Series      `json:"series"`
+	Files       *string      `json:"files"` // snapshot of the untracked files that are kept
+	LeftOut     []LeftOut    `json:"left_out"`
+
 	RunID  object.Digest `json:"-"` // ID as a digest
 	Record object.Digest `json:"-"` // the newest record of the run
 }
