@@ -249,6 +249,11 @@ func explainInRun(m lineage.Match) (target, bool) {
 	if body.Code.Patch != nil && *body.Code.Patch == m.ID {
 		return target{Kind: refSnapshot, ID: m.ID, Name: "uncommitted.patch", Record: m.Record}, true
 	}
+	for _, kept := range body.Surroundings() {
+		if kept.Root == m.ID {
+			return target{Kind: refSnapshot, ID: m.ID, Name: kept.What, Record: m.Record}, true
+		}
+	}
 	return target{}, false
 }
 
