@@ -82,10 +82,8 @@ func (g *Graph) addOuts() error {
 
 // Writers returns the stages with an output that is p, holds it or lies in it.
 func (g *Graph) Writers(p string) []int {
-	for up := p; up != "." && up != "/"; up = path.Dir(up) {
-		if i, ok := g.writer[up]; ok {
-			return []int{i}
-		}
+	if _, i, ok := g.Output(p); ok {
+		return []int{i}
 	}
 	var all []int
 	for _, out := range g.below(p) {
@@ -218,3 +216,13 @@ func within(p, folder string) bool {
 
 // overlap says whether one of two paths is or holds the other.
 func overlap(a, b string) bool { return within(a, b) || within(b, a) }
+
+// Output returns the output that a path is or lies in, and the stage that writes it.
+func (g *Graph) Output(p string) (out string, stage int, ok bool) {
+	for up := p; up != "." && up != "/"; up = path.Dir(up) {
+		if i, ok := g.writer[up]; ok {
+			return up, i, true
+		}
+	}
+	return "", 0, false
+}
