@@ -42,6 +42,8 @@ type app struct {
 	ledger   func() (*lineage.Ledger, error)
 	store    func() (*snapshot.Store, error)
 
+	pipeline *repo.Pipeline // once it was read
+
 	opened []io.Closer // what is to be closed at the end
 }
 
@@ -87,6 +89,7 @@ func (a *app) lazily() {
 	a.config = sync.OnceValues(a.readConfig)
 	a.ledger = sync.OnceValues(a.openLedger)
 	a.store = sync.OnceValues(a.openStore)
+	a.pipeline = nil
 }
 
 // reopen closes what was opened: the project has changed its place or its name, and the next use finds it anew.

@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"mlx/internal/fault"
+	"mlx/internal/pipeline"
 	"mlx/internal/repo"
 )
 
@@ -111,6 +112,37 @@ func (a *app) mayRun(kind, name, command string) error {
 	if !t.Approved(kind, name, command) {
 		return fault.New(fault.Denied, "cannot run %s %s: %s says %q, which you have not allowed here", kind, name, repo.ConfigName, command).
 			Hint("mlx trust")
+	}
+	return nil
+}
+
+// mayRunStage refuses the command of a stage that its user has not allowed. What is allowed is the command as it is written, with
+// the env of the stage; and the user's own words need no leave: see ownWords.
+func (a *app) mayRunStage(ctx context.Context, stage pipeline.Stage) error {
+	p, err := a.readPipeline(ctx)
+	if err != nil {
+		return err
+	}
+	s, ok := p.Step(stage.Name)
+	if !ok {
+		return fault.New(fault.NotFound, "cannot find stage %q", stage.Name).Hint("mlx lineage")
+	}
+	t, err := a.allowed()
+	if err != nil || t.Approved(repo.TrustStage, s.Group, s.Trust) {
+		return err
+	}
+	r, err := a.repo()
+	if err != nil {
+		return err
+	}
+	own, why := r.OwnWords(ctx, s)
+	if !own {
+		return fault.New(fault.Denied, "cannot run stage %s: %s says %q, which you have not allowed here", s.Name, s.At.File, s.Trust).
+			Hint("mlx trust   # shows it and asks")
+	}
+	a.streams.Why("stage %s may run: %s", s.Name, why)
+	if err := t.Approve(repo.TrustItem{Kind: repo.TrustStage, Name: s.Group, Value: s.Trust}); err != nil {
+		a.streams.Why("cannot remember that: %v", err) // it is asked again after the commit
 	}
 	return nil
 }

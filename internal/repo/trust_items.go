@@ -83,10 +83,16 @@ func (c *Config) TrustItems(read KeyReader) ([]TrustItem, error) {
 
 // commands adds what would run.
 func (c *Config) commands(add func(kind, name, value string)) {
-	for name, stage := range c.Stages.All() {
-		add(TrustStage, name, stage.Cmd)
+	defs := map[string]stageDef{}
+	for _, d := range c.stageDefs() {
+		defs[d.name] = d
+		add(TrustStage, d.name, d.template())
 	}
-	c.changed("stages.", ".cmd", func(name, value string) { add(TrustStage, name, value) })
+	c.changed("stages.", ".cmd", func(name, value string) {
+		d := defs[name]
+		d.cmds = []Text{{Value: value}}
+		add(TrustStage, name, d.template())
+	})
 	for name, gate := range c.Gates.All() {
 		for _, check := range gate.Checks {
 			add(TrustCheck, name, check.Command)
@@ -147,7 +153,10 @@ func bare(err error) error {
 }
 
 // ReadKey reads a file of the project that trusted_keys names. No symbolic link leads it out of the project.
-func (r *Repo) ReadKey(path string) ([]byte, error) {
+func (r *Repo) ReadKey(path string) ([]byte, error) { return r.readInside(path, maxKeyFile) }
+
+// readInside reads at most limit bytes of a file below Root.
+func (r *Repo) readInside(path string, limit int64) ([]byte, error) {
 	root, err := os.OpenRoot(r.Root)
 	if err != nil {
 		return nil, err
@@ -158,9 +167,9 @@ func (r *Repo) ReadKey(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
-	if err == nil && len(text) > maxKeyFile {
-		err = fault.New(fault.Usage, "it has more than %d bytes", maxKeyFile)
+	text, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = fault.New(fault.Usage, "it has more than %d bytes", limit)
 	}
 	return text, err
 }
