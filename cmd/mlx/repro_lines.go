@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// maxLine is how much of a line without an end is kept back.
-const maxLine = 64 << 10
+// maxHeldLine is how much of a line without an end is kept back.
+const maxHeldLine = 64 << 10
 
 // lines writes whole lines, each with a word before it, so that the lines of several commands do not mix.
 type lines struct {
@@ -26,7 +26,7 @@ func (l *lines) Write(b []byte) (int, error) {
 	defer l.mu.Unlock()
 	l.rest = append(l.rest, b...)
 	at := bytes.LastIndexAny(l.rest, "\n\r") + 1
-	if at == 0 && len(l.rest) > maxLine {
+	if at == 0 && len(l.rest) > maxHeldLine {
 		at = len(l.rest)
 	}
 	if at == 0 {

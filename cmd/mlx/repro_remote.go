@@ -28,7 +28,9 @@ func (a *app) reproRemote(ctx context.Context) (*reproRemote, error) {
 	return &reproRemote{app: a, r: r}, nil
 }
 
-func (m *reproRemote) holds(_ context.Context, root object.Digest) (bool, error) { return m.r.Holds(root), nil }
+func (m *reproRemote) holds(_ context.Context, root object.Digest) (bool, error) {
+	return m.r.Holds(root), nil
+}
 
 // fetch brings a version into the store, if it is not there.
 func (m *reproRemote) fetch(ctx context.Context, root object.Digest) error {

@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -328,4 +327,3 @@ func (w *reproWorld) known(ctx context.Context, root object.Digest) (bool, error
 	}
 	return false, nil
 }
-

@@ -275,13 +275,19 @@ func (p *Planner) decide(ctx context.Context, s Stage, deps []Dep) (Decision, er
 		}
 	}
 	why := p.differs(runs[0])
+	changed, err := p.reason(ctx, d)
+	if err != nil {
+		return d, err
+	}
 	for i := range runs {
 		here, err := p.w.Here(ctx, runs[i])
 		if err != nil {
 			return d, err
 		}
 		if here {
-			d.Do, d.Why, d.Made = Restore, why, &runs[i]
+			if d.Do, d.Why, d.Made = Restore, why, &runs[i]; p.past[s.Name].Key != d.Key && changed != neverRan {
+				d.Why = changed
+			}
 			return d, nil
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"mlx/internal/object"
 )
 
+const neverRan = "never ran"
+
 // maxReasons is how many differences a reason names.
 const maxReasons = 3
 
@@ -23,7 +25,7 @@ func (p *Planner) reason(ctx context.Context, d Decision) (string, error) {
 	}
 	past, ran := p.past[d.Stage.Name]
 	if !ran {
-		return "never ran", nil
+		return neverRan, nil
 	}
 	if past.Key == d.Key {
 		switch {
