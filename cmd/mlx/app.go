@@ -43,6 +43,7 @@ type app struct {
 	store    func() (*snapshot.Store, error)
 
 	pipeline *repo.Pipeline // once it was read
+	leave    *stageLeave
 
 	opened []io.Closer // what is to be closed at the end
 }
@@ -89,7 +90,7 @@ func (a *app) lazily() {
 	a.config = sync.OnceValues(a.readConfig)
 	a.ledger = sync.OnceValues(a.openLedger)
 	a.store = sync.OnceValues(a.openStore)
-	a.pipeline = nil
+	a.pipeline, a.leave = nil, new(stageLeave)
 }
 
 // reopen closes what was opened: the project has changed its place or its name, and the next use finds it anew.

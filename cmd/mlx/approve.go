@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"sync"
 
 	"mlx/internal/fault"
 	"mlx/internal/pipeline"
@@ -116,9 +117,20 @@ func (a *app) mayRun(kind, name, command string) error {
 	return nil
 }
 
+// stageLeave remembers, for one command, which commands of stages may run. It may be asked by many at once.
+type stageLeave struct {
+	mu    sync.Mutex
+	asked bool
+	err   error
+	given map[repo.TrustItem]bool
+}
+
 // mayRunStage refuses the command of a stage that its user has not allowed. What is allowed is the command as it is written, with
-// the env of the stage; and the user's own words need no leave: see ownWords.
+// the env of the stage. The user's own words need no leave (see repo.OwnWords) and are remembered, so that they stay allowed
+// once they are committed.
 func (a *app) mayRunStage(ctx context.Context, stage pipeline.Stage) error {
+	a.leave.mu.Lock()
+	defer a.leave.mu.Unlock()
 	p, err := a.readPipeline(ctx)
 	if err != nil {
 		return err
@@ -127,22 +139,47 @@ func (a *app) mayRunStage(ctx context.Context, stage pipeline.Stage) error {
 	if !ok {
 		return fault.New(fault.NotFound, "cannot find stage %q", stage.Name).Hint("mlx lineage")
 	}
+	if !a.leave.asked {
+		a.leave.asked = true
+		a.leave.given, a.leave.err = a.stagesAllowed(ctx, p)
+	}
+	if a.leave.err != nil || a.leave.given[s.TrustItem()] {
+		return a.leave.err
+	}
+	return fault.New(fault.Denied, "cannot run stage %s: %s says %q, which you have not allowed here", s.Name, s.At.File, s.Trust).
+		Hint("mlx trust   # shows it and asks")
+}
+
+// stagesAllowed lists what may run of a pipeline.
+func (a *app) stagesAllowed(ctx context.Context, p *repo.Pipeline) (map[repo.TrustItem]bool, error) {
 	t, err := a.allowed()
-	if err != nil || t.Approved(repo.TrustStage, s.Group, s.Trust) {
-		return err
+	if err != nil {
+		return nil, err
+	}
+	given := make(map[repo.TrustItem]bool)
+	var pending []repo.TrustItem
+	for _, item := range p.Trust() {
+		if given[item] = t.Approved(item.Kind, item.Name, item.Value); !given[item] {
+			pending = append(pending, item)
+		}
+	}
+	if len(pending) == 0 {
+		return given, nil
 	}
 	r, err := a.repo()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	own, why := r.OwnWords(ctx, s)
-	if !own {
-		return fault.New(fault.Denied, "cannot run stage %s: %s says %q, which you have not allowed here", s.Name, s.At.File, s.Trust).
-			Hint("mlx trust   # shows it and asks")
+	own, why, err := r.OwnWords(ctx, pending)
+	if err != nil {
+		a.streams.Why("cannot tell whose words the stages are: %v", err) // then they are somebody else's
 	}
-	a.streams.Why("stage %s may run: %s", s.Name, why)
-	if err := t.Approve(repo.TrustItem{Kind: repo.TrustStage, Name: s.Group, Value: s.Trust}); err != nil {
-		a.streams.Why("cannot remember that: %v", err) // it is asked again after the commit
+	for _, item := range own {
+		given[item] = true
+		a.streams.Why("stage %s may run: %s", item.Name, why)
 	}
-	return nil
+	if err := t.Approve(own...); err != nil {
+		a.streams.Why("%v", err) // asked again after the commit
+	}
+	return given, nil
 }

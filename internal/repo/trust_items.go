@@ -174,12 +174,29 @@ func (r *Repo) readInside(path string, limit int64) ([]byte, error) {
 	return text, err
 }
 
-// TrustItemsAt is TrustItems of mlx.yaml, and of the key files, in the commit that a git revision names.
+// TrustItemsAt is TrustItems of mlx.yaml, of the key files and of every dvc.yaml, in the commit that a git revision names.
 func (r *Repo) TrustItemsAt(ctx context.Context, rev string) ([]TrustItem, error) {
 	commit, err := r.Resolve(ctx, rev)
 	if err != nil {
 		return nil, err
 	}
+	c, err := r.configAt(ctx, commit, rev)
+	if err != nil {
+		return nil, err
+	}
+	items, err := c.TrustItems(func(path string) ([]byte, error) { return r.FileAt(ctx, commit, path) })
+	if err != nil {
+		return nil, err
+	}
+	p, err := r.pipelineAt(ctx, commit, c)
+	if err != nil {
+		return items, nil //nolint:nilerr // stages that cannot be read cannot run either, and must not keep the rest from being allowed
+	}
+	return WithStages(items, p), nil
+}
+
+// configAt reads mlx.yaml of a commit; rev names it in messages.
+func (r *Repo) configAt(ctx context.Context, commit, rev string) (*Config, error) {
 	text, err := r.FileAt(ctx, commit, ConfigName)
 	if err == nil && len(text) > maxConfig {
 		err = fault.New(fault.Usage, "cannot read %s of %s: it is larger than %d bytes", ConfigName, rev, maxConfig)
@@ -188,8 +205,5 @@ func (r *Repo) TrustItemsAt(ctx context.Context, rev string) ([]TrustItem, error
 		return nil, err
 	}
 	c, err := ParseConfig(text)
-	if err != nil {
-		return nil, naming(ConfigName+" of "+rev, err)
-	}
-	return c.TrustItems(func(path string) ([]byte, error) { return r.FileAt(ctx, commit, path) })
+	return c, naming(ConfigName+" of "+rev, err)
 }
