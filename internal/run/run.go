@@ -133,12 +133,17 @@ type Stage struct {
 	Key    object.Digest `json:"key"`              // of everything that its result depends on
 	Deps   []Dep         `json:"deps,omitempty"`   // in the order of their paths
 	Sample bool          `json:"sample,omitempty"` // it ran on declared samples, so nothing is restored from it
+
+	// Inputs that changed while it ran: nobody knows which version it read, so nothing is restored from it.
+	Disturbed []string `json:"disturbed,omitempty"`
 }
 
 // Dep is a file or folder that a stage read.
 type Dep struct {
 	Path   string        `json:"path"`   // below the repository root
 	Digest object.Digest `json:"digest"` // of a file its SHA-256, of a folder its snapshot
+
+	Executable bool `json:"executable,omitempty"` // a file that may be run
 }
 
 // Machine is where the command ran. Unknown numbers are 0.
