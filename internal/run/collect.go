@@ -32,7 +32,11 @@ func (c collected) release() []error {
 // collect reads the metrics and saves the outputs into body.
 func (r Runner) collect(ctx context.Context, s Spec, body *Body, tmp string) collected {
 	c := r.collectTold(ctx, tmp, body)
-	for _, out := range s.Outs {
+	outs, err := collectRecorded(s, body, tmp)
+	if err != nil {
+		c.troubles = append(c.troubles, err)
+	}
+	for _, out := range outs {
 		saved, free, err := r.save(ctx, out)
 		if err != nil {
 			c.troubles = append(c.troubles, err)

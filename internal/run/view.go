@@ -57,6 +57,7 @@ type View struct {
 	Series      *Series      `json:"series"`
 	Files       *string      `json:"files"` // snapshot of the untracked files that are kept
 	LeftOut     []LeftOut    `json:"left_out"`
+	Added       []Addition   `json:"added"` // what was recorded after the run had ended
 
 	RunID  object.Digest `json:"-"` // ID as a digest
 	Record object.Digest `json:"-"` // the newest record of the run
