@@ -38,6 +38,7 @@ func sections() []section {
 		{"Run", []func(*app) *cobra.Command{
 			newRun,
 			newRepro,
+			newRecord,
 		}},
 		{"Judge", []func(*app) *cobra.Command{
 			newGate,

@@ -68,6 +68,7 @@ type Body struct {
 	Outputs         []Output       `json:"outputs,omitempty"`
 	Log             *Log           `json:"log,omitempty"`
 	Series          *Series        `json:"series,omitempty"`
+	Added           []Addition     `json:"added,omitempty"` // after the end, in the order of their times
 }
 
 // Code is the version of the source that ran. Commit is empty outside git and before the first commit.
