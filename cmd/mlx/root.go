@@ -39,6 +39,7 @@ func sections() []section {
 			newRun,
 			newRepro,
 			newRecord,
+			newRerun,
 		}},
 		{"Judge", []func(*app) *cobra.Command{
 			newGate,

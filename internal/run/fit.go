@@ -19,7 +19,7 @@ func (b *Body) fit() error {
 	b.Code.fit()
 	data := make([]Data, len(b.Data))
 	for i, d := range b.Data {
-		data[i] = Data{Path: text(d.Path), Root: d.Root}
+		data[i] = Data{Path: text(d.Path), Root: d.Root, Kind: d.Kind}
 	}
 	params := make(map[string]any, len(b.Params))
 	for key, value := range b.Params {
