@@ -46,6 +46,7 @@ func sections() []section {
 			newPull,
 			newTrust,
 			newRemote,
+			newExport,
 		}},
 		{"Care", []func(*app) *cobra.Command{
 			newVerify,
