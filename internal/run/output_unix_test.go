@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -43,6 +44,16 @@ func playOutput(role string, args []string) int {
 				return 3
 			}
 		}
+	case "screen":
+		resized := make(chan os.Signal, 1)
+		signal.Notify(resized, syscall.SIGWINCH)
+		playScreen(resized)
+	case "runner":
+		return playRunner(args[0], args[1:])
+	case "train":
+		return playTraining()
+	case "recover":
+		return playRecover(args[0])
 	case "leave": // a process that outlives this one and holds its output
 		child := exec.Command("sleep", "60")
 		child.Stdout, child.Stderr = os.Stdout, os.Stderr
