@@ -2,6 +2,7 @@ package run
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
@@ -51,17 +52,37 @@ func lastNumbers(file string) map[string]Number {
 	if err != nil {
 		return nil
 	}
-	if info.Size() <= glanceBytes {
-		if all, err := parseMetrics(file, text); err == nil {
-			return all
-		}
+	if all := numbersOf(text); all != nil && info.Size() <= glanceBytes {
+		return all
 	}
 	for end := bytes.LastIndexByte(text, '\n'); end > 0; {
 		from := bytes.LastIndexByte(text[:end], '\n') + 1
-		if found, err := parseMetrics(file, text[from:end]); err == nil && len(found) > 0 {
-			return found
+		if all := numbersOf(text[from:end]); len(all) > 0 {
+			return all
 		}
 		end = from - 1
 	}
 	return nil
+}
+
+// numbersOf returns the numbers of a JSON object, or nil if text is none. Nested names are joined with dots.
+func numbersOf(text []byte) map[string]Number {
+	var object map[string]any
+	if json.Unmarshal(text, &object) != nil {
+		return nil
+	}
+	all := make(map[string]Number)
+	joinNames(all, "", object)
+	return all
+}
+
+func joinNames(all map[string]Number, prefix string, object map[string]any) {
+	for name, value := range object {
+		switch v := value.(type) {
+		case float64:
+			all[prefix+name] = Number(v)
+		case map[string]any:
+			joinNames(all, prefix+name+".", v)
+		}
+	}
 }

@@ -48,6 +48,10 @@ func playOutput(role string, args []string) int {
 		resized := make(chan os.Signal, 1)
 		signal.Notify(resized, syscall.SIGWINCH)
 		playScreen(resized)
+	case "family", "cousin":
+		return playFamily(role == "family")
+	case "smi":
+		return playSMI(args)
 	case "runner":
 		return playRunner(args[0], args[1:])
 	case "train":
