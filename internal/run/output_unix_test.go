@@ -50,6 +50,11 @@ func playOutput(role string, args []string) int {
 		playScreen(resized)
 	case "family", "cousin":
 		return playFamily(role == "family")
+	case "devour":
+		for all := [][]byte{}; len(all) < 1000; {
+			block := bytes.Repeat([]byte{1}, 1<<20)
+			all = append(all, block)
+		}
 	case "smi":
 		return playSMI(args)
 	case "runner":
