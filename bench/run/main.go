@@ -238,9 +238,13 @@ func cpuOf(pid int) (time.Duration, error) {
 // flood writes SIZE bytes as lines, at most RATE a second if that is said, and into FILE what it cost.
 func flood(args []string) {
 	size, rate := 0, 0
-	fmt.Sscan(args[1], &size)
+	if _, err := fmt.Sscan(args[1], &size); err != nil {
+		os.Exit(2)
+	}
 	if len(args) > 2 {
-		fmt.Sscan(args[2], &rate)
+		if _, err := fmt.Sscan(args[2], &rate); err != nil {
+			os.Exit(2)
+		}
 	}
 	block := make([]byte, 64<<10)
 	for i := range block {
