@@ -53,6 +53,15 @@ func (a *app) executeRun(ctx context.Context, spec run.Spec, l live) (*run.Resul
 	if err != nil {
 		return nil, err
 	}
+	r, err := a.repo()
+	if err != nil {
+		return nil, err
+	}
+	around, err := a.surround(ctx, r, runner.Store, &spec)
+	if err != nil {
+		return nil, err
+	}
+	defer around.release()
 	a.recoverRuns(ctx, runner)
 	signals := make(chan os.Signal, 8)
 	for _, s := range run.SignalsHandedOn() {
@@ -67,7 +76,11 @@ func (a *app) executeRun(ctx context.Context, spec run.Spec, l live) (*run.Resul
 		defer signal.Stop(broken)
 	}
 	runner.Stdin, runner.Stdout, runner.Stderr, runner.Signals = l.stdin, l.stdout, l.stderr, signals
-	runner.Begun = func(id object.Digest) { a.streams.Why("run %s started", id.Short()) }
+	runner.Begun = func(id object.Digest) {
+		a.streams.Why("run %s started", id.Short())
+		around.begun(ctx)
+	}
+	runner.Late = around.late
 	return runner.Run(ctx, spec)
 }
 

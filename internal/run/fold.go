@@ -26,8 +26,11 @@ func viewOf(id object.Digest, rec lineage.Record, b Body) View {
 			CPUs: b.Machine.CPUs, MemoryBytes: some(b.Machine.MemoryBytes)},
 		watcher: b.Process,
 	}
+	if v.Added = b.Added; v.Added == nil {
+		v.Added = []Addition{}
+	}
 	v.Environment, v.Stage, v.RerunOf, v.Log, v.Series = b.Environment, b.Stage, some(b.RerunOf), b.Log, b.Series
-	if v.LeftOut = b.Code.LeftOut; v.LeftOut == nil {
+	if v.LeftOut, v.LeftOutN = b.Code.LeftOut, b.Code.LeftOutCount; v.LeftOut == nil {
 		v.LeftOut = []LeftOut{}
 	}
 	if b.Code.Files != nil {
@@ -43,7 +46,7 @@ func viewOf(id object.Digest, rec lineage.Record, b Body) View {
 		v.Patch = some(b.Code.Patch.Hex())
 	}
 	for _, p := range rec.Prev {
-		if p != id { // its own earlier records are folded into it
+		if p != id && len(b.Added) == 0 { // its own earlier records are folded into it
 			v.Prev = append(v.Prev, p.Hex())
 		}
 	}

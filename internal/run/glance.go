@@ -2,7 +2,6 @@ package run
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
@@ -31,8 +30,6 @@ func (l Live) Glance() Glance {
 		g.MemoryBytes = &bytes
 	}
 	g.Metrics = lastNumbers(filepath.Join(l.Dir, metricsName))
-	delete(g.Metrics, "step")
-	delete(g.Metrics, "time")
 	return g
 }
 
@@ -52,37 +49,25 @@ func lastNumbers(file string) map[string]Number {
 	if err != nil {
 		return nil
 	}
-	if all := numbersOf(text); all != nil && info.Size() <= glanceBytes {
-		return all
+	if info.Size() <= glanceBytes {
+		if all, ok := numbersIn(file, text); ok {
+			return all
+		}
 	}
 	for end := bytes.LastIndexByte(text, '\n'); end > 0; {
 		from := bytes.LastIndexByte(text[:end], '\n') + 1
-		if all := numbersOf(text[from:end]); len(all) > 0 {
-			return all
+		if found, ok := numbersIn(file, text[from:end]); ok && len(found) > 0 {
+			return found
 		}
 		end = from - 1
 	}
 	return nil
 }
 
-// numbersOf returns the numbers of a JSON object, or nil if text is none. Nested names are joined with dots.
-func numbersOf(text []byte) map[string]Number {
-	var object map[string]any
-	if json.Unmarshal(text, &object) != nil {
-		return nil
+func numbersIn(file string, text []byte) (map[string]Number, bool) {
+	t := newMetricsTable(nil)
+	if _, err := t.read(file, bytes.NewReader(text), glanceBytes); err != nil {
+		return nil, false
 	}
-	all := make(map[string]Number)
-	joinNames(all, "", object)
-	return all
-}
-
-func joinNames(all map[string]Number, prefix string, object map[string]any) {
-	for name, value := range object {
-		switch v := value.(type) {
-		case float64:
-			all[prefix+name] = Number(v)
-		case map[string]any:
-			joinNames(all, prefix+name+".", v)
-		}
-	}
+	return t.all(), true
 }

@@ -40,6 +40,8 @@ type Spec struct {
 	Stage       *Stage       // of the pipeline
 	RerunOf     string       // id of the run that is repeated
 	Attempt     int          // counts from 1; 0 is 1
+
+	After func(ctx context.Context) Aftermath // asked once the command has ended and before its outputs are saved; may be nil
 }
 
 // Out is a declared output.
@@ -61,8 +63,9 @@ type Runner struct {
 	Stdout  io.Writer // where its output is shown as it comes; the child sees a terminal where this is one
 	Stderr  io.Writer
 	Signals <-chan os.Signal
-	Grace   time.Duration          // between asking and killing when the time is over
-	Begun   func(id object.Digest) // called once the run is recorded and before it starts; may be nil
+	Grace   time.Duration                                    // between asking and killing when the time is over
+	Begun   func(id object.Digest)                           // called once the run is recorded and before it starts; may be nil
+	Late    func(context.Context, *Environment) *Environment // completes the environment once the command ended; may be nil
 
 	kept logLimits // how much of the output is kept; zero is the usual
 }
@@ -79,7 +82,7 @@ const ownTrouble = 125
 
 // Run executes a command between two records. An error says that nothing ran, or that its end could not be recorded.
 func (r Runner) Run(ctx context.Context, s Spec) (*Result, error) {
-	if err := lookup(s.Command[0]); err != nil {
+	if err := lookup(s.Command[0], s.Dir); err != nil {
 		return nil, err
 	}
 	tmp, err := r.scratch(s.Params)
@@ -112,25 +115,29 @@ func (r Runner) Run(ctx context.Context, s Spec) (*Result, error) {
 	}.execute()
 	ctx = context.WithoutCancel(ctx) // the signal that stopped the command must not stop the recording of it
 	body.finish(end, began, r.Now())
+	if r.Late != nil {
+		body.Environment = r.Late(ctx, body.Environment)
+	}
 	if startErr != nil {
 		body.State, body.Cause, body.ExitStatus = Failed, startErr.Error(), nil
 	}
+	found := body.ask(ctx, s)
 	got := r.collect(ctx, s, body, dir)
+	body.add(found)
 	rec, err := r.end(ctx, started, body)
 	if err != nil {
 		keep = true // its end can still be recorded: Recover
 		return nil, fault.New(fault.KindOf(err), "cannot record the end of run %s, which %s: %w", started.ID.Short(), body.State, err)
 	}
+	r.collectChildren(ctx, *body, dir, &got)
 	keep = got.badMetrics
-	troubles := slices.Concat(got.troubles, got.release())
-	if end.trouble != nil {
-		troubles = append(troubles, end.trouble)
+	for _, err := range slices.Concat(got.release(), []error{end.trouble, startErr}) {
+		if err != nil {
+			got.troubles = append(got.troubles, err)
+		}
 	}
-	if startErr != nil {
-		troubles = append(troubles, startErr)
-	}
-	result := &Result{View: viewOf(started.ID, rec, *body), Status: statusOf(end), Troubles: troubles}
-	if len(troubles) > 0 && result.Status == 0 {
+	result := &Result{View: viewOf(started.ID, rec, *body), Status: statusOf(end), Troubles: got.troubles}
+	if len(got.troubles) > 0 && result.Status == 0 {
 		result.Status = ownTrouble
 	}
 	return result, nil
@@ -148,7 +155,7 @@ func (r Runner) clock() func() time.Time {
 
 // childEnv returns the environment of the child. It replaces what an outer run may have set.
 func (r Runner) childEnv(s Spec, id object.Digest, tmp string) []string {
-	own := []string{"MLX_RUN_ID=", "MLX_METRICS=", "MLX_PARAMS=", "MLX_ATTEMPT="}
+	own := []string{"MLX_RUN_ID=", "MLX_METRICS=", "MLX_PARAMS=", "MLX_CHILDREN=", "MLX_ATTEMPT="}
 	env := make([]string, 0, len(r.Environ)+len(s.Env)+len(own))
 	for _, v := range r.Environ {
 		if !hasAnyPrefix(v, own) {
@@ -157,7 +164,8 @@ func (r Runner) childEnv(s Spec, id object.Digest, tmp string) []string {
 	}
 	env = append(env, s.Env...)
 	return append(env, "MLX_RUN_ID="+id.Hex(), "MLX_METRICS="+filepath.Join(tmp, metricsName),
-		"MLX_PARAMS="+filepath.Join(tmp, paramsName), "MLX_ATTEMPT="+strconv.Itoa(max(1, s.Attempt)))
+		"MLX_PARAMS="+filepath.Join(tmp, paramsName), "MLX_CHILDREN="+filepath.Join(tmp, childrenName),
+		"MLX_ATTEMPT="+strconv.Itoa(max(1, s.Attempt)))
 }
 
 func hasAnyPrefix(s string, prefixes []string) bool {
@@ -221,6 +229,9 @@ func inputs(b Body) []lineage.Input {
 	}
 	if b.Code.Patch != nil {
 		in = append(in, lineage.Input{Role: "patch", ID: *b.Code.Patch})
+	}
+	if id, err := object.ParseDigest(b.RerunOf); err == nil {
+		in = append(in, lineage.Input{Role: "repeats", ID: id})
 	}
 	return in
 }

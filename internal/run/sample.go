@@ -48,7 +48,7 @@ func newSampler(o order, pid int) *sampler {
 const (
 	peeks    = 2           // a program that has only been loaded has no peak yet: look early, write nothing
 	usual    = time.Second // between samples, at first
-	spread   = 1500        // a run of any length has some ten thousand samples: the pause is this part of its age
+	ageShare = 1500        // a run of any length has some ten thousand samples: the pause is this part of its age
 	longest  = 10 * time.Minute
 	aFile    = time.Millisecond // of pause for each file that a sample read: less than 1 % of a core
 	beats    = time.Minute
@@ -60,7 +60,7 @@ func (s *sampler) first() time.Duration { return s.advance(0) }
 
 // advance returns the pause after tick number s.ticks, of which the last read some files.
 func (s *sampler) advance(files int) time.Duration {
-	pause := max(usual, s.elapsed/spread, time.Duration(files)*aFile)
+	pause := max(usual, s.elapsed/ageShare, time.Duration(files)*aFile)
 	if early := []time.Duration{4, 12, 34, 200, 750}; s.ticks < len(early) { // at 4, 16, 50, 250 and 1000 ms
 		pause = early[s.ticks] * time.Millisecond
 	}

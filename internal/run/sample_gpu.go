@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// maxGPUs bounds what one sample says.
-const maxGPUs = 64
+// sampledGPUs bounds what one sample says.
+const sampledGPUs = 64
 
 // gpus is the use of the GPUs of the machine, as one nvidia-smi that keeps running tells it. Without one there are none.
 type gpus struct {
@@ -18,7 +18,7 @@ type gpus struct {
 	tried bool
 	mu    sync.Mutex
 	news  bool // since the last sample
-	last  [maxGPUs]gpuUse
+	last  [sampledGPUs]gpuUse
 }
 
 type gpuUse struct {
@@ -59,7 +59,7 @@ func (g *gpus) hear(line string) {
 		return
 	}
 	index, err := strconv.Atoi(strings.TrimSpace(words[0]))
-	if err != nil || index < 0 || index >= maxGPUs {
+	if err != nil || index < 0 || index >= sampledGPUs {
 		return
 	}
 	percent, errPercent := strconv.ParseUint(strings.TrimSpace(words[1]), 10, 16)

@@ -67,14 +67,14 @@ func (t *tree) one(pid int, u *usage) bool {
 	}
 	t.known[pid] = began
 	for _, ticks := range fields[12:16] { // in user and kernel mode, then those of children that were waited for
-		u.cpu += time.Duration(number(ticks)) * clockTick
+		u.cpu += time.Duration(positive(ticks)) * clockTick
 	}
-	u.memory += number(fields[22]) * t.page
+	u.memory += positive(fields[22]) * t.page
 	for line := range bytes.Lines(t.file(folder + "/io")) {
 		if value, ok := bytes.CutPrefix(line, []byte("read_bytes: ")); ok {
-			u.read += number(bytes.TrimSpace(value))
+			u.read += positive(bytes.TrimSpace(value))
 		} else if value, ok := bytes.CutPrefix(line, []byte("write_bytes: ")); ok {
-			u.written += number(bytes.TrimSpace(value))
+			u.written += positive(bytes.TrimSpace(value))
 		}
 	}
 	return true
@@ -87,7 +87,7 @@ func (t *tree) children(pid int, u *usage) []int {
 	for _, thread := range threads(folder) {
 		u.files++
 		for _, word := range bytes.Fields(t.file(folder + thread + "/children")) {
-			if child := number(word); child > 0 {
+			if child := positive(word); child > 0 {
 				all = append(all, int(child))
 			}
 		}
@@ -109,7 +109,7 @@ func (t *tree) file(name string) []byte {
 	return t.buf[:n]
 }
 
-func number(text []byte) int64 {
+func positive(text []byte) int64 {
 	n, err := strconv.ParseInt(string(text), 10, 64)
 	if err != nil || n < 0 {
 		return 0
