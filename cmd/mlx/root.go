@@ -37,6 +37,7 @@ func sections() []section {
 		}},
 		{"Run", []func(*app) *cobra.Command{
 			newRun,
+			newRerun,
 		}},
 		{"Judge", []func(*app) *cobra.Command{
 			newGate,

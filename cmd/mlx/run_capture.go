@@ -116,7 +116,7 @@ func savedData(ctx context.Context, a *app, path, rel string) (run.Data, func() 
 	if done.changed {
 		a.streams.Note("%s differs from its last snapshot; saved it as %s", path, done.body.Root.Short())
 	}
-	return run.Data{Path: rel, Root: done.body.Root}, nil, nil
+	return run.Data{Path: rel, Root: done.body.Root, Kind: done.body.Kind}, nil, nil
 }
 
 // keptData keeps what is not tracked by itself: no pointer file is written for it, only the run names it.
@@ -140,7 +140,7 @@ func keptData(ctx context.Context, a *app, path, rel string) (run.Data, func() e
 		return run.Data{}, nil, fault.New(fault.KindOf(err), "cannot start the run: %w", err)
 	}
 	a.streams.Note("%s is not tracked; this run keeps it as snapshot %s", path, kept.Root.Short())
-	return run.Data{Path: rel, Root: kept.Root}, kept.Release, nil
+	return run.Data{Path: rel, Root: kept.Root, Kind: string(kept.Summary.Kind)}, kept.Release, nil
 }
 
 // pointerAt reads the pointer file of a path, if there is one.

@@ -60,6 +60,15 @@ func (r *Repo) HasCommit(ctx context.Context, commit string) (bool, error) {
 	return err == nil, err
 }
 
+// InCommit says whether a commit has a file or folder at a path below Root.
+func (r *Repo) InCommit(ctx context.Context, commit, rel string) bool {
+	if r.NoGit || !validCommit(commit) {
+		return false
+	}
+	_, err := r.git(ctx, "cat-file", "-e", commit+":"+r.prefix()+rel)
+	return err == nil
+}
+
 // Apply makes an uncommitted change, as Patch returned it.
 func (s *ScratchTree) Apply(ctx context.Context, patch []byte) error {
 	cmd := gitCommand(ctx, s.Dir, "apply", "--whitespace=nowarn", "--binary", "-")

@@ -26,7 +26,7 @@ type Evidence struct {
 
 	Packages   []PackageChange // of the interpreter
 	Inputs     []Undeclared
-	SeedInCode bool // the code itself fixes random numbers
+	SeedInCode bool     // the code itself fixes random numbers
 	Uncaptured []string // what else took part and was not kept, in words
 }
 
@@ -35,8 +35,8 @@ type Undeclared struct {
 	Path    string // as the code names it
 	By      string // the file, or the command line, that names it
 	Why     string // "git ignores it", "it is outside the repository"
-	Changed bool   // it was written after the original run began
-	Lacking bool   // the repeat did not find it
+	Changed bool   // it was written after the original run ended
+	Absent  bool   // a clean work tree has no such file
 	Data    string // the version that was recorded, where it is data of the run that was read elsewhere
 }
 
@@ -102,12 +102,14 @@ func (e Evidence) inputs() []weighed {
 		case in.Data != "":
 			c.What, c.A, weight = "data", in.Data, weightCertain
 			c.Text = fmt.Sprintf("%s is read by its absolute path and differs from the recorded version", in.Path)
-		case in.Lacking:
-			weight = weightCertain
-			c.Text += ", and a clean work tree has no such file"
+		case in.Absent:
+			c.Text += ", so that a clean work tree has no such file"
+			if weight = weightLikely; !e.Repeats[0].ran() {
+				weight = weightCertain // and it failed
+			}
 		case in.Changed:
 			weight = weightCertain
-			c.Text += ", and it was written after the original run began"
+			c.Text += ", and it was written after the original run ended"
 		}
 		if in.Data == "" {
 			c.Command = "mlx run -d " + in.Path + " …"
@@ -162,6 +164,8 @@ func (e Evidence) environment() []weighed {
 			cause.What, cause.Text = "hardware", strings.ReplaceAll(strings.TrimSuffix(c.Key, "s"), ".", " ")+" "+change(c.A, c.B)
 		case kind == "seed":
 			cause.What, cause.Text = "seed", "seed "+name+" "+change(c.A, c.B)
+		case kind == "variable" && TellsPlace(name):
+			continue
 		case kind == "variable":
 			cause.What, cause.Text, weight = "environment", "variable "+name+" "+change(c.A, c.B), weightLikely
 		default: // lock files and containers

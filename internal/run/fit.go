@@ -18,7 +18,7 @@ func (b *Body) fit() error {
 	b.Command, b.Outs, b.Code.Untracked = texts(b.Command), texts(b.Outs), texts(b.Code.Untracked)
 	data := make([]Data, len(b.Data))
 	for i, d := range b.Data {
-		data[i] = Data{Path: text(d.Path), Root: d.Root}
+		data[i] = Data{Path: text(d.Path), Root: d.Root, Kind: d.Kind}
 	}
 	params := make(map[string]any, len(b.Params))
 	for key, value := range b.Params {

@@ -95,8 +95,9 @@ type LeftOut struct {
 
 // Data is a version of data that the command read.
 type Data struct {
-	Path string        `json:"path"` // below the repository root
-	Root object.Digest `json:"root"` // snapshot
+	Path string        `json:"path"`           // below the repository root
+	Root object.Digest `json:"root"`           // snapshot
+	Kind string        `json:"kind,omitempty"` // "file" or "directory"; runs of earlier versions do not say
 }
 
 // Output is a file or folder that the command wrote, as it was when the command ended.

@@ -75,7 +75,7 @@ const ownTrouble = 125
 
 // Run executes a command between two records. An error says that nothing ran, or that its end could not be recorded.
 func (r Runner) Run(ctx context.Context, s Spec) (*Result, error) {
-	if err := lookup(s.Command[0]); err != nil {
+	if err := lookup(s.Command[0], s.Dir); err != nil {
 		return nil, err
 	}
 	tmp, err := r.scratch(s.Params)
@@ -224,6 +224,9 @@ func inputs(b Body) []lineage.Input {
 	}
 	if b.Code.Patch != nil {
 		in = append(in, lineage.Input{Role: "patch", ID: *b.Code.Patch})
+	}
+	if id, err := object.ParseDigest(b.RerunOf); err == nil {
+		in = append(in, lineage.Input{Role: "repeats", ID: id})
 	}
 	return in
 }
