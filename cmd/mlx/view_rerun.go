@@ -118,28 +118,40 @@ func rerunText(v run.RerunView, shown func(string) string, t *cli.Text) {
 	if v.Why != nil {
 		t.Indented(2, cli.Str(*v.Why))
 	}
-	t.Rows(2, rerunRows(v, shown))
+	t.Rows(2, rerunRows(v, shown, t.TTY()))
 	for _, n := range r.Missing {
 		t.KeyValue(2, "without", cli.Str(n.What))
 	}
 	causesText(v, t)
 }
 
-// rerunRows are the lines of what was compared: what is the same first, as far as it decides.
-func rerunRows(v run.RerunView, shown func(string) string) [][]cli.Cell {
+// maxSame is how many lines of what is the same a person gets.
+const maxSame = 8
+
+// rerunRows are the lines of what was compared: metrics from the best to the worst, then outputs.
+func rerunRows(v run.RerunView, shown func(string) string, person bool) [][]cli.Cell {
 	var rows [][]cli.Cell
+	same := 0
+	add := func(s run.Sameness, name, what cli.Cell) {
+		if s == run.Identical {
+			same++
+		}
+		if s != run.Identical || same <= maxSame || !person {
+			rows = append(rows, []cli.Cell{sameCell(s), name, what})
+		}
+	}
 	for _, want := range []run.Sameness{run.Identical, run.Equal, run.Different, run.Unstable} {
 		for _, m := range v.Metrics {
 			if m.Result == want {
-				rows = append(rows, []cli.Cell{sameCell(m.Result), cli.Str("metrics." + m.Key), metricCell(m)})
+				add(want, cli.Str("metrics."+m.Key), metricCell(m))
 			}
 		}
 	}
 	for _, o := range v.Outputs {
-		if o.Result == run.Identical && len(v.Metrics) > 0 {
-			continue
-		}
-		rows = append(rows, []cli.Cell{sameCell(o.Result), cli.Path(shown(o.Path)), outputCell(o, len(v.Metrics) > 0)})
+		add(o.Result, cli.Path(shown(o.Path)), outputCell(o, len(v.Metrics) > 0))
+	}
+	if more := same - maxSame; person && more > 0 {
+		rows = append(rows, []cli.Cell{sameCell(run.Identical), cli.Str(cli.FormatNum(int64(more), "other"))})
 	}
 	return rows
 }

@@ -75,13 +75,17 @@ func (t Tolerance) allows(metric string, a float64) float64 {
 		limit = t.Default
 	}
 	value, share, err := limit.parts()
+	size := math.Abs(a)
+	if !Number(a).Finite() {
+		size = 0 // nothing is near to it
+	}
 	switch {
 	case err != nil:
 		return 0
 	case share:
-		return value * math.Abs(a)
+		return value * size
 	case own:
 		return value
 	}
-	return math.Max(value, value*math.Abs(a))
+	return math.Max(value, value*size)
 }
