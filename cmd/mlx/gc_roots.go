@@ -194,6 +194,9 @@ func (k keeper) record(rec lineage.Record) error {
 	if body.Code.Patch != nil {
 		named[*body.Code.Patch] = "code of a run"
 	}
+	for _, kept := range body.Surroundings() {
+		named[kept.Root] = kept.What
+	}
 	for d, why := range named {
 		reason := ""
 		if len(k.marked[id]) > 0 {

@@ -244,6 +244,9 @@ func (a *app) recordedRoots(ctx context.Context, known func(object.Digest) bool)
 		if body.Code.Patch != nil {
 			add(*body.Code.Patch, "", snapshot.File)
 		}
+		for _, kept := range body.Surroundings() {
+			add(kept.Root, "", kindOfKept(kept))
+		}
 	}
 	return all, nil
 }

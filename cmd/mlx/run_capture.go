@@ -5,45 +5,12 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"slices"
-	"sync"
 
 	"mlx/internal/fault"
 	"mlx/internal/repo"
 	"mlx/internal/run"
 	"mlx/internal/snapshot"
 )
-
-// maxUntracked is how many untracked files a record names.
-const maxUntracked = 50
-
-// codeOf asks git which code is about to run: the commit, how the work tree differs from it, and which files git does not
-// know at all. What the run declares as its output is no code.
-func codeOf(ctx context.Context, r *repo.Repo, outs []run.Out) (run.Code, []byte, error) {
-	if r.NoGit {
-		return run.Code{}, nil, nil
-	}
-	var patch []byte
-	var untracked []string
-	var errs [2]error
-	var asked sync.WaitGroup
-	asked.Go(func() { patch, errs[0] = r.Patch(ctx) })
-	asked.Go(func() { untracked, errs[1] = r.Untracked(ctx) })
-	head, err := r.Head(ctx)
-	asked.Wait()
-	for _, err := range []error{err, errs[1], errs[0]} { // one cause breaks all three; git words that of the last one worst
-		if err != nil {
-			return run.Code{}, nil, fault.New(fault.KindOf(err), "cannot start the run: %w", err)
-		}
-	}
-	untracked = slices.DeleteFunc(untracked, func(file string) bool {
-		return slices.ContainsFunc(outs, func(o run.Out) bool { return within(file, o.Path) })
-	})
-	return run.Code{
-		Commit: head.Commit, Branch: head.Branch, Dirty: len(patch) > 0,
-		Untracked: untracked[:min(len(untracked), maxUntracked)], UntrackedCount: len(untracked),
-	}, patch, nil
-}
 
 // runData finds the version of each -d path. What is in no snapshot yet is saved first. release lets gc have those
 // again; it is called when the run is recorded.

@@ -29,7 +29,17 @@ func rootsOfRun(body run.Body) []runRoot {
 	if p := body.Code.Patch; p != nil {
 		all = append(all, runRoot{Root: remote.Root{Root: *p, Kind: snapshot.File}})
 	}
+	for _, kept := range body.Surroundings() {
+		all = append(all, runRoot{Root: remote.Root{Root: kept.Root, Kind: kindOfKept(kept)}})
+	}
 	return all
+}
+
+func kindOfKept(k run.Kept) snapshot.Kind {
+	if k.Folder {
+		return snapshot.Directory
+	}
+	return snapshot.File
 }
 
 // pushAfter sends records and what the run read and wrote, where mlx.yaml says so (runs: push:). The run is recorded

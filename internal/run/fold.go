@@ -26,7 +26,7 @@ func viewOf(id object.Digest, rec lineage.Record, b Body) View {
 			CPUs: b.Machine.CPUs, MemoryBytes: some(b.Machine.MemoryBytes)},
 	}
 	v.Environment, v.Stage, v.RerunOf, v.Log, v.Series = b.Environment, b.Stage, some(b.RerunOf), b.Log, b.Series
-	if v.LeftOut = b.Code.LeftOut; v.LeftOut == nil {
+	if v.LeftOut, v.LeftOutN = b.Code.LeftOut, b.Code.LeftOutCount; v.LeftOut == nil {
 		v.LeftOut = []LeftOut{}
 	}
 	if b.Code.Files != nil {

@@ -77,16 +77,17 @@ type Code struct {
 	Dirty  bool           `json:"dirty"`
 	Patch  *object.Digest `json:"patch,omitempty"` // snapshot of one file, the uncommitted diff
 
-	// Files that git neither tracks nor ignores, below the repository root: they may have taken part. At most 50 of
-	// them are named.
+	// Files that git neither tracks nor ignores and that are kept, below the repository root: they may have taken part.
+	// At most 50 of them are named.
 	Untracked      []string       `json:"untracked,omitempty"`
 	UntrackedCount int            `json:"untracked_count,omitempty"`
 	Files          *object.Digest `json:"files,omitempty"`    // snapshot of a folder: untracked files that are kept, at their paths
-	LeftOut        []LeftOut      `json:"left_out,omitempty"` // untracked files and folders that are not kept, at most 50
-	Remote         string         `json:"remote,omitempty"`   // URL that git fetches from, without credentials
+	LeftOut        []LeftOut      `json:"left_out,omitempty"` // files and folders whose content is not kept, at most 50
+	LeftOutCount   int            `json:"left_out_count,omitempty"`
+	Remote         string         `json:"remote,omitempty"` // URL that git fetches from, without credentials
 }
 
-// LeftOut is an untracked file or folder that no record keeps, and why.
+// LeftOut is an untracked file or folder that no record keeps, or a tracked one whose changes none keeps, and why.
 type LeftOut struct {
 	Path  string `json:"path"`
 	Why   string `json:"why"`

@@ -59,8 +59,9 @@ type Runner struct {
 	Stdout  io.Writer // where its output goes as it comes; a file is given to the child as it is
 	Stderr  io.Writer
 	Signals <-chan os.Signal
-	Grace   time.Duration          // between asking and killing when the time is over
-	Begun   func(id object.Digest) // called once the run is recorded and before it starts; may be nil
+	Grace   time.Duration                                    // between asking and killing when the time is over
+	Begun   func(id object.Digest)                           // called once the run is recorded and before it starts; may be nil
+	Late    func(context.Context, *Environment) *Environment // completes the environment once the command ended; may be nil
 }
 
 // Result is a run that ended.
@@ -102,6 +103,9 @@ func (r Runner) Run(ctx context.Context, s Spec) (*Result, error) {
 	}.execute()
 	ctx = context.WithoutCancel(ctx) // the signal that stopped the command must not stop the recording of it
 	body.finish(end, began, r.Now())
+	if r.Late != nil {
+		body.Environment = r.Late(ctx, body.Environment)
+	}
 	if startErr != nil {
 		body.State, body.Cause, body.ExitStatus = Failed, startErr.Error(), nil
 	}
