@@ -22,16 +22,17 @@ func (j *rerunJob) lookAround(ctx context.Context) error {
 	if j.body.Environment == nil {
 		return nil
 	}
-	var err error
-	if j.here, err = j.app.surroundings(ctx, j.repo, j.body.Command, j.repo.Abs(j.body.Folder)); err != nil {
+	found, err := j.around(ctx)
+	if err != nil {
 		return err
 	}
+	j.here = found.Environment
 	for name, value := range j.body.Environment.Variables {
 		if !run.TellsPlace(name) && !restorable(name, value) {
 			j.need(fmt.Sprintf("variable %s was not recorded: it looks like a secret, or is long", name), "")
 		}
 	}
-	if err := j.lookPackages(ctx); err != nil {
+	if err := j.lookPackages(ctx, found.Packages); err != nil {
 		return err
 	}
 	for _, c := range run.CompareEnvironment(j.body.Environment, j.here) {
@@ -43,6 +44,22 @@ func (j *rerunJob) lookAround(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// around is what surrounds the command when it starts here. It is not asked for in the tree, which does not exist yet.
+func (j *rerunJob) around(ctx context.Context) (run.Found, error) {
+	cfg, err := j.app.config()
+	if err != nil {
+		return run.Found{}, err
+	}
+	found := run.Around{Command: j.body.Command, Dir: j.repo.Abs(j.body.Folder), Root: j.repo.Root, Environ: j.app.environ,
+		Record: cfg.Runs.Env, Params: j.body.Params}.Look()
+	if len(j.body.Environment.GPUs) > 0 {
+		if gpus := run.AskGPUs(ctx).Answer(); len(gpus) > 0 {
+			found.Environment.GPUs = gpus
+		}
+	}
+	return found, nil
 }
 
 // wantedFound writes what was and what is: "1.7.2 wanted, 1.7.1 found".
@@ -60,7 +77,7 @@ func wantedFound(a, b string) string {
 const maxInstall = 20
 
 // lookPackages compares what is installed for the interpreter.
-func (j *rerunJob) lookPackages(ctx context.Context) error {
+func (j *rerunJob) lookPackages(ctx context.Context, list []byte) error {
 	wanted := j.body.Environment.Python
 	if wanted == nil || j.here == nil {
 		return nil
@@ -84,16 +101,12 @@ func (j *rerunJob) lookPackages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now, err := run.PackagesOf(ctx, store, j.here.Python)
-	if err != nil {
-		return err
-	}
-	j.packages = run.ComparePackages(then, now)
-	if len(j.packages) == 0 {
+	differ := run.ComparePackages(then, strings.FieldsFunc(string(list), func(r rune) bool { return r == '\n' }))
+	if len(differ) == 0 {
 		return nil
 	}
-	words, install := make([]string, len(j.packages)), []string{}
-	for i, p := range j.packages {
+	words, install := make([]string, len(differ)), []string{}
+	for i, p := range differ {
 		words[i] = p.Name + " " + wantedFound(p.A, p.B)
 		if p.A != "" && !strings.ContainsAny(p.A, " ,@") && len(install) < maxInstall {
 			install = append(install, shellWord(p.Name+"=="+p.A))

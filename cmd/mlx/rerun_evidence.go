@@ -19,14 +19,15 @@ import (
 
 // causes looks for what may explain a difference. It only reads, and what it cannot read explains nothing.
 func (j *rerunJob) causes(ctx context.Context, t *rerunTree, c run.Comparison, repeats []run.View) []run.Cause {
-	e := run.Evidence{Original: j.original, Repeats: repeats, Compared: c, Packages: j.packages}
+	e := run.Evidence{Original: j.original, Repeats: repeats, Compared: c, Packages: j.packages(ctx, repeats[0])}
+	e.Original.LeftOut = slices.DeleteFunc(slices.Clone(e.Original.LeftOut), usual)
 	if c.Result == run.Identical || c.Result == run.Unknown {
 		return nil
 	}
 	code := j.readCode(t)
 	e.SeedInCode = code.seeds
 	e.Inputs = j.undeclared(ctx, t, code, repeats)
-	if n := j.body.Code.UntrackedCount; j.body.Code.Files == nil && n > len(j.body.Code.LeftOut) {
+	if n := j.body.Code.UntrackedCount; j.body.Code.Files == nil && n > 0 {
 		e.Uncaptured = append(e.Uncaptured, cli.FormatNum(int64(n), "untracked file")+" not kept: "+few(j.body.Code.Untracked))
 	}
 	if env := j.body.Environment; env != nil {
@@ -37,6 +38,23 @@ func (j *rerunJob) causes(ctx context.Context, t *rerunTree, c run.Comparison, r
 		}
 	}
 	return run.Causes(e)
+}
+
+// packages are those that differ between the run and a repeat of it.
+func (j *rerunJob) packages(ctx context.Context, repeat run.View) []run.PackageChange {
+	store, err := j.app.store()
+	if err != nil || j.body.Environment == nil || repeat.Environment == nil {
+		return nil
+	}
+	then, err := run.PackagesOf(ctx, store, j.body.Environment.Python)
+	if err != nil {
+		return nil
+	}
+	now, err := run.PackagesOf(ctx, store, repeat.Environment.Python)
+	if err != nil {
+		return nil
+	}
+	return run.ComparePackages(then, now)
 }
 
 // Bounds of what is read of code.

@@ -20,11 +20,10 @@ type rerunJob struct {
 	times     int
 	tolerance run.Tolerance
 
-	data     []restoration       // what the run read, by path
-	needs    []run.Need          // what differs here, or what the repeat does without
-	lacks    []error             // what it cannot do without
-	here     *run.Environment    // what surrounds the command on this machine; nil when the run recorded nothing of it
-	packages []run.PackageChange // that differ here
+	data  []restoration    // what the run read, by path
+	needs []run.Need       // what differs here, or what the repeat does without
+	lacks []error          // what it cannot do without
+	here  *run.Environment // what surrounds the command on this machine; nil when the run recorded nothing of it
 }
 
 // rerunJob finds the run that a reference names: a run itself, the one that wrote a file, or the newest of a stage.

@@ -103,13 +103,16 @@ func (j *rerunJob) lookKept(ctx context.Context) error {
 			j.lack(j.cannot(fault.NotFound, "%s of its code, %s, are not on this machine", what, root.Short()).Hint("mlx pull"))
 		}
 	}
-	if code.Dirty && code.Patch == nil {
+	if code.Dirty && code.Patch == nil && len(code.LeftOut) == 0 {
 		j.lack(j.cannot(fault.NotFound, "its uncommitted changes were not kept"))
 	}
-	if code.Files == nil && code.UntrackedCount > len(code.LeftOut) {
+	if code.Files == nil && code.UntrackedCount > 0 {
 		j.need(fmt.Sprintf("code: %s untracked, not kept: %s", cli.FormatNum(int64(code.UntrackedCount), "file"), few(code.Untracked)), "")
 	}
 	for _, l := range code.LeftOut {
+		if usual(l) {
+			continue // installed or made again
+		}
 		j.need(fmt.Sprintf("code: %s was left out: %s", l.Path, l.Why), "")
 	}
 	return nil

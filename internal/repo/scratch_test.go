@@ -78,13 +78,13 @@ func TestScratchTreeIsCleanAndGoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := scratchIn(t, r, commit)
-	if got := read(t, filepath.Join(s.Dir, "a.txt")); got != "one\n" {
+	if got := fileText(t, filepath.Join(s.Dir, "a.txt")); got != "one\n" {
 		t.Errorf("the work tree has %q, not what was committed", got)
 	}
 	if _, err := os.Lstat(filepath.Join(s.Dir, "hooked")); err == nil {
 		t.Error("a hook ran")
 	}
-	if err := s.Apply(context.Background(), patch); err != nil || read(t, filepath.Join(s.Dir, "a.txt")) != "two\n" {
+	if err := s.Apply(context.Background(), patch.Text); err != nil || fileText(t, filepath.Join(s.Dir, "a.txt")) != "two\n" {
 		t.Errorf("the change was not applied: %v", err)
 	}
 	if s.Repo.Home != r.Home || s.Repo.WorkspaceIndex() == r.WorkspaceIndex() {
@@ -109,7 +109,7 @@ func TestScratchTreeIsCleanAndGoes(t *testing.T) {
 	}
 }
 
-func read(t *testing.T, path string) string {
+func fileText(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -186,7 +186,7 @@ func TestScratchSubmodule(t *testing.T) {
 	if err := s.AddSubmodule(context.Background(), r, subs[0]); err != nil {
 		t.Fatal(err)
 	}
-	if got := read(t, filepath.Join(s.Dir, "lib", "a.txt")); got != "one\n" {
+	if got := fileText(t, filepath.Join(s.Dir, "lib", "a.txt")); got != "one\n" {
 		t.Errorf("the submodule has %q", got)
 	}
 	if out := gitOut(t, filepath.Join(r.Root, "lib"), "status", "--porcelain"); out != "" {
