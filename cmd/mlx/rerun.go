@@ -75,7 +75,8 @@ func rerunRun(ctx context.Context, a *app, o rerunOptions) error {
 	if err != nil {
 		return err
 	}
-	job.times, job.tolerance = o.times, tolerance
+	job.times, job.tolerance, job.dryRun = o.times, tolerance, o.dryRun
+	defer job.release()
 	if err := job.look(ctx); err != nil {
 		return err
 	}
@@ -93,6 +94,7 @@ func rerunRun(ctx context.Context, a *app, o rerunOptions) error {
 	if err != nil {
 		return err
 	}
+	job.noteData(ctx)
 	v.Of.Name, v.Mapped = job.name(), mappedVerdict(v.Verdict, o.inconclusive)
 	a.answer(rerunAnswer(v))
 	return a.printRerun(v, job)

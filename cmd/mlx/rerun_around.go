@@ -95,8 +95,7 @@ func (j *rerunJob) lookPackages(ctx context.Context, list []byte) error {
 	}
 	then, err := run.PackagesOf(ctx, store, wanted)
 	if fault.KindOf(err) == fault.NotFound {
-		j.need("packages: their list is not on this machine", "mlx pull")
-		return nil
+		return nil // told already
 	}
 	if err != nil {
 		return err

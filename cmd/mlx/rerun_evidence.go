@@ -224,6 +224,15 @@ func (j *rerunJob) isOutput(rel string) bool {
 		slices.ContainsFunc(j.body.Outputs, func(o run.Output) bool { return within(rel, o.Path) || within(o.Path, rel) })
 }
 
+// noteData says which data where somebody works is not what the repeat was given.
+func (j *rerunJob) noteData(ctx context.Context) {
+	for _, d := range j.data {
+		if j.differsHere(ctx, d) {
+			j.app.streams.Note("%s here differs from version %s, which the run read and the repeat was given", j.app.shown(d.Path), d.Root.Short())
+		}
+	}
+}
+
 // differsHere says whether data where somebody works is not the version that the run read.
 func (j *rerunJob) differsHere(ctx context.Context, d restoration) bool {
 	store, err := j.app.store()

@@ -19,11 +19,15 @@ type rerunJob struct {
 
 	times     int
 	tolerance run.Tolerance
+	dryRun    bool
 
-	data  []restoration    // what the run read, by path
-	needs []run.Need       // what differs here, or what the repeat does without
-	lacks []error          // what it cannot do without
-	here  *run.Environment // what surrounds the command on this machine; nil when the run recorded nothing of it
+	data     []restoration    // what the run read, by path
+	absent   []absentVersion  // what is to be fetched
+	pending  bool             // a dry run did not fetch it
+	releases []func() error   // of what was fetched
+	needs    []run.Need       // what differs here, or what the repeat does without
+	lacks    []error          // what it cannot do without
+	here     *run.Environment // what surrounds the command on this machine; nil when the run recorded nothing of it
 }
 
 // rerunJob finds the run that a reference names: a run itself, the one that wrote a file, or the newest of a stage.

@@ -33,7 +33,7 @@ func (j *rerunJob) cannot(kind fault.Kind, format string, args ...any) *fault.Er
 
 // look finds out what the run needs, without changing anything.
 func (j *rerunJob) look(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{j.lookCode, j.lookKept, j.lookData, j.lookStage, j.lookProgram, j.lookAround} {
+	for _, step := range []func(context.Context) error{j.lookCode, j.lookKept, j.lookData, j.lookStage, j.fetch, j.settle, j.lookProgram, j.lookAround} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -86,21 +86,20 @@ func (j *rerunJob) lookCode(ctx context.Context) error {
 
 // lookKept asks for the uncommitted changes and the untracked files.
 func (j *rerunJob) lookKept(ctx context.Context) error {
-	store, err := j.app.store()
-	if err != nil {
-		return err
-	}
 	code := j.body.Code
-	for what, root := range map[string]*object.Digest{"the uncommitted changes": code.Patch, "the untracked files": code.Files} {
-		if root == nil {
-			continue
-		}
-		here, err := store.Has(ctx, *root)
-		if err != nil {
+	if code.Patch != nil {
+		if err := j.wantsRoot(ctx, absentVersion{root: *code.Patch, what: "version " + code.Patch.Short() + " of its uncommitted changes"}); err != nil {
 			return err
 		}
-		if !here {
-			j.lack(j.cannot(fault.NotFound, "%s of its code, %s, are not on this machine", what, root.Short()).Hint("mlx pull"))
+	}
+	if code.Files != nil {
+		if err := j.wantsRoot(ctx, absentVersion{root: *code.Files, what: "version " + code.Files.Short() + " of its untracked files"}); err != nil {
+			return err
+		}
+	}
+	if e := j.body.Environment; e != nil && e.Python != nil && !e.Python.List.IsZero() {
+		if err := j.wantsRoot(ctx, absentVersion{root: e.Python.List, what: "the list of its packages", may: true}); err != nil {
+			return err
 		}
 	}
 	if code.Dirty && code.Patch == nil && len(code.LeftOut) == 0 {
@@ -144,24 +143,8 @@ func (j *rerunJob) wants(ctx context.Context, w restoration) error {
 	if slices.ContainsFunc(j.data, func(d restoration) bool { return within(w.Path, d.Path) }) {
 		return nil
 	}
-	store, err := j.app.store()
-	if err != nil {
-		return err
-	}
-	here, err := store.Has(ctx, w.Root)
-	if err != nil {
-		return err
-	}
-	if !here {
-		j.lack(j.cannot(fault.NotFound, "version %s of %s is not on this machine", w.Root.Short(), j.app.shown(w.Path)).
-			Hint("%s", j.app.bringHint(j.app.typed(w.Path))).About(fault.Ref{Kind: refSnapshot, ID: w.Root.Hex(), Name: w.Path}))
-	} else if w.kind == "" {
-		if w.kind, err = j.kindOfVersion(ctx, store, w); err != nil {
-			return err
-		}
-	}
 	j.data = append(j.data, w)
-	return nil
+	return j.wantsRoot(ctx, absentVersion{root: w.Root, path: w.Path, what: "version " + w.Root.Short() + " of " + j.app.shown(w.Path)})
 }
 
 // kindOfVersion says whether a version is a folder or a single file, which records of earlier versions do not tell. One
@@ -259,6 +242,9 @@ func (j *rerunJob) lookProgram(ctx context.Context) error {
 			j.lack(j.cannot(fault.NotFound, "there is no program %s here", name))
 		}
 		return nil
+	}
+	if j.pending || len(j.lacks) > 0 {
+		return nil // what would hold it is not here
 	}
 	rel := path.Join(j.body.Folder, filepath.ToSlash(name))
 	if _, err := os.Stat(j.repo.Abs(rel)); err != nil && !j.isCode(ctx, rel) {
