@@ -86,6 +86,11 @@ func rerunRun(ctx context.Context, a *app, o rerunOptions) error {
 	if len(job.lacks) > 0 {
 		return a.untold(job.lacks)
 	}
+	for _, n := range job.needs {
+		if surrounds(n) {
+			a.streams.Note("%s", n.What)
+		}
+	}
 	rec, err := job.judge(ctx)
 	if err != nil {
 		return err
