@@ -42,6 +42,9 @@ type app struct {
 	ledger   func() (*lineage.Ledger, error)
 	store    func() (*snapshot.Store, error)
 
+	pipeline *repo.Pipeline // once it was read
+	leave    *stageLeave
+
 	opened []io.Closer // what is to be closed at the end
 }
 
@@ -87,6 +90,7 @@ func (a *app) lazily() {
 	a.config = sync.OnceValues(a.readConfig)
 	a.ledger = sync.OnceValues(a.openLedger)
 	a.store = sync.OnceValues(a.openStore)
+	a.pipeline, a.leave = nil, new(stageLeave)
 }
 
 // reopen closes what was opened: the project has changed its place or its name, and the next use finds it anew.

@@ -98,10 +98,12 @@ func (a *app) runShownText(v runShown, t *cli.Text) {
 		t.KeyValue(2, "cause", cli.Str(*v.Cause))
 	}
 	runSourceText(v.View, t)
+	a.showFiles(v.View, t)
 	runNumbersText(v.View, t)
 	for _, o := range v.Outputs {
 		t.KeyValue(2, "outputs", cli.Fmt("%s %s", cli.Path(a.shown(o.Path)), cli.Hex(o.Digest, 12)), cli.Bytes(o.Bytes))
 	}
+	showEnvironment(v.Environment, t)
 	t.KeyValue(2, "machine", machineCell(v.View))
 	if len(v.Tags) > 0 {
 		t.KeyValue(2, "tags", cli.Str(strings.Join(v.Tags, " ")))
@@ -169,6 +171,10 @@ func machineCell(v run.View) cli.Cell {
 	if v.Machine.MemoryBytes != nil {
 		format += ", %s"
 		cells = append(cells, cli.Memory(*v.Machine.MemoryBytes))
+	}
+	if v.Environment != nil {
+		format += ", %s"
+		cells = append(cells, gpuCell(v.Environment.GPUs))
 	}
 	if v.PeakMemoryBytes != nil {
 		format += "; peak %s"

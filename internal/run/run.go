@@ -68,6 +68,7 @@ type Body struct {
 	Outputs         []Output       `json:"outputs,omitempty"`
 	Log             *Log           `json:"log,omitempty"`
 	Series          *Series        `json:"series,omitempty"`
+	Added           []Addition     `json:"added,omitempty"` // after the end, in the order of their times
 }
 
 // Code is the version of the source that ran. Commit is empty outside git and before the first commit.
@@ -134,12 +135,17 @@ type Stage struct {
 	Key    object.Digest `json:"key"`              // of everything that its result depends on
 	Deps   []Dep         `json:"deps,omitempty"`   // in the order of their paths
 	Sample bool          `json:"sample,omitempty"` // it ran on declared samples, so nothing is restored from it
+
+	// Inputs that changed while it ran: nobody knows which version it read, so nothing is restored from it.
+	Disturbed []string `json:"disturbed,omitempty"`
 }
 
 // Dep is a file or folder that a stage read.
 type Dep struct {
 	Path   string        `json:"path"`   // below the repository root
 	Digest object.Digest `json:"digest"` // of a file its SHA-256, of a folder its snapshot
+
+	Executable bool `json:"executable,omitempty"` // a file that may be run
 }
 
 // Machine is where the command ran. Unknown numbers are 0.

@@ -39,6 +39,8 @@ type Spec struct {
 	Stage       *Stage       // of the pipeline
 	RerunOf     string       // id of the run that is repeated
 	Attempt     int          // counts from 1; 0 is 1
+
+	After func(ctx context.Context) Aftermath // asked once the command has ended and before its outputs are saved; may be nil
 }
 
 // Out is a declared output.
@@ -109,7 +111,9 @@ func (r Runner) Run(ctx context.Context, s Spec) (*Result, error) {
 	if startErr != nil {
 		body.State, body.Cause, body.ExitStatus = Failed, startErr.Error(), nil
 	}
+	found := body.ask(ctx, s)
 	got := r.collect(ctx, s, body, tmp)
+	body.add(found)
 	keep = got.badMetrics
 	rec, err := r.end(ctx, started, body)
 	if err != nil {

@@ -58,6 +58,7 @@ type View struct {
 	Files       *string      `json:"files"` // snapshot of the untracked files that are kept
 	LeftOut     []LeftOut    `json:"left_out"`
 	LeftOutN    int          `json:"left_out_count"`
+	Added       []Addition   `json:"added"` // what was recorded after the run had ended
 
 	RunID  object.Digest `json:"-"` // ID as a digest
 	Record object.Digest `json:"-"` // the newest record of the run
