@@ -31,7 +31,7 @@ func sampleRerun(t *testing.T) run.Rejudgement {
 	repeat := run.View{State: run.Succeeded, Metrics: map[string]run.Number{"auc": 0.7520003, "log_loss": 0.431},
 		Outputs: []run.ViewOutput{{Path: "model.pkl", Digest: id("0c41d8e2aa90")}}}
 	r := run.Rejudgement{
-		Comparison: run.Compare(original, []run.View{repeat}, run.Tolerance{Default: run.DefaultTolerance}),
+		Comparison: run.Compare(original, []run.View{repeat}, run.Tolerance{Default: run.DefaultTolerance}, nil),
 		Of:         digestOf(t, "c7720be4196d"), Runs: []object.Digest{digestOf(t, "e19b730ac554")},
 		Missing: []run.Need{{What: "packages: 1 of 41 differs: scikit-learn 1.7.2 wanted, 1.7.1 found"}},
 	}
