@@ -173,13 +173,7 @@ func (f *fetcher) load(part int, number uint32, need uint64) (err error) {
 	return nil
 }
 
-func (p *part) loc(row int) column.Loc {
-	locs := p.ix.Locs()
-	if row >= len(locs) {
-		return column.Loc{}
-	}
-	return locs[row]
-}
+func (p *part) loc(row int) column.Loc { return p.ix.Loc(row) }
 
 func (p *part) frame(i uint32) pack.Frame {
 	frames := p.ix.Frames()
