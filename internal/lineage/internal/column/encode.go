@@ -15,7 +15,7 @@ import (
 
 // The file, little-endian:
 //
-//	header  = "mlxidx2\n", pack id, records u32, crc32c u32, directory offset u64, directory bytes u64,
+//	header  = "mlxidx3\n", pack id, records u32, crc32c u32, directory offset u64, directory bytes u64,
 //	          least lc u64, greatest lc u64, size of the file u64, sections u32, 0 u32
 //	section = values, each section begins at a multiple of 8
 //	directory = *(kind u32, path offset u32, path bytes u32, crc32c u32, offset u64, bytes u64), paths
@@ -23,7 +23,7 @@ import (
 // The checksum in the header covers the rest of the header and the directory; each entry's covers its section.
 // Entries are sorted by path, then kind. All but the columns have an empty path.
 const (
-	fileMagic  = "mlxidx2\n"
+	fileMagic  = "mlxidx3\n"
 	headerLen  = 96
 	crcAt      = 44
 	entryLen   = 32

@@ -272,6 +272,15 @@ func (ix *Index) Kind(row int) string {
 	return string(ix.text(kinds[row]))
 }
 
+// By returns the author of the record in a row.
+func (ix *Index) By(row int) string {
+	authors := fixedView[uint32](ix, secBy)
+	if row >= len(authors) {
+		return ""
+	}
+	return string(ix.text(authors[row]))
+}
+
 // OfNouns returns the rows whose kind begins with one of the nouns.
 func (ix *Index) OfNouns(nouns []string) Bits {
 	out := NewBits(ix.Rows)
@@ -295,15 +304,18 @@ func (ix *Index) OfNouns(nouns []string) Bits {
 
 // text returns the string with the given code, nil if there is none.
 func (ix *Index) text(code uint32) []byte {
-	ends := fixedView[uint32](ix, secTextEnds)
-	if int64(code) >= int64(len(ends)) {
+	if int64(code) >= int64(ix.count(secTextEnds, 4)) {
 		return nil
 	}
-	start := uint32(0)
+	return ix.textBytes(ix.span(code))
+}
+
+// span is where the string with the given code, which there must be, begins and ends.
+func (ix *Index) span(code uint32) (from, end uint32) {
 	if code > 0 {
-		start = ends[code-1]
+		from = at[uint32](ix, secTextEnds, int(code)-1)
 	}
-	return ix.textBytes(start, ends[code])
+	return from, at[uint32](ix, secTextEnds, int(code))
 }
 
 // textBytes returns a stretch of the strings, checking the blocks that it touches.
@@ -368,8 +380,11 @@ func Equal(a, b []byte) error {
 	return nil
 }
 
-// Locate checks the sections that say where records are.
-func (ix *Index) Locate() { ix.check(secLoc, secFrames) }
+// Locate checks what says where the record in a row is.
+func (ix *Index) Locate(row int) {
+	ix.Loc(row)
+	ix.Frames()
+}
 
 // Touch checks the sections that say where records and references are.
 func (ix *Index) Touch() {

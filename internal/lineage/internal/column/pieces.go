@@ -7,7 +7,9 @@ import (
 
 // piecewise are the sections of which a lookup needs a few values: their checksums go by pieces of textBlock bytes, so
 // that finding one record among many does not read the whole section.
-func piecewise() [6]section { return [...]section{secIDs, secByID, secLoc, secLC, secRefIDs, secRefs} }
+func piecewise() [7]section {
+	return [...]section{secIDs, secByID, secLoc, secLC, secRefIDs, secRefs, secTextEnds}
+}
 
 // pieces are the parts of a section that are checked one by one.
 type pieces struct {
