@@ -90,6 +90,8 @@ func (t *teller) event(rec lineage.Record) (event, error) {
 		err = t.tag(&e)
 	case importMade.Is(rec):
 		err = t.imported(&e)
+	case run.Rejudged.Is(rec):
+		err = t.rerun(&e)
 	default:
 		t.other(&e)
 	}

@@ -45,7 +45,7 @@ type View struct {
 
 	Branch    *string     `json:"branch"`
 	Patch     *string     `json:"patch"`     // snapshot of the uncommitted diff
-	Untracked int         `json:"untracked"` // files that git neither tracks nor ignores, when it started
+	Untracked int         `json:"untracked"` // files that git neither tracks nor ignores and that are kept
 	Folder    string      `json:"folder"`
 	CPUS      *float64    `json:"cpu_s"`
 	Machine   ViewMachine `json:"machine"`
@@ -58,6 +58,8 @@ type View struct {
 	Series      *Series      `json:"series"`
 	Files       *string      `json:"files"` // snapshot of the untracked files that are kept
 	LeftOut     []LeftOut    `json:"left_out"`
+	LeftOutN    int          `json:"left_out_count"`
+	Added       []Addition   `json:"added"` // what was recorded after the run had ended
 
 	RunID  object.Digest `json:"-"` // ID as a digest
 	Record object.Digest `json:"-"` // the newest record of the run
