@@ -13,6 +13,7 @@ import (
 type diffOptions struct {
 	refs  []string
 	paths []string
+	outs  []string
 }
 
 func newDiff(a *app) *cobra.Command {
@@ -24,6 +25,7 @@ func newDiff(a *app) *cobra.Command {
 the newest run), with two or more these with each other. Status 0 says that they are the same, 1 that they differ.`,
 		Example: `mlx diff
 mlx diff @last~1 @last
+mlx diff @last~1 @last -o curves.svg
 mlx diff HEAD~1 HEAD -- data/flights
 mlx diff HEAD`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -35,6 +37,7 @@ mlx diff HEAD`,
 		},
 		ValidArgsFunction: a.completeRefs,
 	}
+	cmd.Flags().StringArrayVarP(&o.outs, "out", "o", nil, "of runs, also write their series to `FILE`: .svg (drawn over each other) or .csv")
 	return cmd
 }
 
@@ -65,6 +68,9 @@ func diffRun(ctx context.Context, a *app, o diffOptions) error {
 		found = append(found, last)
 	case runs > 0 && runs < len(found) && len(found) > 2:
 		return fault.New(fault.Usage, "cannot compare: of more than two things all must be runs").Hint("mlx diff A B")
+	}
+	if err := a.drawDiff(ctx, found, o.outs); err != nil {
+		return err
 	}
 	switch {
 	case runs > 0 && runs >= len(o.refs) && len(found) == 2:

@@ -17,6 +17,10 @@ import (
 type runShown struct {
 	run.View
 	Judged []judgement `json:"judged"`
+	Curves []curveView `json:"curves"` // by name
+
+	traced tracedRun
+	only   []string // names of the curves that were asked for
 }
 
 // judgement is one verdict on what is shown.
@@ -27,7 +31,10 @@ type judgement struct {
 	At      time.Time    `json:"at"`
 }
 
-func (a *app) showOneRun(ctx context.Context, t target) error {
+func (a *app) showOneRun(ctx context.Context, t target, o showOptions) error {
+	if err := o.checkRunReport(); err != nil {
+		return err
+	}
 	v, err := a.runOf(ctx, t)
 	if err != nil {
 		return err
@@ -61,7 +68,10 @@ func (a *app) showOneRun(ctx context.Context, t target) error {
 		shown.Judged = append(shown.Judged, j)
 	}
 	slices.SortFunc(shown.Judged, func(a, b judgement) int { return b.At.Compare(a.At) })
-	return a.streams.Emit(shown, func(t *cli.Text) { a.runShownText(shown, t) })
+	if err := a.addCurves(ctx, &shown, o); err != nil {
+		return err
+	}
+	return a.emitRun(shown, o)
 }
 
 func (a *app) runShownText(v runShown, t *cli.Text) {
@@ -79,11 +89,13 @@ func (a *app) runShownText(v runShown, t *cli.Text) {
 		t.KeyValue(2, "cause", cli.Str(*v.Cause))
 	}
 	runSourceText(v.View, t)
-	runNumbersText(v.View, t)
+	runNumbersText(v, t)
+	a.curvesText(v, t)
 	for _, o := range v.Outputs {
 		t.KeyValue(2, "outputs", cli.Fmt("%s %s", cli.Path(a.shown(o.Path)), cli.Hex(o.Digest, 12)), cli.Bytes(o.Bytes))
 	}
 	t.KeyValue(2, "machine", machineCell(v.View))
+	v.usedText(t)
 	if len(v.Tags) > 0 {
 		t.KeyValue(2, "tags", cli.Str(strings.Join(v.Tags, " ")))
 	}
@@ -115,12 +127,15 @@ func runSourceText(v run.View, t *cli.Text) {
 }
 
 // runNumbersText tells parameters and metrics, several to a line for people.
-func runNumbersText(v run.View, t *cli.Text) {
+func runNumbersText(v runShown, t *cli.Text) {
 	var params, metrics []cli.Cell
 	for _, k := range sortedKeys(v.Params) {
 		params = append(params, cli.Fmt("%s %s", cli.Str(k), valueCell(v.Params[k])))
 	}
 	for _, k := range sortedKeys(v.Metrics) {
+		if t.TTY() && v.hasCurve(k) {
+			continue // its last value stands beside the curve
+		}
 		metrics = append(metrics, cli.Fmt("%s %s", cli.Str(k), cli.Float(float64(v.Metrics[k]))))
 	}
 	keyValues(t, "params", params)
