@@ -260,12 +260,24 @@ func (s scale) wide() scale {
 	return s
 }
 
-// share is where v lies between low, 0, and high, 1.
-func (s scale) share(v float64) float64 { return (v/2 - s.low/2) / (s.high/2 - s.low/2) }
+// share is where v lies between low, 0, and high, 1. A range of one value is around it.
+func (s scale) share(v float64) float64 {
+	switch span := s.high - s.low; {
+	case span == 0:
+		return 0.5
+	case math.IsInf(span, 0):
+		return (v/2 - s.low/2) / (s.high/2 - s.low/2)
+	default:
+		return (v - s.low) / span
+	}
+}
 
 // ticks are about n round numbers in the range.
 func (s scale) ticks(n int) []float64 {
-	rough := (s.high/2 - s.low/2) / float64(n) * 2
+	rough := s.high/float64(n) - s.low/float64(n)
+	if rough < math.SmallestNonzeroFloat64*1e16 {
+		return []float64{s.low, s.high} // numbers so small have no round ones between them
+	}
 	unit := math.Pow(10, math.Floor(math.Log10(rough)))
 	step := unit
 	for _, factor := range []float64{1, 2, 5, 10} {

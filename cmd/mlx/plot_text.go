@@ -65,10 +65,8 @@ func spark(d drawn, width int) string {
 			}
 			continue
 		}
-		share := 0.5
-		if high > low {
-			share = (sums[i]/float64(n)*1e3 - low) / (high - low)
-		}
+		mean := max(low, min(high, sums[i]/float64(n)*1e3))
+		share := scale{low, high}.share(mean)
 		last = blocks[max(0, min(len(blocks)-1, int(share*float64(len(blocks)))))]
 		b.WriteRune(last)
 	}
@@ -146,14 +144,11 @@ func plot(d drawn, unicode bool, t *cli.Text) {
 	c := newCanvas(unicode)
 	first, span := d.x[0], d.x[len(d.x)-1]-d.x[0]
 	at := func(i int) (float64, float64) {
-		x, y := 0.0, 0.5
+		x := 0.0
 		if span > 0 {
 			x = (d.x[i] - first) / span
 		}
-		if high > low {
-			y = d.y[i]/(high-low) - low/(high-low) // the difference of large values may be infinite
-		}
-		return x, y
+		return x, scale{low, high}.share(d.y[i])
 	}
 	finite := func(i int) bool { return !math.IsNaN(d.y[i]) && !math.IsInf(d.y[i], 0) }
 	for i := range d.y {
