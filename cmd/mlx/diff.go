@@ -31,6 +31,7 @@ than two runs the parameters and metrics that differ are shown; - reads referenc
 		Example: `mlx diff
 mlx diff @last~1 @last
 mlx diff @last~1 @last -- train.py
+mlx diff @last~1 @last -o curves.svg
 mlx diff HEAD~1 HEAD -- data/flights
 mlx diff HEAD
 mlx diff 'run:sweep-*' -o sweep.csv`,
@@ -47,7 +48,7 @@ mlx diff 'run:sweep-*' -o sweep.csv`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&o.format, "format", "", "of runs, print as `FORM`: csv, markdown or html")
-	flags.StringArrayVarP(&o.outs, "out", "o", nil, "of runs, also write `FILE`: .csv, .md, .html or .json")
+	flags.StringArrayVarP(&o.outs, "out", "o", nil, "of runs, also write `FILE`: .csv, .md, .html, .json, or .svg with their series drawn over each other")
 	completeFlag(cmd, "format", completeWords(sheetForms()...))
 	return cmd
 }
@@ -82,6 +83,9 @@ func diffRun(ctx context.Context, a *app, o diffOptions) error {
 		found = append(found, last)
 	case runs > 0 && runs < len(found) && len(found) > 2:
 		return fault.New(fault.Usage, "cannot compare: of more than two things all must be runs").Hint("mlx diff A B")
+	}
+	if err := a.drawDiff(ctx, found, o.drawings()); err != nil {
+		return err
 	}
 	switch {
 	case runs > 0 && runs >= len(o.refs) && len(found) == 2:

@@ -75,6 +75,9 @@ type diffForms struct {
 // finishDiff writes a comparison to the files of -o and to stdout, and answers with it.
 func (a *app) finishDiff(v any, equal bool, o diffOptions, forms diffForms) error {
 	for _, name := range o.outs {
+		if sheetForm(name) == "svg" {
+			continue // it is drawn
+		}
 		data, err := formOf(name, v, forms)
 		if err == nil {
 			err = repo.WriteFile(name, data, 0o666)
@@ -116,6 +119,8 @@ func sheetForm(name string) string {
 		return "html"
 	case ".json":
 		return "json"
+	case ".svg":
+		return "svg"
 	}
 	return ""
 }
@@ -126,7 +131,7 @@ func (o diffOptions) checkForms() error {
 	}
 	for _, name := range o.outs {
 		if sheetForm(name) == "" {
-			return fault.New(fault.Usage, "cannot write %s: its extension says no form", name).Hint("-o FILE.csv, .md, .html or .json")
+			return fault.New(fault.Usage, "cannot write %s: its extension says no form", name).Hint("-o FILE.csv, .md, .html, .json or .svg")
 		}
 	}
 	return nil

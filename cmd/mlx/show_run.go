@@ -18,6 +18,10 @@ type runShown struct {
 	run.View
 	Judged []judgement `json:"judged"`
 	Reruns []rejudged  `json:"reruns"` // how repeats of it compared, newest first
+	Curves []curveView `json:"curves"` // by name
+
+	traced tracedRun
+	only   []string // names of the curves that were asked for
 }
 
 // rejudged is how repeats of a run compared with it.
@@ -38,7 +42,10 @@ type judgement struct {
 	At      time.Time    `json:"at"`
 }
 
-func (a *app) showOneRun(ctx context.Context, t target) error {
+func (a *app) showOneRun(ctx context.Context, t target, o showOptions) error {
+	if err := o.checkRunReport(); err != nil {
+		return err
+	}
 	v, err := a.runOf(ctx, t)
 	if err != nil {
 		return err
@@ -80,7 +87,10 @@ func (a *app) showOneRun(ctx context.Context, t target) error {
 	}
 	slices.SortFunc(shown.Judged, func(a, b judgement) int { return b.At.Compare(a.At) })
 	slices.SortFunc(shown.Reruns, func(a, b rejudged) int { return b.At.Compare(a.At) })
-	return a.streams.Emit(shown, func(t *cli.Text) { a.runShownText(shown, t) })
+	if err := a.addCurves(ctx, &shown, o); err != nil {
+		return err
+	}
+	return a.emitRun(shown, o)
 }
 
 func (a *app) runShownText(v runShown, t *cli.Text) {
@@ -99,12 +109,14 @@ func (a *app) runShownText(v runShown, t *cli.Text) {
 	}
 	runSourceText(v.View, t)
 	a.showFiles(v.View, t)
-	runNumbersText(v.View, t)
+	runNumbersText(v, t)
+	a.curvesText(v, t)
 	for _, o := range v.Outputs {
 		t.KeyValue(2, "outputs", cli.Fmt("%s %s", cli.Path(a.shown(o.Path)), cli.Hex(o.Digest, 12)), cli.Bytes(o.Bytes))
 	}
 	showEnvironment(v.Environment, t)
 	t.KeyValue(2, "machine", machineCell(v.View))
+	v.usedText(t)
 	if len(v.Tags) > 0 {
 		t.KeyValue(2, "tags", cli.Str(strings.Join(v.Tags, " ")))
 	}
@@ -139,12 +151,15 @@ func runSourceText(v run.View, t *cli.Text) {
 }
 
 // runNumbersText tells parameters and metrics, several to a line for people.
-func runNumbersText(v run.View, t *cli.Text) {
+func runNumbersText(v runShown, t *cli.Text) {
 	var params, metrics []cli.Cell
 	for _, k := range sortedKeys(v.Params) {
 		params = append(params, cli.Fmt("%s %s", cli.Str(k), valueCell(v.Params[k])))
 	}
 	for _, k := range sortedKeys(v.Metrics) {
+		if t.TTY() && v.hasCurve(k) {
+			continue // its last value stands beside the curve
+		}
 		metrics = append(metrics, cli.Fmt("%s %s", cli.Str(k), cli.Float(float64(v.Metrics[k]))))
 	}
 	keyValues(t, "params", params)
