@@ -20,6 +20,10 @@ type runShown struct {
 	Reruns []rejudged  `json:"reruns"` // how repeats of it compared, newest first
 	Curves []curveView `json:"curves"` // by name
 
+	Children []fault.Ref `json:"children"` // runs started inside it, the one started first first
+
+	family family
+	said   []tagBody
 	traced tracedRun
 	only   []string // names of the curves that were asked for
 }
@@ -60,7 +64,11 @@ func (a *app) showOneRun(ctx context.Context, t target, o showOptions) error {
 	}
 	v.Tags = event{tags: known[v.RunID]}.words()
 	v.Text = cli.Sentence(runWords(v)...)
-	shown := runShown{View: v, Judged: []judgement{}, Reruns: []rejudged{}}
+	shown := runShown{View: v, Judged: []judgement{}, Reruns: []rejudged{}, said: known[v.RunID]}
+	if shown.family, err = a.childrenOf(ctx, v); err != nil {
+		return err
+	}
+	shown.Children = shown.family.refs
 	for rec, err := range l.Referring(ctx, v.RunID) {
 		if err != nil {
 			return err
@@ -107,6 +115,7 @@ func (a *app) runShownText(v runShown, t *cli.Text) {
 	if v.Cause != nil {
 		t.KeyValue(2, "cause", cli.Str(*v.Cause))
 	}
+	placeText(v.View, t)
 	runSourceText(v.View, t)
 	a.showFiles(v.View, t)
 	runNumbersText(v, t)
@@ -114,12 +123,11 @@ func (a *app) runShownText(v runShown, t *cli.Text) {
 	for _, o := range v.Outputs {
 		t.KeyValue(2, "outputs", cli.Fmt("%s %s", cli.Path(a.shown(o.Path)), cli.Hex(o.Digest, 12)), cli.Bytes(o.Bytes))
 	}
+	outputText(v.View, t)
 	showEnvironment(v.Environment, t)
 	t.KeyValue(2, "machine", machineCell(v.View))
 	v.usedText(t)
-	if len(v.Tags) > 0 {
-		t.KeyValue(2, "tags", cli.Str(strings.Join(v.Tags, " ")))
-	}
+	tagsText(v.said, t)
 	for _, j := range v.Judged {
 		t.KeyValue(2, "judged", cli.Fmt("%s %s %s", gateWord(string(j.Verdict), strings.ToUpper(string(j.Verdict))),
 			cli.Str(strings.Join(j.Gates, " ")), cli.Hex(j.ID, 12)))
@@ -127,6 +135,7 @@ func (a *app) runShownText(v runShown, t *cli.Text) {
 	for _, again := range v.Reruns {
 		t.KeyValue(2, "rerun", cli.Fmt("%s %s", rerunWord(again.view), cli.Hex(again.ID, 12)), cli.Time(again.At))
 	}
+	v.family.text(t)
 }
 
 // runSourceText tells what the run was made from.
