@@ -220,7 +220,7 @@ func (a *app) recordedRoots(ctx context.Context, known func(object.Digest) bool)
 			all = append(all, remote.Root{Root: root, Path: path, Kind: kind})
 		}
 	}
-	for rec, err := range l.Naming(ctx, []string{"snapshot", "run"}, []string{"root", "patch"}, known) {
+	for rec, err := range l.Naming(ctx, []string{"snapshot", "run"}, []string{"root", "patch", "files", "list"}, known) {
 		if err != nil {
 			return nil, err
 		}

@@ -37,7 +37,10 @@ func sections() []section {
 		}},
 		{"Run", []func(*app) *cobra.Command{
 			newRun,
+			newRepro,
 			newRecord,
+			newRerun,
+			newJob,
 		}},
 		{"Judge", []func(*app) *cobra.Command{
 			newGate,
@@ -47,6 +50,7 @@ func sections() []section {
 			newPull,
 			newTrust,
 			newRemote,
+			newExport,
 		}},
 		{"Care", []func(*app) *cobra.Command{
 			newVerify,

@@ -1,0 +1,23 @@
+package run
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/windows"
+)
+
+// claimFolder locks the folder of a run for this process, or fails at once. The system frees it when the process ends.
+func claimFolder(dir string) (io.Closer, error) {
+	f, err := os.OpenFile(filepath.Join(dir, claimName), os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	const flags = windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY
+	if err := windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0, new(windows.Overlapped)); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
