@@ -33,8 +33,8 @@ func tracedFrom(t *testing.T, label, lines string) tracedRun {
 	return tracedRun{id: strings.Repeat("5", 64), label: label, curves: curves}
 }
 
-// pointLines writes a metric point by point.
-func pointLines(name string, values ...float64) string {
+// metricLines writes a metric point by point.
+func metricLines(name string, values ...float64) string {
 	var b strings.Builder
 	for i, v := range values {
 		text := strconv.FormatFloat(v, 'g', -1, 64)
@@ -72,17 +72,17 @@ func TestDrawSVG(t *testing.T) {
 		name, lines     string
 		polylines, dots int
 	}{
-		{"a curve", pointLines("loss", 3, 2, 1), 1, 0},
-		{"a gap", pointLines("loss", 3, 2, nan, 1, 0), 2, 0},
-		{"an island", pointLines("loss", 3, 2, nan, 1, inf, 4, 4), 2, 1},
-		{"constant", pointLines("loss", 2, 2), 1, 0},
-		{"nothing finite", pointLines("loss", nan, inf), 0, 0},
-		{"as large as can be", pointLines("loss", -math.MaxFloat64, math.MaxFloat64, 0), 1, 0},
-		{"the largest only", pointLines("loss", math.MaxFloat64, math.MaxFloat64), 1, 0},
-		{"as small as can be", pointLines("loss", 5e-324, 0, 5e-324), 1, 0},
-		{"hardly different", pointLines("loss", 1e16, 1e16+2), 1, 0},
-		{"a name that is markup", pointLines("</svg><script>&\"'\x01", 1, 2), 1, 0},
-		{"two metrics", pointLines("a", 1, 2) + pointLines("b", 1, 2), 2, 0},
+		{"a curve", metricLines("loss", 3, 2, 1), 1, 0},
+		{"a gap", metricLines("loss", 3, 2, nan, 1, 0), 2, 0},
+		{"an island", metricLines("loss", 3, 2, nan, 1, inf, 4, 4), 2, 1},
+		{"constant", metricLines("loss", 2, 2), 1, 0},
+		{"nothing finite", metricLines("loss", nan, inf), 0, 0},
+		{"as large as can be", metricLines("loss", -math.MaxFloat64, math.MaxFloat64, 0), 1, 0},
+		{"the largest only", metricLines("loss", math.MaxFloat64, math.MaxFloat64), 1, 0},
+		{"as small as can be", metricLines("loss", 5e-324, 0, 5e-324), 1, 0},
+		{"hardly different", metricLines("loss", 1e16, 1e16+2), 1, 0},
+		{"a name that is markup", metricLines("</svg><script>&\"'\x01", 1, 2), 1, 0},
+		{"two metrics", metricLines("a", 1, 2) + metricLines("b", 1, 2), 2, 0},
 		{"one step", `{"step":1,"a":1}{"step":1,"a":2}`, 0, 1},
 	}
 	for _, tt := range tests {
@@ -128,7 +128,7 @@ func TestLongCurve(t *testing.T) {
 }
 
 func TestOverlay(t *testing.T) {
-	runs := []tracedRun{tracedFrom(t, "one", pointLines("loss", 3, 2)+pointLines("own", 1, 1)), tracedFrom(t, "two", pointLines("loss", 2, 1)), {id: "x", label: "none"}}
+	runs := []tracedRun{tracedFrom(t, "one", metricLines("loss", 3, 2)+metricLines("own", 1, 1)), tracedFrom(t, "two", metricLines("loss", 2, 1)), {id: "x", label: "none"}}
 	text, err := drawSVG(runs, []string{"loss"})
 	if err != nil {
 		t.Fatal(err)
@@ -163,7 +163,7 @@ func TestSpark(t *testing.T) {
 		{"▁█", []float64{-math.MaxFloat64, math.MaxFloat64}},
 	}
 	for _, tt := range tests {
-		views, err := tracedFrom(t, "", pointLines("a", tt.values...)).views(nil)
+		views, err := tracedFrom(t, "", metricLines("a", tt.values...)).views(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +175,7 @@ func TestSpark(t *testing.T) {
 	for i := range long {
 		long[i] = float64(i)
 	}
-	views, err := tracedFrom(t, "", pointLines("a", long...)).views(nil)
+	views, err := tracedFrom(t, "", metricLines("a", long...)).views(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestSpark(t *testing.T) {
 func TestPlot(t *testing.T) {
 	for _, unicode := range []bool{true, false} {
 		for _, values := range [][]float64{{1, 2}, {1, 1}, {math.NaN(), 1, math.Inf(1), 5}, {-math.MaxFloat64, math.MaxFloat64}, {1e300, math.Nextafter(1e300, 2e300)}, {math.NaN(), math.NaN()}} {
-			views, err := tracedFrom(t, "", pointLines("a", values...)).views(nil)
+			views, err := tracedFrom(t, "", metricLines("a", values...)).views(nil)
 			if err != nil {
 				t.Fatal(err)
 			}
