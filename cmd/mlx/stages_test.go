@@ -259,7 +259,11 @@ func TestDrawManyStages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := r.Pipeline(t.Context())
+	c, err := r.Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := r.Pipeline(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}

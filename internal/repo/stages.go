@@ -65,13 +65,9 @@ type Pipeline struct {
 	sorted  []string       // the outputs
 }
 
-// Pipeline reads the stages of mlx.yaml and of every dvc.yaml of the project, expands them and sees to it that they fit
+// Pipeline expands the stages of mlx.yaml, which is c, and of every dvc.yaml of the project, and sees to it that they fit
 // together. It does not look whether what they read is there: MissingDeps does.
-func (r *Repo) Pipeline(ctx context.Context) (*Pipeline, error) {
-	c, err := r.Config()
-	if err != nil {
-		return nil, err
-	}
+func (r *Repo) Pipeline(ctx context.Context, c *Config) (*Pipeline, error) {
 	files, err := r.dvcFiles(ctx)
 	if err != nil {
 		return nil, err
