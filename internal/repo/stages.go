@@ -170,12 +170,11 @@ func (d *stageDef) template() string {
 	for name, value := range d.env.All() {
 		b.WriteString(name + "=" + shellQuote(value.Value) + " ")
 	}
+	cmds := make([]string, len(d.cmds))
 	for i, cmd := range d.cmds {
-		if i > 0 {
-			b.WriteString("\n")
-		}
-		b.WriteString(cmd.Value)
+		cmds[i] = cmd.Value
 	}
+	b.WriteString(joinCommands(cmds))
 	return b.String()
 }
 

@@ -75,8 +75,8 @@ stages:
 	want := &Step{
 		Name: "train@depth=4,seed=2", Group: "train", Folder: "src", Retries: 2, Timeout: 5 * time.Minute, Always: true, At: at(5, 5),
 		Cmd: "( python train.py --depth 4 --seed 2 > work/train@depth=4,seed=2.log ) && (\necho \"$HOME ${HOME} ${HOME}\" # done\n)",
-		Trust: "OMP_NUM_THREADS=1 RUN='${name}' python train.py --depth ${depth} --seed ${item.seed} > ${dir}/${name}.log\n" +
-			`echo "$HOME \${HOME} $${HOME}" # done`,
+		Trust: "OMP_NUM_THREADS=1 RUN='${name}' ( python train.py --depth ${depth} --seed ${item.seed} > ${dir}/${name}.log ) && (\n" +
+			`echo "$HOME \${HOME} $${HOME}" # done` + "\n)",
 		Deps: []Place{place("src/train.py", 9, 12), place("raw.csv", 9, 26)},
 		Outs: []StepOut{{Place: place("work/depth=4,seed=2.pkl", 10, 12)}, {Place: place("work/train@depth=4,seed=2.log", 10, 33)},
 			{Place: place("work/depth=4,seed=2.json", 12, 15), Metrics: true}},
