@@ -100,6 +100,11 @@ func (c *Config) pipeline(dvcFiles []string, read KeyReader) (*Pipeline, error) 
 			return nil, err
 		}
 	}
+	for name, m := range c.Monitors.All() { // a monitor may name a stage of dvc.yaml
+		if _, ok := groups[m.OnDrift.Repro]; !ok && m.OnDrift.Repro != "" {
+			return nil, missing(m.At, "monitor "+name, "stage", m.OnDrift.Repro, p.Groups)
+		}
+	}
 	return p, p.check()
 }
 
