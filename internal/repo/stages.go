@@ -16,7 +16,6 @@ const maxSteps = 100_000
 type Step struct {
 	Name     string // "train"; of a matrix "train@depth=6,seed=1"; in a dvc.yaml further down "sub/dvc.yaml:train"
 	Group    string // as it is defined: "train", "sub/dvc.yaml:train"
-	Doc      string // desc of dvc.yaml
 	Cmd      string // a line for the shell
 	Trust    string // what its user must have allowed: the command as written, and env
 	Folder   string // where the command runs, "." for the root
@@ -136,7 +135,6 @@ type stageDef struct {
 	dvc  bool
 	name string
 	at   fault.Position
-	doc  string
 
 	cmds            []Text
 	folder          Text
