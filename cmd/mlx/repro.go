@@ -118,6 +118,9 @@ func (r *repro) prepare(ctx context.Context) (err error) {
 	if r.world, err = r.app.reproWorld(ctx, r.graph); err != nil {
 		return err
 	}
+	if err = r.lookForInputs(ctx); err != nil {
+		return err
+	}
 	r.world.fresh = r.o.fresh
 	if r.o.pull {
 		if r.world.remote, err = r.app.reproRemote(ctx); err != nil {
@@ -129,6 +132,15 @@ func (r *repro) prepare(ctx context.Context) (err error) {
 		r.close()
 	}
 	return err
+}
+
+// lookForInputs refuses to begin where something is missing that no stage makes. Tracked data is fetched where --pull says so.
+func (r *repro) lookForInputs(ctx context.Context) error {
+	chosen := make([]pipeline.Stage, len(r.chosen))
+	for k, i := range r.chosen {
+		chosen[k] = r.graph.Stages[i]
+	}
+	return r.app.missingDeps(ctx, chosen, func(path string) bool { return r.o.pull && pointerAbove(r.world.repo, path) != "" })
 }
 
 func (r *repro) close() {

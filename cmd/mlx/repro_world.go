@@ -300,26 +300,17 @@ func (w *reproWorld) lock(ctx context.Context, s pipeline.Stage, key object.Dige
 
 // missing brings tracked data that is not there, if --pull says so, else says what does.
 func (w *reproWorld) missing(ctx context.Context, s pipeline.Stage, dep string) error {
-	e := fault.New(fault.NotFound, "cannot run stage %s: there is no %s", s.Name, dep).In(s.At)
-	above := pointerAbove(w.repo, dep)
-	if above == "" || w.sample != nil {
-		return e
-	}
-	pointer, _, err := w.app.pointerAt(w.repo, above)
-	if err != nil {
-		return err
-	}
-	if w.remote != nil {
+	if above := pointerAbove(w.repo, dep); above != "" && w.remote != nil {
+		pointer, _, err := w.app.pointerAt(w.repo, above)
+		if err != nil {
+			return err
+		}
 		return w.remote.bring(ctx, part{path: above, root: pointer.Root, kind: pointer.Kind})
 	}
-	here, err := w.store.Has(ctx, pointer.Root)
-	switch {
-	case err != nil:
+	if err := w.app.missingDeps(ctx, []pipeline.Stage{s}, nil); err != nil {
 		return err
-	case here:
-		return e.Hint("mlx checkout %s", w.app.typed(above))
 	}
-	return e.Hint("mlx repro --pull").Hint("%s", w.app.bringHint(w.app.typed(above)))
+	return fault.New(fault.NotFound, "cannot run stage %s: there is no %s%s", s.Name, dep, s.Line()).In(s.At)
 }
 
 // known says whether a version is one that some record names: nothing is lost when it goes.

@@ -117,7 +117,7 @@ func (p *Planner) bring(ctx context.Context, sel []int) error {
 		}
 		for _, param := range s.Params {
 			if param.Missing {
-				return fault.New(fault.Usage, "cannot run stage %s: %s has no %s", s.Name, param.File, param.Key).In(s.At)
+				return fault.New(fault.Usage, "cannot run stage %s: %s has no %s%s", s.Name, param.File, param.Key, s.Line()).In(s.At)
 			}
 		}
 	}
