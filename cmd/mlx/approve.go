@@ -129,8 +129,6 @@ type stageLeave struct {
 // the env of the stage. The user's own words need no leave (see repo.OwnWords) and are remembered, so that they stay allowed
 // once they are committed.
 func (a *app) mayRunStage(ctx context.Context, stage pipeline.Stage) error {
-	a.leave.mu.Lock()
-	defer a.leave.mu.Unlock()
 	p, err := a.readPipeline(ctx)
 	if err != nil {
 		return err
@@ -139,14 +137,21 @@ func (a *app) mayRunStage(ctx context.Context, stage pipeline.Stage) error {
 	if !ok {
 		return fault.New(fault.NotFound, "cannot find stage %q", stage.Name).Hint("mlx lineage")
 	}
+	return a.mayRunItem(ctx, p, s.TrustItem(), s.Name, s.At.File)
+}
+
+// mayRunItem is mayRunStage of what a stage or a sample needs allowed; name and file are for the message.
+func (a *app) mayRunItem(ctx context.Context, p *repo.Pipeline, item repo.TrustItem, name, file string) error {
+	a.leave.mu.Lock()
+	defer a.leave.mu.Unlock()
 	if !a.leave.asked {
 		a.leave.asked = true
 		a.leave.given, a.leave.err = a.stagesAllowed(ctx, p)
 	}
-	if a.leave.err != nil || a.leave.given[s.TrustItem()] {
+	if a.leave.err != nil || a.leave.given[item] {
 		return a.leave.err
 	}
-	return fault.New(fault.Denied, "cannot run stage %s: %s says %q, which you have not allowed here", s.Name, s.At.File, s.Trust).
+	return fault.New(fault.Denied, "cannot run %s %s: %s says %q, which you have not allowed here", item.Kind, name, file, item.Value).
 		Hint("mlx trust   # shows it and asks")
 }
 
@@ -176,7 +181,7 @@ func (a *app) stagesAllowed(ctx context.Context, p *repo.Pipeline) (map[repo.Tru
 	}
 	for _, item := range own {
 		given[item] = true
-		a.streams.Why("stage %s may run: %s", item.Name, why)
+		a.streams.Why("%s %s may run: %s", item.Kind, item.Name, why)
 	}
 	if err := t.Approve(own...); err != nil {
 		a.streams.Why("%v", err) // asked again after the commit

@@ -58,10 +58,11 @@ type Pipeline struct {
 	Steps  []Step
 	Groups []string // in order
 
-	load   *loader
-	byName map[string]int
-	makers map[string]int // output -> step
-	sorted []string       // the outputs
+	samples Map[Sample]
+	load    *loader
+	byName  map[string]int
+	makers  map[string]int // output -> step
+	sorted  []string       // the outputs
 }
 
 // Pipeline reads the stages of mlx.yaml and of every dvc.yaml of the project, expands them and sees to it that they fit
@@ -89,7 +90,7 @@ func (c *Config) pipeline(dvcFiles []string, read KeyReader) (*Pipeline, error) 
 		}
 		defs = append(defs, more...)
 	}
-	p := &Pipeline{load: l, byName: map[string]int{}, makers: map[string]int{}}
+	p := &Pipeline{samples: c.Samples, load: l, byName: map[string]int{}, makers: map[string]int{}}
 	groups := map[string]fault.Position{}
 	for i := range defs {
 		d := &defs[i]

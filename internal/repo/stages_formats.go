@@ -62,7 +62,7 @@ func (r *jsonReader) fail(err error) error {
 	if errors.As(err, &syntax) {
 		before := r.text[:min(max(0, int(syntax.Offset)), len(r.text))]
 		p.Line = bytes.Count(before, []byte("\n")) + 1
-		p.Column = len(before) - bytes.LastIndexByte(before, '\n') - 1
+		p.Column = len(before) - bytes.LastIndexByte(before, '\n')
 	}
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF

@@ -13,7 +13,7 @@ import (
 // maxReflog bounds the reflog that is looked into; a longer one counts as that of a clone.
 const maxReflog = 16 << 20
 
-// Trust lists what the steps need allowed, each exact value once.
+// Trust lists what the steps, and the samples of their inputs, need allowed, each exact value once.
 func (p *Pipeline) Trust() []TrustItem {
 	var all []TrustItem
 	seen := map[TrustItem]bool{}
@@ -22,6 +22,11 @@ func (p *Pipeline) Trust() []TrustItem {
 		if !seen[item] {
 			seen[item] = true
 			all = append(all, item)
+		}
+	}
+	for input, sample := range p.samples.All() {
+		if sample.Cmd != "" {
+			all = append(all, sample.TrustItem(input))
 		}
 	}
 	return all

@@ -93,6 +93,9 @@ func (c *Config) commands(add func(kind, name, value string)) {
 		d.cmds = []Text{{Value: value}}
 		add(TrustStage, name, d.template())
 	})
+	for input, sample := range c.Samples.All() {
+		add(TrustSample, input, sample.Cmd)
+	}
 	for name, gate := range c.Gates.All() {
 		for _, check := range gate.Checks {
 			add(TrustCheck, name, check.Command)

@@ -21,6 +21,9 @@ func (c *Config) validate(body ast.Node) error {
 			return missing(stage.At, "stage "+name, "backend", stage.On, c.Backends.Names())
 		}
 	}
+	if err := c.validateSamples(); err != nil {
+		return err
+	}
 	for name, gate := range c.Gates.All() {
 		for _, included := range gate.Include {
 			if _, ok := c.Gates.Get(included); !ok {
