@@ -225,6 +225,15 @@ func (a *app) openStore() (*snapshot.Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	return a.openStoreWith(r.WorkspaceIndex())
+}
+
+// openStoreWith opens the store with a folder of workspace indexes.
+func (a *app) openStoreWith(index string) (*snapshot.Store, error) {
+	r, err := a.repo()
+	if err != nil {
+		return nil, err
+	}
 	settings, err := a.settings()
 	if err != nil {
 		return nil, err
@@ -236,7 +245,7 @@ func (a *app) openStore() (*snapshot.Store, error) {
 	jobs, _ := settings.Get("jobs")
 	n, _ := strconv.Atoi(jobs) // checked by settings; 0 is one a processor
 	return snapshot.Open(snapshot.Options{
-		Dir: r.Store(settings), Index: r.WorkspaceIndex(), Now: a.now, Jobs: n,
+		Dir: r.Store(settings), Index: index, Now: a.now, Jobs: n,
 		Clone: snapshot.Clone{ID: clone, Dir: r.Home, Git: r.CommonDir},
 	})
 }

@@ -45,6 +45,7 @@ mlx repro train --only --fresh`,
 	flags.SortFlags = false
 	flags.BoolVar(&o.dryRun, "dry-run", false, "say what would run or be restored, and why; change nothing")
 	flags.BoolVar(&o.only, "only", false, "the named stages alone, not what they need")
+	flags.BoolVar(&o.sample, "sample", false, "run on the declared samples, in a copy of the project that is removed afterwards")
 	flags.IntVarP(&o.jobs, "jobs", "j", 1, "run up to `N` stages side by side")
 	flags.BoolVar(&o.fresh, "fresh", false, "execute the named stages, whatever was made before, and read every file again")
 	flags.BoolVar(&o.keepGoing, "keep-going", false, "after a failure, go on with what does not depend on it")
@@ -56,6 +57,8 @@ func reproRun(ctx context.Context, a *app, o reproOptions) error {
 	switch {
 	case o.jobs < 1:
 		return fault.New(fault.Usage, "cannot run %d stages at once", o.jobs).Hint("mlx repro -j 2")
+	case o.sample && o.pull:
+		return fault.New(fault.Usage, "cannot use --pull with --sample: a sample is made of what is here").Hint("mlx pull   # before")
 	}
 	r := repro{app: a, o: o}
 	if err := r.prepare(ctx); err != nil {
@@ -106,11 +109,13 @@ func (r *repro) prepare(ctx context.Context) (err error) {
 	if r.graph, err = pipeline.NewGraph(all); err != nil {
 		return err
 	}
-	fresh := map[string]bool{}
+	fresh := map[string]string{}
 	names := make([]string, len(named))
 	for i, s := range named {
 		names[i] = s.Name
-		fresh[s.Name] = r.o.fresh
+		if r.o.fresh {
+			fresh[s.Name] = "--fresh"
+		}
 	}
 	if r.chosen, err = r.graph.Select(names, r.o.only); err != nil {
 		return err
@@ -118,19 +123,28 @@ func (r *repro) prepare(ctx context.Context) (err error) {
 	if r.world, err = r.app.reproWorld(ctx, r.graph); err != nil {
 		return err
 	}
-	if err = r.lookForInputs(ctx); err != nil {
+	if r.world.fresh = r.o.fresh; r.o.sample {
+		for _, i := range r.chosen {
+			fresh[r.graph.Stages[i].Name] = "--sample"
+		}
+		defer func() {
+			if err != nil {
+				r.close()
+			}
+		}()
+		err = r.startSample(ctx)
+	} else {
+		err = r.lookForInputs(ctx)
+	}
+	if err != nil {
 		return err
 	}
-	r.world.fresh = r.o.fresh
 	if r.o.pull {
 		if r.world.remote, err = r.app.reproRemote(ctx); err != nil {
 			return err
 		}
 	}
 	r.planner, err = pipeline.NewPlanner(ctx, r.graph, r.world.world(), pipeline.Options{Fresh: fresh}, r.chosen)
-	if err != nil {
-		r.close()
-	}
 	return err
 }
 

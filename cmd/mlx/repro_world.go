@@ -300,6 +300,9 @@ func (w *reproWorld) lock(ctx context.Context, s pipeline.Stage, key object.Dige
 
 // missing brings tracked data that is not there, if --pull says so, else says what does.
 func (w *reproWorld) missing(ctx context.Context, s pipeline.Stage, dep string) error {
+	if w.sample != nil {
+		return w.noSample(s, dep)
+	}
 	if above := pointerAbove(w.repo, dep); above != "" && w.remote != nil {
 		pointer, _, err := w.app.pointerAt(w.repo, above)
 		if err != nil {

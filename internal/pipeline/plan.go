@@ -32,7 +32,7 @@ type Decision struct {
 
 // Options say what a plan ignores.
 type Options struct {
-	Fresh map[string]bool // stages that are executed whatever was made before
+	Fresh map[string]string // stages that are executed whatever was made before, and why
 }
 
 // Planner decides about the stages of a graph. It remembers what it has asked the world.
@@ -258,8 +258,8 @@ func (p *Planner) decide(ctx context.Context, s Stage, deps []Dep) (Decision, er
 	case s.Frozen:
 		d.Do, d.Why = Skip, "frozen"
 		return d, nil
-	case p.o.Fresh[s.Name]:
-		d.Why = "--fresh"
+	case p.o.Fresh[s.Name] != "":
+		d.Why = p.o.Fresh[s.Name]
 		return d, nil
 	case s.Always:
 		d.Why = "always"
