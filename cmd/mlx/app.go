@@ -220,7 +220,10 @@ func (a *app) openLedger() (*lineage.Ledger, error) {
 	return l, err
 }
 
-func (a *app) openStore() (*snapshot.Store, error) {
+func (a *app) openStore() (*snapshot.Store, error) { return a.openStoreWith("") }
+
+// openStoreWith opens the store with a folder of its own for what is remembered of files; empty is that of this worktree.
+func (a *app) openStoreWith(index string) (*snapshot.Store, error) {
 	r, err := a.repo()
 	if err != nil {
 		return nil, err
@@ -244,6 +247,9 @@ func (a *app) openStoreWith(index string) (*snapshot.Store, error) {
 	}
 	jobs, _ := settings.Get("jobs")
 	n, _ := strconv.Atoi(jobs) // checked by settings; 0 is one a processor
+	if index == "" {
+		index = r.WorkspaceIndex()
+	}
 	return snapshot.Open(snapshot.Options{
 		Dir: r.Store(settings), Index: index, Now: a.now, Jobs: n,
 		Clone: snapshot.Clone{ID: clone, Dir: r.Home, Git: r.CommonDir},

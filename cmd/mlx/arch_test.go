@@ -61,8 +61,8 @@ var owners = map[string][]string{
 	"github.com/go-git/go-git/v5":       {"internal/repo"},
 	"github.com/go-git/go-billy/v5":     {"internal/repo"},
 	"github.com/goccy/go-yaml":          {"internal/repo"},
-	"github.com/pelletier/go-toml":      {"internal/repo"},                         // files of parameters
-	"github.com/klauspost/compress":     {"internal/snapshot", "internal/lineage"}, // both keep packs of zstd frames
+	"github.com/pelletier/go-toml":      {"internal/repo"},                                         // files of parameters
+	"github.com/klauspost/compress":     {"internal/snapshot", "internal/lineage", "internal/run"}, // packs and series are zstd frames
 	"golang.org/x/mod":                  {"internal/lineage"},
 	"golang.org/x/crypto":               {"internal/lineage", "tests"},
 	"golang.org/x/text":                 {"internal/snapshot", "internal/repo"}, // normalisation of file names
@@ -79,6 +79,8 @@ var owners = map[string][]string{
 	"github.com/spf13/cobra":            {"cmd/mlx"},
 	"github.com/spf13/pflag":            {"cmd/mlx"}, // the flags of cobra
 	"github.com/google/go-cmp":          {"tests"},
+	"github.com/in-toto/attestation":    {"tests"}, // the published definitions that export slsa is read with
+	"google.golang.org/protobuf":        {"tests"},
 	"github.com/rogpeppe/go-internal":   {"tests"},
 }
 

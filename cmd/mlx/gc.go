@@ -75,6 +75,9 @@ func gcRun(ctx context.Context, a *app, o gcOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	if r, err := a.repo(); err == nil && !o.dryRun {
+		a.sweepReruns(r)
+	}
 	if !o.dryRun {
 		for _, id := range o.forget {
 			if err := store.ForgetClone(id); err != nil {

@@ -246,8 +246,10 @@ func explainInRun(m lineage.Match) (target, bool) {
 			return target{Kind: refSnapshot, ID: o.Root, Name: o.Path, Record: m.Record}, true
 		}
 	}
-	if body.Code.Patch != nil && *body.Code.Patch == m.ID {
-		return target{Kind: refSnapshot, ID: m.ID, Name: "uncommitted.patch", Record: m.Record}, true
+	for _, kept := range body.Kept() {
+		if kept.Root == m.ID {
+			return target{Kind: refSnapshot, ID: m.ID, Name: kept.Why, Record: m.Record}, true
+		}
 	}
 	return target{}, false
 }

@@ -38,6 +38,8 @@ func sections() []section {
 		{"Run", []func(*app) *cobra.Command{
 			newRun,
 			newRepro,
+			newRecord,
+			newRerun,
 		}},
 		{"Judge", []func(*app) *cobra.Command{
 			newGate,
@@ -47,6 +49,7 @@ func sections() []section {
 			newPull,
 			newTrust,
 			newRemote,
+			newExport,
 		}},
 		{"Care", []func(*app) *cobra.Command{
 			newVerify,

@@ -36,6 +36,11 @@ func (a *app) executeRun(ctx context.Context, spec run.Spec, l live) (*run.Resul
 	if err != nil {
 		return nil, err
 	}
+	around, err := a.surround(ctx, r, store, &spec)
+	if err != nil {
+		return nil, err
+	}
+	defer around.release()
 	signals := make(chan os.Signal, 8)
 	for _, s := range run.SignalsHandedOn() {
 		if !signal.Ignored(s) { // nohup
@@ -46,6 +51,10 @@ func (a *app) executeRun(ctx context.Context, spec run.Spec, l live) (*run.Resul
 	return run.Runner{
 		Ledger: ledger, Store: store, Now: a.now, Host: a.host(), Tmp: r.Tmp(), Environ: a.environ,
 		Stdin: l.stdin, Stdout: l.stdout, Stderr: l.stderr, Signals: signals, Grace: runGrace,
-		Begun: func(id object.Digest) { a.streams.Why("run %s started", id.Short()) },
+		Begun: func(id object.Digest) {
+			a.streams.Why("run %s started", id.Short())
+			around.begun(ctx)
+		},
+		Late: around.late,
 	}.Run(ctx, spec)
 }

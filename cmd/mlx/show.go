@@ -10,6 +10,7 @@ import (
 	"mlx/internal/fault"
 	"mlx/internal/gate"
 	"mlx/internal/repo"
+	"mlx/internal/run"
 )
 
 type showOptions struct {
@@ -77,6 +78,9 @@ func showRun(ctx context.Context, a *app, o showOptions) error {
 			return a.showRemote(found.Name)
 		}
 		return a.showDefined(found)
+	}
+	if run.Rejudged.Is(found.Record) {
+		return a.showRerun(ctx, found)
 	}
 	return a.showRecord(ctx, found)
 }

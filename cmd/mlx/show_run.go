@@ -17,6 +17,17 @@ import (
 type runShown struct {
 	run.View
 	Judged []judgement `json:"judged"`
+	Reruns []rejudged  `json:"reruns"` // how repeats of it compared, newest first
+}
+
+// rejudged is how repeats of a run compared with it.
+type rejudged struct {
+	ID      string       `json:"id"`
+	Verdict string       `json:"verdict"`
+	Result  run.Sameness `json:"result"`
+	Of      string       `json:"of"` // id of the run that was repeated: this one, or the one that this one repeats
+	At      time.Time    `json:"at"`
+	view    run.RerunView
 }
 
 // judgement is one verdict on what is shown.
@@ -42,10 +53,17 @@ func (a *app) showOneRun(ctx context.Context, t target) error {
 	}
 	v.Tags = event{tags: known[v.RunID]}.words()
 	v.Text = cli.Sentence(runWords(v)...)
-	shown := runShown{View: v, Judged: []judgement{}}
+	shown := runShown{View: v, Judged: []judgement{}, Reruns: []rejudged{}}
 	for rec, err := range l.Referring(ctx, v.RunID) {
 		if err != nil {
 			return err
+		}
+		if run.Rejudged.Is(rec) {
+			again, err := run.RerunOf(rec)
+			if err != nil {
+				return err
+			}
+			shown.Reruns = append(shown.Reruns, rejudged{again.ID, again.Verdict, again.Result, again.Of.ID, again.At, again})
 		}
 		if !gate.Judged.Is(rec) {
 			continue
@@ -61,6 +79,7 @@ func (a *app) showOneRun(ctx context.Context, t target) error {
 		shown.Judged = append(shown.Judged, j)
 	}
 	slices.SortFunc(shown.Judged, func(a, b judgement) int { return b.At.Compare(a.At) })
+	slices.SortFunc(shown.Reruns, func(a, b rejudged) int { return b.At.Compare(a.At) })
 	return a.streams.Emit(shown, func(t *cli.Text) { a.runShownText(shown, t) })
 }
 
@@ -79,10 +98,12 @@ func (a *app) runShownText(v runShown, t *cli.Text) {
 		t.KeyValue(2, "cause", cli.Str(*v.Cause))
 	}
 	runSourceText(v.View, t)
+	a.showFiles(v.View, t)
 	runNumbersText(v.View, t)
 	for _, o := range v.Outputs {
 		t.KeyValue(2, "outputs", cli.Fmt("%s %s", cli.Path(a.shown(o.Path)), cli.Hex(o.Digest, 12)), cli.Bytes(o.Bytes))
 	}
+	showEnvironment(v.Environment, t)
 	t.KeyValue(2, "machine", machineCell(v.View))
 	if len(v.Tags) > 0 {
 		t.KeyValue(2, "tags", cli.Str(strings.Join(v.Tags, " ")))
@@ -90,6 +111,9 @@ func (a *app) runShownText(v runShown, t *cli.Text) {
 	for _, j := range v.Judged {
 		t.KeyValue(2, "judged", cli.Fmt("%s %s %s", gateWord(string(j.Verdict), strings.ToUpper(string(j.Verdict))),
 			cli.Str(strings.Join(j.Gates, " ")), cli.Hex(j.ID, 12)))
+	}
+	for _, again := range v.Reruns {
+		t.KeyValue(2, "rerun", cli.Fmt("%s %s", rerunWord(again.view), cli.Hex(again.ID, 12)), cli.Time(again.At))
 	}
 }
 
@@ -147,6 +171,10 @@ func machineCell(v run.View) cli.Cell {
 	if v.Machine.MemoryBytes != nil {
 		format += ", %s"
 		cells = append(cells, cli.Memory(*v.Machine.MemoryBytes))
+	}
+	if v.Environment != nil {
+		format += ", %s"
+		cells = append(cells, gpuCell(v.Environment.GPUs))
 	}
 	if v.PeakMemoryBytes != nil {
 		format += "; peak %s"

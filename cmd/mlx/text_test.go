@@ -176,7 +176,7 @@ func TestLookUp(t *testing.T) {
 	for name, want := range map[string]any{
 		"state": "ok", "depth": 6.0, "auc": 0.7, "params.depth": 6.0, "a.b": 1.0, "params.a.b": 1.0, "none": nil, "state.x": nil,
 	} {
-		if got := lookUp(row, name); got != want {
+		if got := lookUp(treeOf(row), name); got != want {
 			t.Errorf("%s: got %v, want %v", name, got, want)
 		}
 	}

@@ -68,7 +68,9 @@ stages:
 	if !ok {
 		t.Fatalf("%q", namesAndCommands(p))
 	}
-	at := func(line, column int) fault.Position { return fault.Position{File: "mlx.yaml", Line: line, Column: column} }
+	at := func(line, column int) fault.Position {
+		return fault.Position{File: "mlx.yaml", Line: line, Column: column}
+	}
 	place := func(path string, line, column int) Place { return Place{path, at(line, column)} }
 	want := &Step{
 		Name: "train@depth=4,seed=2", Group: "train", Folder: "src", Retries: 2, Timeout: 5 * time.Minute, Always: true, At: at(5, 5),

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -36,9 +37,13 @@ type outcome struct {
 	peakBytes int64
 }
 
-// lookup finds the program, so that a misspelt command leaves no run behind.
-func lookup(name string) error {
-	_, err := exec.LookPath(name)
+// lookup finds the program, from the folder that it shall start in, so that a misspelt command leaves no run behind.
+func lookup(name, dir string) error {
+	at := name
+	if strings.ContainsRune(filepath.ToSlash(name), '/') && !filepath.IsAbs(name) {
+		at = filepath.Join(dir, name)
+	}
+	_, err := exec.LookPath(at)
 	switch {
 	case err == nil, errors.Is(err, exec.ErrDot):
 		return nil // Start says the rest

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 
 	"mlx/internal/fault"
 	"mlx/internal/snapshot"
@@ -32,21 +31,12 @@ func (c collected) release() []error {
 
 // collect reads the metrics and saves the outputs into body.
 func (r Runner) collect(ctx context.Context, s Spec, body *Body, tmp string) collected {
-	var c collected
-	numbers, err := readMetrics(filepath.Join(tmp, metricsName))
-	if len(numbers) > 0 {
-		body.Metrics = make(map[string]any, len(numbers))
-	}
-	for name, n := range numbers {
-		body.Metrics[name] = n.stored()
-	}
+	c := r.collectTold(ctx, tmp, body)
+	outs, err := collectRecorded(s, body, tmp)
 	if err != nil {
-		c.badMetrics, c.troubles = true, append(c.troubles, err)
-		if body.Cause == "" {
-			body.Cause = text(err.Error())
-		}
+		c.troubles = append(c.troubles, err)
 	}
-	for _, out := range s.Outs {
+	for _, out := range outs {
 		saved, free, err := r.save(ctx, out)
 		if err != nil {
 			c.troubles = append(c.troubles, err)

@@ -25,8 +25,11 @@ func viewOf(id object.Digest, rec lineage.Record, b Body) View {
 		Machine: ViewMachine{Host: b.Machine.Host, OS: b.Machine.OS, Arch: b.Machine.Arch, CPU: b.Machine.CPU,
 			CPUs: b.Machine.CPUs, MemoryBytes: some(b.Machine.MemoryBytes)},
 	}
+	if v.Added = b.Added; v.Added == nil {
+		v.Added = []Addition{}
+	}
 	v.Environment, v.Stage, v.RerunOf, v.Log, v.Series = b.Environment, b.Stage, some(b.RerunOf), b.Log, b.Series
-	if v.LeftOut = b.Code.LeftOut; v.LeftOut == nil {
+	if v.LeftOut, v.LeftOutN = b.Code.LeftOut, b.Code.LeftOutCount; v.LeftOut == nil {
 		v.LeftOut = []LeftOut{}
 	}
 	if b.Code.Files != nil {
@@ -42,7 +45,7 @@ func viewOf(id object.Digest, rec lineage.Record, b Body) View {
 		v.Patch = some(b.Code.Patch.Hex())
 	}
 	for _, p := range rec.Prev {
-		if p != id { // its own earlier records are folded into it
+		if p != id && len(b.Added) == 0 { // its own earlier records are folded into it
 			v.Prev = append(v.Prev, p.Hex())
 		}
 	}

@@ -61,8 +61,9 @@ type Runner struct {
 	Stdout  io.Writer // where its output goes as it comes; a file is given to the child as it is
 	Stderr  io.Writer
 	Signals <-chan os.Signal
-	Grace   time.Duration          // between asking and killing when the time is over
-	Begun   func(id object.Digest) // called once the run is recorded and before it starts; may be nil
+	Grace   time.Duration                                    // between asking and killing when the time is over
+	Begun   func(id object.Digest)                           // called once the run is recorded and before it starts; may be nil
+	Late    func(context.Context, *Environment) *Environment // completes the environment once the command ended; may be nil
 }
 
 // Result is a run that ended.
@@ -77,7 +78,7 @@ const ownTrouble = 125
 
 // Run executes a command between two records. An error says that nothing ran, or that its end could not be recorded.
 func (r Runner) Run(ctx context.Context, s Spec) (*Result, error) {
-	if err := lookup(s.Command[0]); err != nil {
+	if err := lookup(s.Command[0], s.Dir); err != nil {
 		return nil, err
 	}
 	tmp, err := r.scratch(s.Params)
@@ -104,6 +105,9 @@ func (r Runner) Run(ctx context.Context, s Spec) (*Result, error) {
 	}.execute()
 	ctx = context.WithoutCancel(ctx) // the signal that stopped the command must not stop the recording of it
 	body.finish(end, began, r.Now())
+	if r.Late != nil {
+		body.Environment = r.Late(ctx, body.Environment)
+	}
 	if startErr != nil {
 		body.State, body.Cause, body.ExitStatus = Failed, startErr.Error(), nil
 	}
@@ -228,6 +232,9 @@ func inputs(b Body) []lineage.Input {
 	}
 	if b.Code.Patch != nil {
 		in = append(in, lineage.Input{Role: "patch", ID: *b.Code.Patch})
+	}
+	if id, err := object.ParseDigest(b.RerunOf); err == nil {
+		in = append(in, lineage.Input{Role: "repeats", ID: id})
 	}
 	return in
 }

@@ -1,0 +1,133 @@
+package export
+
+import (
+	"strings"
+
+	"mlx/internal/fault"
+)
+
+// argo writes a Workflow of Argo: a task a stage, all of one template.
+func argo(nodes []node, site Site) []File {
+	tasks := list{}
+	for _, n := range nodes {
+		t := mapping{{"name", n.id}, {"template", "stage"}}
+		if len(n.needs) > 0 {
+			t = append(t, field{"dependencies", flow(n.needs)})
+		}
+		command := mapping{{"name", "command"}, {"value", repro(n.Name, "--only", "--pull")}}
+		tasks = append(tasks, append(t, field{"arguments", mapping{{"parameters", list{command}}}}))
+	}
+	parameter := func(name, value string) mapping {
+		if value == "" {
+			return mapping{{"name", name}}
+		}
+		return mapping{{"name", name}, {"value", value}}
+	}
+	env := append(list{
+		variable("MLX_REPOSITORY", "{{workflow.parameters.repository}}"),
+		variable("MLX_REVISION", "{{workflow.parameters.revision}}"),
+		variable("MLX_INSTALL", "{{workflow.parameters.install}}"),
+		variable("MLX_COMMAND", "{{inputs.parameters.command}}"),
+	}, secrets(site)...)
+	stage := mapping{
+		{"name", "stage"},
+		{"inputs", mapping{{"parameters", list{mapping{{"name", "command"}}}}}},
+		{"container", mapping{
+			{"image", "{{workflow.parameters.image}}"},
+			{"command", flow{"sh", "-ec"}},
+			{"args", list{script(site, `eval "$MLX_COMMAND"`)}},
+			{"env", env},
+		}},
+	}
+	doc := mapping{
+		{"apiVersion", "argoproj.io/v1alpha1"},
+		{"kind", "Workflow"},
+		{"metadata", mapping{{"generateName", "mlx-"}}},
+		{"spec", mapping{
+			{"entrypoint", "pipeline"},
+			{"arguments", mapping{{"parameters", list{
+				parameter("image", site.Image), parameter("repository", site.GitURL), parameter("revision", "HEAD"), mapping{{"name", "install"}, {"value", ""}},
+			}}}},
+			{"templates", list{
+				mapping{{"name", "pipeline"}, {"dag", mapping{{"tasks", tasks}}}},
+				stage,
+			}},
+		}},
+	}
+	notes := append(kubeNotes(site),
+		"Parameters: image, with git, mlx and what the stages need; repository, which git clones; revision, best a commit;",
+		"install, a shell command that puts mlx on the PATH, empty where it is there.")
+	return []File{{"workflow.yaml", heading("#", "argo", notes...) + "\n" + yaml(doc)}}
+}
+
+// cronJob writes a CronJob of Kubernetes that brings one stage up to date at given times.
+func cronJob(stage string, site Site, when cron) ([]File, error) {
+	switch {
+	case site.Image == "":
+		return nil, fault.New(fault.Usage, "cannot export a cronjob without an image to run").
+			Hint("mlx export cronjob %s --image IMAGE …   # one with git, mlx and what the stage needs", shellWord("stage:"+stage))
+	case site.GitURL == "":
+		return nil, fault.New(fault.Usage, "cannot export a cronjob: git has no remote that a container could clone").
+			Hint("git remote add origin URL")
+	}
+	id := strings.ToLower(identifiers([]string{stage})[0])
+	container := mapping{
+		{"name", "mlx"},
+		{"image", site.Image},
+		{"command", flow{"sh", "-ec"}},
+		{"args", list{script(site, kubeText(repro(stage, "--pull")))}},
+		{"env", append(list{variable("MLX_REPOSITORY", kubeText(site.GitURL)), variable("MLX_REVISION", "HEAD")}, secrets(site)...)},
+	}
+	doc := mapping{
+		{"apiVersion", "batch/v1"},
+		{"kind", "CronJob"},
+		{"metadata", mapping{{"name", "mlx-" + id}}},
+		{"spec", mapping{
+			{"schedule", when.text},
+			{"concurrencyPolicy", "Forbid"},
+			{"jobTemplate", mapping{{"spec", mapping{
+				{"backoffLimit", 0},
+				{"template", mapping{{"spec", mapping{
+					{"restartPolicy", "Never"},
+					{"containers", list{container}},
+				}}}},
+			}}}},
+		}},
+	}
+	text := heading("#", "cronjob stage:"+headingName(stage), kubeNotes(site)...) + "\n" + yaml(doc)
+	return []File{{"cronjob.yaml", text}}, nil
+}
+
+func kubeNotes(site Site) []string {
+	notes := []string{"Each pod clones the repository and exchanges data and records with the default remote of mlx.yaml."}
+	if len(site.Secrets) > 0 {
+		notes = append(notes, "The secret called mlx holds the variables that give access to it.")
+	}
+	return notes
+}
+
+func variable(name, value string) mapping { return mapping{{"name", name}, {"value", value}} }
+
+// secrets are variables whose values are in the secret mlx. A key that it lacks is left out.
+func secrets(site Site) list {
+	var all list
+	for _, name := range site.Secrets {
+		ref := mapping{{"name", "mlx"}, {"key", name}, {"optional", true}}
+		all = append(all, mapping{{"name", name}, {"valueFrom", mapping{{"secretKeyRef", ref}}}})
+	}
+	return all
+}
+
+// script clones the repository and runs one command in it. It has no parenthesis behind a dollar sign, which Kubernetes
+// would take for one of its variables.
+func script(site Site, command string) string {
+	lines := []string{install, "cd /tmp", `git clone -q -- "$MLX_REPOSITORY" repository`, "cd repository", `git checkout -q "$MLX_REVISION"`}
+	if site.Folder != "." {
+		lines = append(lines, "cd "+kubeText(shellWord(site.Folder)))
+	}
+	lines = append(lines, "mlx trust --at origin/HEAD -y", "mlx pull", command, "mlx push")
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// kubeText is text in which Kubernetes finds no variable of its own: $(NAME) is one, $$ is a dollar sign.
+func kubeText(s string) string { return strings.NewReplacer("$$", "$$$$", "$(", "$$(").Replace(s) }
