@@ -228,15 +228,6 @@ func (a *app) openStoreWith(index string) (*snapshot.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.openStoreWith(r.WorkspaceIndex())
-}
-
-// openStoreWith opens the store with a folder of workspace indexes.
-func (a *app) openStoreWith(index string) (*snapshot.Store, error) {
-	r, err := a.repo()
-	if err != nil {
-		return nil, err
-	}
 	settings, err := a.settings()
 	if err != nil {
 		return nil, err
