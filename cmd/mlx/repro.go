@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -44,7 +45,8 @@ mlx repro train --only --fresh`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.BoolVar(&o.dryRun, "dry-run", false, "say what would run or be restored, and why; change nothing")
-	flags.BoolVar(&o.only, "only", false, "the named stages alone, not what they need")
+	flags.BoolVar(&o.only, "only", false, "execute the named stages alone; what they need is restored at most")
+	flags.BoolVar(&o.sample, "sample", false, "run on the declared samples, in a copy of the project that is removed afterwards")
 	flags.IntVarP(&o.jobs, "jobs", "j", 1, "run up to `N` stages side by side")
 	flags.BoolVar(&o.fresh, "fresh", false, "execute the named stages, whatever was made before, and read every file again")
 	flags.BoolVar(&o.keepGoing, "keep-going", false, "after a failure, go on with what does not depend on it")
@@ -56,6 +58,8 @@ func reproRun(ctx context.Context, a *app, o reproOptions) error {
 	switch {
 	case o.jobs < 1:
 		return fault.New(fault.Usage, "cannot run %d stages at once", o.jobs).Hint("mlx repro -j 2")
+	case o.sample && o.pull:
+		return fault.New(fault.Usage, "cannot use --pull with --sample: a sample is made of what is here").Hint("mlx pull   # before")
 	}
 	r := repro{app: a, o: o}
 	if err := r.prepare(ctx); err != nil {
@@ -106,11 +110,13 @@ func (r *repro) prepare(ctx context.Context) (err error) {
 	if r.graph, err = pipeline.NewGraph(all); err != nil {
 		return err
 	}
-	fresh := map[string]bool{}
+	fresh := map[string]string{}
 	names := make([]string, len(named))
 	for i, s := range named {
 		names[i] = s.Name
-		fresh[s.Name] = r.o.fresh
+		if r.o.fresh {
+			fresh[s.Name] = "--fresh"
+		}
 	}
 	if r.chosen, err = r.graph.Select(names, r.o.only); err != nil {
 		return err
@@ -118,17 +124,78 @@ func (r *repro) prepare(ctx context.Context) (err error) {
 	if r.world, err = r.app.reproWorld(ctx, r.graph); err != nil {
 		return err
 	}
-	r.world.fresh = r.o.fresh
+	if r.world.fresh = r.o.fresh; r.o.sample {
+		for _, i := range r.chosen {
+			fresh[r.graph.Stages[i].Name] = "--sample"
+		}
+		defer func() {
+			if err != nil {
+				r.close()
+			}
+		}()
+		err = r.startSample(ctx)
+	} else {
+		err = r.lookForInputs(ctx)
+	}
+	if err != nil {
+		return err
+	}
 	if r.o.pull {
 		if r.world.remote, err = r.app.reproRemote(ctx); err != nil {
 			return err
 		}
 	}
-	r.planner, err = pipeline.NewPlanner(ctx, r.graph, r.world.world(), pipeline.Options{Fresh: fresh}, r.chosen)
-	if err != nil {
-		r.close()
+	if r.o.only && !r.o.sample {
+		if err := r.restorable(ctx, names); err != nil {
+			return err
+		}
 	}
+	r.planner, err = pipeline.NewPlanner(ctx, r.graph, r.world.world(), pipeline.Options{Fresh: fresh}, r.chosen)
 	return err
+}
+
+// restorable adds to stages that are to run alone what they need, if something of that is not there and all of it can be had
+// without executing anything: as on a machine that executes one stage of the pipeline.
+func (r *repro) restorable(ctx context.Context, names []string) error {
+	alone := map[int]bool{}
+	missing := false
+	for _, i := range r.chosen {
+		alone[i] = true
+	}
+	for _, i := range r.chosen {
+		for _, dep := range r.graph.Stages[i].Deps {
+			_, err := os.Lstat(r.world.abs(dep))
+			missing = missing || err != nil
+		}
+	}
+	all, err := r.graph.Select(names, false)
+	if err != nil || !missing || len(all) == len(r.chosen) {
+		return err
+	}
+	p, err := pipeline.NewPlanner(ctx, r.graph, r.world.world(), pipeline.Options{}, all)
+	if err != nil {
+		return nil //nolint:nilerr // an input of what is needed is not here either: then nothing can be restored
+	}
+	planned, err := p.Plan(ctx, all)
+	if err != nil {
+		return nil //nolint:nilerr // likewise
+	}
+	for k, i := range all {
+		if !alone[i] && planned[k].Do == pipeline.Run {
+			return nil
+		}
+	}
+	r.chosen = all
+	return nil
+}
+
+// lookForInputs refuses to begin where something is missing that no stage makes. Tracked data is fetched where --pull says so.
+func (r *repro) lookForInputs(ctx context.Context) error {
+	chosen := make([]pipeline.Stage, len(r.chosen))
+	for k, i := range r.chosen {
+		chosen[k] = r.graph.Stages[i]
+	}
+	return r.app.missingDeps(ctx, chosen, func(path string) bool { return r.o.pull && pointerAbove(r.world.repo, path) != "" })
 }
 
 func (r *repro) close() {

@@ -66,7 +66,7 @@ func (x reproExecutor) Execute(ctx context.Context, step pipeline.Step) (pipelin
 // mayExecute refuses what must not run, before anything is touched.
 func (w *reproWorld) mayExecute(ctx context.Context, s pipeline.Stage) error {
 	if s.On != "" && s.On != "local" {
-		return fault.New(fault.Usage, "cannot run stage %s on %s: this version runs stages on this machine only", s.Name, s.On).In(s.At).
+		return fault.New(fault.Usage, "cannot run stage %s on %s: this version runs stages on this machine only%s", s.Name, s.On, s.Line()).In(s.At).
 			Hint("mlx show mlx.yaml   # without on: the stage runs here")
 	}
 	if err := w.app.mayRunStage(ctx, s); err != nil {

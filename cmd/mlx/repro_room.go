@@ -23,15 +23,15 @@ func (w *reproWorld) mayWrite(s pipeline.Stage) error {
 	}
 	for _, o := range s.Outs {
 		if !o.InGit && !o.Metrics && files.Hold(o.Path) {
-			return fault.New(fault.Conflict, "cannot run stage %s: git keeps its output %s", s.Name, w.app.shown(o.Path)).In(s.At).
+			return fault.New(fault.Conflict, "cannot run stage %s: git keeps its output %s%s", s.Name, w.app.shown(o.Path), s.Line()).In(s.At).
 				Hint("git rm -r -q --cached %s   # then commit", w.app.typed(o.Path))
 		}
 		if above := pointerAbove(w.repo, o.Path); above != "" {
-			return fault.New(fault.Conflict, "cannot run stage %s: its output %s is data that %s tracks", s.Name, w.app.shown(o.Path),
-				w.app.shown(above+snapshot.Suffix)).In(s.At).Hint("git rm %s   # then commit", w.app.typed(above+snapshot.Suffix))
+			return fault.New(fault.Conflict, "cannot run stage %s: its output %s is data that %s tracks%s", s.Name, w.app.shown(o.Path),
+				w.app.shown(above+snapshot.Suffix), s.Line()).In(s.At).Hint("git rm %s   # then commit", w.app.typed(above+snapshot.Suffix))
 		}
 		if _, err := w.repo.Rel(w.repo.Abs(o.Path)); err != nil {
-			return fault.New(fault.Usage, "cannot run stage %s: its output %s leads out of the project", s.Name, o.Path).In(s.At)
+			return fault.New(fault.Usage, "cannot run stage %s: its output %s leads out of the project%s", s.Name, o.Path, s.Line()).In(s.At)
 		}
 	}
 	return nil

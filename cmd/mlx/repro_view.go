@@ -5,7 +5,6 @@ import (
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
-	"mlx/internal/object"
 	"mlx/internal/pipeline"
 )
 
@@ -202,13 +201,13 @@ type reproPlan struct {
 }
 
 type reproStep struct {
-	Do    pipeline.Do    `json:"do"`
-	What  string         `json:"what"` // the stage
-	Why   string         `json:"why"`
-	Run   *fault.Ref     `json:"run"` // that made the outputs
-	Key   *object.Digest `json:"key"` // of all that the result depends on; null while an input is not known
-	Bytes int64          `json:"bytes"`
-	Cost  *float64       `json:"cost"`
+	Do    pipeline.Do `json:"do"`
+	What  string      `json:"what"` // the stage
+	Why   string      `json:"why"`
+	Run   *fault.Ref  `json:"run"` // that made the outputs
+	Key   *string     `json:"key"` // of all that the result depends on; null while an input is not known
+	Bytes int64       `json:"bytes"`
+	Cost  *float64    `json:"cost"`
 }
 
 type planNeed struct {
@@ -225,7 +224,8 @@ func (r *repro) emitPlan(planned []pipeline.Decision, refused error) error {
 			step.Run = &fault.Ref{Kind: refRun, ID: d.Made.Run.Hex()}
 		}
 		if !d.Key.IsZero() {
-			step.Key = &d.Key
+			key := d.Key.Hex()
+			step.Key = &key
 		}
 		v.Steps = append(v.Steps, step)
 	}

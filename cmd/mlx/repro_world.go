@@ -170,8 +170,11 @@ const endedKind = "run.ended/v1"
 // fewStages is up to how many stages are asked about one by one.
 const fewStages = 4
 
-func (w *reproWorld) newest(ctx context.Context, stages []string) (map[string]pipeline.Past, error) {
-	all := map[string]pipeline.Past{}
+// pastRuns is how many runs of one stage are looked at to find what stands there.
+const pastRuns = 20
+
+func (w *reproWorld) newest(ctx context.Context, stages []string) (map[string][]pipeline.Past, error) {
+	all := map[string][]pipeline.Past{}
 	if w.sample != nil {
 		return all, nil
 	}
@@ -179,7 +182,7 @@ func (w *reproWorld) newest(ctx context.Context, stages []string) (map[string]pi
 	if len(stages) <= fewStages {
 		queries = nil
 		for _, name := range stages {
-			queries = append(queries, lineage.Query{Where: "stage.name == " + strconv.Quote(name)})
+			queries = append(queries, lineage.Query{Where: "stage.name == " + strconv.Quote(name), Limit: pastRuns})
 		}
 	}
 	wanted := map[string]bool{}
@@ -199,9 +202,7 @@ func (w *reproWorld) newest(ctx context.Context, stages []string) (map[string]pi
 			if err != nil || body.Run == nil || body.Stage == nil || body.Stage.Sample || !wanted[body.Stage.Name] {
 				continue
 			}
-			delete(wanted, body.Stage.Name)
-			all[body.Stage.Name] = pastOf(body)
-			if len(wanted) == 0 || len(queries) > 1 {
+			if all[body.Stage.Name] = append(all[body.Stage.Name], pastOf(body)); len(all) == len(wanted) && len(stages) > fewStages {
 				break
 			}
 		}
@@ -211,7 +212,10 @@ func (w *reproWorld) newest(ctx context.Context, stages []string) (map[string]pi
 
 func pastOf(body run.Body) pipeline.Past {
 	p := pipeline.Past{Run: *body.Run, Key: body.Stage.Key, State: string(body.State), Cause: body.Cause, Folder: body.Folder,
-		Params: body.Params, Outs: body.Outs}
+		Params: body.Params, Outs: body.Outs, Roots: map[string]object.Digest{}}
+	for _, o := range body.Outputs {
+		p.Roots[o.Path] = o.Root
+	}
 	if n := len(body.Command); n > 0 {
 		p.Cmd = body.Command[n-1]
 	}
@@ -296,26 +300,20 @@ func (w *reproWorld) lock(ctx context.Context, s pipeline.Stage, key object.Dige
 
 // missing brings tracked data that is not there, if --pull says so, else says what does.
 func (w *reproWorld) missing(ctx context.Context, s pipeline.Stage, dep string) error {
-	e := fault.New(fault.NotFound, "cannot run stage %s: there is no %s", s.Name, dep).In(s.At)
-	above := pointerAbove(w.repo, dep)
-	if above == "" || w.sample != nil {
-		return e
+	if w.sample != nil {
+		return w.noSample(s, dep)
 	}
-	pointer, _, err := w.app.pointerAt(w.repo, above)
-	if err != nil {
-		return err
-	}
-	if w.remote != nil {
+	if above := pointerAbove(w.repo, dep); above != "" && w.remote != nil {
+		pointer, _, err := w.app.pointerAt(w.repo, above)
+		if err != nil {
+			return err
+		}
 		return w.remote.bring(ctx, part{path: above, root: pointer.Root, kind: pointer.Kind})
 	}
-	here, err := w.store.Has(ctx, pointer.Root)
-	switch {
-	case err != nil:
+	if err := w.app.missingDeps(ctx, []pipeline.Stage{s}, nil); err != nil {
 		return err
-	case here:
-		return e.Hint("mlx checkout %s", w.app.typed(above))
 	}
-	return e.Hint("mlx repro --pull").Hint("%s", w.app.bringHint(w.app.typed(above)))
+	return fault.New(fault.NotFound, "cannot run stage %s: there is no %s%s", s.Name, dep, s.Line()).In(s.At)
 }
 
 // known says whether a version is one that some record names: nothing is lost when it goes.

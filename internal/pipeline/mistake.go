@@ -1,15 +1,27 @@
 package pipeline
 
-import "mlx/internal/fault"
+import (
+	"fmt"
+
+	"mlx/internal/fault"
+)
+
+// Line says where a stage is defined, as an error ends with it; empty when that is not known.
+func (s Stage) Line() string {
+	if s.At.Line == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%s line %d)", s.At.File, s.At.Line)
+}
 
 // errMissing says that a stage cannot run without an input, and what brings it.
 func errMissing(g *Graph, s Stage, dep string) error {
 	ups := g.Writers(dep)
 	if len(ups) == 0 {
-		return fault.New(fault.NotFound, "cannot run stage %s: there is no %s", s.Name, dep).In(s.At)
+		return fault.New(fault.NotFound, "cannot run stage %s: there is no %s%s", s.Name, dep, s.Line()).In(s.At)
 	}
 	up := g.Stages[ups[0]].Name
-	return fault.New(fault.NotFound, "cannot run stage %s: there is no %s, which stage %s makes", s.Name, dep, up).In(s.At).
+	return fault.New(fault.NotFound, "cannot run stage %s: there is no %s, which stage %s makes%s", s.Name, dep, up, s.Line()).In(s.At).
 		Hint("mlx repro %s", up)
 }
 

@@ -32,7 +32,7 @@ type Decision struct {
 
 // Options say what a plan ignores.
 type Options struct {
-	Fresh map[string]bool // stages that are executed whatever was made before
+	Fresh map[string]string // stages that are executed whatever was made before, and why
 }
 
 // Planner decides about the stages of a graph. It remembers what it has asked the world.
@@ -45,14 +45,14 @@ type Planner struct {
 	disk  map[string]Identity // what stands there; a path that was asked about and is not here has nothing
 	asked map[string]bool
 	made  map[object.Digest][]Made // by key, of those that were asked about
-	past  map[string]Past
+	past  map[string][]Past
 	known map[string]bool // names that past was asked about
 }
 
 // NewPlanner returns a planner that has looked at all that the selected stages read and write, at once.
 func NewPlanner(ctx context.Context, g *Graph, w World, o Options, sel []int) (*Planner, error) {
 	p := &Planner{g: g, w: w, o: o, disk: map[string]Identity{}, asked: map[string]bool{}, made: map[object.Digest][]Made{},
-		past: map[string]Past{}, known: map[string]bool{}}
+		past: map[string][]Past{}, known: map[string]bool{}}
 	var paths []string
 	for _, i := range sel {
 		paths = append(paths, g.Stages[i].Deps...)
@@ -117,7 +117,7 @@ func (p *Planner) bring(ctx context.Context, sel []int) error {
 		}
 		for _, param := range s.Params {
 			if param.Missing {
-				return fault.New(fault.Usage, "cannot run stage %s: %s has no %s", s.Name, param.File, param.Key).In(s.At)
+				return fault.New(fault.Usage, "cannot run stage %s: %s has no %s%s", s.Name, param.File, param.Key, s.Line()).In(s.At)
 			}
 		}
 	}
@@ -258,8 +258,8 @@ func (p *Planner) decide(ctx context.Context, s Stage, deps []Dep) (Decision, er
 	case s.Frozen:
 		d.Do, d.Why = Skip, "frozen"
 		return d, nil
-	case p.o.Fresh[s.Name]:
-		d.Why = "--fresh"
+	case p.o.Fresh[s.Name] != "":
+		d.Why = p.o.Fresh[s.Name]
 		return d, nil
 	case s.Always:
 		d.Why = "always"
@@ -275,7 +275,7 @@ func (p *Planner) decide(ctx context.Context, s Stage, deps []Dep) (Decision, er
 		}
 	}
 	why := p.differs(runs[0])
-	changed, err := p.reason(ctx, d)
+	changed, err := p.changes(ctx, d)
 	if err != nil {
 		return d, err
 	}
@@ -285,7 +285,7 @@ func (p *Planner) decide(ctx context.Context, s Stage, deps []Dep) (Decision, er
 			return d, err
 		}
 		if here {
-			if d.Do, d.Why, d.Made = Restore, why, &runs[i]; p.past[s.Name].Key != d.Key && changed != neverRan {
+			if d.Do, d.Why, d.Made = Restore, why, &runs[i]; changed != "" {
 				d.Why = changed
 			}
 			return d, nil

@@ -11,30 +11,60 @@ import (
 	"mlx/internal/object"
 )
 
-const neverRan = "never ran"
-
 // maxReasons is how many differences a reason names.
 const maxReasons = 3
 
-// reason says in words why nothing was made of these inputs yet: how they differ from those of the newest run of the stage.
+// reason says in words why nothing was made of these inputs yet.
 func (p *Planner) reason(ctx context.Context, d Decision) (string, error) {
+	changed, err := p.changes(ctx, d)
+	if err != nil || changed != "" {
+		return changed, err
+	}
+	if len(p.past[d.Stage.Name]) == 0 {
+		return "never ran", nil
+	}
+	past := p.before(d)
+	switch {
+	case past.State == Succeeded:
+		return "what run " + past.Run.Short() + " made does not count", nil
+	case past.Cause != "":
+		return "run " + past.Run.Short() + " " + past.State + ": " + past.Cause, nil
+	}
+	return "run " + past.Run.Short() + " " + past.State, nil
+}
+
+// before is the run of a stage that the present state is compared with: the one that made what stands there, else the newest.
+// One of the very same inputs, which failed, explains more than both.
+func (p *Planner) before(d Decision) Past {
+	all := p.past[d.Stage.Name]
+	if all[0].Key == d.Key {
+		return all[0]
+	}
+	for _, past := range all {
+		stands := len(past.Roots) > 0
+		for path, root := range past.Roots {
+			stands = stands && p.disk[path].Root == root
+		}
+		if stands {
+			return past
+		}
+	}
+	return all[0]
+}
+
+// changes says how the inputs of a stage differ from those before; empty if they do not, or there were none.
+func (p *Planner) changes(ctx context.Context, d Decision) (string, error) {
 	if !p.known[d.Stage.Name] {
 		if err := p.remember(ctx, d.Stage.Name); err != nil {
 			return "", err
 		}
 	}
-	past, ran := p.past[d.Stage.Name]
-	if !ran {
-		return neverRan, nil
+	if len(p.past[d.Stage.Name]) == 0 {
+		return "", nil
 	}
+	past := p.before(d)
 	if past.Key == d.Key {
-		switch {
-		case past.State == Succeeded:
-			return "what run " + past.Run.Short() + " made does not count", nil
-		case past.Cause != "":
-			return "run " + past.Run.Short() + " " + past.State + ": " + past.Cause, nil
-		}
-		return "run " + past.Run.Short() + " " + past.State, nil
+		return "", nil
 	}
 	all := differences(d.Stage, past)
 	all = append(all, p.depDifferences(ctx, d, past)...)

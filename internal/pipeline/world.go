@@ -29,7 +29,7 @@ type MadeOut struct {
 	Kind   string // "file" or "directory"
 }
 
-// Past is the newest run of a stage, whatever became of it: what the reasons of the next one are found by.
+// Past is a run of a stage, whatever became of it: what the reasons of the next one are found by.
 type Past struct {
 	Run    object.Digest
 	Key    object.Digest
@@ -39,7 +39,8 @@ type Past struct {
 	Folder string
 	Params map[string]any
 	Deps   []Dep
-	Outs   []string
+	Outs   []string                 // declared
+	Roots  map[string]object.Digest // by output: what it made of it
 }
 
 // World is what a pipeline needs of its surroundings. Paths are below the root of the repository.
@@ -50,8 +51,8 @@ type World struct {
 	Inside func(ctx context.Context, out MadeOut, path string) (Identity, bool, error)
 	// Made returns, by key, the runs that made something of it, the newest first.
 	Made func(ctx context.Context, keys []object.Digest) (map[object.Digest][]Made, error)
-	// Newest returns the newest run of each stage that has one.
-	Newest func(ctx context.Context, stages []string) (map[string]Past, error)
+	// Newest returns the newest runs of each stage that has some, the newest first.
+	Newest func(ctx context.Context, stages []string) (map[string][]Past, error)
 	// Changes says in a few words how a path differs from an earlier version of it; empty when that is not known.
 	Changes func(ctx context.Context, path string, was object.Digest) string
 	// Missing is asked about a dependency that nothing makes and that is not there. It brings it, or returns an error.
