@@ -1,6 +1,7 @@
 package run
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -13,16 +14,30 @@ import (
 func TestVariables(t *testing.T) {
 	got := variables([]string{
 		"PATH=/usr/bin", "HOME=/home/ana", "PYTHONHASHSEED=1", "OMP_NUM_THREADS=2", "OMP_NUM_THREADS=4", "SLURM_JOB_ID=7", "SLURM_JWT=eyJ", "SLURM_X_TOKEN=abc",
-		"MINE=1", "MY_API_KEY=abc", "PIP_INDEX_URL=https://ana:secret@pypi.example/simple", "TRAIN_SEED=5", "TOKENIZERS_PARALLELISM=false",
+		"MINE=1", "MY_API_KEY=abc", "PIP_INDEX_URL=https://ana:secret@pypi.example/simple", "TRAIN_SEED=5", "WALLET_SEED=correct horse battery staple", "TOKENIZERS_PARALLELISM=false",
 		"LANG=ghp_0123456789abcdefghijABCDEFGHIJ012345", "TZ=" + strings.Repeat("x", 2*maxVariable), "LC_ALL=\xff", "AWS_SECRET_ACCESS_KEY=abc",
 	}, []string{"MINE", "MY_API_KEY"})
 	want := map[string]string{
 		"PYTHONHASHSEED": "1", "OMP_NUM_THREADS": "4", "SLURM_JOB_ID": "7", "SLURM_JWT": redactedText, "SLURM_X_TOKEN": redactedText, "MINE": "1", "MY_API_KEY": redactedText,
-		"PIP_INDEX_URL": "https://pypi.example/simple", "TRAIN_SEED": "5", "TOKENIZERS_PARALLELISM": "false", "LANG": redactedText,
+		"PIP_INDEX_URL": "https://pypi.example/simple", "TRAIN_SEED": "5", "WALLET_SEED": redactedText, "TOKENIZERS_PARALLELISM": "false", "LANG": redactedText,
 		"TZ": strings.Repeat("x", maxVariable) + "…", "LC_ALL": "\ufffd",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestVariablesFitARecord(t *testing.T) {
+	var environ []string
+	for i := range 2 * maxVariables {
+		environ = append(environ, fmt.Sprintf("SLURM_%d=%s", i, strings.Repeat("x", 1000)))
+	}
+	size := 0
+	for name, value := range variables(environ, nil) {
+		size += len(name) + len(value)
+	}
+	if size == 0 || size > maxVariableBytes {
+		t.Errorf("%d bytes", size)
 	}
 }
 

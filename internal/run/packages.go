@@ -18,7 +18,7 @@ const (
 	maxInstalled = 50_000
 	maxMetadata  = 64 << 10 // of the head of METADATA, where the name and the version are
 	maxDirectURL = 64 << 10
-	maxEditable  = 50
+	maxEditable  = 20
 )
 
 // installed is one package.
