@@ -14,10 +14,10 @@ func (r *Repo) code() []string {
 	return []string{"--", ".", ":(exclude,glob)**/*" + PointerExt}
 }
 
-// delicate are the patterns of files whose changes are looked at one by one, below any folder: what may hold secrets, and
+// isDelicate says whether the changes of a file are looked at on their own: those of files that may hold secrets, and of
 // notebooks, which keep results beside their code.
-func delicate() []string {
-	return []string{".env", ".env.*", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "*.pem", "*.key", "*" + notebookExt}
+func isDelicate(file string) bool {
+	return MayHoldSecrets(file) || strings.EqualFold(path.Ext(file), notebookExt)
 }
 
 // Patch is how tracked code differs from the commit.
@@ -49,28 +49,27 @@ func (r *Repo) Patch(ctx context.Context) (Patch, error) {
 	if head.Commit == "" {
 		d.base = "--cached" // before the first commit: all that is staged
 	}
-	type answer struct {
-		changed []changedFile
-		err     error
-	}
-	asked := make(chan answer, 1) // beside the patch itself: both take as long as git takes to look at every file
-	go func() {
-		changed, err := d.delicate(ctx)
-		asked <- answer{changed, err}
-	}()
-	specs := r.code()
-	for _, pattern := range delicate() {
-		specs = append(specs, ":(exclude,glob,icase)**/"+pattern)
-	}
-	text, err := d.diff(ctx, specs)
-	looked := <-asked
-	if err == nil {
-		err = looked.err
-	}
-	if err != nil {
+	changed, err := d.changed(ctx)
+	if err != nil || len(changed) == 0 {
 		return Patch{}, err
 	}
-	return d.add(ctx, Patch{Text: text}, looked.changed)
+	var p Patch
+	var alone []changedFile
+	for _, c := range changed {
+		if isDelicate(c.path) {
+			alone = append(alone, c)
+		}
+	}
+	if len(alone) < len(changed) {
+		specs := r.code()
+		for _, c := range alone {
+			specs = append(specs, ":(exclude,literal)"+c.path)
+		}
+		if p.Text, err = d.diff(ctx, specs); err != nil {
+			return Patch{}, err
+		}
+	}
+	return d.add(ctx, p, alone)
 }
 
 // differ compares the work tree with base.
@@ -80,7 +79,7 @@ type differ struct {
 }
 
 func (d differ) diff(ctx context.Context, specs []string) ([]byte, error) {
-	args := []string{"-c", "core.quotePath=true", "-c", "diff.noprefix=false", "-c", "diff.mnemonicPrefix=false", "diff", d.base, "--binary",
+	args := []string{"-c", "core.quotePath=true", "-c", "diff.noprefix=false", "-c", "diff.mnemonicPrefix=false", "diff", d.base, "--binary", "--submodule=short", "-U3",
 		"--no-color", "--no-ext-diff", "--no-textconv", "--no-relative", "--src-prefix=a/", "--dst-prefix=b/"}
 	return d.r.git(ctx, append(args, specs...)...)
 }
@@ -93,13 +92,10 @@ type changedFile struct {
 	old, new string // blobs; all zeros when there is none, or it is in no blob yet
 }
 
-// delicate lists the changed files that are to be looked at one by one.
-func (d differ) delicate(ctx context.Context) ([]changedFile, error) {
-	args := []string{"diff", d.base, "--raw", "-z", "--no-renames", "--no-abbrev", "--no-ext-diff", "--relative", "--",
-		":(exclude,glob)**/*" + PointerExt}
-	for _, pattern := range delicate() {
-		args = append(args, ":(glob,icase)**/"+pattern)
-	}
+// changed lists the code that differs.
+func (d differ) changed(ctx context.Context) ([]changedFile, error) {
+	args := []string{"diff", d.base, "--raw", "-z", "--no-renames", "--no-abbrev", "--no-ext-diff", "--relative"}
+	args = append(args, d.r.code()...)
 	out, err := d.r.git(ctx, args...)
 	if err != nil {
 		return nil, err
@@ -121,18 +117,15 @@ func (d differ) add(ctx context.Context, p Patch, changed []changedFile) (Patch,
 	var plain []string
 	var notebooks []notebookChange
 	for _, c := range changed {
-		switch {
-		case MayHoldSecrets(c.path):
+		if MayHoldSecrets(c.path) {
 			p.LeftOut = append(p.LeftOut, c.path)
-		case strings.EqualFold(path.Ext(c.path), notebookExt):
-			n, ok := d.notebook(ctx, c)
-			if !ok { // gone, a link, no notebook inside: a file like any other
-				plain = append(plain, ":(literal)"+c.path)
-			} else if n.changed {
-				notebooks = append(notebooks, n)
-			}
-		default:
+			continue
+		}
+		n, ok := d.notebook(ctx, c)
+		if !ok { // gone, a link, no notebook inside: a file like any other
 			plain = append(plain, ":(literal)"+c.path)
+		} else if n.changed {
+			notebooks = append(notebooks, n)
 		}
 	}
 	if len(plain) > 0 {

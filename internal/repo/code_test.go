@@ -237,6 +237,8 @@ func FuzzNotebook(f *testing.F) {
 	f.Add([]byte(`{"cells":[{"cell_type":"code","source":"x","outputs":[1],"execution_count":3,"metadata":{"execution":{},"a":1}}],"metadata":{"widgets":{}}}`),
 		[]byte(`{"cells":[]}`))
 	f.Add([]byte(`{"cells":[{"metadata":{"a":1,"execution":2}},{}],"metadata":{"a":2,"widgets":1,"b":3}}`), []byte(`{"cells":[{"outputs":"[]"}]}`))
+	f.Add([]byte(`{"cells":[{"metadata":{"execution":1,"papermill":2},"source":"x"}],"metadata":{"a":1,"papermill":2,"widgets":3}}`),
+		[]byte(`{"metadata":{"papermill":1,"widgets":2,"b":3,"language_info":4,"c":5},"cells":[{"source":"x","metadata":{"papermill":3}}]}`))
 	f.Add([]byte(`{"cells":[[1],"x",{"source":{"outputs":1}}],"metadata":[]}`), []byte(`{"cells":{}}`))
 	f.Fuzz(func(t *testing.T, head, file []byte) {
 		clean, _, err := withoutResults(head, file)

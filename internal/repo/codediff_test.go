@@ -42,7 +42,7 @@ func TestCompareCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	base, changed := CodeVersion{Commit: one.Commit}, CodeVersion{Commit: one.Commit, Patch: patch}
+	base, changed := CodeVersion{Commit: one.Commit}, CodeVersion{Commit: one.Commit, Patch: patch.Text}
 	extra := CodeVersion{Commit: two.Commit, Files: fstest.MapFS{"lib/new.py": {Data: []byte("x\ny\n"), Mode: 0o644}}}
 	train := FileChange{"train.py", 2, 1}
 	for name, c := range map[string]struct {

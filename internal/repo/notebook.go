@@ -120,7 +120,7 @@ func (r *Repo) notebookPatch(ctx context.Context, all []notebookChange) ([]byte,
 	}
 	var out, problem bytes.Buffer
 	cmd := gitCommand(ctx, tmp, "-c", "core.quotePath=true", "-c", "core.autocrlf=false", "-c", "core.safecrlf=false", "-c", "core.fileMode=true", "diff", "--no-index",
-		"--binary", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv", "--no-prefix", "a", "b")
+		"--binary", "-U3", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv", "--no-prefix", "a", "b")
 	cmd.Stdout, cmd.Stderr = &out, &problem
 	err = cmd.Run()
 	var exit *exec.ExitError

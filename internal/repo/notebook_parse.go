@@ -10,24 +10,30 @@ import (
 // span is a part of a document, from byte start up to byte end.
 type span struct{ start, end int }
 
-// result is a member of a document that running it wrote.
+// result is a value of a document that running it wrote.
 type result struct {
-	value  span
-	member span   // with its name and one comma, so that taking it out leaves an object
-	none   string // what stands for no result; empty when the whole member goes
+	value span
+	none  string // what stands for no result
 }
 
 // notebook is where in its bytes a notebook keeps results. All else is left as it is, byte for byte.
 type notebook struct {
-	text    []byte
-	cells   []notebookCell
-	results map[string]result // of the notebook as a whole
+	text     []byte
+	cells    []notebookCell
+	metadata []jsonMember
 }
 
 // notebookCell is one cell. Its key is its kind and its source.
 type notebookCell struct {
-	key     string
-	results map[string]result
+	key      string
+	results  map[string]result
+	metadata []jsonMember
+}
+
+// writtenByRunning says whether a member of the metadata of a notebook, or of a cell, comes from running it. Such a member
+// may be missing.
+func writtenByRunning(name string) bool {
+	return slices.Contains([]string{"widgets", "language_info", "papermill", "execution", "ExecuteTime"}, name)
 }
 
 // errNotNotebook: JSON, but no notebook of version 4.
@@ -37,7 +43,7 @@ func parseNotebook(text []byte) (*notebook, error) {
 	if !json.Valid(text) {
 		return nil, errNotNotebook
 	}
-	n := &notebook{text: text, results: map[string]result{}}
+	n := &notebook{text: text}
 	seen := false
 	err := n.object(span{0, len(text)}, func(m jsonMember) error {
 		switch m.name {
@@ -45,7 +51,7 @@ func parseNotebook(text []byte) (*notebook, error) {
 			seen = true
 			return n.readCells(m.value)
 		case "metadata":
-			return n.collect(m.value, n.results, "widgets")
+			return n.object(m.value, func(m jsonMember) error { n.metadata = append(n.metadata, m); return nil })
 		}
 		return nil
 	})
@@ -82,11 +88,11 @@ func (n *notebook) readCell(at span) (notebookCell, error) {
 		case "cell_type", "source":
 			return json.Compact(&key, n.text[m.value.start:m.value.end])
 		case "outputs":
-			c.results[m.name] = result{m.value, m.whole, "[]"}
+			c.results[m.name] = result{m.value, "[]"}
 		case "execution_count":
-			c.results[m.name] = result{m.value, m.whole, "null"}
+			c.results[m.name] = result{m.value, "null"}
 		case "metadata":
-			return n.collect(m.value, c.results, "execution")
+			return n.object(m.value, func(m jsonMember) error { c.metadata = append(c.metadata, m); return nil })
 		}
 		return nil
 	})
@@ -94,20 +100,11 @@ func (n *notebook) readCell(at span) (notebookCell, error) {
 	return c, err
 }
 
-// collect notes the one member of an object that is a result and goes as a whole.
-func (n *notebook) collect(at span, into map[string]result, name string) error {
-	return n.object(at, func(m jsonMember) error {
-		if m.name == name {
-			into[name] = result{m.value, m.whole, ""}
-		}
-		return nil
-	})
-}
-
-// jsonMember is a member of an object. whole is what to take out so that an object is left.
+// jsonMember is a member of an object.
 type jsonMember struct {
-	name         string
-	value, whole span
+	name  string
+	start int // of its name
+	value span
 }
 
 // object calls visit with the members of the object at a place, in order. Anything but an object has none.
@@ -116,7 +113,6 @@ func (n *notebook) object(at span, visit func(jsonMember) error) error {
 	if !is {
 		return nil
 	}
-	var all []jsonMember
 	for d.More() {
 		begin := d.at()
 		begin += bytes.IndexByte(n.text[begin:at.end], '"')
@@ -129,16 +125,7 @@ func (n *notebook) object(at span, visit func(jsonMember) error) error {
 			return err
 		}
 		text, _ := name.(string)
-		all = append(all, jsonMember{text, value, span{begin, value.end}})
-	}
-	for i := range all {
-		switch m := &all[i]; {
-		case i+1 < len(all):
-			m.whole.end = all[i+1].whole.start
-		case i > 0:
-			m.whole.start = all[i-1].value.end
-		}
-		if err := visit(all[i]); err != nil {
+		if err := visit(jsonMember{text, begin, value}); err != nil {
 			return err
 		}
 	}
@@ -174,17 +161,24 @@ func (n *notebook) with(from *notebook) []byte {
 	if from == nil {
 		from = &notebook{}
 	}
-	edits := replaced(nil, n.results, from, from.results)
-	known := map[string][]map[string]result{}
+	edits := n.replacedMembers(nil, n.metadata, from, from.metadata)
+	known := map[string][]notebookCell{}
 	for _, c := range from.cells {
-		known[c.key] = append(known[c.key], c.results)
+		known[c.key] = append(known[c.key], c)
 	}
 	for _, c := range n.cells {
-		var theirs map[string]result
+		var other notebookCell
 		if same := known[c.key]; len(same) > 0 {
-			theirs, known[c.key] = same[0], same[1:]
+			other, known[c.key] = same[0], same[1:]
 		}
-		edits = replaced(edits, c.results, from, theirs)
+		edits = n.replacedMembers(edits, c.metadata, from, other.metadata)
+		for name, r := range c.results {
+			text := []byte(r.none)
+			if theirs, has := other.results[name]; has {
+				text = from.text[theirs.value.start:theirs.value.end]
+			}
+			edits = append(edits, edit{r.value, text})
+		}
 	}
 	slices.SortFunc(edits, func(a, b edit) int { return a.start - b.start })
 	var out bytes.Buffer
@@ -204,16 +198,34 @@ type edit struct {
 	text []byte
 }
 
-// replaced adds the edits that put their results, which lie in from, in place of mine.
-func replaced(edits []edit, mine map[string]result, from *notebook, theirs map[string]result) []edit {
-	for name, r := range mine {
-		switch other, has := theirs[name]; {
-		case has:
-			edits = append(edits, edit{r.value, from.text[other.value.start:other.value.end]})
-		case r.none != "":
-			edits = append(edits, edit{r.value, []byte(r.none)})
-		default:
-			edits = append(edits, edit{r.member, nil})
+// replacedMembers adds the edits of an object after which its members that running wrote are as theirs, which lie in from:
+// with their value, or gone.
+func (n *notebook) replacedMembers(edits []edit, mine []jsonMember, from *notebook, theirs []jsonMember) []edit {
+	goes := make([]bool, len(mine))
+	lastKept := -1
+	for i, m := range mine {
+		if writtenByRunning(m.name) {
+			at := slices.IndexFunc(theirs, func(o jsonMember) bool { return o.name == m.name })
+			if goes[i] = at < 0; at >= 0 {
+				edits = append(edits, edit{m.value, from.text[theirs[at].value.start:theirs[at].value.end]})
+			}
+		}
+		if !goes[i] {
+			lastKept = i
+		}
+	}
+	if lastKept < 0 && len(mine) > 0 { // {} without a blank
+		const blanks = " \t\r\n"
+		before, after := n.text[:mine[0].start], n.text[mine[len(mine)-1].value.end:]
+		whole := span{len(bytes.TrimRight(before, blanks)), len(n.text) - len(bytes.TrimLeft(after, blanks))}
+		return append(edits, edit{whole, nil})
+	}
+	for i, m := range mine {
+		switch { // with a member goes one comma
+		case goes[i] && i < lastKept:
+			edits = append(edits, edit{span{m.start, mine[i+1].start}, nil})
+		case goes[i]:
+			edits = append(edits, edit{span{mine[i-1].value.end, m.value.end}, nil})
 		}
 	}
 	return edits

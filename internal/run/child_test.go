@@ -60,6 +60,8 @@ func play(role string, args []string) int {
 		runtime.KeepAlive(block)
 	case "write":
 		return writeFiles(args)
+	case "driver":
+		return playDriver(args)
 	default:
 		return playOutput(role, args)
 	}

@@ -7,8 +7,9 @@ import (
 
 // Bounds of what is recorded of variables.
 const (
-	maxVariables = 300
-	maxVariable  = 4096 // bytes of one value; a longer one is cut
+	maxVariables     = 300
+	maxVariable      = 4096     // bytes of one value; a longer one is cut
+	maxVariableBytes = 64 << 10 // of all: the record has to hold more than them
 )
 
 // recordedVariables is the allow-list: variables that change what a program computes, and those that say where it ran.
@@ -44,18 +45,27 @@ func variables(environ, more []string) map[string]string {
 			allowed[name] = true
 		}
 	}
-	clean, all := newRedactor(), map[string]string{}
+	clean, all, size := newRedactor(), map[string]string{}, 0
 	for _, v := range environ {
 		name, value, ok := strings.Cut(v, "=")
 		if !ok || !allowed[name] && !seedName(name) && !slices.ContainsFunc(begins, func(b string) bool { return strings.HasPrefix(name, b) }) {
 			continue
 		}
-		if len(all) >= maxVariables {
+		value = bounded(clean.value(name, value))
+		if seedName(name) && !allowed[name] && !isSeed(value) {
+			value = redactedText // that of a wallet, say
+		}
+		if size += len(name) + len(value); len(all) >= maxVariables || size > maxVariableBytes {
 			break
 		}
-		all[text(name)] = bounded(clean.value(name, value))
+		all[text(name)] = value
 	}
 	return all
+}
+
+// isSeed says whether a value is one that random numbers begin with.
+func isSeed(value string) bool {
+	return len(value) <= 40 && strings.Trim(value, "0123456789-,.xabcdefABCDEF") == ""
 }
 
 // bounded cuts a text that is too long for a record.

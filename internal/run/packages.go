@@ -18,7 +18,7 @@ const (
 	maxInstalled = 50_000
 	maxMetadata  = 64 << 10 // of the head of METADATA, where the name and the version are
 	maxDirectURL = 64 << 10
-	maxEditable  = 50
+	maxEditable  = 20
 )
 
 // installed is one package.
@@ -141,28 +141,32 @@ func (r reader) distInfo(dir string) installed {
 
 // metadata reads name and version from the head of a file of core metadata.
 func metadata(file string) (p installed, ok bool) {
-	for _, limit := range []int64{1 << 10, maxMetadata} { // nearly always in the first kilobyte
-		head, there := readHead(file, limit)
-		if !there {
-			return p, false
-		}
-		for line := range bytes.Lines(head) {
-			line = bytes.TrimRight(line, "\r\n")
-			if len(line) == 0 {
-				break
-			}
-			if name, is := bytes.CutPrefix(line, []byte("Name: ")); is && p.name == "" {
-				p.name = normal(text(strings.TrimSpace(string(name))))
-			}
-			if version, is := bytes.CutPrefix(line, []byte("Version: ")); is && p.version == "" {
-				p.version = text(strings.TrimSpace(string(version)))
-			}
-			if p.name != "" && p.version != "" {
-				return p, true
-			}
-		}
+	var start [1 << 10]byte
+	n, ok := readStart(file, start[:])
+	if !ok {
+		return p, false
+	}
+	if p = headers(start[:n]); p.version == "" && n == len(start) { // nearly always they are in the first kilobyte
+		head, _ := readHead(file, maxMetadata)
+		p = headers(head)
 	}
 	return p, p.name != ""
+}
+
+// headers reads name and version from lines NAME: VALUE, which an empty line ends.
+func headers(head []byte) (p installed) {
+	for line := range bytes.Lines(head) {
+		if line = bytes.TrimRight(line, "\r\n"); len(line) == 0 {
+			break
+		}
+		if name, is := bytes.CutPrefix(line, []byte("Name: ")); is && p.name == "" {
+			p.name = normal(text(strings.TrimSpace(string(name))))
+		}
+		if version, is := bytes.CutPrefix(line, []byte("Version: ")); is && p.version == "" {
+			p.version = text(strings.TrimSpace(string(version)))
+		}
+	}
+	return p
 }
 
 // direct adds where a package came from (PEP 610).

@@ -65,11 +65,9 @@ func (f *finder) find(argv []string) (interpreter, bool) {
 	return f.around(startsOthers(name))
 }
 
-// at describes an interpreter that was found. One that is a script of a version manager nobody knows is none.
+// at describes an interpreter that was found. Outside an environment, one that is a script is none: it belongs to a
+// version manager that nobody here knows.
 func (f *finder) at(exe string) (interpreter, bool) {
-	if head, ok := readHead(exe, 2); ok && string(head) == "#!" {
-		return interpreter{}, false
-	}
 	p := interpreter{exe: exe, manager: f.manager, prefix: filepath.Dir(filepath.Dir(exe))}
 	if runtime.GOOS == "windows" && !strings.EqualFold(filepath.Base(filepath.Dir(exe)), "Scripts") {
 		p.prefix = filepath.Dir(exe)
@@ -85,6 +83,9 @@ func (f *finder) at(exe string) (interpreter, bool) {
 	case exists(filepath.Join(p.prefix, "conda-meta")):
 		p.manager = "conda"
 	default:
+		if head, ok := readHead(exe, 2); ok && string(head) == "#!" {
+			return interpreter{}, false
+		}
 		if real, err := filepath.EvalSymlinks(exe); err == nil {
 			p.prefix = filepath.Dir(filepath.Dir(real))
 			if exists(filepath.Join(p.prefix, "conda-meta")) {

@@ -12,7 +12,7 @@ const redactedText = "(redacted)"
 
 // secretWords are parts of names of what is secret.
 func secretWords() []string {
-	return []string{"SECRET", "TOKEN", "KEY", "PASSWORD", "PASSWD", "CREDENTIAL"}
+	return []string{"SECRET", "TOKEN", "KEY", "PASSWORD", "PASSWD", "CREDENTIAL", "JWT"}
 }
 
 // secretName says whether a variable of this name is likely to hold a secret.

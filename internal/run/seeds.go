@@ -26,7 +26,7 @@ func seedParam(name string) bool {
 func seeds(variables map[string]string, params map[string]any) map[string]string {
 	all := map[string]string{}
 	for name, value := range variables {
-		if seedName(name) && value != "" && len(all) < maxSeeds {
+		if seedName(name) && value != "" && value != redactedText && len(all) < maxSeeds {
 			all[name] = value
 		}
 	}
