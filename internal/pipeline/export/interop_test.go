@@ -159,25 +159,40 @@ func judge(t *testing.T, stages []pipeline.Stage, jobs map[string]job) {
 		if got.Name != "" && got.Name != s.Name {
 			t.Errorf("%s is called %q, not %q", ids[i], got.Name, s.Name)
 		}
-		called(t, got.Script, s.Name)
+		called(t, got.Script, s.Name, sources(names, edges[i])...)
 	}
 }
 
-// called runs a script with an mlx that only tells what it was given.
-func called(t *testing.T, script, stage string) {
+// sources are the names of what a stage needs.
+func sources(names []string, needs []int) (all []string) {
+	for _, j := range needs {
+		all = append(all, names[j])
+	}
+	return all
+}
+
+// called runs a script with an mlx that only tells what it was given: which must be the stage, in the last repro, and
+// what it needs, in the one before.
+func called(t *testing.T, script, stage string, needs ...string) {
 	t.Helper()
 	fake := "mlx() { for a; do printf '%s\\037' \"$a\"; done; printf '\\036'; }\n"
 	out := call(t, "sh", "-c", fake+"MLX_TRUSTED=origin/main\n"+script)
+	var got [][]string
 	for line := range strings.SplitSeq(string(out), "\x1e") {
 		words := strings.Split(strings.TrimSuffix(line, "\x1f"), "\x1f")
-		if words[0] == "repro" {
-			if !slices.Contains(words, stage) {
-				t.Errorf("%q became %q", stage, words)
-			}
-			return
+		if words[0] != "repro" {
+			continue
 		}
+		words = slices.DeleteFunc(words[1:], func(w string) bool { return w == "--only" || w == "--pull" || w == "--" })
+		got = append(got, words)
 	}
-	t.Errorf("no repro in %q", script)
+	want := [][]string{{stage}}
+	if len(needs) > 0 {
+		want = [][]string{needs, {stage}}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%q became %q: %s", stage, script, diff)
+	}
 }
 
 // TestInteropScheduled holds the forms of a stage against their targets.

@@ -61,11 +61,21 @@ func shellWord(text string) string {
 	return "'" + quoted + "'"
 }
 
-// repro is the command line that brings a stage up to date, with flags. A name that looks like a flag is none.
-func repro(name string, flags ...string) string {
-	words := append([]string{"mlx", "repro", shellWord(name)}, flags...)
-	if strings.HasPrefix(name, "-") {
-		words = append(append([]string{"mlx", "repro"}, flags...), "--", shellWord(name))
+// repro is the command line that brings a stage up to date, with flags.
+func repro(name string, flags ...string) string { return reproAll([]string{name}, flags...) }
+
+// reproAll is the same for several stages. A name that looks like a flag is none.
+func reproAll(names []string, flags ...string) string {
+	words := []string{"mlx", "repro"}
+	dashed := slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "-") })
+	if dashed {
+		words = append(append(words, flags...), "--")
+	}
+	for _, name := range names {
+		words = append(words, shellWord(name))
+	}
+	if !dashed {
+		words = append(words, flags...)
 	}
 	return strings.Join(words, " ")
 }
