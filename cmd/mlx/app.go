@@ -42,6 +42,9 @@ type app struct {
 	ledger   func() (*lineage.Ledger, error)
 	store    func() (*snapshot.Store, error)
 
+	pipeline *repo.Pipeline // once it was read
+	leave    *stageLeave
+
 	opened []io.Closer // what is to be closed at the end
 }
 
@@ -87,6 +90,7 @@ func (a *app) lazily() {
 	a.config = sync.OnceValues(a.readConfig)
 	a.ledger = sync.OnceValues(a.openLedger)
 	a.store = sync.OnceValues(a.openStore)
+	a.pipeline, a.leave = nil, new(stageLeave)
 }
 
 // reopen closes what was opened: the project has changed its place or its name, and the next use finds it anew.
@@ -216,7 +220,10 @@ func (a *app) openLedger() (*lineage.Ledger, error) {
 	return l, err
 }
 
-func (a *app) openStore() (*snapshot.Store, error) {
+func (a *app) openStore() (*snapshot.Store, error) { return a.openStoreWith("") }
+
+// openStoreWith opens the store with a folder of its own for what is remembered of files; empty is that of this worktree.
+func (a *app) openStoreWith(index string) (*snapshot.Store, error) {
 	r, err := a.repo()
 	if err != nil {
 		return nil, err
@@ -231,8 +238,11 @@ func (a *app) openStore() (*snapshot.Store, error) {
 	}
 	jobs, _ := settings.Get("jobs")
 	n, _ := strconv.Atoi(jobs) // checked by settings; 0 is one a processor
+	if index == "" {
+		index = r.WorkspaceIndex()
+	}
 	return snapshot.Open(snapshot.Options{
-		Dir: r.Store(settings), Index: r.WorkspaceIndex(), Now: a.now, Jobs: n,
+		Dir: r.Store(settings), Index: index, Now: a.now, Jobs: n,
 		Clone: snapshot.Clone{ID: clone, Dir: r.Home, Git: r.CommonDir},
 	})
 }
@@ -314,5 +324,9 @@ func (a *app) worktree() (string, error) {
 
 // history reads runs back from the ledger.
 func (a *app) history(l *lineage.Ledger) run.History {
-	return run.History{Ledger: l, Host: a.host(), Now: a.now}
+	h := run.History{Ledger: l, Host: a.host(), Now: a.now}
+	if r, err := a.repo(); err == nil {
+		h.Runs = runsOf(r)
+	}
+	return h
 }

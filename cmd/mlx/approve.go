@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"os"
+	"sync"
 
 	"mlx/internal/fault"
+	"mlx/internal/pipeline"
 	"mlx/internal/repo"
 )
 
@@ -113,4 +115,76 @@ func (a *app) mayRun(kind, name, command string) error {
 			Hint("mlx trust")
 	}
 	return nil
+}
+
+// stageLeave remembers, for one command, which commands of stages may run. It may be asked by many at once.
+type stageLeave struct {
+	mu    sync.Mutex
+	asked bool
+	err   error
+	given map[repo.TrustItem]bool
+}
+
+// mayRunStage refuses the command of a stage that its user has not allowed. What is allowed is the command as it is written, with
+// the env of the stage. The user's own words need no leave (see repo.OwnWords) and are remembered, so that they stay allowed
+// once they are committed.
+func (a *app) mayRunStage(ctx context.Context, stage pipeline.Stage) error {
+	p, err := a.readPipeline(ctx)
+	if err != nil {
+		return err
+	}
+	s, ok := p.Step(stage.Name)
+	if !ok {
+		return fault.New(fault.NotFound, "cannot find stage %q", stage.Name).Hint("mlx lineage")
+	}
+	return a.mayRunItem(ctx, p, s.TrustItem(), s.Name, s.At.File)
+}
+
+// mayRunItem is mayRunStage of what a stage or a sample needs allowed; name and file are for the message.
+func (a *app) mayRunItem(ctx context.Context, p *repo.Pipeline, item repo.TrustItem, name, file string) error {
+	a.leave.mu.Lock()
+	defer a.leave.mu.Unlock()
+	if !a.leave.asked {
+		a.leave.asked = true
+		a.leave.given, a.leave.err = a.stagesAllowed(ctx, p)
+	}
+	if a.leave.err != nil || a.leave.given[item] {
+		return a.leave.err
+	}
+	return fault.New(fault.Denied, "cannot run %s %s: %s says %q, which you have not allowed here", item.Kind, name, file, item.Value).
+		Hint("mlx trust   # shows it and asks")
+}
+
+// stagesAllowed lists what may run of a pipeline.
+func (a *app) stagesAllowed(ctx context.Context, p *repo.Pipeline) (map[repo.TrustItem]bool, error) {
+	t, err := a.allowed()
+	if err != nil {
+		return nil, err
+	}
+	given := make(map[repo.TrustItem]bool)
+	var pending []repo.TrustItem
+	for _, item := range p.Trust() {
+		if given[item] = t.Approved(item.Kind, item.Name, item.Value); !given[item] {
+			pending = append(pending, item)
+		}
+	}
+	if len(pending) == 0 {
+		return given, nil
+	}
+	r, err := a.repo()
+	if err != nil {
+		return nil, err
+	}
+	own, why, err := r.OwnWords(ctx, pending)
+	if err != nil {
+		a.streams.Why("cannot tell whose words the stages are: %v", err) // then they are somebody else's
+	}
+	for _, item := range own {
+		given[item] = true
+		a.streams.Why("%s %s may run: %s", item.Kind, item.Name, why)
+	}
+	if err := t.Approve(own...); err != nil {
+		a.streams.Why("%v", err) // asked again after the commit
+	}
+	return given, nil
 }

@@ -61,7 +61,8 @@ var owners = map[string][]string{
 	"github.com/go-git/go-git/v5":       {"internal/repo"},
 	"github.com/go-git/go-billy/v5":     {"internal/repo"},
 	"github.com/goccy/go-yaml":          {"internal/repo"},
-	"github.com/klauspost/compress":     {"internal/snapshot", "internal/lineage"}, // both keep packs of zstd frames
+	"github.com/pelletier/go-toml":      {"internal/repo"},                                         // files of parameters
+	"github.com/klauspost/compress":     {"internal/snapshot", "internal/lineage", "internal/run"}, // packs and series are zstd frames
 	"golang.org/x/mod":                  {"internal/lineage"},
 	"golang.org/x/crypto":               {"internal/lineage", "tests"},
 	"golang.org/x/text":                 {"internal/snapshot", "internal/repo"}, // normalisation of file names
@@ -221,6 +222,8 @@ func TestOneOutputSwitch(t *testing.T) {
 		"log_watch.go": 1, // a person is told that nothing was found
 		"checkout.go":  1, // with --json a half answer is none
 		"import.go":    1, // the same
+		"job_list.go":  2, // --watch draws on a terminal and lists changes elsewhere
+		"job_logs.go":  1, // bytes as they came, or rows of lines
 	}
 	walk(t, func(p string, set *token.FileSet) {
 		if path.Dir(p) != "cmd/mlx" || strings.HasSuffix(p, "_test.go") {

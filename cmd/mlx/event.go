@@ -25,6 +25,8 @@ type event struct {
 	text  string // what, in one line
 	tags  []tagBody
 	value any // the row as JSON
+
+	tree map[string]any // value as a program sees it, once somebody has looked
 }
 
 // hidden reports whether somebody said that log should leave it out.
@@ -39,27 +41,38 @@ type teller struct {
 }
 
 func (a *app) teller(ctx context.Context) (*teller, error) {
+	return a.tellerOf(ctx, "")
+}
+
+// tellerOf knows only the tags for which where is true.
+func (a *app) tellerOf(ctx context.Context, where string) (*teller, error) {
 	l, err := a.ledger()
 	if err != nil {
 		return nil, err
 	}
-	all, err := tags(ctx, l)
+	all, err := tagsWhere(ctx, l, where)
 	if err != nil {
 		return nil, err
 	}
 	return &teller{history: a.history(l), tags: all}, nil
 }
 
+// onlyHidden selects the tags that log needs in any case.
+const onlyHidden = `name == "` + hiddenTag + `"`
+
 // hidden counts the things that log leaves out.
 func (t *teller) hidden() int {
 	n := 0
-	for _, said := range t.tags {
-		if (event{tags: said}).hidden() {
+	for id := range t.tags {
+		if t.hides(id) {
 			n++
 		}
 	}
 	return n
 }
+
+// hides reports whether log leaves out the thing called id.
+func (t *teller) hides(id object.Digest) bool { return event{tags: t.tags[id]}.hidden() }
 
 // event tells one record.
 func (t *teller) event(rec lineage.Record) (event, error) {
@@ -77,6 +90,8 @@ func (t *teller) event(rec lineage.Record) (event, error) {
 		err = t.tag(&e)
 	case importMade.Is(rec):
 		err = t.imported(&e)
+	case run.Rejudged.Is(rec):
+		err = t.rerun(&e)
 	default:
 		t.other(&e)
 	}

@@ -16,7 +16,7 @@ import (
 
 // exportOfPipeline writes all stages.
 func (a *app) exportOfPipeline(ctx context.Context, o exportOptions, v *exportView) error {
-	stages, err := a.exportStages(ctx)
+	stages, err := a.stages(ctx)
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (a *app) exportOfPipeline(ctx context.Context, o exportOptions, v *exportVi
 // exportOfStage writes the regular repro of one stage.
 func (a *app) exportOfStage(ctx context.Context, o exportOptions, v *exportView) error {
 	kind, name, _ := strings.Cut(o.refs[0], ":")
-	stages, err := a.exportStages(ctx)
+	stages, err := a.stages(ctx)
 	if err != nil {
 		return err
 	}

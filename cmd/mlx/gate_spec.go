@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"mlx/internal/fault"
 	"mlx/internal/gate"
@@ -100,10 +99,6 @@ func (a *app) gateSubject(o gateOptions) func(context.Context, gate.Spec) (gate.
 			if r != "" {
 				ref = r
 			}
-		}
-		if strings.HasPrefix(ref, "stage:") {
-			return gate.Subject{}, fault.New(fault.Usage, "cannot judge %s: this version of mlx runs no stages yet, so there is no %s", s.Name, ref).
-				In(s.At).Hint("mlx gate %s --for @last", s.Name)
 		}
 		ledger, err := a.ledger()
 		if err != nil {

@@ -191,8 +191,8 @@ func (k keeper) record(rec lineage.Record) error {
 			return err
 		}
 	}
-	if body.Code.Patch != nil {
-		named[*body.Code.Patch] = "code of a run"
+	for _, kept := range body.Kept() {
+		named[kept.Root] = kept.Why
 	}
 	for d, why := range named {
 		reason := ""

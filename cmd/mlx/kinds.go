@@ -109,14 +109,30 @@ func currentTags(ctx context.Context, l *lineage.Ledger, where string) iter.Seq2
 
 // tags returns what is said of each thing, by its id, newest first.
 func tags(ctx context.Context, l *lineage.Ledger) (map[object.Digest][]tagBody, error) {
+	return tagsWhere(ctx, l, "")
+}
+
+// tagsWhere is tags of those for which where is true. It asks the index alone: thousands of tags cost a millisecond.
+func tagsWhere(ctx context.Context, l *lineage.Ledger, where string) (map[object.Digest][]tagBody, error) {
+	table, err := l.Values(ctx, lineage.Query{Nouns: []string{"tag"}, Where: where},
+		"name", "value", "target.kind", "target.id", "note", "deleted")
+	if err != nil {
+		return nil, err
+	}
 	all := make(map[object.Digest][]tagBody)
-	for t, err := range currentTags(ctx, l, "") {
+	for row, err := range table.Rows {
 		if err != nil {
 			return nil, err
 		}
-		if !t.body.Deleted {
-			all[t.body.Target.ID] = append(all[t.body.Target.ID], t.body)
+		if row.Kind != tagSet.Name() || row.Values[5] == true {
+			continue // of a later version, or taken away
 		}
+		text := func(i int) string { s, _ := row.Values[i].(string); return s }
+		id, err := object.ParseDigest(text(3))
+		if err != nil {
+			return nil, fault.New(fault.Integrity, "cannot read the tag in record %s: %w", row.ID.Short(), err)
+		}
+		all[id] = append(all[id], tagBody{Name: text(0), Value: text(1), Target: tagTarget{Kind: text(2), ID: id}, Note: text(4)})
 	}
 	return all, nil
 }

@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
-	"mlx/internal/repo"
 )
 
 type lineageOptions struct {
@@ -23,6 +21,8 @@ func newLineage(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lineage [REF]",
 		Short: "Show what something was made from; alone, the pipeline",
+		Long: `Shows what something was made from, or with --down what was made from it. Without a reference it draws the pipeline: the stages
+of mlx.yaml and of every dvc.yaml, and what each reads. The stages of one matrix are drawn as one; -v draws each of them.`,
 		Example: `mlx lineage @last
 mlx lineage data/flights --down
 mlx lineage @last --format mermaid
@@ -67,11 +67,7 @@ func lineageRun(ctx context.Context, a *app, o lineageOptions) error {
 
 func (a *app) graphOf(ctx context.Context, o lineageOptions) (*graph, error) {
 	if o.ref == "" {
-		cfg, err := a.config()
-		if err != nil {
-			return nil, err
-		}
-		return pipelineGraph(cfg)
+		return a.pipelineGraph(ctx)
 	}
 	found, err := a.resolve(ctx, o.ref)
 	if err == nil {
@@ -93,45 +89,4 @@ func (a *app) graphOf(ctx context.Context, o lineageOptions) (*graph, error) {
 		return nil, err
 	}
 	return b.build(ctx, found)
-}
-
-// pipelineGraph is the graph of the stages of mlx.yaml: what each reads and writes.
-func pipelineGraph(cfg *repo.Config) (*graph, error) {
-	if cfg.Stages.Len() == 0 {
-		return nil, fault.New(fault.NotFound, "cannot show the pipeline: mlx.yaml has no stages").
-			Hint("mlx lineage @last   # what the newest run was made from")
-	}
-	g := newGraph()
-	made := make(map[string]string) // output -> stage
-	used := make(map[string]bool)
-	for name, s := range cfg.Stages.All() {
-		for _, out := range s.Outs {
-			made[out] = name
-		}
-		for _, dep := range s.Deps {
-			used[dep] = true
-		}
-	}
-	for name, s := range cfg.Stages.All() {
-		g.node(node{ID: "stage:" + name, Kind: "stage", Name: name, Text: s.Cmd})
-		for _, dep := range s.Deps {
-			if from, ok := made[dep]; ok {
-				g.edge("stage:"+name, "stage:"+from, dep)
-				continue
-			}
-			g.node(node{ID: "path:" + dep, Kind: "path", Name: dep})
-			g.edge("stage:"+name, "path:"+dep, "reads")
-		}
-	}
-	for name, s := range cfg.Stages.All() { // the ends of the pipeline are where its trees begin
-		end := true
-		for _, out := range s.Outs {
-			end = end && !used[out]
-		}
-		if end {
-			g.Roots = append(g.Roots, "stage:"+name)
-		}
-		g.byID["stage:"+name].Text = strings.TrimSpace(s.Cmd)
-	}
-	return g, nil
 }

@@ -144,6 +144,11 @@ func (b *grapher) aboveRun(ctx context.Context, t target) ([]neighbour, error) {
 			all = append(all, neighbour{"within", target{Kind: refRun, ID: id}})
 		}
 	}
+	if v.RerunOf != nil {
+		if id, err := object.ParseDigest(*v.RerunOf); err == nil {
+			all = append(all, neighbour{"repeats", target{Kind: refRun, ID: id}})
+		}
+	}
 	return all, nil
 }
 
@@ -273,6 +278,11 @@ func (b *grapher) below(ctx context.Context, t target) ([]neighbour, error) {
 			if body.Parent == t.ID.Hex() {
 				all = add(all, neighbour{"started", found})
 			}
+			if body.RerunOf == t.ID.Hex() {
+				all = add(all, neighbour{"repeated", found})
+			}
+		case run.Rejudged.Is(rec):
+			all = add(all, neighbour{"compared", found})
 		case snapshotSaved.Is(rec):
 			if saved, err := snapshotSaved.Decode(rec); err == nil && saved.Previous != nil && *saved.Previous == t.ID && saved.Root != t.ID {
 				all = add(all, neighbour{"then", found})

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +25,8 @@ type logOptions struct {
 	format  string
 	hidden  bool
 	screen  bool // the limit is the terminal's, not the user's
+
+	terminal bool // a person reads
 }
 
 // screenful is how many rows a terminal gets when nothing is said.
@@ -34,7 +34,7 @@ const screenful = 20
 
 // logKinds are the values of -k.
 func logKinds() []string {
-	return []string{"snapshot", "import", "run", "gate", "drift", "label", "model", "sign-off", "stage", "deploy", "tag", "erase", "key"}
+	return []string{"snapshot", "import", "run", "rerun", "gate", "drift", "label", "model", "sign-off", "stage", "deploy", "tag", "erase", "key"}
 }
 
 func newLog(a *app) *cobra.Command {
@@ -51,8 +51,8 @@ mlx log data/flights
 mlx log -k run -w 'metrics.auc > 0.7 and state == "succeeded"' --json
 mlx log -k run --format csv`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.refs = args
-			if !cmd.Flags().Changed("limit") && a.streams.OutTTY && !a.streams.JSON && o.format == "" {
+			o.refs, o.terminal = args, a.streams.OutTTY && !a.streams.JSON && o.format == ""
+			if !cmd.Flags().Changed("limit") && o.terminal {
 				o.limit, o.screen = screenful, true
 			}
 			return logRun(cmd.Context(), a, o)
@@ -88,44 +88,29 @@ func logRun(ctx context.Context, a *app, o logOptions) error {
 	if err != nil {
 		return err
 	}
-	tell, err := a.teller(ctx)
+	s := selection{app: a, ledger: l, options: o, query: query, about: about}
+	if err := s.prepare(ctx); err != nil {
+		return err
+	}
+	if o.raw && !a.streams.JSON {
+		return fault.New(fault.Usage, "--raw prints JSON").Hint("mlx log --json --raw")
+	}
+	columns := o.chosen()
+	w := o.watched()
+	total, err := 0, error(nil)
+	if s.simple(columns) {
+		total, err = s.printValues(ctx, columns, w)
+	} else {
+		total, err = s.printEvents(ctx, columns, w)
+	}
 	if err != nil {
 		return err
 	}
-	w := o.watched()
-	events := w.watch(o.choose(tell, o.records(ctx, l, query, about, tell), about))
-	if err := o.print(a, events); err != nil {
-		return err
-	}
 	w.tell(a)
-	if o.screen {
-		return o.more(ctx, a, l, query, about)
-	}
-	return nil
-}
-
-// records selects what choose picks from. The ledger finds a few of many much faster than all, so it is told how many
-// are needed: what is hidden among them comes on top. A filter of our own needs all.
-func (o logOptions) records(ctx context.Context, l *lineage.Ledger, q lineage.Query, about *filter, tell *teller) iter.Seq2[lineage.Record, error] {
-	if about != nil && about.all != nil && q.Where == "" && q.Sort == "" {
-		return about.selected(q)
-	}
-	if o.limit > 0 && about == nil && tell.hidden() == 0 {
-		q.Limit = o.limit
-	}
-	return l.Select(ctx, q)
-}
-
-// more says how much a screenful leaves out.
-func (o logOptions) more(ctx context.Context, a *app, l *lineage.Ledger, q lineage.Query, about *filter) error {
-	if about != nil {
-		return nil
-	}
-	all, err := l.Count(ctx, q)
-	if more := all - o.limit; err == nil && more > 0 {
+	if more := total - o.limit; o.screen && about.whole() && more > 0 {
 		a.streams.Note("%s more: mlx log -n 0", cli.FormatCount(int64(more)))
 	}
-	return err
+	return nil
 }
 
 // query is what the flags say to the ledger. The limit is applied later: what is hidden does not count.
@@ -161,128 +146,4 @@ func (o logOptions) query(now time.Time) (lineage.Query, error) {
 		return q, fault.New(fault.Usage, "cannot read time %q", o.since).Hint("--since 7d, 2026-05-01 or 2026-05-01T13:00:00Z")
 	}
 	return q, nil
-}
-
-// choose tells the records that are wanted, at most the limit.
-func (o logOptions) choose(tell *teller, records iter.Seq2[lineage.Record, error], about *filter) iter.Seq2[event, error] {
-	return func(yield func(event, error) bool) {
-		n := 0
-		for rec, err := range records {
-			if err != nil {
-				yield(event{}, err)
-				return
-			}
-			if about != nil && !about.takes(rec) {
-				continue
-			}
-			e, err := tell.event(rec)
-			if err == nil && e.hidden() && !o.hidden {
-				continue
-			}
-			n++
-			if !yield(e, err) || err != nil || n == o.limit {
-				return
-			}
-		}
-	}
-}
-
-func (o logOptions) print(a *app, events iter.Seq2[event, error]) error {
-	columns := o.chosen()
-	header := make([]string, len(columns))
-	for i, c := range columns {
-		header[i] = strings.ToUpper(c.head)
-	}
-	items := func(yield func(cli.Item, error) bool) {
-		for e, err := range events {
-			item := cli.Item{Value: e.value}
-			if o.raw {
-				item.Value = verbatim(e.rec.Raw)
-			}
-			if err == nil {
-				for _, c := range columns {
-					item.Cells = append(item.Cells, c.cell(e))
-				}
-			}
-			if !yield(item, err) {
-				return
-			}
-		}
-	}
-	if o.raw && !a.streams.JSON {
-		return fault.New(fault.Usage, "--raw prints JSON").Hint("mlx log --json --raw")
-	}
-	if o.format == "" || a.streams.JSON {
-		return a.streams.List(header, items)
-	}
-	return printTable(a, o.format, header, items)
-}
-
-// verbatim is JSON that is written as it is.
-type verbatim []byte
-
-// MarshalJSON returns the bytes themselves.
-func (v verbatim) MarshalJSON() ([]byte, error) { return v, nil }
-
-// column is one column of log.
-type column struct {
-	head string
-	cell func(event) cli.Cell
-}
-
-func (o logOptions) chosen() []column {
-	names := o.columns
-	if len(names) == 0 {
-		names = []string{"when", "kind", "id", "what"}
-		if len(o.kinds) == 1 {
-			names = []string{"when", "id", "what"}
-		}
-	}
-	all := make([]column, len(names))
-	for i, name := range names {
-		all[i] = columnOf(strings.TrimSpace(name))
-	}
-	return all
-}
-
-func columnOf(name string) column {
-	c := column{head: name}
-	switch name {
-	case "when", "at":
-		c.cell = func(e event) cli.Cell { return cli.Time(e.rec.At) }
-	case "kind":
-		c.cell = func(e event) cli.Cell { return cli.Str(e.noun) }
-	case "id":
-		c.cell = func(e event) cli.Cell { return cli.ID(e.id) }
-	case "what", "text":
-		c.cell = func(e event) cli.Cell {
-			return cli.Fmt(strings.TrimSuffix(strings.Repeat("%s  ", len(e.what)), "  "), e.what...)
-		}
-	case "by":
-		c.cell = func(e event) cli.Cell { return cli.Str(e.rec.By) }
-	case "tags":
-		c.cell = func(e event) cli.Cell { return cli.Str(strings.Join(e.words(), " ")) }
-	default:
-		c.cell = func(e event) cli.Cell { return valueCell(lookUp(e.value, name)) }
-	}
-	return c
-}
-
-// valueCell is a value of JSON.
-func valueCell(v any) cli.Cell {
-	switch v := v.(type) {
-	case nil:
-		return cli.Str("")
-	case float64:
-		return cli.Float(v)
-	case string:
-		return cli.Str(v)
-	case []any:
-		words := make([]string, len(v))
-		for i, w := range v {
-			words[i] = fmt.Sprint(w)
-		}
-		return cli.Str(strings.Join(words, " "))
-	}
-	return cli.Str(fmt.Sprint(v))
 }

@@ -3,8 +3,11 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"iter"
 	"slices"
+	"strconv"
+	"strings"
 
 	"mlx/internal/gate"
 	"mlx/internal/lineage"
@@ -12,11 +15,16 @@ import (
 	"mlx/internal/run"
 )
 
-// filter says which records are about what was asked for. The nil filter takes everything.
+// filter says which records are about what was asked for. The nil filter takes everything, and so does one without takes:
+// then where says it all.
 type filter struct {
 	takes func(lineage.Record) bool
+	where string                           // an expression for the ledger
 	all   map[object.Digest]lineage.Record // all that it takes, superseded ones too; nil when only looking at each record tells
 }
+
+// whole reports whether the ledger alone can select what is asked for.
+func (f *filter) whole() bool { return f == nil || f.takes == nil }
 
 // about makes the filter for a list of references: what happened to any of them.
 func (a *app) about(ctx context.Context, refs []string) (*filter, error) {
@@ -27,20 +35,27 @@ func (a *app) about(ctx context.Context, refs []string) (*filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := a.resolveAll(ctx, refs)
-	if err != nil {
-		return nil, err
-	}
 	var tests []func(lineage.Record) bool
+	var clauses []string
 	ids := make(map[object.Digest]lineage.Record)
-	for _, t := range found {
-		if test := a.lookingAt(t); test != nil {
-			tests = append(tests, test)
-			continue
-		}
-		if err := a.collect(ctx, t, ids); err != nil {
+	for _, ref := range refs {
+		m, err := a.meaning(ctx, ref)
+		if err != nil {
 			return nil, err
 		}
+		if m.where != "" {
+			clauses = append(clauses, m.where)
+		}
+		if m.test != nil {
+			tests = append(tests, m.test)
+			continue
+		}
+		if err := a.collect(ctx, m.target, ids); err != nil {
+			return nil, err
+		}
+	}
+	if len(clauses) == len(refs) {
+		return &filter{where: strings.Join(clauses, " or ")}, nil
 	}
 	f := &filter{all: ids}
 	if len(tests) > 0 {
@@ -51,6 +66,49 @@ func (a *app) about(ctx context.Context, refs []string) (*filter, error) {
 		return known || slices.ContainsFunc(tests, func(test func(lineage.Record) bool) bool { return test(rec) })
 	}
 	return f, nil
+}
+
+// meaning is what a reference asks a log for: the records of a target, or those that pass a test, which may be known as an
+// expression as well.
+type meaning struct {
+	target target
+	test   func(lineage.Record) bool
+	where  string
+}
+
+func (a *app) meaning(ctx context.Context, ref string) (meaning, error) {
+	if name, ok := strings.CutPrefix(ref, "stage:"); ok && name != "" {
+		if m, err := a.runsOfStage(ctx, name); err != nil || m.test != nil {
+			return m, err
+		}
+	}
+	t, err := a.resolve(ctx, ref)
+	if err != nil {
+		return meaning{}, err
+	}
+	m := meaning{target: t, test: a.lookingAt(t)}
+	if t.Kind == refGit {
+		m.where = "code.commit == " + strconv.Quote(t.Commit)
+	}
+	return m, nil
+}
+
+// runsOfStage asks for all runs of a stage, with those of a matrix. A stage without runs is left to mlx.yaml.
+func (a *app) runsOfStage(ctx context.Context, name string) (meaning, error) {
+	l, err := a.ledger()
+	if err != nil {
+		return meaning{}, err
+	}
+	matrix := name + "@"
+	where := fmt.Sprintf("(stage.name == %s or stage.name startsWith %s)", pathWord(name), pathWord(matrix))
+	n, err := l.Count(ctx, lineage.Query{Nouns: []string{"run"}, Where: where})
+	if err != nil || n == 0 {
+		return meaning{}, err
+	}
+	return meaning{where: where, test: func(rec lineage.Record) bool {
+		body, ok := runBody(rec)
+		return ok && body.Stage != nil && (body.Stage.Name == name || strings.HasPrefix(body.Stage.Name, matrix))
+	}}, nil
 }
 
 // lookingAt is the test for what has no digest of its own, or nil for what has.

@@ -10,16 +10,24 @@ import (
 	"mlx/internal/cli"
 )
 
-// lookUp finds a value of a row by its name, by a path with dots, or as the name of a parameter or metric.
-func lookUp(value any, name string) any {
-	doc, err := json.Marshal(value)
-	if err != nil {
-		return nil
+// look finds a value of the row by its name, by a path with dots, or as the name of a parameter or metric.
+func (e *event) look(name string) any {
+	if e.tree == nil {
+		e.tree = treeOf(e.value)
 	}
-	var tree map[string]any
-	if err := json.Unmarshal(doc, &tree); err != nil {
-		return nil
+	return lookUp(e.tree, name)
+}
+
+// treeOf is a value as a program sees it.
+func treeOf(value any) map[string]any {
+	tree := make(map[string]any)
+	if doc, err := json.Marshal(value); err == nil {
+		_ = json.Unmarshal(doc, &tree) // what is no object has no names
 	}
+	return tree
+}
+
+func lookUp(tree map[string]any, name string) any {
 	for _, place := range []string{"", "params", "metrics", "body"} {
 		at := tree
 		if place != "" {

@@ -25,7 +25,8 @@ func (o logOptions) watched() *watched {
 
 // isPlainColumn reports whether every row has a value of this name.
 func isPlainColumn(name string) bool {
-	return slices.Contains([]string{"when", "at", "kind", "id", "what", "text", "by", "tags", "lc"}, name)
+	_, short := aliasOf(name)
+	return short || slices.Contains([]string{"when", "at", "kind", "id", "what", "text", "by", "tags", "lc"}, name)
 }
 
 func (w *watched) watch(events iter.Seq2[event, error]) iter.Seq2[event, error] {
@@ -33,12 +34,19 @@ func (w *watched) watch(events iter.Seq2[event, error]) iter.Seq2[event, error] 
 		for e, err := range events {
 			if err == nil {
 				w.rows++
-				w.missing = slices.DeleteFunc(w.missing, func(key string) bool { return lookUp(e.value, key) != nil })
+				w.missing = slices.DeleteFunc(w.missing, func(key string) bool { return e.look(key) != nil })
 			}
 			if !yield(e, err) {
 				return
 			}
 		}
+	}
+}
+
+// saw notices that a row had a value of a name, or had none.
+func (w *watched) saw(name string, found bool) {
+	if found && len(w.missing) > 0 {
+		w.missing = slices.DeleteFunc(w.missing, func(key string) bool { return key == name })
 	}
 }
 

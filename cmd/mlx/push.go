@@ -220,7 +220,7 @@ func (a *app) recordedRoots(ctx context.Context, known func(object.Digest) bool)
 			all = append(all, remote.Root{Root: root, Path: path, Kind: kind})
 		}
 	}
-	for rec, err := range l.Naming(ctx, []string{"snapshot", "run"}, []string{"root", "patch"}, known) {
+	for rec, err := range l.Naming(ctx, []string{"snapshot", "run"}, []string{"root", "patch", "files", "list"}, known) {
 		if err != nil {
 			return nil, err
 		}
@@ -241,8 +241,8 @@ func (a *app) recordedRoots(ctx context.Context, known func(object.Digest) bool)
 		for _, o := range body.Outputs {
 			add(o.Root, o.Path, snapshot.Kind(o.Kind))
 		}
-		if body.Code.Patch != nil {
-			add(*body.Code.Patch, "", snapshot.File)
+		for _, kept := range body.Kept() {
+			add(kept.Root, "", kept.Kind)
 		}
 	}
 	return all, nil

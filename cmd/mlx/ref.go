@@ -21,6 +21,7 @@ const (
 	refTag      = "tag"
 	refGit      = "git"
 	refPath     = "path"
+	refStage    = "stage"  // the run that made its outputs
 	refConfig   = "config" // a name that mlx.yaml defines
 )
 
@@ -78,7 +79,7 @@ type reading struct {
 
 // prefixes are the kinds that may stand before a colon.
 func prefixes() []string {
-	return []string{refRun, refSnapshot, refGate, refRecord, refTag, refGit, refPath, "model", "stage", "monitor", "service", "backend",
+	return []string{refRun, refSnapshot, refGate, refRecord, refTag, refGit, refPath, "model", refStage, "monitor", "service", "backend",
 		"remote", "env"}
 }
 
@@ -204,10 +205,11 @@ func (a *app) read(ctx context.Context, r reading) ([]target, error) {
 	case refTag:
 		f.tag()
 	case refRun, refSnapshot, refRecord:
-		f.last()
-		f.tag()
-		f.digest()
-		f.runName()
+		if f.last(); !f.longDigest() {
+			f.tag()
+			f.digest()
+			f.runName()
+		}
 		f.keep(r.kind)
 		if r.kind == refSnapshot && len(f.found) == 0 {
 			f.pathSnapshot()
@@ -217,6 +219,8 @@ func (a *app) read(ctx context.Context, r reading) ([]target, error) {
 			f.digest()
 			f.keep(refGate)
 		}
+	case refStage:
+		f.stage()
 	case "":
 		f.everything()
 	default:
@@ -230,6 +234,11 @@ func (a *app) unresolved(ctx context.Context, r reading, kinds []string) error {
 	if n := len(r.word); n > 0 && n < object.MinPrefix && strings.Trim(r.word, "0123456789abcdef") == "" {
 		return fault.New(fault.Usage, "cannot resolve %q: a digest prefix needs %d or more digits", r.typed, object.MinPrefix).
 			Hint("mlx log -k run")
+	}
+	if r.kind == refStage {
+		if _, err := a.stageRun(ctx, r.word); err != nil {
+			return fault.New(fault.KindOf(err), "cannot resolve %q: %w", r.typed, err)
+		}
 	}
 	what := "nothing here has this name or digest"
 	switch {

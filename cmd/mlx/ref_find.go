@@ -31,6 +31,9 @@ func (f *finder) everything() {
 		f.last()
 		return
 	}
+	if f.longDigest() {
+		return
+	}
 	f.tag()
 	f.digest()
 	f.runName()
@@ -39,6 +42,16 @@ func (f *finder) everything() {
 	if len(f.found) == 0 {
 		f.path(true)
 	}
+}
+
+// longDigest finds a word that is a digest, or so much of one that nothing else is meant: tags may not look like that, and
+// chance does not make a revision of git of it.
+func (f *finder) longDigest() bool {
+	if len(f.r.word) < 12 || !looksLikeDigest(f.r.word) {
+		return false
+	}
+	f.digest()
+	return len(f.found) > 0 || f.err != nil
 }
 
 func (f *finder) add(t target) {
@@ -246,8 +259,10 @@ func explainInRun(m lineage.Match) (target, bool) {
 			return target{Kind: refSnapshot, ID: o.Root, Name: o.Path, Record: m.Record}, true
 		}
 	}
-	if body.Code.Patch != nil && *body.Code.Patch == m.ID {
-		return target{Kind: refSnapshot, ID: m.ID, Name: "uncommitted.patch", Record: m.Record}, true
+	for _, kept := range body.Kept() {
+		if kept.Root == m.ID {
+			return target{Kind: refSnapshot, ID: m.ID, Name: kept.Why, Record: m.Record}, true
+		}
 	}
 	return target{}, false
 }

@@ -37,6 +37,10 @@ func sections() []section {
 		}},
 		{"Run", []func(*app) *cobra.Command{
 			newRun,
+			newRepro,
+			newRecord,
+			newRerun,
+			newJob,
 		}},
 		{"Judge", []func(*app) *cobra.Command{
 			newGate,

@@ -5,45 +5,12 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"slices"
-	"sync"
 
 	"mlx/internal/fault"
 	"mlx/internal/repo"
 	"mlx/internal/run"
 	"mlx/internal/snapshot"
 )
-
-// maxUntracked is how many untracked files a record names.
-const maxUntracked = 50
-
-// codeOf asks git which code is about to run: the commit, how the work tree differs from it, and which files git does not
-// know at all. What the run declares as its output is no code.
-func codeOf(ctx context.Context, r *repo.Repo, outs []run.Out) (run.Code, []byte, error) {
-	if r.NoGit {
-		return run.Code{}, nil, nil
-	}
-	var patch []byte
-	var untracked []string
-	var errs [2]error
-	var asked sync.WaitGroup
-	asked.Go(func() { patch, errs[0] = r.Patch(ctx) })
-	asked.Go(func() { untracked, errs[1] = r.Untracked(ctx) })
-	head, err := r.Head(ctx)
-	asked.Wait()
-	for _, err := range []error{err, errs[1], errs[0]} { // one cause breaks all three; git words that of the last one worst
-		if err != nil {
-			return run.Code{}, nil, fault.New(fault.KindOf(err), "cannot start the run: %w", err)
-		}
-	}
-	untracked = slices.DeleteFunc(untracked, func(file string) bool {
-		return slices.ContainsFunc(outs, func(o run.Out) bool { return within(file, o.Path) })
-	})
-	return run.Code{
-		Commit: head.Commit, Branch: head.Branch, Dirty: len(patch) > 0,
-		Untracked: untracked[:min(len(untracked), maxUntracked)], UntrackedCount: len(untracked),
-	}, patch, nil
-}
 
 // runData finds the version of each -d path. What is in no snapshot yet is saved first. release lets gc have those
 // again; it is called when the run is recorded.
@@ -116,7 +83,7 @@ func savedData(ctx context.Context, a *app, path, rel string) (run.Data, func() 
 	if done.changed {
 		a.streams.Note("%s differs from its last snapshot; saved it as %s", path, done.body.Root.Short())
 	}
-	return run.Data{Path: rel, Root: done.body.Root}, nil, nil
+	return run.Data{Path: rel, Root: done.body.Root, Kind: done.body.Kind}, nil, nil
 }
 
 // keptData keeps what is not tracked by itself: no pointer file is written for it, only the run names it.
@@ -140,7 +107,7 @@ func keptData(ctx context.Context, a *app, path, rel string) (run.Data, func() e
 		return run.Data{}, nil, fault.New(fault.KindOf(err), "cannot start the run: %w", err)
 	}
 	a.streams.Note("%s is not tracked; this run keeps it as snapshot %s", path, kept.Root.Short())
-	return run.Data{Path: rel, Root: kept.Root}, kept.Release, nil
+	return run.Data{Path: rel, Root: kept.Root, Kind: string(kept.Summary.Kind)}, kept.Release, nil
 }
 
 // pointerAt reads the pointer file of a path, if there is one.

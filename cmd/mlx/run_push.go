@@ -26,8 +26,8 @@ func rootsOfRun(body run.Body) []runRoot {
 	for _, o := range body.Outputs {
 		all = append(all, runRoot{remote.Root{Root: o.Root, Path: o.Path, Kind: snapshot.Kind(o.Kind)}, o.Bytes})
 	}
-	if p := body.Code.Patch; p != nil {
-		all = append(all, runRoot{Root: remote.Root{Root: *p, Kind: snapshot.File}})
+	for _, kept := range body.Kept() {
+		all = append(all, runRoot{Root: remote.Root{Root: kept.Root, Kind: kept.Kind}})
 	}
 	return all
 }

@@ -111,7 +111,16 @@ func (a *app) trustItems(ctx context.Context, at string) ([]repo.TrustItem, erro
 	if err != nil {
 		return nil, err
 	}
-	return c.TrustItems(r.ReadKey)
+	items, err := c.TrustItems(r.ReadKey)
+	if err != nil {
+		return nil, err
+	}
+	p, err := a.readPipeline(ctx)
+	if err != nil {
+		a.streams.Note("some stages cannot be read, and none of these can run: %v", err)
+		return items, nil
+	}
+	return repo.WithStages(items, p), nil
 }
 
 // leftOut counts the values here that are not allowed after those of a revision were. A file here that cannot be read names none:

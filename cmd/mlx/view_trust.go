@@ -84,7 +84,7 @@ func pad(label string) string {
 // counted says how many commands of each kind there are: 2 stages, 1 check.
 func counted(commands []repo.TrustItem) string {
 	var words []string
-	for _, kind := range []string{repo.TrustStage, repo.TrustCheck, repo.TrustService} {
+	for _, kind := range []string{repo.TrustStage, repo.TrustSample, repo.TrustCheck, repo.TrustService} {
 		n := 0
 		for _, i := range commands {
 			if i.Kind == kind {

@@ -52,9 +52,9 @@ git init -q -b main flights
 cd flights
 git config user.name Demo
 git config user.email demo@example.org
-cp "$here"/{prepare.py,train.py,requirements.txt,mlx.yaml,.gitignore} .
+cp "$here"/{prepare.py,train.py,features.py,fit.py,judge.py,params.json,requirements.txt,mlx.yaml,.gitignore} .
 
-say "A git repository with two scripts. mlx joins it: no server, no account; what it keeps is inside .git."
+say "A git repository with some scripts. mlx joins it: no server, no account; what it keeps is inside .git."
 show mlx init
 say "Three months of flights, one file a month. Data this size does not belong in git."
 show python prepare.py data/flights 1 2 3
@@ -101,6 +101,30 @@ holds 'not d[0]["equal"] and d[0]["params"] == [] and any(m["key"] == "auc" for 
 say "What was the model made from?"
 show mlx lineage @last
 
+say "What is done again and again becomes a pipeline: mlx.yaml names three stages, what each reads and what it writes."
+show mlx lineage
+show mlx repro --dry-run
+show mlx repro
+best=$(mlx show stage:fit --json | python -c 'import json, sys; print(json.load(sys.stdin)["id"])')
+say "Every stage was a run: its code, data, parameters, packages, output and curves are recorded."
+show mlx show "${best:0:12}"
+holds 'd[0]["stage"]["name"] == "fit" and d[0]["series"]["points"] >= 80 and d[0]["environment"]["python"]["packages"] > 5' mlx show "$best" --json
+say "Once more. Nothing is to be done, and it says why."
+show mlx repro
+holds '[s["did"] for s in d[0]["stages"]] == ["skipped"] * 3' mlx repro --json
+say "Does a slower learner do better? The features stay as they are; what depends on the parameter runs."
+show sed -i.old 's/"learning_rate": 0.06/"learning_rate": 0.03/' params.json
+rm params.json.old
+show mlx repro
+holds 'sorted(r["stage"]["name"] for r in d if r["stage"]) == ["features", "fit", "fit", "judge", "judge"]' mlx log -k run --json
+expect 1 mlx diff "${best:0:12}" stage:fit
+say "It does not. Back to what was: nothing executes, the outputs come out of the store."
+show git checkout -q params.json
+show mlx repro
+holds '"ran" not in [s["did"] for s in d[0]["stages"]]' mlx repro --json
+show git add -A
+git diff --cached --quiet || show git commit -qm "outputs of the pipeline are ignored by git"
+
 say "Back to the first quarter: git brings back code and pointer, mlx the data. Every byte is as it was."
 show git checkout -q first-quarter
 show mlx checkout
@@ -133,8 +157,12 @@ show mlx pull
 say "Everything is there: the data, byte for byte, the runs, the verdicts."
 show sha256sum --check "$work/april.sha256"
 show mlx log
-holds 'sorted(r["kind"] for r in d) == ["gate/v1"] * 2 + ["run/v1"] * 2 + ["snapshot/v1"] * 2' mlx log --json
+holds 'sorted(r["kind"] for r in d) == ["gate/v1"] * 2 + ["run/v1"] * 7 + ["snapshot/v1"] * 2' mlx log --json
 holds 'd[0]["not_pushed"] == {**d[0]["not_pushed"], "snapshots": 0, "records": 0}' mlx status --json
+say "Is the best model what its record claims? In this clean clone: the recorded commit, data and parameters, run again, compared."
+show mlx rerun "${best:0:12}"
+holds 'd[0]["result"] in ("identical", "equal") and d[0]["outputs"][0]["path"] == "work/model.pkl"' mlx rerun "$best" --json
+[ -z "$(git status --porcelain)" ] || wrong "the rerun left something behind: $(git status --porcelain)"
 say "An earlier version comes as easily, and only what is missing here travels."
 show mlx get first-quarter:data/flights -o first-quarter
 sed 's,data/flights/,first-quarter/,' "$work/first-quarter.sha256" | sha256sum --check --quiet || wrong "the first quarter is not what it was"
@@ -152,5 +180,5 @@ show mlx verify
 show mlx verify -r team
 expect 0 mlx status --check
 [ -z "$(git status --porcelain)" ] || wrong "git finds something unsaved: $(git status --porcelain)"
-say "That was: init, snapshot, run, gate, log, show, diff, lineage, checkout, remote, push, trust, pull, get, verify. All answers were as expected."
+say "That was: init, snapshot, run, gate, log, show, diff, lineage, repro, checkout, remote, push, trust, pull, rerun, get, verify. All answers were as expected."
 [ -z "${KEEP:-}" ] || echo "The repository is $work/flights."

@@ -173,13 +173,7 @@ func (f *fetcher) load(part int, number uint32, need uint64) (err error) {
 	return nil
 }
 
-func (p *part) loc(row int) column.Loc {
-	locs := p.ix.Locs()
-	if row >= len(locs) {
-		return column.Loc{}
-	}
-	return locs[row]
-}
+func (p *part) loc(row int) column.Loc { return p.ix.Loc(row) }
 
 func (p *part) frame(i uint32) pack.Frame {
 	frames := p.ix.Frames()
@@ -205,8 +199,8 @@ func (p *part) single(f *fetcher, row int) (*column.Index, error) {
 }
 
 // filter returns the rows of p for which e is true.
-func (p *part) filter(e where.Expr) (column.Bits, error) {
-	rows := p.ix.Filter(e)
+func (p *part) filter(e where.Expr, in column.Scope) (column.Bits, error) {
+	rows := p.ix.Filter(e, in)
 	if e == nil {
 		return rows, nil
 	}
@@ -218,7 +212,7 @@ func (p *part) filter(e where.Expr) (column.Bits, error) {
 			return nil, err
 		}
 		rows.Clear(int(row))
-		if one.Filter(e).Count() == 1 {
+		if one.Filter(e, column.Scope{Extra: in.Extra.Of(int(row))}).Count() == 1 {
 			rows.Set(int(row))
 		}
 	}
@@ -226,8 +220,11 @@ func (p *part) filter(e where.Expr) (column.Bits, error) {
 }
 
 // keys returns a function that gives the sort key of a row of p.
-func (p *part) keys(path where.Path) func(row int) (column.Key, error) {
-	key, over := p.ix.Keys(path), p.ix.Overflow()
+func (p *part) keys(path where.Path, extra column.Extra) func(row int) (column.Key, error) {
+	key, over := p.ix.Keys(path, extra), p.ix.Overflow()
+	if len(over) == 0 {
+		return func(row int) (column.Key, error) { return key(row), nil }
+	}
 	return func(row int) (column.Key, error) {
 		if _, found := slices.BinarySearch(over, uint32(row)); !found {
 			return key(row), nil
@@ -238,6 +235,6 @@ func (p *part) keys(path where.Path) func(row int) (column.Key, error) {
 		if err != nil {
 			return column.Key{}, err
 		}
-		return one.Keys(path)(0), nil
+		return one.Keys(path, extra.Of(row))(0), nil
 	}
 }

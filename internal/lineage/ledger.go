@@ -30,6 +30,7 @@ type Ledger struct {
 	packs map[object.Digest]*packFile
 	stale []*packFile
 	tail  *tail
+	last  *view // the newest one: often nothing has changed since
 
 	seal    sync.Mutex // one seal at a time in this process
 	enc     *pack.Encoder
@@ -71,7 +72,7 @@ func (l *Ledger) Close() error {
 	for _, p := range l.stale {
 		errs = append(errs, p.close())
 	}
-	l.tail, l.stale = nil, nil
+	l.tail, l.stale, l.last = nil, nil, nil
 	return errors.Join(errs...)
 }
 

@@ -70,6 +70,14 @@ type Query struct {
 	Limit int       // 0: no limit
 	Since time.Time // zero: no limit
 	All   bool      // also records that a later one of the same noun names in Prev
+	Extra []Extra   // what Where and Sort see in place of what records say
+}
+
+// Extra is something that is known of a record, and of those that name it in Prev, beside what they say themselves.
+type Extra struct {
+	ID    object.Digest
+	Field string   // a name without dots: as in a record, it stands at the top of a body
+	Words []string // none: the field is missing
 }
 
 // Match is a digest that a prefix named, and the record that explains it best: the record itself, else the earliest one

@@ -143,12 +143,12 @@ func (l *Ledger) redactions(ctx context.Context) (*redactions, error) {
 
 func (l *Ledger) readRedactions(ctx context.Context) (*redactions, error) {
 	s := newRedactions()
-	v, rows, err := l.find(ctx, &plan{Query: Query{Nouns: []string{"key", "record"}, All: true}})
+	v, found, err := l.find(ctx, &plan{Query: Query{Nouns: []string{"key", "record"}, All: true}})
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(rows, func(a, b hit) int { return cmp.Or(cmp.Compare(a.part, b.part), cmp.Compare(a.row, b.row)) })
-	l.yieldRows(ctx, v, rows, func(r Record, e error) bool {
+	slices.SortFunc(found.hits, func(a, b hit) int { return cmp.Or(cmp.Compare(a.part, b.part), cmp.Compare(a.row, b.row)) })
+	l.yieldRows(ctx, v, found.hits, func(r Record, e error) bool {
 		if err = e; e == nil {
 			s.add(r)
 		}

@@ -14,11 +14,12 @@ import (
 // Get returns the record called id.
 func (l *Ledger) Get(ctx context.Context, id object.Digest) (Record, error) {
 	for range 3 { // its pack may be replaced between finding and reading it
-		v, err := l.settled()
+		var h hit
+		var ok bool
+		v, err := l.look(func(v *view) { h, ok = v.lookup(id) })
 		if err != nil {
 			return Record{}, err
 		}
-		h, ok := v.lookup(id)
 		if !ok {
 			return Record{}, cmp.Or(v.damage, l.absent(ctx, v, id))
 		}
@@ -35,21 +36,27 @@ func (l *Ledger) Get(ctx context.Context, id object.Digest) (Record, error) {
 	return Record{}, fault.New(fault.Unavailable, "cannot read record %s: the ledger changes too fast", id.Short())
 }
 
-// settled returns a view whose ids and references have proved undamaged.
-func (l *Ledger) settled() (*view, error) {
+// look calls find with a view until nothing that find has looked at was damaged, and returns that view.
+func (l *Ledger) look(find func(v *view)) (*view, error) {
 	for range 3 {
 		v, err := l.view()
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range v.parts {
-			p.ix.Touch()
-		}
-		if !v.indexDamaged() {
+		if find(v); !v.indexDamaged() {
 			return v, nil
 		}
 	}
 	return nil, fault.New(fault.Integrity, "cannot read the ledger: its index is damaged each time it is read").Hint("mlx verify --ledger")
+}
+
+// settled returns a view whose ids and references have proved undamaged.
+func (l *Ledger) settled() (*view, error) {
+	return l.look(func(v *view) {
+		for _, p := range v.parts {
+			p.ix.Touch()
+		}
+	})
 }
 
 // lookup finds a record that can be read: not one that was redacted.
@@ -64,7 +71,7 @@ func (v *view) lookup(id object.Digest) (hit, bool) {
 
 func (v *view) hit(part, row int) hit {
 	ix := v.parts[part].ix
-	h := hit{part: part, row: row, lc: ix.Clock()[row], id: ix.IDs()[row]}
+	h := hit{part: part, row: row, lc: ix.LC(row), id: ix.ID(row)}
 	if v.jumped[part] {
 		h.lc = 0
 	}
@@ -96,11 +103,32 @@ func (v *view) mentions(lo, hi object.Digest) []mention {
 
 // Find returns the digests that begin with prefix, in order, each once: ids of records, and digests that records name.
 func (l *Ledger) Find(ctx context.Context, prefix object.Prefix) ([]Match, error) {
-	v, err := l.settled()
+	var out []Match
+	var rows []hit
+	v, err := l.look(func(v *view) { out, rows = v.matches(prefix.Range()) })
 	if err != nil {
 		return nil, err
 	}
-	lo, hi := prefix.Range()
+	at := 0
+	done := l.yieldRows(ctx, v, rows, func(r Record, e error) bool {
+		if err = e; e == nil {
+			out[at].Record, out[at].Noun = r, r.Noun()
+			at++
+		}
+		return e == nil
+	})
+	if !done {
+		return nil, err
+	}
+	slices.SortFunc(out, func(a, b Match) int { return a.ID.Compare(b.ID) })
+	if len(out) == 0 {
+		err = v.damage // what was looked for may be in what could not be read
+	}
+	return out, err
+}
+
+// matches returns the digests from lo to hi, and for each the record that explains it best.
+func (v *view) matches(lo, hi object.Digest) ([]Match, []hit) {
 	var out []Match
 	var rows []hit
 	known := map[object.Digest]int{}
@@ -127,22 +155,7 @@ func (l *Ledger) Find(ctx context.Context, prefix object.Prefix) ([]Match, error
 		best[m.id] = m.role
 		out[at], rows[at] = Match{ID: m.id, Role: roleName(m.role), Field: m.field}, m.hit
 	}
-	at := 0
-	done := l.yieldRows(ctx, v, rows, func(r Record, e error) bool {
-		if err = e; e == nil {
-			out[at].Record, out[at].Noun = r, r.Noun()
-			at++
-		}
-		return e == nil
-	})
-	if !done {
-		return nil, err
-	}
-	slices.SortFunc(out, func(a, b Match) int { return a.ID.Compare(b.ID) })
-	if len(out) == 0 {
-		err = v.damage // what was looked for may be in what could not be read
-	}
-	return out, err
+	return out, rows
 }
 
 func roleName(r column.Role) string {
@@ -159,14 +172,16 @@ func roleName(r column.Role) string {
 // Referring yields the records that name id in Prev, In or a digest of their body, newest first.
 func (l *Ledger) Referring(ctx context.Context, id object.Digest) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		v, err := l.settled()
+		var rows []hit
+		v, err := l.look(func(v *view) {
+			rows = nil
+			for _, m := range v.mentions(id, id) {
+				rows = append(rows, m.hit)
+			}
+		})
 		if err != nil {
 			yield(Record{}, err)
 			return
-		}
-		var rows []hit
-		for _, m := range v.mentions(id, id) {
-			rows = append(rows, m.hit)
 		}
 		slices.SortStableFunc(rows, func(a, b hit) int { return -earlier(a, b) })
 		rows = slices.CompactFunc(rows, func(a, b hit) bool { return a.id == b.id })

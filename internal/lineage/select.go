@@ -18,33 +18,65 @@ import (
 // comes last, after every record that could be read.
 func (l *Ledger) Select(ctx context.Context, q Query) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		p, err := compile(q)
+		page, err := l.Page(ctx, q)
 		if err != nil {
 			yield(Record{}, err)
 			return
 		}
-		v, rows, err := l.find(ctx, p)
-		if err != nil {
-			yield(Record{}, err)
-			return
-		}
-		if l.yieldRows(ctx, v, rows, yield) && v.damage != nil {
-			yield(Record{}, v.damage)
+		for r, err := range page.Records {
+			if !yield(r, err) {
+				return
+			}
 		}
 	}
 }
 
-// Count returns how many records q selects.
+// Page is a selection of which it is known how large it is.
+type Page struct {
+	Total   int // records that the query selects, were it not for its limit
+	Records iter.Seq2[Record, error]
+}
+
+// Page selects as Select does. It reads the index, and records as they are asked for.
+func (l *Ledger) Page(ctx context.Context, q Query) (Page, error) {
+	p, err := compile(q)
+	if err != nil {
+		return Page{}, err
+	}
+	v, found, err := l.find(ctx, p)
+	if err != nil {
+		return Page{}, err
+	}
+	page := Page{Total: found.total, Records: func(yield func(Record, error) bool) {
+		if l.yieldRows(ctx, v, found.hits, yield) && v.damage != nil {
+			yield(Record{}, v.damage)
+		}
+	}}
+	if v.strays > 0 && p.Limit > 0 && len(found.hits) == p.Limit { // records may be there twice
+		if page.Total, err = l.Count(ctx, q); err != nil {
+			return Page{}, err
+		}
+	}
+	return page, nil
+}
+
+// Count returns how many records q selects, whatever its limit.
 func (l *Ledger) Count(ctx context.Context, q Query) (int, error) {
+	q.Limit = min(q.Limit, 0)
 	p, err := compile(q)
 	if err != nil {
 		return 0, err
 	}
-	v, rows, err := l.find(ctx, p)
+	p.counting = true
+	v, found, err := l.find(ctx, p)
+	if err == nil && v.strays > 0 { // records may be there twice
+		p.counting = false
+		v, found, err = l.find(ctx, p)
+	}
 	if err == nil {
 		err = v.damage
 	}
-	return len(rows), err
+	return found.total, err
 }
 
 // Current returns the records of a noun that no other of that noun names in Prev, among those for which where is true.
@@ -66,6 +98,8 @@ type plan struct {
 	filter     where.Expr
 	sort       where.Path
 	descending bool
+	counting   bool           // no hit is wanted, only how many there are
+	extra      []column.Extra // by part, once it has run
 }
 
 func compile(q Query) (*plan, error) {
@@ -96,41 +130,46 @@ type hit struct {
 	id   object.Digest
 }
 
-// find returns the view it looked at and the selected rows in order.
-func (l *Ledger) find(ctx context.Context, p *plan) (*view, []hit, error) {
-	for range 3 { // an index that proves damaged is built again
-		v, err := l.view()
-		if err != nil {
-			return nil, nil, err
-		}
-		hits, err := v.run(ctx, p)
-		if err != nil {
-			return nil, nil, err
-		}
-		if !v.indexDamaged() {
-			return v, hits, nil
-		}
-	}
-	return nil, nil, fault.New(fault.Integrity, "cannot read the ledger: its index is damaged each time it is read").Hint("mlx verify --ledger")
+// found is what a query selects: the first hits in its order, and how many there are.
+type found struct {
+	hits  []hit
+	total int
+}
+
+// find returns the view it looked at and what is selected in it.
+func (l *Ledger) find(ctx context.Context, p *plan) (*view, found, error) {
+	var all found
+	var failed error
+	v, err := l.look(func(v *view) { all, failed = v.run(ctx, p) })
+	return v, all, cmp.Or(err, failed)
 }
 
 func (v *view) indexDamaged() bool {
 	return slices.ContainsFunc(v.parts, func(p *part) bool { return p.ix.Damaged() })
 }
 
-func (v *view) run(ctx context.Context, p *plan) ([]hit, error) {
-	hidden := v.hidden(p)
+func (v *view) run(ctx context.Context, p *plan) (found, error) {
+	var hidden []column.Bits // by part the rows that a later record supersedes
+	if !p.All {
+		hidden = v.superseded()
+	}
+	p.extra = make([]column.Extra, len(v.parts))
 	best := &top{limit: p.Limit, compare: p.compare}
-	for i, part := range v.parts {
+	for i, part := range slices.Backward(v.parts) { // the newest first: what comes after is rarely kept
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return found{}, err
 		}
-		rows, err := part.filter(p.filter)
+		p.extra[i] = part.extra(p.Extra)
+		in := column.Scope{Extra: p.extra[i]}
+		if p.Nouns != nil {
+			in.Rows = part.ix.OfNouns(p.Nouns)
+		}
+		rows, err := part.filter(p.filter, in)
 		if err != nil {
-			return nil, err
+			return found{}, err
 		}
 		if p.Nouns != nil {
-			rows.And(part.ix.OfNouns(p.Nouns))
+			rows.And(in.Rows)
 		}
 		for _, row := range part.ix.Gone() {
 			rows.Clear(int(row))
@@ -141,11 +180,44 @@ func (v *view) run(ctx context.Context, p *plan) ([]hit, error) {
 		if !p.Since.IsZero() {
 			since(rows, part.ix, p.Since)
 		}
+		if p.counting {
+			best.seen += rows.Count()
+			continue
+		}
 		if err := v.collect(p, i, rows, best); err != nil {
-			return nil, err
+			return found{}, err
 		}
 	}
-	return best.sorted(), nil
+	hits := best.sorted()
+	for _, h := range hits {
+		v.parts[h.part].ix.Locate(h.row) // where a record is must be known to be sound before it is read
+	}
+	if p.Limit == 0 && !p.counting {
+		best.seen = len(hits)
+	}
+	return found{hits, best.seen}, nil
+}
+
+// extra finds the rows of a part that something is known of.
+func (p *part) extra(known []Extra) column.Extra {
+	if len(known) == 0 {
+		return nil
+	}
+	all := make(column.Extra)
+	for _, e := range known {
+		if all[e.Field] == nil {
+			all[e.Field] = make(map[int][]string)
+		}
+		if row, ok := p.ix.Find(e.ID); ok {
+			all[e.Field][row] = e.Words
+		}
+		for r := range p.ix.Refs(e.ID, e.ID) {
+			if r.Role == column.InPrev {
+				all[e.Field][r.Row] = e.Words
+			}
+		}
+	}
+	return all
 }
 
 func since(rows column.Bits, ix *column.Index, t time.Time) {
@@ -157,10 +229,10 @@ func since(rows column.Bits, ix *column.Index, t time.Time) {
 	}
 }
 
-// hidden returns by part the rows that a later record supersedes; nil if all are wanted.
-func (v *view) hidden(p *plan) []column.Bits {
-	if p.All {
-		return nil
+// superseded returns by part the rows that a later record supersedes. It is worked out once for the same parts.
+func (v *view) superseded() []column.Bits {
+	if known := v.over.Load(); known != nil {
+		return *known
 	}
 	out := make([]column.Bits, len(v.parts))
 	for i, part := range v.parts {
@@ -168,32 +240,37 @@ func (v *view) hidden(p *plan) []column.Bits {
 	}
 	for i, part := range v.parts {
 		part.ix.Foreign(func(id object.Digest, row int) bool {
-			for j, other := range v.parts {
-				if i == j {
-					continue
-				}
-				if at, ok := other.ix.Find(id); ok && column.Supersedes(part.ix.Kind(row), other.ix.Kind(at)) {
+			for k := range len(v.parts) - 1 { // it is most likely in the part before
+				j := (i + len(v.parts) - 1 - k) % len(v.parts)
+				at, ok := v.parts[j].ix.Find(id)
+				if ok && column.Supersedes(part.ix.Kind(row), v.parts[j].ix.Kind(at)) {
 					out[j].Set(at)
+				}
+				if ok && v.strays == 0 { // else it may be there twice
+					break
 				}
 			}
 			return true
 		})
+	}
+	if !v.indexDamaged() {
+		v.over.Store(&out)
 	}
 	return out
 }
 
 func (v *view) collect(p *plan, i int, rows column.Bits, best *top) error {
 	part := v.parts[i]
-	ids, clock := part.ix.IDs(), part.ix.Clock()
+	clock := part.ix.Clock()
 	key := func(int) (column.Key, error) { return column.Key{}, nil }
 	if p.sort != nil {
-		key = part.keys(p.sort)
+		key = part.keys(p.sort, p.extra[i])
 	}
-	if part.ix.Locate(); part.ix.Damaged() {
+	if part.ix.Damaged() {
 		return nil // find sees it and starts again
 	}
-	for row := range rows.Each {
-		h := hit{part: i, row: row, lc: clock[row], id: ids[row]}
+	for row := range rows.EachDown {
+		h := hit{part: i, row: row, lc: clock[row]}
 		if v.jumped[i] {
 			h.lc = 0
 		}
@@ -201,6 +278,11 @@ func (v *view) collect(p *plan, i int, rows column.Bits, best *top) error {
 		if h.key, err = key(row); err != nil {
 			return err
 		}
+		best.seen++
+		if p.Limit > 0 && len(best.hits) == p.Limit && p.behind(&h, &best.hits[0]) {
+			continue
+		}
+		h.id = part.ix.ID(row)
 		best.add(h)
 	}
 	return nil
@@ -210,17 +292,35 @@ func (v *view) collect(p *plan, i int, rows column.Bits, best *top) error {
 func (p *plan) compare(a, b *hit) int {
 	x, y := &a.key, &b.key
 	const missing = 3
-	if c := cmp.Compare(x.Class, y.Class); c != 0 {
+	if x.Class != y.Class {
+		c := cmp.Compare(x.Class, y.Class)
 		if p.descending && x.Class != missing && y.Class != missing {
 			return -c
 		}
 		return c
 	}
-	c := cmp.Or(cmp.Compare(x.Num, y.Num), strings.Compare(x.Str, y.Str))
-	if p.descending {
-		c = -c
+	c := cmp.Compare(x.Num, y.Num)
+	if c == 0 && x.Str != y.Str {
+		c = strings.Compare(x.Str, y.Str)
 	}
-	return cmp.Or(c, cmp.Compare(b.lc, a.lc), b.id.Compare(a.id))
+	if c != 0 {
+		if p.descending {
+			return -c
+		}
+		return c
+	}
+	return cmp.Or(cmp.Compare(b.lc, a.lc), b.id.Compare(a.id))
+}
+
+// behind reports whether a comes after b whatever its id is, which is not known yet. It decides on nearly every row.
+func (p *plan) behind(a, b *hit) bool {
+	switch {
+	case p.sort == nil || a.key.Class == b.key.Class && a.key.Num == b.key.Num && a.key.Str == b.key.Str:
+		return a.lc < b.lc
+	case a.key.Class == 0 && b.key.Class == 0:
+		return (a.key.Num > b.key.Num) != p.descending
+	}
+	return p.compare(a, b) > 0
 }
 
 // top keeps the first limit hits, all if that is 0, each record once.
@@ -228,6 +328,7 @@ type top struct {
 	limit   int
 	compare func(a, b *hit) int
 	hits    []hit // with a limit: a heap whose root is the last of them
+	seen    int   // rows, kept or not
 }
 
 func (t *top) add(h hit) {
@@ -277,6 +378,9 @@ func (t *top) down(i int) {
 }
 
 func (t *top) sorted() []hit {
-	slices.SortFunc(t.hits, func(a, b hit) int { return t.compare(&a, &b) })
+	// Of a record that is there twice the first in log order counts.
+	slices.SortFunc(t.hits, func(a, b hit) int {
+		return cmp.Or(t.compare(&a, &b), cmp.Compare(a.part, b.part), cmp.Compare(a.row, b.row))
+	})
 	return slices.CompactFunc(t.hits, func(a, b hit) bool { return a.id == b.id })
 }

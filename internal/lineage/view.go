@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"mlx/internal/fault"
@@ -24,6 +25,8 @@ type view struct {
 	clock  uint64 // greatest lc that did not jump
 	jumped []bool // by part: all of its clocks are beyond reason
 	damage error  // what was found damaged while opening
+
+	over *atomic.Pointer[[]column.Bits] // what superseded returns, once it is known
 }
 
 const maxListings = 1000
@@ -51,6 +54,11 @@ func (l *Ledger) view() (*view, error) {
 			return nil, err
 		}
 		v.setClock()
+		v.over = new(atomic.Pointer[[]column.Bits])
+		if l.last != nil && slices.EqualFunc(v.parts, l.last.parts, func(a, b *part) bool { return a.ix == b.ix }) {
+			v.over = l.last.over
+		}
+		l.last = v
 		return v, nil
 	}
 	return nil, fault.New(fault.Unavailable, "cannot read the ledger: it changes too fast")

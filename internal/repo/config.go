@@ -20,7 +20,9 @@ type Config struct {
 	Remotes       Map[Remote]      `yaml:"remotes" doc:"Where data and records are shared."`
 	Runs          Runs             `yaml:"runs" doc:"What happens around every run."`
 	Backends      Map[Backend]     `yaml:"backends" doc:"Machines that runs can use."`
+	Vars          Free             `yaml:"vars" doc:"Variables of all stages: values, or a list of files and values."`
 	Stages        Map[Stage]       `yaml:"stages" doc:"Steps of the pipeline."`
+	Samples       Map[Sample]      `yaml:"samples" doc:"What stands in for an input of the pipeline in mlx repro --sample, by its path."`
 	Gates         Map[Gate]        `yaml:"gates" doc:"Checks that data, a run or a model must pass."`
 	Monitors      Map[Monitor]     `yaml:"monitors" doc:"Watches over data in use."`
 	Services      Map[Service]     `yaml:"services" doc:"Models that answer requests."`
@@ -66,16 +68,22 @@ type Price struct {
 	GPUHour Money `yaml:"gpu_hour" doc:"Of one GPU for one hour."`
 }
 
-// Stage is a step of the pipeline.
+// Stage is a step of the pipeline. Its texts may hold variables: Pipeline puts them in.
 type Stage struct {
-	Cmd      string      `yaml:"cmd" doc:"Command to run." need:"true"`
-	Deps     []string    `yaml:"deps" doc:"Files and folders that the command reads."`
-	Outs     []string    `yaml:"outs" doc:"Files and folders that the command writes."`
-	Params   []string    `yaml:"params" doc:"Parameters, as file:key."`
-	Metrics  []string    `yaml:"metrics" doc:"JSON files of metrics that the command writes."`
-	On       string      `yaml:"on" doc:"Backend that runs it; this machine when absent."`
-	Retries  int         `yaml:"retries" doc:"How often a failed attempt is tried again."`
-	Register Map[string] `yaml:"register" doc:"Model name to output: success makes the next version."`
+	Cmd      Lines     `yaml:"cmd" doc:"Command to run, or several that run one after the other." need:"true"`
+	Dir      Text      `yaml:"dir" doc:"Folder in which it runs; the root when absent. Paths start at the root all the same."`
+	Deps     []Text    `yaml:"deps" doc:"Files and folders that the command reads."`
+	Outs     []Text    `yaml:"outs" doc:"Files and folders that the command writes."`
+	Params   []Text    `yaml:"params" doc:"Parameters: file:key, file:key,key, a whole file, or a key of params.yaml."`
+	Metrics  []Text    `yaml:"metrics" doc:"JSON or YAML files of metrics that the command writes."`
+	Env      Map[Text] `yaml:"env" doc:"Variables of the environment."`
+	Matrix   Free      `yaml:"matrix" doc:"Names with lists of values: a stage for each combination."`
+	Foreach  Free      `yaml:"foreach" doc:"A list, or names with values: a stage for each."`
+	On       string    `yaml:"on" doc:"Backend that runs it; this machine when absent."`
+	Retries  int       `yaml:"retries" doc:"How often a failed attempt is tried again."`
+	Timeout  Duration  `yaml:"timeout" doc:"Longest time of one attempt."`
+	Always   bool      `yaml:"always" doc:"It runs every time, whether something changed or not."`
+	Register Map[Text] `yaml:"register" doc:"Model name to output: success makes the next version."`
 
 	At fault.Position `yaml:"-"`
 }

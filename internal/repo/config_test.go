@@ -65,7 +65,7 @@ func TestParseMistakes(t *testing.T) {
 		{"unknown limit", strings.Replace(string(readTestdata(t, "complete.yaml")), "{measure: rows, min:", "{measure: rows, minimum:", 1),
 			`cannot read mlx.yaml: line 39, column 25: unknown key "minimum"`, `did you mean "min"? Limits are min, max, margin, nulls, in, mostly`},
 		{"unknown section", "ledger: 7f3a90c2d15e4b68\nremote:\n  a: 1\n", `cannot read mlx.yaml: line 2, column 1: unknown key "remote"`,
-			`did you mean "remotes"? Keys are ledger, trusted_keys, default_remote, remotes, runs, backends, stages, gates, monitors, services, environments, policy`},
+			`did you mean "remotes"? Keys are ledger, trusted_keys, default_remote, remotes, runs, backends, vars, stages, samples, gates, monitors, services, environments, policy`},
 		{"case counts", "gates:\n  a: {Checks: []}\n", `cannot read mlx.yaml: line 2, column 7: unknown key "Checks"`,
 			`did you mean "checks"? Keys are for, include, predictions, against, without_baseline, checks`},
 		{"twice", "gates: {}\nruns: {}\ngates: {}\n", `cannot read mlx.yaml: line 3, column 1: mapping key "gates" already defined at [1:1]`, ""},

@@ -17,6 +17,12 @@ const maxNodes = 100_000
 // scalarTarget is a type that reads itself from one scalar: the units.
 type scalarTarget interface{ setScalar(s scalar) error }
 
+// nodeTarget is a type that reads itself from a value of any shape.
+type nodeTarget interface {
+	setNode(d *decoder, n ast.Node) error
+	schema() members
+}
+
 // mapTarget is a mapping with free names: Map.
 type mapTarget interface {
 	fresh() any
@@ -66,6 +72,8 @@ func (d *decoder) value(n ast.Node, v reflect.Value) error {
 		return nil
 	case mapTarget:
 		return d.mapping(n, target)
+	case nodeTarget:
+		return target.setNode(d, n)
 	}
 	switch v.Kind() {
 	case reflect.Struct:
@@ -202,6 +210,13 @@ func basic(n ast.Node, v reflect.Value) error {
 			return failAt(n, "needs a whole number, not %q", s.text)
 		}
 		v.SetInt(i)
+		return nil
+	case reflect.Bool:
+		yes, ok := s.value.(bool)
+		if !ok {
+			return failAt(n, "needs true or false, not %q", s.text)
+		}
+		v.SetBool(yes)
 		return nil
 	default:
 		return failAt(n, "cannot hold a value of type %s", v.Type())

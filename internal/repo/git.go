@@ -92,44 +92,6 @@ func (r *Repo) headByProgram(ctx context.Context, s GitState) (GitState, error) 
 	return s, nil
 }
 
-// code limits git to what is code: the project without pointer files, which are data and recorded by their digests.
-func (r *Repo) code() []string {
-	return []string{"--", ".", ":(exclude,glob)**/*" + PointerExt}
-}
-
-// Dirty says whether tracked code differs from the commit, staged or not. Pointer files do not count.
-func (r *Repo) Dirty(ctx context.Context) (bool, error) {
-	if r.NoGit {
-		return false, nil
-	}
-	out, err := r.git(ctx, append([]string{"status", "--porcelain", "--untracked-files=no"}, r.code()...)...)
-	return len(out) > 0, err
-}
-
-// Patch returns the difference of tracked code to the commit, staged or not, as git apply takes it.
-func (r *Repo) Patch(ctx context.Context) ([]byte, error) {
-	if r.NoGit {
-		return nil, nil
-	}
-	base := "HEAD"
-	if head, err := r.Head(ctx); err != nil {
-		return nil, err
-	} else if head.Commit == "" {
-		base = "--cached" // before the first commit: all that is staged
-	}
-	args := []string{"-c", "core.quotePath=true", "diff", base, "--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/"}
-	return r.git(ctx, append(args, r.code()...)...)
-}
-
-// Untracked returns code that git neither tracks nor ignores, relative to Root.
-func (r *Repo) Untracked(ctx context.Context) ([]string, error) {
-	if r.NoGit {
-		return nil, nil
-	}
-	out, err := r.git(ctx, append([]string{"ls-files", "--others", "--exclude-standard", "-z"}, r.code()...)...)
-	return splitZ(out), err
-}
-
 // Resolve returns the commit that a git revision names.
 func (r *Repo) Resolve(ctx context.Context, rev string) (string, error) {
 	if r.NoGit {

@@ -90,8 +90,8 @@ func TestDirtyAndPatch(t *testing.T) {
 	writeFile(t, filepath.Join(r.Root, "train.py"), "print(1)\n")
 	gitIn(t, r.Root, "add", ".")
 	patch, err := r.Patch(t.Context())
-	if err != nil || !strings.Contains(string(patch), "+print(1)") {
-		t.Errorf("before the first commit: %s %v", patch, err)
+	if err != nil || !strings.Contains(string(patch.Text), "+print(1)") {
+		t.Errorf("before the first commit: %s %v", patch.Text, err)
 	}
 	writePointer(t, filepath.Join(r.Root, "d.mlx"), "one")
 	commit(t, r, "one")
@@ -109,8 +109,8 @@ func TestDirtyAndPatch(t *testing.T) {
 		t.Errorf("staged code: %v %v", dirty, err)
 	}
 	patch, err = r.Patch(t.Context())
-	if err != nil || !strings.Contains(string(patch), "+print(2)") || strings.Contains(string(patch), "d.mlx") {
-		t.Errorf("%s %v", patch, err)
+	if err != nil || !strings.Contains(string(patch.Text), "+print(2)") || strings.Contains(string(patch.Text), "d.mlx") {
+		t.Errorf("%s %v", patch.Text, err)
 	}
 }
 

@@ -132,7 +132,8 @@ func rebase(rules ignoreRules, prefix string) ignoreRules {
 type pointerWalk struct {
 	ctx        context.Context
 	root       string
-	everywhere bool // enter ignored folders and other projects as well: for gc, which must not miss one
+	also       string // a name that is looked for besides pointers
+	everywhere bool   // enter ignored folders and other projects as well: for gc, which must not miss one
 	found      []string
 }
 
@@ -153,6 +154,8 @@ func (w *pointerWalk) walk(dir string, rules ignoreRules) error {
 		switch {
 		case e.Type().IsRegular() && isPointerName(name):
 			names[name] = true
+			w.found = append(w.found, path.Join(dir, name))
+		case w.also != "" && name == w.also:
 			w.found = append(w.found, path.Join(dir, name))
 		case name == ".git" && dir != "", name == ConfigName && dir != "" && !w.everywhere:
 			w.found = slices.DeleteFunc(w.found, func(p string) bool { return strings.HasPrefix(p, dir+"/") })

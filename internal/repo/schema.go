@@ -63,6 +63,9 @@ func schemaOf(t reflect.Type) members {
 	if s := unitSchema(t); s != nil {
 		return s
 	}
+	if n, ok := reflect.New(t).Interface().(nodeTarget); ok {
+		return n.schema()
+	}
 	if m, ok := reflect.New(t).Interface().(mapTarget); ok {
 		return members{{"type", "object"}, {"additionalProperties", schemaOf(reflect.TypeOf(m.fresh()).Elem())}}
 	}
@@ -73,6 +76,8 @@ func schemaOf(t reflect.Type) members {
 		return members{{"type", "array"}, {"items", schemaOf(t.Elem())}}
 	case reflect.Int:
 		return members{{"type", "integer"}, {"minimum", 0}}
+	case reflect.Bool:
+		return members{{"type", "boolean"}}
 	default:
 		return members{{"type", "string"}}
 	}

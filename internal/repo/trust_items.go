@@ -83,10 +83,19 @@ func (c *Config) TrustItems(read KeyReader) ([]TrustItem, error) {
 
 // commands adds what would run.
 func (c *Config) commands(add func(kind, name, value string)) {
-	for name, stage := range c.Stages.All() {
-		add(TrustStage, name, stage.Cmd)
+	defs := map[string]stageDef{}
+	for _, d := range c.stageDefs() {
+		defs[d.name] = d
+		add(TrustStage, d.name, d.template())
 	}
-	c.changed("stages.", ".cmd", func(name, value string) { add(TrustStage, name, value) })
+	c.changed("stages.", ".cmd", func(name, value string) {
+		d := defs[name]
+		d.cmds = []Text{{Value: value}}
+		add(TrustStage, name, d.template())
+	})
+	for input, sample := range c.Samples.All() {
+		add(TrustSample, input, sample.Cmd)
+	}
 	for name, gate := range c.Gates.All() {
 		for _, check := range gate.Checks {
 			add(TrustCheck, name, check.Command)
@@ -147,7 +156,10 @@ func bare(err error) error {
 }
 
 // ReadKey reads a file of the project that trusted_keys names. No symbolic link leads it out of the project.
-func (r *Repo) ReadKey(path string) ([]byte, error) {
+func (r *Repo) ReadKey(path string) ([]byte, error) { return r.readInside(path, maxKeyFile) }
+
+// readInside reads at most limit bytes of a file below Root.
+func (r *Repo) readInside(path string, limit int64) ([]byte, error) {
 	root, err := os.OpenRoot(r.Root)
 	if err != nil {
 		return nil, err
@@ -158,19 +170,36 @@ func (r *Repo) ReadKey(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
-	if err == nil && len(text) > maxKeyFile {
-		err = fault.New(fault.Usage, "it has more than %d bytes", maxKeyFile)
+	text, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = fault.New(fault.Usage, "it has more than %d bytes", limit)
 	}
 	return text, err
 }
 
-// TrustItemsAt is TrustItems of mlx.yaml, and of the key files, in the commit that a git revision names.
+// TrustItemsAt is TrustItems of mlx.yaml, of the key files and of every dvc.yaml, in the commit that a git revision names.
 func (r *Repo) TrustItemsAt(ctx context.Context, rev string) ([]TrustItem, error) {
 	commit, err := r.Resolve(ctx, rev)
 	if err != nil {
 		return nil, err
 	}
+	c, err := r.configAt(ctx, commit, rev)
+	if err != nil {
+		return nil, err
+	}
+	items, err := c.TrustItems(func(path string) ([]byte, error) { return r.FileAt(ctx, commit, path) })
+	if err != nil {
+		return nil, err
+	}
+	p, err := r.pipelineAt(ctx, commit, c)
+	if err != nil {
+		return items, nil //nolint:nilerr // stages that cannot be read cannot run either, and must not keep the rest from being allowed
+	}
+	return WithStages(items, p), nil
+}
+
+// configAt reads mlx.yaml of a commit; rev names it in messages.
+func (r *Repo) configAt(ctx context.Context, commit, rev string) (*Config, error) {
 	text, err := r.FileAt(ctx, commit, ConfigName)
 	if err == nil && len(text) > maxConfig {
 		err = fault.New(fault.Usage, "cannot read %s of %s: it is larger than %d bytes", ConfigName, rev, maxConfig)
@@ -179,8 +208,5 @@ func (r *Repo) TrustItemsAt(ctx context.Context, rev string) ([]TrustItem, error
 		return nil, err
 	}
 	c, err := ParseConfig(text)
-	if err != nil {
-		return nil, naming(ConfigName+" of "+rev, err)
-	}
-	return c.TrustItems(func(path string) ([]byte, error) { return r.FileAt(ctx, commit, path) })
+	return c, naming(ConfigName+" of "+rev, err)
 }

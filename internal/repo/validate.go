@@ -21,6 +21,9 @@ func (c *Config) validate(body ast.Node) error {
 			return missing(stage.At, "stage "+name, "backend", stage.On, c.Backends.Names())
 		}
 	}
+	if err := c.validateSamples(); err != nil {
+		return err
+	}
 	for name, gate := range c.Gates.All() {
 		for _, included := range gate.Include {
 			if _, ok := c.Gates.Get(included); !ok {
@@ -29,11 +32,6 @@ func (c *Config) validate(body ast.Node) error {
 		}
 		if err := checkSubjects(gate.Checks); err != nil {
 			return err
-		}
-	}
-	for name, m := range c.Monitors.All() {
-		if _, ok := c.Stages.Get(m.OnDrift.Repro); !ok && m.OnDrift.Repro != "" {
-			return missing(m.At, "monitor "+name, "stage", m.OnDrift.Repro, c.Stages.Names())
 		}
 	}
 	for _, s := range c.Services.All() {

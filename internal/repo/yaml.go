@@ -3,6 +3,7 @@ package repo
 import (
 	"bytes"
 	"errors"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -106,6 +107,11 @@ type scalar struct {
 func scalarOf(n ast.Node) (scalar, error) {
 	switch t := n.(type) {
 	case *ast.StringNode:
+		if t.Token.Type == token.StringType { // without quotes; the parser takes 1e-3 for text, which YAML and Python do not
+			if f, err := strconv.ParseFloat(t.Value, 64); err == nil && strings.Trim(t.Value, "+-.0123456789eE") == "" {
+				return scalar{t.Value, f}, nil
+			}
+		}
 		return scalar{t.Value, t.Value}, nil
 	case *ast.LiteralNode:
 		return scalar{t.Value.Value, t.Value.Value}, nil

@@ -60,6 +60,8 @@ func play(role string, args []string) int {
 		runtime.KeepAlive(block)
 	case "write":
 		return writeFiles(args)
+	default:
+		return playOutput(role, args)
 	}
 	return 0
 }
@@ -133,10 +135,10 @@ func TestExecuteEnds(t *testing.T) {
 }
 
 func TestExecuteNoProgram(t *testing.T) {
-	if err := lookup("no-such-program-anywhere"); err == nil || !strings.Contains(err.Error(), `there is no program "no-such-program-anywhere"`) {
+	if err := lookup("no-such-program-anywhere", "."); err == nil || !strings.Contains(err.Error(), `there is no program "no-such-program-anywhere"`) {
 		t.Errorf("got %v", err)
 	}
-	if err := lookup("./no-such-script"); err == nil || !strings.Contains(err.Error(), `there is no program "./no-such-script"`) {
+	if err := lookup("./no-such-script", "."); err == nil || !strings.Contains(err.Error(), `there is no program "./no-such-script"`) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := (order{argv: []string{t.TempDir()}}).execute(); err == nil {

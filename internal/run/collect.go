@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 
 	"mlx/internal/fault"
 	"mlx/internal/snapshot"
@@ -32,21 +31,13 @@ func (c collected) release() []error {
 
 // collect reads the metrics and saves the outputs into body.
 func (r Runner) collect(ctx context.Context, s Spec, body *Body, tmp string) collected {
-	var c collected
-	numbers, err := readMetrics(filepath.Join(tmp, metricsName))
-	if len(numbers) > 0 {
-		body.Metrics = make(map[string]any, len(numbers))
-	}
-	for name, n := range numbers {
-		body.Metrics[name] = n.stored()
-	}
+	c := r.collectTold(ctx, tmp, body)
+	outs, err := collectRecorded(s, body, tmp)
 	if err != nil {
-		c.badMetrics, c.troubles = true, append(c.troubles, err)
-		if body.Cause == "" {
-			body.Cause = text(err.Error())
-		}
+		c.troubles = append(c.troubles, err)
 	}
-	for _, out := range s.Outs {
+	r.collectLog(ctx, body, tmp, &c)
+	for _, out := range outs {
 		saved, free, err := r.save(ctx, out)
 		if err != nil {
 			c.troubles = append(c.troubles, err)
@@ -59,6 +50,30 @@ func (r Runner) collect(ctx context.Context, s Spec, body *Body, tmp string) col
 		c.releases = append(c.releases, free)
 	}
 	return c
+}
+
+// collectLog keeps what the command wrote, if anything.
+func (r Runner) collectLog(ctx context.Context, body *Body, dir string, c *collected) {
+	size, cut, err := closeLog(dir, r.kept.orUsual())
+	if err == nil && size+cut > 0 {
+		var saved snapshot.Saved
+		if saved, err = r.saveLog(ctx, dir); err == nil {
+			c.releases = append(c.releases, saved.Release)
+			body.Log = &Log{Root: saved.Root, Bytes: size, Cut: cut}
+			body.Log.Digest, err = r.Store.FileDigest(ctx, saved.Root, outputName)
+		}
+	}
+	if err != nil {
+		body.Log = nil
+		c.troubles = append(c.troubles, fault.New(fault.KindOf(err), "cannot keep the output: %w", err))
+	}
+}
+
+func (r Runner) saveLog(ctx context.Context, dir string) (snapshot.Saved, error) {
+	return r.Store.Save(ctx, snapshot.SaveOptions{
+		Path: dir, Once: true,
+		Ignore: func(rel string, _ bool) bool { return rel != outputName && rel != indexName },
+	})
 }
 
 // save keeps one output as a snapshot.

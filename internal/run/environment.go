@@ -19,9 +19,10 @@ type Python struct {
 	Version    string        `json:"version"`           // "3.13.5"
 	Manager    string        `json:"manager,omitempty"` // venv, conda, uv, poetry; empty for the system's own
 	Packages   int           `json:"packages"`
-	Lock       object.Digest `json:"lock"` // SHA-256 of the list of packages, one NAME==VERSION a line
-	List       object.Digest `json:"list"` // snapshot of one file, the list
-	Editable   []string      `json:"editable,omitempty"`
+	Lock       object.Digest `json:"lock"`               // SHA-256 of the list of packages, one NAME==VERSION a line
+	List       object.Digest `json:"list"`               // snapshot of one file, the list
+	Editable   []string      `json:"editable,omitempty"` // used from their source: "NAME @ FOLDER", "…@COMMIT" outside this repository
+	Indexes    []string      `json:"indexes,omitempty"`  // where packages come from beside pypi.org, without credentials
 }
 
 // LockFile is a file that fixes versions of packages.

@@ -16,9 +16,10 @@ func (b *Body) fit() error {
 	b.Folder, b.Name, b.Experiment = text(b.Folder), text(b.Name), text(b.Experiment)
 	b.Code.Branch = text(b.Code.Branch)
 	b.Command, b.Outs, b.Code.Untracked = texts(b.Command), texts(b.Outs), texts(b.Code.Untracked)
+	b.Code.fit()
 	data := make([]Data, len(b.Data))
 	for i, d := range b.Data {
-		data[i] = Data{Path: text(d.Path), Root: d.Root}
+		data[i] = Data{Path: text(d.Path), Root: d.Root, Kind: d.Kind}
 	}
 	params := make(map[string]any, len(b.Params))
 	for key, value := range b.Params {

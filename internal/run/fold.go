@@ -24,9 +24,13 @@ func viewOf(id object.Digest, rec lineage.Record, b Body) View {
 		CPUS: some(b.CPUSeconds), TimeoutS: some(b.TimeoutS), RunID: id, Record: rec.ID,
 		Machine: ViewMachine{Host: b.Machine.Host, OS: b.Machine.OS, Arch: b.Machine.Arch, CPU: b.Machine.CPU,
 			CPUs: b.Machine.CPUs, MemoryBytes: some(b.Machine.MemoryBytes)},
+		watcher: b.Process,
+	}
+	if v.Added = b.Added; v.Added == nil {
+		v.Added = []Addition{}
 	}
 	v.Environment, v.Stage, v.RerunOf, v.Log, v.Series = b.Environment, b.Stage, some(b.RerunOf), b.Log, b.Series
-	if v.LeftOut = b.Code.LeftOut; v.LeftOut == nil {
+	if v.LeftOut, v.LeftOutN = b.Code.LeftOut, b.Code.LeftOutCount; v.LeftOut == nil {
 		v.LeftOut = []LeftOut{}
 	}
 	if b.Code.Files != nil {
@@ -42,7 +46,7 @@ func viewOf(id object.Digest, rec lineage.Record, b Body) View {
 		v.Patch = some(b.Code.Patch.Hex())
 	}
 	for _, p := range rec.Prev {
-		if p != id { // its own earlier records are folded into it
+		if p != id && len(b.Added) == 0 { // its own earlier records are folded into it
 			v.Prev = append(v.Prev, p.Hex())
 		}
 	}
@@ -96,13 +100,19 @@ func (h History) startedIn(ctx context.Context, worktree string, limit int) iter
 const patience = 14 * 24 * time.Hour
 
 // unfinished judges a run that has no end recorded.
-func (h History) unfinished(b Body) (State, string) {
-	switch b.Process.seen(h.Host) {
-	case alive:
+func (h History) unfinished(id object.Digest, b Body) (State, string) {
+	seen := b.Process.seen(h.Host)
+	if seen == alive {
 		return Running, ""
-	case gone:
-		return Lost, "mlx was gone before the command ended"
-	case unknown: // a machine that cannot be asked
+	}
+	if l, ok := LiveRun(h.Runs, id.Hex()); ok && h.Runs != "" && b.Process.Host == h.Host {
+		if l.over(b, h.Host, h.Now()) {
+			return Lost, lostCause(b.Process, h.Host)
+		}
+		return Running, "" // the command lives on without its mlx
+	}
+	if seen == gone {
+		return Lost, lostCause(b.Process, h.Host)
 	}
 	wait := patience
 	if b.TimeoutS > 0 {

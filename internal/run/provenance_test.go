@@ -37,7 +37,7 @@ func account() Account {
 			Locks:     []LockFile{{Path: "uv.lock", Digest: sum("uv")}},
 			Container: &Container{Runtime: "docker", Image: "img.example/a@sha256:" + sum("image").Hex()},
 			GPUs:      []GPU{{Name: "A100"}}},
-		Stage:   &Stage{Name: "train", Key: sum("key"), Deps: []Dep{{"data/flights", sum("data")}, {"train.py", sum("py")}}},
+		Stage:   &Stage{Name: "train", Key: sum("key"), Deps: []Dep{{Path: "data/flights", Digest: sum("data")}, {Path: "train.py", Digest: sum("py")}}},
 		RerunOf: sum("before").Hex(), Run: &id, EndedAt: &end, DurationS: 90, ExitStatus: &status,
 		Metrics: map[string]any{"auc": 0.74, "loss": "NaN", "best": "-Infinity"},
 		Outputs: []Output{

@@ -55,6 +55,7 @@ type Body struct {
 	Environment *Environment `json:"environment,omitempty"`
 	Stage       *Stage       `json:"stage,omitempty"`    // of the pipeline, when mlx repro ran it
 	RerunOf     string       `json:"rerun_of,omitempty"` // id of the run that this one repeats
+	Inside      bool         `json:"inside,omitempty"`   // it happened within the process of its parent, which told of it
 
 	Run             *object.Digest `json:"run,omitempty"` // id of the run, that is of its first record
 	EndedAt         *time.Time     `json:"ended_at,omitempty"`
@@ -68,6 +69,7 @@ type Body struct {
 	Outputs         []Output       `json:"outputs,omitempty"`
 	Log             *Log           `json:"log,omitempty"`
 	Series          *Series        `json:"series,omitempty"`
+	Added           []Addition     `json:"added,omitempty"` // after the end, in the order of their times
 }
 
 // Code is the version of the source that ran. Commit is empty outside git and before the first commit.
@@ -77,16 +79,17 @@ type Code struct {
 	Dirty  bool           `json:"dirty"`
 	Patch  *object.Digest `json:"patch,omitempty"` // snapshot of one file, the uncommitted diff
 
-	// Files that git neither tracks nor ignores, below the repository root: they may have taken part. At most 50 of
-	// them are named.
+	// Files that git neither tracks nor ignores and that are kept, below the repository root: they may have taken part.
+	// At most 50 of them are named.
 	Untracked      []string       `json:"untracked,omitempty"`
 	UntrackedCount int            `json:"untracked_count,omitempty"`
 	Files          *object.Digest `json:"files,omitempty"`    // snapshot of a folder: untracked files that are kept, at their paths
-	LeftOut        []LeftOut      `json:"left_out,omitempty"` // untracked files and folders that are not kept, at most 50
-	Remote         string         `json:"remote,omitempty"`   // URL that git fetches from, without credentials
+	LeftOut        []LeftOut      `json:"left_out,omitempty"` // files and folders whose content is not kept, at most 50
+	LeftOutCount   int            `json:"left_out_count,omitempty"`
+	Remote         string         `json:"remote,omitempty"` // URL that git fetches from, without credentials
 }
 
-// LeftOut is an untracked file or folder that no record keeps, and why.
+// LeftOut is an untracked file or folder that no record keeps, or a tracked one whose changes none keeps, and why.
 type LeftOut struct {
 	Path  string `json:"path"`
 	Why   string `json:"why"`
@@ -95,8 +98,9 @@ type LeftOut struct {
 
 // Data is a version of data that the command read.
 type Data struct {
-	Path string        `json:"path"` // below the repository root
-	Root object.Digest `json:"root"` // snapshot
+	Path string        `json:"path"`           // below the repository root
+	Root object.Digest `json:"root"`           // snapshot
+	Kind string        `json:"kind,omitempty"` // "file" or "directory"; runs of earlier versions do not say
 }
 
 // Output is a file or folder that the command wrote, as it was when the command ended.
@@ -132,12 +136,17 @@ type Stage struct {
 	Key    object.Digest `json:"key"`              // of everything that its result depends on
 	Deps   []Dep         `json:"deps,omitempty"`   // in the order of their paths
 	Sample bool          `json:"sample,omitempty"` // it ran on declared samples, so nothing is restored from it
+
+	// Inputs that changed while it ran: nobody knows which version it read, so nothing is restored from it.
+	Disturbed []string `json:"disturbed,omitempty"`
 }
 
 // Dep is a file or folder that a stage read.
 type Dep struct {
 	Path   string        `json:"path"`   // below the repository root
 	Digest object.Digest `json:"digest"` // of a file its SHA-256, of a folder its snapshot
+
+	Executable bool `json:"executable,omitempty"` // a file that may be run
 }
 
 // Machine is where the command ran. Unknown numbers are 0.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+	"strconv"
 	"time"
 
 	"mlx/internal/fault"
@@ -44,7 +45,7 @@ type View struct {
 
 	Branch    *string     `json:"branch"`
 	Patch     *string     `json:"patch"`     // snapshot of the uncommitted diff
-	Untracked int         `json:"untracked"` // files that git neither tracks nor ignores, when it started
+	Untracked int         `json:"untracked"` // files that git neither tracks nor ignores and that are kept
 	Folder    string      `json:"folder"`
 	CPUS      *float64    `json:"cpu_s"`
 	Machine   ViewMachine `json:"machine"`
@@ -57,9 +58,13 @@ type View struct {
 	Series      *Series      `json:"series"`
 	Files       *string      `json:"files"` // snapshot of the untracked files that are kept
 	LeftOut     []LeftOut    `json:"left_out"`
+	LeftOutN    int          `json:"left_out_count"`
+	Added       []Addition   `json:"added"` // what was recorded after the run had ended
 
 	RunID  object.Digest `json:"-"` // ID as a digest
 	Record object.Digest `json:"-"` // the newest record of the run
+
+	watcher Process // which mlx watches over it, or did
 }
 
 // ViewOutput is one output of a run. Digest is what sha256sum prints for a file, and the snapshot of a folder.
@@ -82,11 +87,12 @@ type ViewMachine struct {
 	MemoryBytes *int64 `json:"memory_bytes"`
 }
 
-// History reads runs back from the ledger. Host and Now serve to tell a running run from a lost one.
+// History reads runs back from the ledger. Host, Now and Runs serve to tell a running run from a lost one.
 type History struct {
 	Ledger *lineage.Ledger
 	Host   string
 	Now    func() time.Time
+	Runs   string // folder of the folders of runs in progress; empty: what a command without its mlx does is not asked
 }
 
 // Views yields the runs that q selects, one view a run. q.Nouns and q.All are set here.
@@ -110,20 +116,38 @@ func (h History) Views(ctx context.Context, q lineage.Query) iter.Seq2[View, err
 
 // Of folds the newest record of a run into its view.
 func (h History) Of(rec lineage.Record) (View, error) {
-	id, ok := IDOf(rec)
-	if !ok {
-		return View{}, fault.New(fault.Integrity, "cannot read record %s: it is no record of a run", rec.ID.Short())
-	}
+	none := fault.New(fault.Integrity, "cannot read record %s: it is no record of a run", rec.ID.Short())
 	if Ended.Is(rec) {
 		body, err := Ended.Decode(rec)
-		return viewOf(id, rec, body), err
+		if err == nil && body.Run == nil {
+			err = none
+		}
+		if err != nil {
+			return View{}, err
+		}
+		return viewOf(*body.Run, rec, body), nil
+	}
+	if !Started.Is(rec) {
+		return View{}, none
 	}
 	body, err := Started.Decode(rec)
 	if err != nil {
 		return View{}, err
 	}
-	body.State, body.Cause = h.unfinished(body)
-	return viewOf(id, rec, body), nil
+	body.State, body.Cause = h.unfinished(rec.ID, body)
+	return viewOf(rec.ID, rec, body), nil
+}
+
+// Unfinished returns the runs of which no end is recorded, and what they are: running or lost.
+func (h History) Unfinished(ctx context.Context) (map[object.Digest]State, error) {
+	all := make(map[object.Digest]State)
+	for v, err := range h.Views(ctx, lineage.Query{Where: "kind == " + strconv.Quote(Started.Name())}) {
+		if err != nil {
+			return nil, err
+		}
+		all[v.RunID] = v.State
+	}
+	return all, nil
 }
 
 // Get returns the run that id names: the id of any of its records.
@@ -168,8 +192,10 @@ func IDOf(rec lineage.Record) (object.Digest, bool) {
 	if !Ended.Is(rec) {
 		return object.Digest{}, false
 	}
-	body, err := Ended.Decode(rec)
-	if err != nil || body.Run == nil {
+	var body struct {
+		Run *object.Digest `json:"run"`
+	}
+	if err := json.Unmarshal(rec.Body, &body); err != nil || body.Run == nil {
 		return object.Digest{}, false
 	}
 	return *body.Run, true

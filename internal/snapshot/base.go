@@ -21,7 +21,7 @@ type baseFinder struct {
 
 // oldRows returns the finder over what a dirty file was before; nil where that is unknown.
 func (v *saver) oldRows(r *reader, t *item) *baseFinder {
-	if t.sum.IsZero() {
+	if t.sum.IsZero() || v.pool.dry {
 		return nil
 	}
 	f := &baseFinder{byCut: map[uint64]int{}}

@@ -299,8 +299,19 @@ func (s *Store) indexPath(path string) string {
 	return filepath.Join(s.o.Index, fmt.Sprintf("%x", sum[:12]))
 }
 
+// indexed is the head of an index: of which version, as of when, and what was stored then.
+type indexed struct {
+	root  object.Digest
+	stamp int64
+	packs []object.Digest
+}
+
 // saveIndex writes what a scan knows, all of it clean, as the index of a version.
 func (s *Store) saveIndex(path string, root *folder, id object.Digest, stamp int64, packs []object.Digest) error {
+	return saveIndexAs(s.indexPath(path), root, indexed{id, stamp, packs})
+}
+
+func saveIndexAs(file string, root *folder, h indexed) error {
 	var w index.Builder
 	root.each("", func(rel string, f *folder) {
 		w.Folder(rel)
@@ -311,5 +322,5 @@ func (s *Store) saveIndex(path string, root *folder, id object.Digest, stamp int
 			}
 		}
 	})
-	return w.Save(s.indexPath(path), id, stamp, packs)
+	return w.Save(file, h.root, h.stamp, h.packs)
 }

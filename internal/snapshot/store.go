@@ -232,6 +232,11 @@ func (s *Store) Has(ctx context.Context, root object.Digest) (bool, error) {
 		return false, err
 	}
 	missing, err := s.missing(ctx, r, root, nil)
+	if err == nil && missing > 0 { // another process may have written it since the packs were listed
+		if err = s.set.Refresh(); err == nil {
+			missing, err = s.missing(ctx, r, root, nil)
+		}
+	}
 	if fault.KindOf(err) == fault.NotFound {
 		return false, nil
 	}

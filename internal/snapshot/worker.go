@@ -34,6 +34,7 @@ type pool struct {
 	mu      sync.Mutex
 	err     error
 	stored  int64
+	dry     bool // chunks are named and none is written
 }
 
 func newPool(s *Store, skip map[object.Digest]bool, workers int) (*pool, error) {
@@ -139,7 +140,7 @@ func (c *claims) take(d object.Digest) bool {
 
 // claim says whether the caller must write the chunk: it is in no usable pack, and nobody else writes it.
 func (p *pool) claim(d object.Digest) bool {
-	return !p.s.set.Usable(d, p.skip) && p.claims.take(d)
+	return !p.dry && !p.s.set.Usable(d, p.skip) && p.claims.take(d)
 }
 
 // worker compresses chunks and writes them into packs of its own. It belongs to one goroutine at a time.

@@ -65,3 +65,16 @@ func (b Bits) Each(yield func(row int) bool) {
 		}
 	}
 }
+
+// EachDown yields the rows in descending order.
+func (b Bits) EachDown(yield func(row int) bool) {
+	for i := len(b) - 1; i >= 0; i-- {
+		for w := b[i]; w != 0; {
+			top := 63 - bits.LeadingZeros64(w)
+			if !yield(i*64 + top) {
+				return
+			}
+			w &^= 1 << top
+		}
+	}
+}

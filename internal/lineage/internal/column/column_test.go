@@ -97,7 +97,7 @@ func TestFilterAgreesWithTheObviousWay(t *testing.T) {
 					want = append(want, i)
 				}
 			}
-			for row := range ix.Filter(e).Each {
+			for row := range ix.Filter(e, Scope{}).Each {
 				got = append(got, row)
 			}
 			if !slices.Equal(got, want) {
@@ -122,7 +122,7 @@ func TestTimes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := ix.Filter(e).Count(); got != want {
+		if got := ix.Filter(e, Scope{}).Count(); got != want {
 			t.Errorf("%s: %d rows, want %d", src, got, want)
 		}
 	}
@@ -210,8 +210,8 @@ func TestEveryFlippedByteIsNoticed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			fmt.Fprint(&s, slices.Collect(ix.Filter(e).Each))
-			ix.Keys(where.Path{"params", "opt"})(3)
+			fmt.Fprint(&s, slices.Collect(ix.Filter(e, Scope{}).Each))
+			ix.Keys(where.Path{"params", "opt"}, nil)(3)
 		}
 		fmt.Fprint(&s, slices.Collect(ix.Refs(object.Digest{}, object.Sum(nil))), ix.IDs(), ix.Clock(), ix.Times(), ix.Locs(), ix.Kind(3))
 		ix.Touch()
@@ -288,7 +288,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		ix.Filter(e)
+		ix.Filter(e, Scope{})
 		ix.Superseded()
 		ix.OfNouns([]string{"run"})
 		ix.Find(pack)

@@ -15,7 +15,7 @@ import (
 
 // The file, little-endian:
 //
-//	header  = "mlxidx1\n", pack id, records u32, crc32c u32, directory offset u64, directory bytes u64,
+//	header  = "mlxidx3\n", pack id, records u32, crc32c u32, directory offset u64, directory bytes u64,
 //	          least lc u64, greatest lc u64, size of the file u64, sections u32, 0 u32
 //	section = values, each section begins at a multiple of 8
 //	directory = *(kind u32, path offset u32, path bytes u32, crc32c u32, offset u64, bytes u64), paths
@@ -23,7 +23,7 @@ import (
 // The checksum in the header covers the rest of the header and the directory; each entry's covers its section.
 // Entries are sorted by path, then kind. All but the columns have an empty path.
 const (
-	fileMagic  = "mlxidx1\n"
+	fileMagic  = "mlxidx3\n"
 	headerLen  = 96
 	crcAt      = 44
 	entryLen   = 32
@@ -54,6 +54,7 @@ const (
 	secFrames             // offset u64, stored, raw, first row, rows of each frame
 	secTextSums           // crc32c of each textBlock bytes of secText, which few queries need whole
 	secGone               // rows of which only the id is left; absent if there are none
+	secSums               // crc32c of each textBlock bytes of the sections in piecewise(), one section after another
 	fixedSections
 )
 
@@ -109,6 +110,11 @@ func (b *Builder) Finish(packID object.Digest) []byte {
 		{secRefIDs, nil, bytesOf(refIDs)}, {secRefs, nil, bytesOf(refs)}, {secOverflow, nil, bytesOf(b.overflow)},
 		{secFrames, nil, bytesOf(b.frames)}, {secTextSums, nil, bytesOf(textSums(b.dict.bytes))},
 	}
+	var sums []uint32
+	for _, kind := range piecewise() {
+		sums = append(sums, textSums(parts[slices.IndexFunc(parts, func(p part) bool { return p.kind == kind })].data)...)
+	}
+	parts = append(parts, part{secSums, nil, bytesOf(sums)})
 	if len(b.gone) > 0 {
 		parts = append(parts, part{secGone, nil, bytesOf(b.gone)})
 	}

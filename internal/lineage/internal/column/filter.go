@@ -3,48 +3,71 @@ package column
 import (
 	"encoding/hex"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
 	"mlx/internal/lineage/internal/where"
 )
 
+// Scope is what a filter has to know beside its expression.
+type Scope struct {
+	Extra Extra // stands in place of what records say
+	Rows  Bits  // the rows that matter, the others may be wrong; nil for all
+}
+
 // Filter returns the rows for which e is true; nil is true everywhere. Rows of Overflow may be wrong.
-func (ix *Index) Filter(e where.Expr) Bits {
+func (ix *Index) Filter(e where.Expr, in Scope) Bits {
 	switch e := e.(type) {
 	case *where.And:
-		out := ix.Filter(e.X)
-		out.And(ix.Filter(e.Y))
+		out := ix.Filter(e.X, in)
+		out.And(ix.Filter(e.Y, in))
 		return out
 	case *where.Or:
-		out := ix.Filter(e.X)
-		out.Or(ix.Filter(e.Y))
+		out := ix.Filter(e.X, in)
+		out.Or(ix.Filter(e.Y, in))
 		return out
 	case *where.Not:
 		out := AllBits(ix.Rows)
-		out.AndNot(ix.Filter(e.X))
+		out.AndNot(ix.Filter(e.X, in))
 		return out
 	case *where.Test:
 		out := NewBits(ix.Rows)
-		for _, v := range e.Values {
-			ix.test(out, e, v)
+		if words, ok := wordsOf(e); ok {
+			for _, path := range ix.variants(e.Path) {
+				ix.testText(out, ix.texts(path), anyOf(words).within(in))
+			}
+		} else {
+			for _, v := range e.Values {
+				ix.test(out, test{e, v, in})
+			}
 		}
+		in.Extra.correct(out, e)
 		return out
 	}
 	return AllBits(ix.Rows)
 }
 
-// test adds the rows that pass t for one of its values.
-func (ix *Index) test(out Bits, t *where.Test, v where.Value) {
-	path := strings.Join(t.Path, string(rune(separator)))
-	special := len(t.Path) == 1 && ix.special(path)
+// test is a test for one of its values.
+type test struct {
+	*where.Test
+	v  where.Value
+	in Scope
+}
+
+// test adds the rows that pass t.
+func (ix *Index) test(out Bits, t test) {
+	v := t.v
+	variants := ix.variants(t.Path)
+	path := variants[0]
+	special := len(t.Path) == 1 && isSpecial(path)
 	if v.Type == where.Null {
 		found := NewBits(ix.Rows)
 		if special {
 			found = AllBits(ix.Rows)
 		} else {
-			ix.present(found, path)
+			for _, path := range variants {
+				ix.present(found, path)
+			}
 		}
 		if t.Op != where.Unequal {
 			all := AllBits(ix.Rows)
@@ -54,19 +77,25 @@ func (ix *Index) test(out Bits, t *where.Test, v where.Value) {
 		out.Or(found)
 		return
 	}
-	switch {
-	case special:
-		ix.testSpecial(out, path, t, v)
-	case v.Type == where.Number:
-		ix.numbers(path).within(out, interval(t.Op, v.Num))
-	case v.Type == where.Bool:
-		ix.testFlag(out, path, t.Op, v.Bool)
-	case v.Type == where.String:
-		ix.testText(out, ix.texts(path), t, v.Str)
+	if special {
+		ix.testSpecial(out, path, t)
+		return
+	}
+	for _, path := range variants {
+		switch v.Type {
+		case where.Number:
+			ix.numbers(path).within(out, interval(t.Op, v.Num))
+		case where.Bool:
+			ix.testFlag(out, path, t.Op, v.Bool)
+		case where.String:
+			ix.testText(out, ix.texts(path), wanted(t))
+		case where.Null:
+		}
 	}
 }
 
-func (ix *Index) special(path string) bool {
+// isSpecial reports whether a path is no place in a body.
+func isSpecial(path string) bool {
 	switch path {
 	case "id", "kind", "at", "by", "lc":
 		return true
@@ -74,16 +103,17 @@ func (ix *Index) special(path string) bool {
 	return false
 }
 
-func (ix *Index) testSpecial(out Bits, path string, t *where.Test, v where.Value) {
+func (ix *Index) testSpecial(out Bits, path string, t test) {
+	v := t.v
 	switch path {
 	case "kind", "by":
 		if v.Type == where.String {
-			ix.testText(out, pairs[uint32]{dense: ix.codes(path)}, t, v.Str)
+			ix.testText(out, pairs[uint32]{dense: ix.codes(path)}, wanted(t))
 		}
 	case "id":
 		if v.Type == where.String {
 			want := strings.TrimPrefix(v.Str, "sha256:")
-			pass := predicate(t, want)
+			pass := predicate(t.Test, want)
 			var buf [2 * hashLen]byte
 			for row, id := range ix.IDs() {
 				if pass(hex.AppendEncode(buf[:0], id[:])) {
@@ -97,7 +127,7 @@ func (ix *Index) testSpecial(out Bits, path string, t *where.Test, v where.Value
 			return
 		}
 		if path == "at" {
-			pass := predicate(t, v.Str)
+			pass := predicate(t.Test, v.Str)
 			for row, at := range ix.Times() {
 				if pass([]byte(time.UnixMicro(at).UTC().Format(time.RFC3339Nano))) {
 					out.Set(row)
@@ -234,27 +264,87 @@ func (ix *Index) testFlag(out Bits, path string, op where.Op, want bool) {
 	})
 }
 
-func (ix *Index) testText(out Bits, col pairs[uint32], t *where.Test, want string) {
-	if len(col.dense) == 0 && len(col.rows) == 0 {
-		return
+// need is what a string must be to pass.
+type need struct {
+	pass   func([]byte) bool
+	length int  // that it must have, -1 for any
+	rows   Bits // the rows that matter when they are few, else nil
+}
+
+func wanted(t test) need {
+	n := need{pass: predicate(t.Test, t.v.Str), length: -1}
+	if t.Op == where.Equal || t.Op == where.In {
+		n.length = len(t.v.Str)
 	}
-	ends := fixedView[uint32](ix, secTextEnds)
-	pass := predicate(t, want)
-	known := make([]uint8, len(ends)) // what is known of each string: 0 nothing, 1 fails, 2 passes
-	col.each(func(row int, code uint32) {
-		if int64(code) >= int64(len(known)) || row >= ix.Rows {
+	return n.within(t.in)
+}
+
+func (n need) within(in Scope) need {
+	if in.Rows != nil && in.Rows.Count()*16 < len(in.Rows)*64 {
+		n.rows = in.Rows
+	}
+	return n
+}
+
+// wordsOf returns what a test asks for when it is one of several strings.
+func wordsOf(t *where.Test) ([]string, bool) {
+	if t.Op != where.In || len(t.Values) < 2 || len(t.Path) == 1 && isSpecial(t.Path[0]) {
+		return nil, false
+	}
+	words := make([]string, len(t.Values))
+	for i, v := range t.Values {
+		if v.Type != where.String {
+			return nil, false
+		}
+		words[i] = v.Str
+	}
+	return words, true
+}
+
+func anyOf(words []string) need {
+	set := make(map[string]bool, len(words))
+	n := need{pass: func(b []byte) bool { return set[string(b)] }, length: len(words[0])}
+	for _, w := range words {
+		set[w] = true
+		if len(w) != n.length {
+			n.length = -1
+		}
+	}
+	return n
+}
+
+// testText adds the rows whose string passes. Strings are compared as rarely as can be: to look at one costs much more than
+// to see that it is that of a row before.
+func (ix *Index) testText(out Bits, col pairs[uint32], n need) {
+	var known [256]struct {
+		code   uint32
+		tested bool
+		passed bool
+	}
+	total := ix.count(secTextEnds, 4)
+	decide := func(row int, code uint32) {
+		if int64(code) >= int64(total) || row >= ix.Rows {
 			return // missing
 		}
-		if known[code] == 0 {
-			known[code] = 1
-			if pass(ix.text(code)) {
-				known[code] = 2
-			}
+		k := &known[code%uint32(len(known))]
+		if !k.tested || k.code != code {
+			k.code, k.tested = code, true
+			from, end := ix.span(code)
+			k.passed = (n.length < 0 || n.length == int(end)-int(from)) && n.pass(ix.textBytes(from, end))
 		}
-		if known[code] == 2 {
+		if k.passed {
 			out.Set(row)
 		}
-	})
+	}
+	if n.rows == nil || len(col.dense) == 0 {
+		col.each(decide)
+		return
+	}
+	for row := range n.rows.Each {
+		if row < len(col.dense) {
+			decide(row, col.dense[row])
+		}
+	}
 }
 
 func predicate(t *where.Test, want string) func([]byte) bool {
@@ -304,55 +394,4 @@ func (ix *Index) present(out Bits, path string) {
 			}
 		})
 	}
-}
-
-// Key is what a row is sorted by. Greater classes come later in both directions.
-type Key struct {
-	Class uint8 // 0 number, 1 string, 2 truth, 3 missing
-	Num   float64
-	Str   string
-}
-
-// Keys returns a function that gives the sort key of a row: the first value at path.
-func (ix *Index) Keys(path where.Path) func(row int) Key {
-	joined := strings.Join(path, string(rune(separator)))
-	if len(path) == 1 && ix.special(joined) {
-		return ix.specialKeys(joined)
-	}
-	num, str, flag := ix.numbers(joined), ix.texts(joined), ix.flags(joined)
-	return func(row int) Key {
-		if v, ok := num.at(row); ok && v == v {
-			return Key{Num: v}
-		}
-		if code, ok := str.at(row); ok && code != missingCode {
-			return Key{Class: 1, Str: string(ix.text(code))}
-		}
-		if v, ok := flag.at(row); ok && v != missingCode {
-			return Key{Class: 2, Num: float64(v)}
-		}
-		return Key{Class: 3}
-	}
-}
-
-func (p pairs[T]) at(row int) (v T, ok bool) {
-	if row < len(p.dense) {
-		return p.dense[row], true
-	}
-	if i, found := slices.BinarySearch(p.rows, uint32(row)); found {
-		return p.vals[i], true
-	}
-	return v, false
-}
-
-func (ix *Index) specialKeys(path string) func(row int) Key {
-	switch path {
-	case "kind", "by":
-		codes := ix.codes(path)
-		return func(row int) Key { return Key{Class: 1, Str: string(ix.text(codes[row]))} }
-	case "id":
-		ids := ix.IDs()
-		return func(row int) Key { return Key{Class: 1, Str: string(ids[row][:])} }
-	}
-	col := ix.order(path)
-	return func(row int) Key { return Key{Num: col.dense[row]} }
 }

@@ -26,6 +26,7 @@ type Index struct {
 	paths   []byte
 	fixed   [fixedSections]int // entry of each section that is no column, -1 if absent
 	blocks  []atomic.Bool      // of the strings: which have been checked
+	pieces  [fixedSections]pieces
 	bad     atomic.Bool
 }
 
@@ -88,6 +89,9 @@ func (ix *Index) shape() error {
 		return ErrDamaged
 	}
 	ix.blocks = make([]atomic.Bool, (ix.entries[text].size+textBlock-1)/textBlock)
+	if !ix.cut() {
+		return ErrDamaged
+	}
 	if i := ix.fixed[secSuperseded]; i < 0 || ix.entries[i].size != uint64(ix.Rows+63)/64*8 {
 		return ErrDamaged
 	}
@@ -144,6 +148,15 @@ func (ix *Index) Times() []int64 { return fixedView[int64](ix, secAt) }
 // Locs returns where each record is in the pack.
 func (ix *Index) Locs() []Loc { return fixedView[Loc](ix, secLoc) }
 
+// ID returns the id of the record in a row.
+func (ix *Index) ID(row int) object.Digest { return at[object.Digest](ix, secIDs, row) }
+
+// LC returns the clock of the record in a row, 0 where it jumped.
+func (ix *Index) LC(row int) uint64 { return at[uint64](ix, secLC, row) }
+
+// Loc returns where the record in a row is in the pack.
+func (ix *Index) Loc(row int) Loc { return at[Loc](ix, secLoc, row) }
+
 // Frames returns where the frames of the pack are.
 func (ix *Index) Frames() []Frame { return fixedView[Frame](ix, secFrames) }
 
@@ -175,22 +188,21 @@ func (ix *Index) Find(id object.Digest) (int, bool) {
 	return row, ok
 }
 
-// Within yields the rows whose ids are from lo to hi.
+// Within yields the rows whose ids are from lo to hi. It looks at the pieces of the index that it needs, no more.
 func (ix *Index) Within(lo, hi object.Digest) func(yield func(row int) bool) {
 	return func(yield func(int) bool) {
-		ids, byID := ix.IDs(), fixedView[uint32](ix, secByID)
-		if len(ids) != len(byID) {
-			return
-		}
-		id := func(i int) object.Digest {
-			if r := int(byID[i]); r < len(ids) {
-				return ids[r]
+		id := func(i int) (row uint32, id object.Digest) {
+			row = at[uint32](ix, secByID, i)
+			if int(row) >= ix.Rows {
+				ix.bad.Store(true)
+				return 0, object.Digest{}
 			}
-			ix.bad.Store(true)
-			return object.Digest{}
+			return row, at[object.Digest](ix, secIDs, int(row))
 		}
-		for i := sort.Search(len(byID), func(i int) bool { return id(i).Compare(lo) >= 0 }); i < len(byID); i++ {
-			if id(i).Compare(hi) > 0 || int(byID[i]) >= len(ids) || !yield(int(byID[i])) {
+		first := sort.Search(ix.Rows, func(i int) bool { _, d := id(i); return d.Compare(lo) >= 0 })
+		for i := first; i < ix.Rows; i++ {
+			row, d := id(i)
+			if d.Compare(hi) > 0 || ix.Damaged() || !yield(int(row)) {
 				return
 			}
 		}
@@ -205,22 +217,25 @@ type Ref struct {
 	Field string // path in the body, role of an input
 }
 
-// Refs yields where records name digests from lo to hi.
+// Refs yields where records name digests from lo to hi. It looks at the pieces of the index that it needs, no more.
 func (ix *Index) Refs(lo, hi object.Digest) func(yield func(Ref) bool) {
 	return func(yield func(Ref) bool) {
-		ids, meta := fixedView[object.Digest](ix, secRefIDs), fixedView[refMeta](ix, secRefs)
-		if len(ids) != len(meta) {
+		n := ix.count(secRefIDs, hashLen)
+		if n != ix.count(secRefs, 12) {
 			ix.bad.Store(true)
 			return
 		}
-		at, _ := slices.BinarySearchFunc(ids, lo, object.Digest.Compare)
-		for ; at < len(ids) && ids[at].Compare(hi) <= 0; at++ {
-			m := meta[at]
+		first := sort.Search(n, func(i int) bool { d := at[object.Digest](ix, secRefIDs, i); return d.Compare(lo) >= 0 })
+		for i := first; i < n; i++ {
+			id, m := at[object.Digest](ix, secRefIDs, i), at[refMeta](ix, secRefs, i)
+			if id.Compare(hi) > 0 || ix.Damaged() {
+				return
+			}
 			if int(m.Row) >= ix.Rows {
 				ix.bad.Store(true)
 				return
 			}
-			r := Ref{ID: ids[at], Row: int(m.Row), Role: Role(m.Role)}
+			r := Ref{ID: id, Row: int(m.Row), Role: Role(m.Role)}
 			if r.Role != InPrev {
 				r.Field = strings.ReplaceAll(string(ix.text(m.Field)), string(rune(separator)), ".")
 			}
@@ -257,6 +272,15 @@ func (ix *Index) Kind(row int) string {
 	return string(ix.text(kinds[row]))
 }
 
+// By returns the author of the record in a row.
+func (ix *Index) By(row int) string {
+	authors := fixedView[uint32](ix, secBy)
+	if row >= len(authors) {
+		return ""
+	}
+	return string(ix.text(authors[row]))
+}
+
 // OfNouns returns the rows whose kind begins with one of the nouns.
 func (ix *Index) OfNouns(nouns []string) Bits {
 	out := NewBits(ix.Rows)
@@ -280,15 +304,18 @@ func (ix *Index) OfNouns(nouns []string) Bits {
 
 // text returns the string with the given code, nil if there is none.
 func (ix *Index) text(code uint32) []byte {
-	ends := fixedView[uint32](ix, secTextEnds)
-	if int64(code) >= int64(len(ends)) {
+	if int64(code) >= int64(ix.count(secTextEnds, 4)) {
 		return nil
 	}
-	start := uint32(0)
+	return ix.textBytes(ix.span(code))
+}
+
+// span is where the string with the given code, which there must be, begins and ends.
+func (ix *Index) span(code uint32) (from, end uint32) {
 	if code > 0 {
-		start = ends[code-1]
+		from = at[uint32](ix, secTextEnds, int(code)-1)
 	}
-	return ix.textBytes(start, ends[code])
+	return from, at[uint32](ix, secTextEnds, int(code))
 }
 
 // textBytes returns a stretch of the strings, checking the blocks that it touches.
@@ -353,8 +380,11 @@ func Equal(a, b []byte) error {
 	return nil
 }
 
-// Locate checks the sections that say where records are.
-func (ix *Index) Locate() { ix.check(secLoc, secFrames) }
+// Locate checks what says where the record in a row is.
+func (ix *Index) Locate(row int) {
+	ix.Loc(row)
+	ix.Frames()
+}
 
 // Touch checks the sections that say where records and references are.
 func (ix *Index) Touch() {

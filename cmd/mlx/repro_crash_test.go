@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// reproStages is a pipeline whose stages count how often each was executed.
+const reproStages = `
+stages:
+  a: {cmd: "echo run >> ../a.count; sleep 0.05; cat in > a.out; cat in >> a.out", deps: [in], outs: [a.out]}
+  b: {cmd: "echo run >> ../b.count; mkdir b.dir; for i in 1 2 3 4 5; do cat a.out > b.dir/$i; done", deps: [a.out], outs: [b.dir]}
+  c: {cmd: "echo run >> ../c.count; cat b.dir/5 > c.out", deps: [b.dir], outs: [c.out]}
+`
+
+// withStages is somebody with a project of these stages in the folder p.
+func withStages(t *testing.T) *somebody {
+	p := newSomebody(t)
+	p.write([]byte("one\n"), "p", "in")
+	p.do("p", "git", "init", "-q")
+	p.do("p", "mlx", "init")
+	text, err := os.ReadFile(p.path("p", "mlx.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.write(append(text, reproStages...), "p", "mlx.yaml")
+	return p
+}
+
+func (p *somebody) count(stage string) int {
+	text, _ := os.ReadFile(p.path(stage + ".count")) // none before the first
+	return strings.Count(string(text), "run")
+}
+
+// TestReproRaces: of several repro at once, in one worktree and in two, each stage is executed by one, and all end well.
+func TestReproRaces(t *testing.T) {
+	p := withStages(t)
+	p.do("p", "git", "add", "-A")
+	p.do("p", "git", "commit", "-qm", "first")
+	p.do("p", "git", "worktree", "add", "-q", "../q")
+	for round := range 4 {
+		for _, dir := range []string{"p", "q"} {
+			p.write(fmt.Appendf(nil, "round %d\n", round), dir, "in")
+		}
+		var all sync.WaitGroup
+		for i := range 6 {
+			all.Go(func() { p.do([]string{"p", "q"}[i%2], "mlx", "repro", "-q", "-j", fmt.Sprint(1+i%3)) })
+		}
+		all.Wait()
+		for _, stage := range []string{"a", "b", "c"} {
+			if n := p.count(stage); n != round+1 {
+				t.Errorf("after round %d stage %s was executed %d times", round, stage, n)
+			}
+		}
+		want := fmt.Sprintf("round %[1]d\nround %[1]d\n", round)
+		for _, dir := range []string{"p", "q"} {
+			if got, err := os.ReadFile(p.path(dir, "c.out")); err != nil || string(got) != want {
+				t.Errorf("round %d: %s/c.out is %q, %v", round, dir, got, err)
+			}
+		}
+	}
+	if left, err := os.ReadDir(p.path("p", ".git", "mlx", "pipeline")); err != nil || len(left) > 0 {
+		t.Errorf("locks are left: %v, %v", left, err)
+	}
+}
+
+// TestReproKilled: a repro that is killed at any moment leaves nothing that the next one would take for made.
+func TestReproKilled(t *testing.T) {
+	p := withStages(t)
+	p.do("p", "git", "add", "-A")
+	p.do("p", "git", "commit", "-qm", "first")
+	r := rand.New(rand.NewPCG(3, 4))
+	kills := 0
+	for round := range 12 {
+		p.write(fmt.Appendf(nil, "round %d\n", round%5), "p", "in")
+		for range 2 {
+			if p.killed(time.Duration(r.IntN(250))*time.Millisecond, "p", "mlx", "repro", "-q") {
+				kills++
+			}
+		}
+		p.do("p", "mlx", "repro", "-q")
+		want := fmt.Sprintf("round %[1]d\nround %[1]d\n", round%5)
+		if got, err := os.ReadFile(p.path("p", "c.out")); err != nil || string(got) != want {
+			t.Fatalf("round %d: c.out is %q, %v", round, got, err)
+		}
+		before := p.sums("p")
+		if out := p.do("p", "mlx", "repro"); strings.Count(out, "up to date\t") != 3 {
+			t.Fatalf("round %d: the next one does something: %s", round, out)
+		}
+		if !maps.Equal(before, p.sums("p")) {
+			t.Fatal("it changed files")
+		}
+	}
+	t.Logf("killed %d times", kills)
+	if kills == 0 {
+		t.Fatal("none was killed")
+	}
+}
