@@ -30,7 +30,7 @@ func newExport(a *app) *cobra.Command {
 		Use:   "export FORM [REF]",
 		Short: "Write a run, the pipeline or a stage for other tools",
 		Long: `FORM of a run: slsa (provenance v1 in an in-toto statement), openlineage (events, one a line), prov (PROV-JSON), csv (a row a
-run, of several runs as well). Statements are not signed.
+run, of several runs as well). Statements are not signed; that comes with the sign-offs of models.
 
 FORM of the pipeline, without REF: github, gitlab, argo, airflow. Each stage is a job that runs mlx repro STAGE --only between
 mlx pull and mlx push. FORM of stage:NAME, with --schedule: crontab, systemd, github, cronjob.

@@ -78,7 +78,7 @@ func TestCompareCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.CompareCode(ctx, CodeVersion{Commit: two.Commit, Patch: other}, extra, CompareOptions{Scratch: t.TempDir()}); err != nil {
+	if _, err := r.CompareCode(ctx, CodeVersion{Commit: two.Commit, Patch: other.Text}, extra, CompareOptions{Scratch: t.TempDir()}); err != nil {
 		t.Fatal(err)
 	}
 	if after := len(names(t, filepath.Join(r.CommonDir, "objects"))); after != before {

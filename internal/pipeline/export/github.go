@@ -13,7 +13,7 @@ func github(nodes []node, site Site) []File {
 		if len(n.needs) > 0 {
 			j = append(j, field{"needs", flow(n.needs)})
 		}
-		j = append(j, githubJob(site, repro(n.Name, "--only", "--pull"), limit(n.Timeout, n.Retries))...)
+		j = append(j, githubJob(site, n.commands(), limit(n.Timeout, n.Retries))...)
 		jobs = append(jobs, field{n.id, j})
 	}
 	on := mapping{{"workflow_dispatch", mapping{}}}
@@ -24,7 +24,7 @@ func github(nodes []node, site Site) []File {
 func githubScheduled(stage string, site Site, when cron) ([]File, error) {
 	id := identifiers([]string{stage})[0]
 	on := mapping{{"schedule", list{mapping{{"cron", when.text}}}}, {"workflow_dispatch", mapping{}}}
-	job := append(mapping{{"name", githubText(stage)}}, githubJob(site, repro(stage, "--pull"), limit(0, 0))...)
+	job := append(mapping{{"name", githubText(stage)}}, githubJob(site, []string{repro(stage, "--pull")}, limit(0, 0))...)
 	text := githubWorkflow(site, "github stage:"+headingName(stage), "mlx "+id, on, mapping{{id, job}})
 	return []File{{".github/workflows/mlx-" + id + ".yaml", text}}, nil
 }
@@ -54,7 +54,7 @@ func githubWorkflow(site Site, command, name string, on, jobs mapping) string {
 }
 
 // githubJob is a job from its runner on. fetch-depth 0 brings the default branch, by which mlx.yaml is trusted.
-func githubJob(site Site, command string, minutes int) mapping {
+func githubJob(site Site, commands []string, minutes int) mapping {
 	job := mapping{{"runs-on", "${{ vars.MLX_RUNS_ON || 'ubuntu-latest' }}"}, {"timeout-minutes", minutes}}
 	if site.Image != "" {
 		job = append(job, field{"container", site.Image})
@@ -63,14 +63,16 @@ func githubJob(site Site, command string, minutes int) mapping {
 	if !site.PushGit {
 		checkout = append(checkout, field{"persist-credentials", false})
 	}
-	return append(job, field{"steps", list{
+	steps := list{
 		mapping{{"uses", "actions/checkout@v5"}, {"with", checkout}},
 		mapping{{"name", "Install mlx"}, {"run", install}},
 		mapping{{"run", `mlx trust --at "$MLX_TRUSTED" -y`}},
 		mapping{{"run", "mlx pull"}},
-		mapping{{"run", command}},
-		mapping{{"run", "mlx push"}},
-	}})
+	}
+	for _, c := range commands {
+		steps = append(steps, mapping{{"run", c}})
+	}
+	return append(job, field{"steps", append(steps, mapping{{"run", "mlx push"}})})
 }
 
 // install runs what the variable of the project says, if it says anything.

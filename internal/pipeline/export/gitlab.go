@@ -29,7 +29,11 @@ func gitlab(nodes []node, site Site) []File {
 		if n.Timeout > 0 {
 			job = append(job, field{"timeout", strconv.Itoa(limit(n.Timeout, n.Retries)) + " minutes"})
 		}
-		job = append(job, field{"script", list{repro(n.Name, "--only", "--pull"), "mlx push"}})
+		script := list{}
+		for _, c := range append(n.commands(), "mlx push") {
+			script = append(script, c)
+		}
+		job = append(job, field{"script", script})
 		doc = append(doc, field{n.id, job})
 	}
 	notes := installing()

@@ -9,13 +9,19 @@ import (
 	"unicode"
 )
 
+// What names and words look like.
+var (
+	marked   = regexp.MustCompile(`-[0-9a-f]{12}$`)
+	noLetter = regexp.MustCompile(`[^A-Za-z0-9]+`)
+	safeWord = regexp.MustCompile(`^[A-Za-z0-9_./:@,+-][A-Za-z0-9_./:@,=+-]*$`)
+)
+
 // longestName is how many letters of a stage's name an identifier keeps: with a mark and a prefix it fits a label of DNS.
 const longestName = 45
 
 // identifiers turns names into what every target takes as one: letters, digits and hyphens, a letter first. Names that
 // would become the same, are too long, mean something there, or look as if they had a mark get a mark made from the name.
 func identifiers(names []string) []string {
-	marked := regexp.MustCompile(`-[0-9a-f]{12}$`)
 	count := make(map[string]int)
 	plain := make([]string, len(names))
 	for i, name := range names {
@@ -34,7 +40,7 @@ func identifiers(names []string) []string {
 
 // identifier is a name with everything else than letters and digits as hyphens.
 func identifier(name string) string {
-	id := strings.Trim(regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(name, "-"), "-")
+	id := strings.Trim(noLetter.ReplaceAllString(name, "-"), "-")
 	if id == "" || id[0] >= '0' && id[0] <= '9' {
 		id = strings.TrimRight("x-"+id, "-")
 	}
@@ -51,7 +57,7 @@ func reserved(id string) bool {
 // shellWord quotes text for a POSIX shell so that nothing in it is taken for anything else, neither by the shell nor by
 // what looks for templates in the script before: no two braces stand side by side, and none behind a dollar sign.
 func shellWord(text string) string {
-	if regexp.MustCompile(`^[A-Za-z0-9_./:@,+-][A-Za-z0-9_./:@,=+-]*$`).MatchString(text) {
+	if safeWord.MatchString(text) {
 		return text
 	}
 	quoted := strings.ReplaceAll(text, "'", `'\''`)
@@ -61,11 +67,21 @@ func shellWord(text string) string {
 	return "'" + quoted + "'"
 }
 
-// repro is the command line that brings a stage up to date, with flags. A name that looks like a flag is none.
-func repro(name string, flags ...string) string {
-	words := append([]string{"mlx", "repro", shellWord(name)}, flags...)
-	if strings.HasPrefix(name, "-") {
-		words = append(append([]string{"mlx", "repro"}, flags...), "--", shellWord(name))
+// repro is the command line that brings a stage up to date, with flags.
+func repro(name string, flags ...string) string { return reproAll([]string{name}, flags...) }
+
+// reproAll is the same for several stages. A name that looks like a flag is none.
+func reproAll(names []string, flags ...string) string {
+	words := []string{"mlx", "repro"}
+	dashed := slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "-") })
+	if dashed {
+		words = append(append(words, flags...), "--")
+	}
+	for _, name := range names {
+		words = append(words, shellWord(name))
+	}
+	if !dashed {
+		words = append(words, flags...)
 	}
 	return strings.Join(words, " ")
 }
