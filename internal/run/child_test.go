@@ -215,12 +215,12 @@ func TestExecuteSecondSignalKills(t *testing.T) {
 // The time limit asks, then kills.
 func TestExecuteTimeout(t *testing.T) {
 	o, _ := ordered("stubborn").piped(t)
-	o.timeout, o.grace = 200*time.Millisecond, 50*time.Millisecond
+	o.timeout, o.grace = time.Second, 50*time.Millisecond
 	got, err := o.execute()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if state, cause := got.verdict(0.2); got.signal != "SIGKILL" || state != Killed || cause != "time limit of 200ms" {
+	if state, cause := got.verdict(1); got.signal != "SIGKILL" || state != Killed || cause != "time limit of 1s" {
 		t.Errorf("%+v, %s %q", got, state, cause)
 	}
 	for seconds, want := range map[float64]string{7200: "2h", 90: "1m30s", 600: "10m", 10: "10s", 36000: "10h"} {
