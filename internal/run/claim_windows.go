@@ -8,9 +8,10 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// claimFolder locks the folder of a run for this process, or fails at once. The system frees it when the process ends.
+// claimFolder locks the folder of a run for this process, or fails at once: also where the folder is being removed, which
+// this must not disturb. The lock is free again when the process ends.
 func claimFolder(dir string) (io.Closer, error) {
-	f, err := os.OpenFile(filepath.Join(dir, claimName), os.O_RDWR|os.O_CREATE, 0o666)
+	f, err := os.OpenFile(filepath.Join(dir, claimName), os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,15 @@ func playOutput(role string, args []string) int {
 		resized := make(chan os.Signal, 1)
 		signal.Notify(resized, syscall.SIGWINCH)
 		playScreen(resized)
+	case "family", "cousin":
+		return playFamily(role == "family")
+	case "devour":
+		for all := [][]byte{}; len(all) < 1000; {
+			block := bytes.Repeat([]byte{1}, 1<<20)
+			all = append(all, block)
+		}
+	case "smi":
+		return playSMI(args)
 	case "runner":
 		return playRunner(args[0], args[1:])
 	case "train":

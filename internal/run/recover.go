@@ -59,6 +59,7 @@ func (r Runner) recoverOne(ctx context.Context, l Live) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.collectChildren(ctx, *body, l.Dir, &got)
 	if !got.badMetrics {
 		_ = os.RemoveAll(l.Dir) // gc removes what stays
 	}

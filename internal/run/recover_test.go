@@ -41,9 +41,9 @@ func playRunner(dir string, command []string) int {
 		fmt.Println(err)
 		return 1
 	}
-	r.Environ = append(r.Environ, "RUN_TEST_ROLE=train")
+	r.Environ = append(r.Environ, "RUN_TEST_ROLE="+os.Getenv("RUNS_ROLE"))
 	r.Stdout = os.Stdout
-	if _, err := r.Run(context.Background(), Spec{Command: append([]string{os.Args[0]}, command...), Dir: dir, Folder: ".", Worktree: "main"}); err != nil {
+	if _, err := r.Run(context.Background(), Spec{Command: command, Dir: dir, Folder: ".", Worktree: "main"}); err != nil {
 		fmt.Println(err)
 		return 1
 	}
@@ -63,8 +63,8 @@ func playTraining() int {
 // orphaned starts a run in another process and kills that when the command is under way. It returns the command.
 func orphaned(t *testing.T, dir string) (command int) {
 	t.Helper()
-	mlx := exec.Command(os.Args[0], dir)
-	mlx.Env = append(os.Environ(), "RUN_TEST_ROLE=runner")
+	mlx := exec.Command(os.Args[0], dir, os.Args[0])
+	mlx.Env = append(os.Environ(), "RUN_TEST_ROLE=runner", "RUNS_ROLE=train")
 	out, err := mlx.StdoutPipe()
 	if err != nil || mlx.Start() != nil {
 		t.Fatal(err)

@@ -60,7 +60,8 @@ func (r Runner) scratch(params map[string]any) (string, error) {
 	}
 	text, err := json.Marshal(params)
 	if err == nil {
-		err = os.WriteFile(filepath.Join(tmp, paramsName), append(text, '\n'), 0o666)
+		err = errors.Join(os.WriteFile(filepath.Join(tmp, paramsName), append(text, '\n'), 0o666),
+			os.WriteFile(filepath.Join(tmp, claimName), nil, 0o666))
 	}
 	if err != nil {
 		return "", errors.Join(fault.New(fault.KindOf(err), "cannot start the run: %w", err), os.RemoveAll(tmp))

@@ -129,16 +129,15 @@ func (r Runner) Run(ctx context.Context, s Spec) (*Result, error) {
 		keep = true // its end can still be recorded: Recover
 		return nil, fault.New(fault.KindOf(err), "cannot record the end of run %s, which %s: %w", started.ID.Short(), body.State, err)
 	}
+	r.collectChildren(ctx, *body, dir, &got)
 	keep = got.badMetrics
-	troubles := slices.Concat(got.troubles, got.release())
-	if end.trouble != nil {
-		troubles = append(troubles, end.trouble)
+	for _, err := range slices.Concat(got.release(), []error{end.trouble, startErr}) {
+		if err != nil {
+			got.troubles = append(got.troubles, err)
+		}
 	}
-	if startErr != nil {
-		troubles = append(troubles, startErr)
-	}
-	result := &Result{View: viewOf(started.ID, rec, *body), Status: statusOf(end), Troubles: troubles}
-	if len(troubles) > 0 && result.Status == 0 {
+	result := &Result{View: viewOf(started.ID, rec, *body), Status: statusOf(end), Troubles: got.troubles}
+	if len(got.troubles) > 0 && result.Status == 0 {
 		result.Status = ownTrouble
 	}
 	return result, nil
@@ -156,7 +155,7 @@ func (r Runner) clock() func() time.Time {
 
 // childEnv returns the environment of the child. It replaces what an outer run may have set.
 func (r Runner) childEnv(s Spec, id object.Digest, tmp string) []string {
-	own := []string{"MLX_RUN_ID=", "MLX_METRICS=", "MLX_PARAMS=", "MLX_ATTEMPT="}
+	own := []string{"MLX_RUN_ID=", "MLX_METRICS=", "MLX_PARAMS=", "MLX_CHILDREN=", "MLX_ATTEMPT="}
 	env := make([]string, 0, len(r.Environ)+len(s.Env)+len(own))
 	for _, v := range r.Environ {
 		if !hasAnyPrefix(v, own) {
@@ -165,7 +164,8 @@ func (r Runner) childEnv(s Spec, id object.Digest, tmp string) []string {
 	}
 	env = append(env, s.Env...)
 	return append(env, "MLX_RUN_ID="+id.Hex(), "MLX_METRICS="+filepath.Join(tmp, metricsName),
-		"MLX_PARAMS="+filepath.Join(tmp, paramsName), "MLX_ATTEMPT="+strconv.Itoa(max(1, s.Attempt)))
+		"MLX_PARAMS="+filepath.Join(tmp, paramsName), "MLX_CHILDREN="+filepath.Join(tmp, childrenName),
+		"MLX_ATTEMPT="+strconv.Itoa(max(1, s.Attempt)))
 }
 
 func hasAnyPrefix(s string, prefixes []string) bool {
