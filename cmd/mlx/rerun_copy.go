@@ -19,7 +19,7 @@ func (j *rerunJob) copyProject(ctx context.Context, dir string) error {
 	if err != nil {
 		return fault.New(fault.KindOf(err), "cannot copy the project: %w", err)
 	}
-	defer top.Close()
+	defer func() { _ = top.Close() }() // a folder that was written through other handles
 	files, total := os.DirFS(j.repo.Root), int64(0)
 	err = fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
