@@ -189,6 +189,19 @@ func TestRecordedIsHostile(t *testing.T) {
 	}
 }
 
+// Of a run whose end nobody saw, what it said is kept, and no file is taken for its output.
+func TestRecordedByALostRun(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, recordedName), []byte(`{"params":{"a":1}}`+"\n"+`{"out":"model"}`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	var body Body
+	outs, err := collectRecorded(Spec{}, &body, dir)
+	if err != nil || len(outs) > 0 || fmt.Sprint(body.Params, body.Outs) != "map[a:1] [model]" {
+		t.Errorf("%v %v %v %v", outs, body.Params, body.Outs, err)
+	}
+}
+
 func TestRecordLater(t *testing.T) {
 	b := newBench(t)
 	ctx := context.Background()
