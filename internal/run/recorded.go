@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -244,7 +245,8 @@ func keepParam(all map[string]any, name string, value any) {
 	}
 }
 
-// collectRecorded adds what mlx record told to body. The outputs are returned: they are saved with the declared ones.
+// collectRecorded adds what mlx record told to body. The outputs are returned: they are saved with the declared ones. Of a
+// run that nobody saw end none is saved: what is at their paths now may be somebody else's.
 func collectRecorded(s Spec, body *Body, dir string) ([]Out, error) {
 	was, err := readRecorded(dir)
 	if err == nil {
@@ -268,17 +270,23 @@ func collectRecorded(s Spec, body *Body, dir string) ([]Out, error) {
 		for _, o := range s.Outs {
 			declared = declared || o.Path == path
 		}
-		if !declared {
+		if declared || slices.Contains(body.Outs, path) {
+			continue
+		}
+		body.Outs = append(body.Outs, text(path))
+		if root != "" {
 			outs = append(outs, Out{Path: path, Abs: filepath.Join(root, filepath.FromSlash(path))})
-			body.Outs = append(body.Outs, text(path))
 		}
 	}
 	return outs, nil
 }
 
-// rootOf is the repository root: the working folder without its own path below it.
+// rootOf is the repository root: the working folder without its own path below it. Empty: it is not known.
 func rootOf(s Spec) string {
 	dir := s.Dir
+	if dir == "" {
+		return ""
+	}
 	if real, err := filepath.EvalSymlinks(dir); err == nil {
 		dir = real
 	}
