@@ -3,7 +3,6 @@ package run
 import (
 	"io"
 	"io/fs"
-	"regexp"
 	"strings"
 )
 
@@ -40,8 +39,8 @@ func container(system fs.FS, environ []string) *Container {
 	}
 	c.Image, c.ID = quoted(podman, "image"), quoted(podman, "id")
 	for _, name := range imageVariables() {
-		if c.Image == "" {
-			c.Image = bounded(newRedactor().value(name, variable(name)))
+		if value := variable(name); c.Image == "" && value != "" {
+			c.Image = bounded(newRedactor().value(name, value))
 		}
 	}
 	if c.ID == "" {
@@ -50,16 +49,23 @@ func container(system fs.FS, environ []string) *Container {
 	return &c
 }
 
-// containerID finds the id of a container in what the kernel says of control groups and mounts, in that order.
+// containerID finds the id of a container in what the kernel says of control groups and mounts, in that order: 64 hex
+// digits in a path of a runtime. Ids of images and layers stand in other paths.
 func containerID(text string) string {
-	for _, pattern := range []string{
-		`(?:docker|libpod|crio|cri-containerd|containerd|kubepods|buildkit)[^\n]*?([0-9a-f]{64})`,
-		`/containers/([0-9a-f]{64})/`,
-		`/overlay-containers/([0-9a-f]{64})/`,
-		`/sandboxes/([0-9a-f]{64})/`,
-	} {
-		if m := regexp.MustCompile(pattern).FindStringSubmatch(text); m != nil {
-			return m[1]
+	for line := range strings.Lines(text) {
+		for _, before := range []string{"docker", "libpod", "crio", "containerd", "kubepods", "buildkit", "/containers/", "/overlay-containers/", "/sandboxes/"} {
+			_, rest, found := strings.Cut(line, before)
+			if !found || strings.Contains(line, "/overlay2/") && !strings.Contains(line, "/containers/") {
+				continue
+			}
+			if _, in, is := strings.Cut(rest, "/containers/"); is { // below a folder of the runtime's
+				rest = in
+			}
+			for word := range strings.FieldsFuncSeq(rest, func(r rune) bool { return !strings.ContainsRune("0123456789abcdef", r) }) {
+				if len(word) == 64 {
+					return word
+				}
+			}
 		}
 	}
 	return ""

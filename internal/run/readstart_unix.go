@@ -14,7 +14,7 @@ func readStart(file string, buf []byte) (int, bool) {
 	if err != nil {
 		return 0, false
 	}
-	defer syscall.Close(fd)
+	defer func() { _ = syscall.Close(fd) }()
 	for {
 		n, err := syscall.Read(fd, buf)
 		if errors.Is(err, syscall.EINTR) {
