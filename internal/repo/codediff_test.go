@@ -42,7 +42,7 @@ func TestCompareCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	base, changed := CodeVersion{Commit: one.Commit}, CodeVersion{Commit: one.Commit, Patch: patch}
+	base, changed := CodeVersion{Commit: one.Commit}, CodeVersion{Commit: one.Commit, Patch: patch.Text}
 	extra := CodeVersion{Commit: two.Commit, Files: fstest.MapFS{"lib/new.py": {Data: []byte("x\ny\n"), Mode: 0o644}}}
 	train := FileChange{"train.py", 2, 1}
 	for name, c := range map[string]struct {
@@ -72,21 +72,21 @@ func TestCompareCode(t *testing.T) {
 	if _, err := r.CompareCode(ctx, base, CodeVersion{Commit: "--output=x"}, CompareOptions{Scratch: t.TempDir()}); err == nil {
 		t.Error("an option was taken for a commit")
 	}
-	before := len(list(t, filepath.Join(r.CommonDir, "objects")))
+	before := len(folders(t, filepath.Join(r.CommonDir, "objects")))
 	write("train.py", "z\n")
 	other, err := r.Patch(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.CompareCode(ctx, CodeVersion{Commit: two.Commit, Patch: other}, extra, CompareOptions{Scratch: t.TempDir()}); err != nil {
+	if _, err := r.CompareCode(ctx, CodeVersion{Commit: two.Commit, Patch: other.Text}, extra, CompareOptions{Scratch: t.TempDir()}); err != nil {
 		t.Fatal(err)
 	}
-	if after := len(list(t, filepath.Join(r.CommonDir, "objects"))); after != before {
+	if after := len(folders(t, filepath.Join(r.CommonDir, "objects"))); after != before {
 		t.Errorf("the repository had %d folders of objects, now %d", before, after)
 	}
 }
 
-func list(t *testing.T, dir string) []os.DirEntry {
+func folders(t *testing.T, dir string) []os.DirEntry {
 	t.Helper()
 	all, err := os.ReadDir(dir)
 	if err != nil {
