@@ -5,10 +5,12 @@ import (
 	"iter"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
+	"mlx/internal/lineage"
 	"mlx/internal/object"
 	"mlx/internal/snapshot"
 )
@@ -172,22 +174,38 @@ func (a *app) isFile(ctx context.Context, p pair) (bool, error) {
 		if root.IsZero() {
 			continue
 		}
-		for rec, err := range l.Referring(ctx, root) {
-			if err != nil {
-				return false, err
-			}
-			if saved, err := snapshotSaved.Decode(rec); err == nil && saved.Root == root {
-				return saved.Kind == string(snapshot.File), nil
-			}
-			body, _ := runBody(rec)
-			for _, o := range body.Outputs {
-				if o.Root == root {
-					return o.Kind == string(snapshot.File), nil
-				}
-			}
+		if kind, err := kindOfRoot(ctx, l, root); err != nil || kind != "" {
+			return kind == string(snapshot.File), err
 		}
 	}
 	return false, nil
+}
+
+// kindOfRoot is what the records say a snapshot is of, "file" or "directory"; empty when none says so. Thousands of runs may
+// have read it, so the index is asked for the one record that knows.
+func kindOfRoot(ctx context.Context, l *lineage.Ledger, root object.Digest) (string, error) {
+	saved := lineage.Query{Nouns: []string{"snapshot"}, Where: "root == " + strconv.Quote(root.String()), Limit: 1}
+	for rec, err := range l.Select(ctx, saved) {
+		if err != nil {
+			return "", err
+		}
+		if body, err := snapshotSaved.Decode(rec); err == nil {
+			return body.Kind, nil
+		}
+	}
+	made := lineage.Query{Nouns: []string{"run"}, Where: "outputs.root == " + strconv.Quote(root.String()), Limit: 1}
+	for rec, err := range l.Select(ctx, made) {
+		if err != nil {
+			return "", err
+		}
+		body, _ := runBody(rec)
+		for _, o := range body.Outputs {
+			if o.Root == root {
+				return o.Kind, nil
+			}
+		}
+	}
+	return "", nil
 }
 
 // tally counts changes by action.

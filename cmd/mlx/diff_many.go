@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"mlx/internal/cli"
+	"mlx/internal/object"
 	"mlx/internal/run"
 )
 
@@ -26,16 +27,17 @@ func (a *app) diffManyRuns(ctx context.Context, found []target, o diffOptions) e
 	if err != nil {
 		return err
 	}
-	h := a.history(l)
+	ids := make([]object.Digest, len(found))
+	for i, t := range found {
+		ids[i] = t.ID
+	}
+	runs, err := a.history(l).Several(ctx, ids)
+	if err != nil {
+		return err
+	}
 	var params, metrics []map[string]any
 	for _, t := range found {
-		r, err := h.Of(t.Record)
-		if err != nil || r.EndedAt == nil {
-			r, err = a.runOf(ctx, t)
-		}
-		if err != nil {
-			return err
-		}
+		r := runs[t.ID]
 		v.Refs = append(v.Refs, t.ref())
 		name := ""
 		if r.Name != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 
 	"mlx/internal/cli"
@@ -247,6 +248,27 @@ func (b *grapher) named(ctx context.Context, id object.Digest) (target, error) {
 	return target{Kind: refRecord, ID: id}, nil
 }
 
+// offspring adds the runs that were started inside a run, and those that repeat it.
+func (b *grapher) offspring(ctx context.Context, t target, all []neighbour) ([]neighbour, error) {
+	where := fmt.Sprintf("parent == %[1]q or rerun_of == %[1]q", t.ID.Hex())
+	for v, err := range b.history.Views(ctx, lineage.Query{Where: where}) {
+		if err != nil {
+			return nil, err
+		}
+		found := target{Kind: refRun, ID: v.RunID}
+		if v.Name != nil {
+			found.Name = *v.Name
+		}
+		if v.Parent != nil && *v.Parent == t.ID.Hex() {
+			all = add(all, neighbour{"started", found})
+		}
+		if v.RerunOf != nil && *v.RerunOf == t.ID.Hex() {
+			all = add(all, neighbour{"repeated", found})
+		}
+	}
+	return all, nil
+}
+
 // below is what was made from a thing, and what judged it.
 func (b *grapher) below(ctx context.Context, t target) ([]neighbour, error) {
 	var all []neighbour
@@ -259,6 +281,9 @@ func (b *grapher) below(ctx context.Context, t target) ([]neighbour, error) {
 			if root, err := object.ParseDigest(o.Snapshot); err == nil {
 				all = append(all, neighbour{"made", target{Kind: refSnapshot, ID: root, Name: o.Path}})
 			}
+		}
+		if all, err = b.offspring(ctx, t, all); err != nil {
+			return nil, err
 		}
 	}
 	for rec, err := range b.ledger.Referring(ctx, t.ID) {
@@ -274,12 +299,6 @@ func (b *grapher) below(ctx context.Context, t target) ([]neighbour, error) {
 				if d.Root == t.ID {
 					all = add(all, neighbour{"read by", found})
 				}
-			}
-			if body.Parent == t.ID.Hex() {
-				all = add(all, neighbour{"started", found})
-			}
-			if body.RerunOf == t.ID.Hex() {
-				all = add(all, neighbour{"repeated", found})
 			}
 		case run.Rejudged.Is(rec):
 			all = add(all, neighbour{"compared", found})

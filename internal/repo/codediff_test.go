@@ -72,7 +72,7 @@ func TestCompareCode(t *testing.T) {
 	if _, err := r.CompareCode(ctx, base, CodeVersion{Commit: "--output=x"}, CompareOptions{Scratch: t.TempDir()}); err == nil {
 		t.Error("an option was taken for a commit")
 	}
-	before := len(names(t, filepath.Join(r.CommonDir, "objects")))
+	before := len(folders(t, filepath.Join(r.CommonDir, "objects")))
 	write("train.py", "z\n")
 	other, err := r.Patch(ctx)
 	if err != nil {
@@ -81,12 +81,12 @@ func TestCompareCode(t *testing.T) {
 	if _, err := r.CompareCode(ctx, CodeVersion{Commit: two.Commit, Patch: other.Text}, extra, CompareOptions{Scratch: t.TempDir()}); err != nil {
 		t.Fatal(err)
 	}
-	if after := len(names(t, filepath.Join(r.CommonDir, "objects"))); after != before {
+	if after := len(folders(t, filepath.Join(r.CommonDir, "objects"))); after != before {
 		t.Errorf("the repository had %d folders of objects, now %d", before, after)
 	}
 }
 
-func names(t *testing.T, dir string) []os.DirEntry {
+func folders(t *testing.T, dir string) []os.DirEntry {
 	t.Helper()
 	all, err := os.ReadDir(dir)
 	if err != nil {

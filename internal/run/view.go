@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"mlx/internal/fault"
@@ -168,6 +170,36 @@ func (h History) Get(ctx context.Context, id object.Digest) (View, error) {
 		}
 	}
 	return h.Of(rec)
+}
+
+// maxAtOnce is how many runs one question names.
+const maxAtOnce = 500
+
+// Several returns the views of many runs by their ids, in one pass over the index.
+func (h History) Several(ctx context.Context, ids []object.Digest) (map[object.Digest]View, error) {
+	all := make(map[object.Digest]View, len(ids))
+	for some := range slices.Chunk(ids, maxAtOnce) {
+		words := make([]string, len(some))
+		for i, id := range some {
+			words[i] = strconv.Quote(id.String())
+		}
+		for v, err := range h.Views(ctx, lineage.Query{Where: "run in [" + strings.Join(words, ", ") + "]"}) {
+			if err != nil {
+				return nil, err
+			}
+			all[v.RunID] = v
+		}
+	}
+	for _, id := range ids {
+		if _, ended := all[id]; !ended {
+			v, err := h.Get(ctx, id)
+			if err != nil {
+				return nil, err
+			}
+			all[id] = v
+		}
+	}
+	return all, nil
 }
 
 // Last returns the run started in a worktree before which n newer ones were started there: n 0 is the newest.
