@@ -45,6 +45,7 @@ demo: build ## the story of examples/flights, about three minutes after download
 bench: build ## mlx beside its peers; ROWS=small,status picks rows of snapshots, REMOTE=pull,get of remotes
 	go run ./bench/snapshot -mlx bin/mlx $(if $(ROWS),-rows $(ROWS))
 	go run ./bench/ledger
+	go run ./bench/run -mlx bin/mlx
 	go run ./bench/remote -mlx bin/mlx $(if $(REMOTE),-rows $(REMOTE))
 
 docs: build ## the pages under docs/ that are generated

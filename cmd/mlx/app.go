@@ -324,5 +324,9 @@ func (a *app) worktree() (string, error) {
 
 // history reads runs back from the ledger.
 func (a *app) history(l *lineage.Ledger) run.History {
-	return run.History{Ledger: l, Host: a.host(), Now: a.now}
+	h := run.History{Ledger: l, Host: a.host(), Now: a.now}
+	if r, err := a.repo(); err == nil {
+		h.Runs = runsOf(r)
+	}
+	return h
 }

@@ -222,6 +222,8 @@ func TestOneOutputSwitch(t *testing.T) {
 		"log_watch.go": 1, // a person is told that nothing was found
 		"checkout.go":  1, // with --json a half answer is none
 		"import.go":    1, // the same
+		"job_list.go":  2, // --watch draws on a terminal and lists changes elsewhere
+		"job_logs.go":  1, // bytes as they came, or rows of lines
 	}
 	walk(t, func(p string, set *token.FileSet) {
 		if path.Dir(p) != "cmd/mlx" || strings.HasSuffix(p, "_test.go") {

@@ -11,8 +11,11 @@ import (
 )
 
 type diffOptions struct {
-	refs  []string
-	paths []string
+	refs   []string
+	paths  []string // as typed, then from the root of the project
+	format string
+	outs   []string
+	text   bool // the difference of code itself
 }
 
 func newDiff(a *app) *cobra.Command {
@@ -21,29 +24,44 @@ func newDiff(a *app) *cobra.Command {
 		Use:   "diff [A [B…]] [-- PATH…]",
 		Short: "Compare data, runs, snapshots or git revisions",
 		Long: `Without references the files here are compared with their last snapshots, with one the data here with that of A (a run with
-the newest run), with two or more these with each other. Status 0 says that they are the same, 1 that they differ.`,
+the newest run), with two or more these with each other. Two runs are compared in parameters, metrics, data, code (with
+changes that were never committed), environment and machine; -v or -- PATH also prints the difference of the code. Of more
+than two runs the parameters and metrics that differ are shown; - reads references from stdin, and a quoted pattern such as
+'run:sweep-*' names every run that fits. Status 0 says that they are the same, 1 that they differ.`,
 		Example: `mlx diff
 mlx diff @last~1 @last
+mlx diff @last~1 @last -- train.py
+mlx diff @last~1 @last -o curves.svg
 mlx diff HEAD~1 HEAD -- data/flights
-mlx diff HEAD`,
+mlx diff HEAD
+mlx diff 'run:sweep-*' -o sweep.csv`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.refs = args
 			if n := cmd.ArgsLenAtDash(); n >= 0 {
 				o.refs, o.paths = args[:n], args[n:]
 			}
+			o.text = a.streams.Verbose || len(o.paths) > 0
 			return diffRun(cmd.Context(), a, o)
 		},
 		ValidArgsFunction: a.completeRefs,
 	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&o.format, "format", "", "of runs, print as `FORM`: csv, markdown or html")
+	flags.StringArrayVarP(&o.outs, "out", "o", nil, "of runs, also write `FILE`: .csv, .md, .html, .json, or .svg with their series drawn over each other")
+	completeFlag(cmd, "format", completeWords(sheetForms()...))
 	return cmd
 }
 
 func diffRun(ctx context.Context, a *app, o diffOptions) error {
-	paths, err := a.projectPaths(o.paths)
-	if err != nil {
+	if err := o.checkForms(); err != nil {
 		return err
 	}
-	if o.refs, err = a.spelled(ctx, o.refs); err != nil {
+	var err error
+	if o.paths, err = a.projectPaths(o.paths); err != nil {
+		return err
+	}
+	if o.refs, err = a.spelledRuns(ctx, o.refs); err != nil {
 		return err
 	}
 	found, err := a.resolveAll(ctx, o.refs)
@@ -66,15 +84,21 @@ func diffRun(ctx context.Context, a *app, o diffOptions) error {
 	case runs > 0 && runs < len(found) && len(found) > 2:
 		return fault.New(fault.Usage, "cannot compare: of more than two things all must be runs").Hint("mlx diff A B")
 	}
+	if err := a.drawDiff(ctx, found, o.drawings()); err != nil {
+		return err
+	}
 	switch {
 	case runs > 0 && runs >= len(o.refs) && len(found) == 2:
-		return a.diffRuns(ctx, found[0], found[1])
+		return a.diffRuns(ctx, found[0], found[1], o)
 	case len(found) > 2 && runs == len(found):
-		return a.diffManyRuns(ctx, found)
+		return a.diffManyRuns(ctx, found, o)
 	case len(found) > 2:
 		return fault.New(fault.Usage, "cannot compare more than two versions of data").Hint("mlx diff A B")
 	}
-	return a.diffData(ctx, found, paths)
+	if o.format != "" || len(o.outs) > 0 {
+		return fault.New(fault.Usage, "cannot write a comparison of data as a table: only runs have one").Hint("mlx diff --json")
+	}
+	return a.diffData(ctx, found, o.paths)
 }
 
 // projectPaths turns paths as typed into paths from the root of the repository.

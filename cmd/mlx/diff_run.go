@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"path"
 	"reflect"
 	"strconv"
@@ -12,8 +13,15 @@ import (
 	"mlx/internal/run"
 )
 
+// runsDiff is how two runs differ, for the screen: more than what the JSON says.
+type runsDiff struct {
+	diffView
+	data   []dataPair
+	around surroundings
+}
+
 // diffRuns compares two runs.
-func (a *app) diffRuns(ctx context.Context, left, right target) error {
+func (a *app) diffRuns(ctx context.Context, left, right target, o diffOptions) error {
 	x, err := a.runOf(ctx, left)
 	if err != nil {
 		return err
@@ -22,18 +30,27 @@ func (a *app) diffRuns(ctx context.Context, left, right target) error {
 	if err != nil {
 		return err
 	}
-	v := newDiffView(left.ref(), right.ref())
-	v.Params = valueChanges(x.Params, y.Params)
-	v.Metrics = metricChanges(x.Metrics, y.Metrics)
-	v.Environment = environmentChanges(x, y)
-	v.Outputs = valueChanges(outputDigests(x), outputDigests(y))
-	v.Code = a.codeChanges(ctx, x, y)
-	data, err := a.diffRunData(ctx, &v, x, y)
-	if err != nil {
+	d := runsDiff{diffView: newDiffView(left.ref(), right.ref())}
+	if d.data, err = a.diffRunData(ctx, &d.diffView, x, y, o.paths); err != nil {
 		return err
 	}
-	v.Equal = len(v.Params)+len(v.Metrics)+len(v.Environment)+len(v.Outputs)+len(v.Data)+len(data) == 0 && v.Code == nil
-	return a.emitDiff(v, v.Equal, func(t *cli.Text) { runsText(v, data, t) })
+	if d.Code, err = a.codeChanges(ctx, x, y, o); err != nil {
+		return err
+	}
+	if len(o.paths) == 0 { // else only files are asked about
+		d.Params = valueChanges(x.Params, y.Params)
+		d.Metrics = metricChanges(x.Metrics, y.Metrics)
+		d.Outputs = valueChanges(outputDigests(x), outputDigests(y))
+		if d.around, err = a.compareSurroundings(ctx, x, y); err != nil {
+			return err
+		}
+		d.Environment = append(d.Environment, d.around.all()...)
+	}
+	d.Equal = len(d.Params)+len(d.Metrics)+len(d.Environment)+len(d.Outputs)+len(d.Data)+len(d.data) == 0 && d.Code == nil
+	return a.finishDiff(d.diffView, d.Equal, o, diffForms{
+		text:  func(t *cli.Text) { d.text(t, len(o.paths) > 0) },
+		sheet: d.sheet,
+	})
 }
 
 // dataPair is a path whose version differs between two runs, and how.
@@ -46,18 +63,22 @@ type dataPair struct {
 
 func (d dataPair) cells(person bool) []cli.Cell {
 	versions := []cli.Cell{cli.Hex(d.a, 12), cli.Hex(d.b, 12)}
-	switch {
-	case d.text != "":
-		return append(versions, cli.Str(d.text))
-	case person:
-		return append(versions, cli.Str(d.tally.words()))
+	if d.text != "" || person {
+		return append(versions, cli.Str(d.words()))
 	}
 	n := d.tally
 	return append(versions, cli.Count(n.added), cli.Count(n.changed), cli.Count(n.removed), cli.Change(n.bytes))
 }
 
+func (d dataPair) words() string {
+	if d.text != "" {
+		return d.text
+	}
+	return d.tally.words()
+}
+
 // diffRunData compares what two runs read. A version that is not on this machine differs without saying how.
-func (a *app) diffRunData(ctx context.Context, v *diffView, x, y run.View) ([]dataPair, error) {
+func (a *app) diffRunData(ctx context.Context, v *diffView, x, y run.View, paths []string) ([]dataPair, error) {
 	left, err := versionsOfRun(x)
 	if err != nil {
 		return nil, err
@@ -68,7 +89,7 @@ func (a *app) diffRunData(ctx context.Context, v *diffView, x, y run.View) ([]da
 	}
 	var out []dataPair
 	for _, p := range pairs(left, right, false) {
-		if p.a == p.b {
+		if p.a == p.b || !touched(p.path, paths) {
 			continue
 		}
 		row := dataPair{path: p.path}
@@ -79,7 +100,7 @@ func (a *app) diffRunData(ctx context.Context, v *diffView, x, y run.View) ([]da
 			row.b = p.b.Hex()
 		}
 		start := len(v.Data)
-		if err := a.comparePair(ctx, v, p, nil); err != nil {
+		if err := a.comparePair(ctx, v, p, paths); err != nil {
 			a.streams.Why("%s: %v", p.path, err)
 			row.text = "not on this machine"
 		} else {
@@ -118,7 +139,7 @@ func metricChanges(a, b map[string]run.Number) []metricChange {
 		}
 		if inA && inB && x.Finite() && y.Finite() {
 			d := difference(float64(x), float64(y))
-			c.Change = &d
+			c.Change, c.Share = &d, relative(float64(x), float64(d))
 		}
 		out = append(out, c)
 	}
@@ -132,6 +153,15 @@ func difference(a, b float64) run.Number {
 		return run.Number(b - a)
 	}
 	return run.Number(d)
+}
+
+// relative is a change as a share of what it is a change of; nil where that says nothing.
+func relative(from, change float64) *run.Number {
+	if from == 0 {
+		return nil
+	}
+	share := run.Number(difference(0, change/math.Abs(from)))
+	return &share
 }
 
 func bothKeys[T any](a, b map[string]T) []string {
@@ -153,81 +183,106 @@ func outputDigests(v run.View) map[string]any {
 	return all
 }
 
-func environmentChanges(x, y run.View) []valueChange {
-	describe := func(m run.ViewMachine) map[string]any {
-		all := map[string]any{"host": m.Host, "os": m.OS, "arch": m.Arch, "cpu": m.CPU, "cpus": m.CPUs}
-		if m.MemoryBytes != nil {
-			all["memory_bytes"] = *m.MemoryBytes
-		}
-		return all
-	}
-	return valueChanges(describe(x.Machine), describe(y.Machine))
-}
-
-// codeChanges compares commits and uncommitted changes; nil when the code is the same. Commits that differ in pointer
-// files only have the same code: pointers count as data.
-func (a *app) codeChanges(ctx context.Context, x, y run.View) *codeChange {
-	same := func(a, b *string) bool { return a == b || a != nil && b != nil && *a == *b }
-	c := &codeChange{A: withPatch(x), B: withPatch(y)}
-	if !same(x.Commit, y.Commit) && x.Commit != nil && y.Commit != nil {
-		if r, err := a.repo(); err == nil {
-			if n, err := r.ChangedFiles(ctx, *x.Commit, *y.Commit); err == nil {
-				c.Files = &n
-			}
-		}
-	}
-	sameCommit := same(x.Commit, y.Commit) || c.Files != nil && *c.Files == 0
-	if sameCommit && same(x.Patch, y.Patch) {
-		return nil
-	}
-	return c
-}
-
-func withPatch(v run.View) *string {
-	if v.Commit == nil {
-		return nil
-	}
-	commit := *v.Commit
-	if v.Patch != nil {
-		commit += "+" + (*v.Patch)[:12]
-	}
-	return &commit
-}
-
-// runsText tells how two runs differ, as two columns and the change.
-func runsText(v diffView, data []dataPair, t *cli.Text) {
-	c := newComparison(t, v.A.ID, v.B.ID)
-	for _, p := range v.Params {
+// text tells how two runs differ, as two columns and the change, and in the end what is the same. Of files alone only
+// those are told.
+func (d runsDiff) text(t *cli.Text, filesOnly bool) {
+	c := newComparison(t, d.A.ID, d.B.ID)
+	for _, p := range d.Params {
 		c.add("params", p.Key, cellOrNone(p.A), cellOrNone(p.B))
 	}
-	for _, m := range v.Metrics {
-		cells := []cli.Cell{numberCell(m.A), numberCell(m.B)}
-		if m.Change != nil {
-			cells = append(cells, cli.Delta(float64(*m.Change)))
-		}
-		c.add("metrics", m.Key, cells...)
+	for _, m := range d.Metrics {
+		c.add("metrics", m.Key, m.cells(t.TTY())...)
 	}
-	for _, d := range data {
-		c.add("data", shortName(d.path, data), d.cells(t.TTY())...)
+	for _, p := range d.data {
+		c.add("data", shortName(p.path, d.data), p.cells(t.TTY())...)
 	}
-	if v.Code != nil {
-		cells := []cli.Cell{commitCell(v.Code.A), commitCell(v.Code.B)}
-		if v.Code.Files != nil {
-			cells = append(cells, cli.Num(*v.Code.Files, "file"))
-		}
-		c.add("code", "commit", cells...)
-	}
-	for _, e := range v.Environment {
-		c.add("machine", e.Key, cellOrNone(e.A), cellOrNone(e.B))
-	}
+	c.codeRows(d.Code)
+	c.surroundingRows(d.around)
 	// Other inputs make other outputs; which bytes is news only when nothing else explains it.
 	if len(c.rows) == 0 {
-		for _, o := range v.Outputs {
+		for _, o := range d.Outputs {
 			c.add("outputs", o.Key, digestCell(o.A), digestCell(o.B))
 		}
 	}
 	c.write()
+	if t.TTY() && !filesOnly {
+		c.writeSame(d.compared())
+	}
+	if d.Code != nil && d.Code.Patch != nil {
+		t.Lines(*d.Code.Patch)
+	}
 }
+
+// compared are the sections that both runs say something about.
+func (d runsDiff) compared() []string {
+	all := []string{"params", "metrics", "data", "code"}
+	if d.around.known {
+		all = append(all, "environment")
+		if d.around.listed {
+			all = append(all, "packages")
+		}
+	}
+	return append(all, "machine")
+}
+
+// cells are the values of a metric and its change.
+func (m metricChange) cells(person bool) []cli.Cell {
+	cells := []cli.Cell{numberCell(m.A), numberCell(m.B)}
+	if m.Change == nil {
+		return cells
+	}
+	change := cli.Delta(float64(*m.Change))
+	if share := m.percent(); person && share != "" {
+		change = cli.Fmt("%s (%s)", change, cli.Str(share))
+	}
+	return append(cells, change)
+}
+
+// percent is the change of a metric as a share, where that is easier to grasp than the change itself.
+func (m metricChange) percent() string {
+	if m.Share == nil || math.Abs(float64(*m.Share)) >= 10 {
+		return ""
+	}
+	return fmt.Sprintf("%+.1f %%", 100*float64(*m.Share))
+}
+
+// sheet is the comparison as a table for a file.
+func (d runsDiff) sheet() sheet {
+	s := sheet{head: []string{"section", "key", short12(d.A.ID), short12(d.B.ID), "change"}}
+	add := func(section, key string, cells ...cli.Cell) {
+		row := []cli.Cell{cli.Str(section), cli.Str(key), cli.Str(""), cli.Str(""), cli.Str("")}
+		copy(row[2:], cells)
+		s.rows = append(s.rows, row)
+	}
+	for _, p := range d.Params {
+		add("params", p.Key, cellOrNone(p.A), cellOrNone(p.B))
+	}
+	for _, m := range d.Metrics {
+		add("metrics", m.Key, m.cells(false)...)
+	}
+	for _, p := range d.data {
+		add("data", p.path, cli.Hex(p.a, 12), cli.Hex(p.b, 12), cli.Str(p.words()))
+	}
+	if d.Code != nil {
+		add("code", "commit", commitCell(d.Code.A), commitCell(d.Code.B))
+		for _, f := range d.Code.Changes {
+			if f.Added != nil && f.Removed != nil {
+				add("code", f.Path, cli.Str(""), cli.Str(""), cli.Str(fmt.Sprintf("+%d -%d", *f.Added, *f.Removed)))
+			} else {
+				add("code", f.Path, cli.Str(""), cli.Str(""), cli.Str("no text"))
+			}
+		}
+	}
+	for _, e := range d.around.all() {
+		add("environment", e.Key, cellOrNone(e.A), cellOrNone(e.B))
+	}
+	for _, o := range d.Outputs {
+		add("outputs", o.Key, digestCell(o.A), digestCell(o.B))
+	}
+	return s
+}
+
+func short12(id string) string { return id[:min(12, len(id))] }
 
 // shortName is the last part of a path, when no other path ends so.
 func shortName(p string, all []dataPair) string {

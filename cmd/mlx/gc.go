@@ -93,14 +93,21 @@ func gcRun(ctx context.Context, a *app, o gcOptions) (err error) {
 	for _, root := range plan.Missing {
 		a.streams.Why("version %s is not in this store (%s)", root.Digest.Short(), root.Why)
 	}
+	folders, err := endedFolders(ctx, a, !o.dryRun)
+	if err != nil {
+		return err
+	}
 	if o.dryRun {
-		v := gcPlanView(plan)
-		return a.streams.Emit(v, func(t *cli.Text) { gcText(plan, true, t) })
+		v := gcPlanView(plan, folders)
+		return a.streams.Emit(v, func(t *cli.Text) { gcText(plan, folders, true, t) })
 	}
 	if err := store.ApplyGC(ctx, plan); err != nil {
 		return err
 	}
-	return a.streams.EmitVerdict(gcDone(plan), false, func(t *cli.Text) { gcText(plan, false, t) })
+	if err := removeFolders(folders); err != nil {
+		return err
+	}
+	return a.streams.EmitVerdict(gcDone(plan), false, func(t *cli.Text) { gcText(plan, folders, false, t) })
 }
 
 // gcView is the JSON of `mlx gc`.
@@ -141,7 +148,7 @@ type planStep struct {
 	Cost  *float64 `json:"cost"`
 }
 
-func gcPlanView(p *snapshot.GCPlan) planView {
+func gcPlanView(p *snapshot.GCPlan, folders []string) planView {
 	v := planView{Kind: "plan/v1", Command: "gc", Applies: true, Steps: []planStep{}, Bytes: p.Freed + p.Later, Needs: []struct{}{},
 		Classes: append([]snapshot.GCClass{}, p.Classes...)}
 	for _, pack := range p.Packs {
@@ -150,10 +157,13 @@ func gcPlanView(p *snapshot.GCPlan) planView {
 	for _, file := range p.Leftover {
 		v.Steps = append(v.Steps, planStep{Do: "delete", What: file, Why: "left by a process that was killed"})
 	}
+	for _, dir := range folders {
+		v.Steps = append(v.Steps, planStep{Do: "delete", What: dir, Why: "left by a run that ended"})
+	}
 	return v
 }
 
-func gcText(p *snapshot.GCPlan, dryRun bool, t *cli.Text) {
+func gcText(p *snapshot.GCPlan, folders []string, dryRun bool, t *cli.Text) {
 	var rows [][]cli.Cell
 	for _, c := range p.Classes {
 		word := cli.Word(cli.RolePass, "stays")
@@ -164,6 +174,9 @@ func gcText(p *snapshot.GCPlan, dryRun bool, t *cli.Text) {
 	}
 	if n := len(p.Leftover); n > 0 {
 		rows = append(rows, []cli.Cell{cli.Word(cli.RoleWarn, "goes"), cli.Str("left by processes that were killed"), cli.Num(int64(n), "file")})
+	}
+	if n := len(folders); n > 0 {
+		rows = append(rows, []cli.Cell{cli.Word(cli.RoleWarn, "goes"), cli.Str("left by runs that ended"), cli.Num(int64(n), "folder")})
 	}
 	t.Rows(0, rows)
 	freed := "freed"

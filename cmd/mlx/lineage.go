@@ -21,6 +21,8 @@ func newLineage(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lineage [REF]",
 		Short: "Show what something was made from; alone, the pipeline",
+		Long: `Shows what something was made from, or with --down what was made from it. Without a reference it draws the pipeline: the stages
+of mlx.yaml and of every dvc.yaml, and what each reads. The stages of one matrix are drawn as one; -v draws each of them.`,
 		Example: `mlx lineage @last
 mlx lineage data/flights --down
 mlx lineage @last --format mermaid

@@ -18,8 +18,9 @@ type graph struct {
 	Nodes     []*node    `json:"nodes"`
 	Edges     []edge     `json:"edges"`
 
-	byID map[string]*node
-	seen map[edge]bool
+	byID     map[string]*node
+	seen     map[edge]bool
+	up, down map[string][]edge // by From, by To
 }
 
 // node is a thing. ID is its kind and its digest, commit or name.
@@ -31,6 +32,9 @@ type node struct {
 	Text string     `json:"text"`
 	At   *time.Time `json:"at"`
 	Cut  bool       `json:"cut"` // there is more, beyond --depth
+
+	Stages int  `json:"stages"` // how many stages of the pipeline it stands for; 0 for what is none
+	group  bool // a matrix that is drawn as one
 }
 
 // edge says that From was made from To, which served as Role.
@@ -41,7 +45,8 @@ type edge struct {
 }
 
 func newGraph() *graph {
-	return &graph{Kind: "lineage/v1", Direction: "up", Nodes: []*node{}, Edges: []edge{}, byID: make(map[string]*node), seen: make(map[edge]bool)}
+	return &graph{Kind: "lineage/v1", Direction: "up", Nodes: []*node{}, Edges: []edge{}, byID: make(map[string]*node), seen: make(map[edge]bool),
+		up: make(map[string][]edge), down: make(map[string][]edge)}
 }
 
 // node adds a node once and reports whether it is new.
@@ -59,18 +64,16 @@ func (g *graph) edge(from, to, role string) {
 	if !g.seen[e] {
 		g.seen[e] = true
 		g.Edges = append(g.Edges, e)
+		g.up[from], g.down[to] = append(g.up[from], e), append(g.down[to], e)
 	}
 }
 
 // next lists the edges that lead on from a node, in the direction asked for.
 func (g *graph) next(id string) []edge {
-	var out []edge
-	for _, e := range g.Edges {
-		if g.Direction == "up" && e.From == id || g.Direction == "down" && e.To == id {
-			out = append(out, e)
-		}
+	if g.Direction == "up" {
+		return g.up[id]
 	}
-	return out
+	return g.down[id]
 }
 
 func (g *graph) far(e edge) string {
@@ -100,7 +103,7 @@ func (n *node) reference() string {
 	if n.Ref != "" {
 		return n.Ref
 	}
-	return n.Name
+	return n.title()
 }
 
 // cells says what a node is. Its kind is left out where the role says it.
@@ -112,7 +115,7 @@ func (n *node) cells(kind bool) []cli.Cell {
 	case n.Kind == refGit:
 		return []cli.Cell{cli.Fmt("%s %s", cli.Hex(n.Ref, 7), cli.Str(n.Text))}
 	case n.Ref == "":
-		cells = []cli.Cell{cli.Str(n.Name)}
+		cells = []cli.Cell{cli.Str(n.title())}
 	case kind:
 		cells = []cli.Cell{cli.Fmt("%s %s", cli.Str(n.Kind), cli.Hex(n.Ref, 12))}
 	default:
@@ -190,7 +193,7 @@ func (g *graph) drawn(form string) string {
 func (n *node) label() string {
 	label := n.Kind
 	if n.Name != "" {
-		label += " " + n.Name
+		label += " " + n.title()
 	}
 	if n.Ref != "" {
 		label += " " + n.Ref[:min(12, len(n.Ref))]
@@ -202,9 +205,23 @@ func (n *node) label() string {
 }
 
 func quoteDot(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s) + `"`
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(drawable(s)) + `"`
 }
 
+// quoteMermaid writes what Mermaid would take for HTML, an entity (#) or Markdown (`) as entities.
 func quoteMermaid(s string) string {
-	return strings.NewReplacer("&", "&amp;", `"`, "&quot;", "<", "&lt;", ">", "&gt;", "\n", "<br>").Replace(s)
+	return strings.NewReplacer("#", "#35;", "&", "&amp;", `"`, "&quot;", "<", "&lt;", ">", "&gt;", "`", "#96;", "\n", "<br>").Replace(drawable(s))
+}
+
+// drawable takes out of a text what no picture can show: control characters and what is not UTF-8.
+func drawable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t':
+			return ' '
+		case r != '\n' && (r < ' ' || r == 0x7f):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
 }

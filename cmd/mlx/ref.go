@@ -205,10 +205,11 @@ func (a *app) read(ctx context.Context, r reading) ([]target, error) {
 	case refTag:
 		f.tag()
 	case refRun, refSnapshot, refRecord:
-		f.last()
-		f.tag()
-		f.digest()
-		f.runName()
+		if f.last(); !f.longDigest() {
+			f.tag()
+			f.digest()
+			f.runName()
+		}
 		f.keep(r.kind)
 		if r.kind == refSnapshot && len(f.found) == 0 {
 			f.pathSnapshot()

@@ -31,6 +31,9 @@ func (f *finder) everything() {
 		f.last()
 		return
 	}
+	if f.longDigest() {
+		return
+	}
 	f.tag()
 	f.digest()
 	f.runName()
@@ -39,6 +42,16 @@ func (f *finder) everything() {
 	if len(f.found) == 0 {
 		f.path(true)
 	}
+}
+
+// longDigest finds a word that is a digest, or so much of one that nothing else is meant: tags may not look like that, and
+// chance does not make a revision of git of it.
+func (f *finder) longDigest() bool {
+	if len(f.r.word) < 12 || !looksLikeDigest(f.r.word) {
+		return false
+	}
+	f.digest()
+	return len(f.found) > 0 || f.err != nil
 }
 
 func (f *finder) add(t target) {

@@ -86,6 +86,11 @@ func rerunRun(ctx context.Context, a *app, o rerunOptions) error {
 	if len(job.lacks) > 0 {
 		return a.untold(job.lacks)
 	}
+	for _, n := range job.needs {
+		if surrounds(n) {
+			a.streams.Note("%s", n.What)
+		}
+	}
 	rec, err := job.judge(ctx)
 	if err != nil {
 		return err
@@ -149,7 +154,7 @@ func (j *rerunJob) judge(ctx context.Context) (rec lineage.Record, err error) {
 		repeats = append(repeats, v)
 	}
 	answer := run.Rejudgement{
-		Comparison: run.Compare(j.original, repeats, j.tolerance), Of: j.original.RunID, Tolerance: j.tolerance, Missing: j.needs,
+		Comparison: run.Compare(j.original, repeats, j.tolerance, j.steps(ctx, tree, repeats[0])), Of: j.original.RunID, Tolerance: j.tolerance, Missing: j.needs,
 	}
 	for _, v := range repeats {
 		answer.Runs = append(answer.Runs, v.RunID)
@@ -179,6 +184,25 @@ func (j *rerunJob) repeat(ctx context.Context, tree *rerunTree) (run.View, error
 		j.app.streams.Note("run %s: %v", result.View.RunID.Short(), trouble)
 	}
 	return result.View, nil
+}
+
+// steps compares the series of the run with those of a repeat. What cannot be read is not compared.
+func (j *rerunJob) steps(ctx context.Context, tree *rerunTree, repeat run.View) map[string]run.Step {
+	var curves [2]*run.Curves
+	store, err := tree.app.store()
+	for i, series := range []*run.Series{j.body.Series, repeat.Series} {
+		if err == nil {
+			curves[i], err = run.ReadSeries(ctx, store, series)
+		}
+	}
+	var steps map[string]run.Step
+	if err == nil {
+		steps, err = run.FirstSteps(curves[0], curves[1], j.tolerance)
+	}
+	if err != nil {
+		j.app.streams.Why("series are not compared: %v", err)
+	}
+	return steps
 }
 
 // name is what a person would call the run.

@@ -19,7 +19,7 @@ import (
 
 // causes looks for what may explain a difference. It only reads, and what it cannot read explains nothing.
 func (j *rerunJob) causes(ctx context.Context, t *rerunTree, c run.Comparison, repeats []run.View) []run.Cause {
-	e := run.Evidence{Original: j.original, Repeats: repeats, Compared: c, Packages: j.packages(ctx, repeats[0])}
+	e := run.Evidence{Original: j.original, Repeats: repeats, Compared: c, Packages: j.packages(ctx, t, repeats[0])}
 	e.Original.LeftOut = slices.DeleteFunc(slices.Clone(e.Original.LeftOut), usual)
 	if c.Result == run.Identical || c.Result == run.Unknown {
 		return nil
@@ -41,8 +41,8 @@ func (j *rerunJob) causes(ctx context.Context, t *rerunTree, c run.Comparison, r
 }
 
 // packages are those that differ between the run and a repeat of it.
-func (j *rerunJob) packages(ctx context.Context, repeat run.View) []run.PackageChange {
-	store, err := j.app.store()
+func (j *rerunJob) packages(ctx context.Context, t *rerunTree, repeat run.View) []run.PackageChange {
+	store, err := t.app.store() // it knows what the repeat saved
 	if err != nil || j.body.Environment == nil || repeat.Environment == nil {
 		return nil
 	}
@@ -203,7 +203,7 @@ func (j *rerunJob) ignored(t *rerunTree, word, from string) (run.Undeclared, boo
 			continue
 		}
 		info, err := os.Stat(j.repo.Abs(rel))
-		if err != nil || isVenv(os.DirFS(j.repo.Root), rel) {
+		if err != nil || j.installed(rel) {
 			continue
 		}
 		if _, err := t.top.Lstat(filepath.FromSlash(rel)); !errors.Is(err, fs.ErrNotExist) {
@@ -216,6 +216,16 @@ func (j *rerunJob) ignored(t *rerunTree, word, from string) (run.Undeclared, boo
 		return u, true
 	}
 	return run.Undeclared{}, false
+}
+
+// installed says whether a path is in a virtual environment.
+func (j *rerunJob) installed(rel string) bool {
+	for ; rel != "."; rel = path.Dir(rel) {
+		if isVenv(os.DirFS(j.repo.Root), rel) {
+			return true
+		}
+	}
+	return false
 }
 
 // isOutput says whether the run wrote a path, or declared that it would.

@@ -24,10 +24,13 @@ func (j *rerunJob) wantsRoot(ctx context.Context, v absentVersion) error {
 		return err
 	}
 	here, err := store.Has(ctx, v.root)
-	if err == nil && !here {
+	if err != nil {
+		return j.damaged(err)
+	}
+	if !here {
 		j.absent = append(j.absent, v)
 	}
-	return err
+	return nil
 }
 
 // fetch brings what is not here from the default remote. A dry run only says so.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strconv"
 
 	"mlx/internal/fault"
 	"mlx/internal/lineage"
@@ -16,6 +15,7 @@ type rerunJob struct {
 	repo     *repo.Repo
 	original run.View
 	body     run.Body
+	stage    *run.Stage // that it executed, nil for none
 
 	times     int
 	tolerance run.Tolerance
@@ -30,7 +30,7 @@ type rerunJob struct {
 	here     *run.Environment // what surrounds the command on this machine; nil when the run recorded nothing of it
 }
 
-// rerunJob finds the run that a reference names: a run itself, the one that wrote a file, or the newest of a stage.
+// rerunJob finds the run that a reference names: a run itself, or the one that wrote a file.
 func (a *app) rerunJob(ctx context.Context, ref string) (*rerunJob, error) {
 	r, err := a.repo()
 	if err != nil {
@@ -55,8 +55,10 @@ func (a *app) rerunJob(ctx context.Context, ref string) (*rerunJob, error) {
 		j.original, err = a.history(l).Get(ctx, found.ID)
 	case found.Kind == refSnapshot && found.Inner == "":
 		j.original, err = a.writerOf(ctx, l, found, ref)
-	case found.Kind == refConfig && found.Section == "stages":
-		j.original, err = a.newestOf(ctx, l, found.Name)
+	case found.Kind == refConfig && found.Section == "stages": // else it would have been the run
+		if _, err = a.stageRun(ctx, found.Name); err == nil {
+			err = fault.New(fault.NotFound, "cannot rerun %s: no run of it is known here", ref)
+		}
 	default:
 		err = fault.New(fault.Usage, "cannot rerun %s: it is no run, and no file that a run wrote", found.short()).Hint("mlx log -k run")
 	}
@@ -76,7 +78,8 @@ func (a *app) rerunJob(ctx context.Context, ref string) (*rerunJob, error) {
 		return nil, fault.New(fault.Integrity, "cannot rerun %s: its record names no command", j.original.RunID.Short())
 	}
 	j.body = body
-	return j, nil
+	j.stage, err = j.stageOf(ctx, l)
+	return j, err
 }
 
 // writerOf is the run that wrote a version first. One that only repeated it is not asked for.
@@ -100,12 +103,4 @@ func (a *app) writerOf(ctx context.Context, l *lineage.Ledger, t target, ref str
 		return run.View{}, fault.New(fault.NotFound, "cannot rerun %s: no run that is known here wrote it", ref).Hint("mlx lineage %s", shellWord(ref))
 	}
 	return a.history(l).Of(*found)
-}
-
-// newestOf is the newest run of a stage.
-func (a *app) newestOf(ctx context.Context, l *lineage.Ledger, stage string) (run.View, error) {
-	for v, err := range a.history(l).Views(ctx, lineage.Query{Where: "stage.name == " + strconv.Quote(stage), Limit: 1}) {
-		return v, err
-	}
-	return run.View{}, fault.New(fault.NotFound, "cannot rerun stage %s: it never ran", stage).Hint("mlx repro %s", shellWord(stage))
 }

@@ -167,14 +167,18 @@ func (j *rerunJob) kindOfVersion(ctx context.Context, store *snapshot.Store, w r
 
 // lookStage asks for what a stage read that is neither code nor declared data: outputs of earlier stages.
 func (j *rerunJob) lookStage(ctx context.Context) error {
-	if j.body.Stage == nil {
+	if j.stage == nil {
+		return nil
+	}
+	if j.stage.Sample {
+		j.lack(j.cannot(fault.Usage, "it ran stage %s on samples, which are not kept", j.stage.Name).Hint("mlx repro --sample"))
 		return nil
 	}
 	l, err := j.app.ledger()
 	if err != nil {
 		return err
 	}
-	for _, dep := range j.body.Stage.Deps {
+	for _, dep := range j.stage.Deps {
 		if j.isCode(ctx, dep.Path) || slices.ContainsFunc(j.data, func(d restoration) bool { return within(dep.Path, d.Path) }) {
 			continue
 		}

@@ -49,6 +49,7 @@ func (j *rerunJob) spec(ctx context.Context, t *rerunTree) (run.Spec, error) {
 		return s, err
 	}
 	t.app.environ, s.Env = j.variables()
+	j.asStage(ctx, t, &s)
 	return s, nil
 }
 

@@ -102,7 +102,7 @@ func (j *rerunJob) build(ctx context.Context) (_ *rerunTree, err error) {
 func (a *app) inTree(t *rerunTree) *app {
 	b := new(app)
 	*b = *a
-	b.opened, b.at = nil, t.repo.Root
+	b.opened, b.at, b.pipeline = nil, t.repo.Root, nil
 	b.lazily()
 	b.ledger = a.ledger
 	b.repo = func() (*repo.Repo, error) { return t.repo, nil }

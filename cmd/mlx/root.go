@@ -40,6 +40,7 @@ func sections() []section {
 			newRepro,
 			newRecord,
 			newRerun,
+			newJob,
 		}},
 		{"Judge", []func(*app) *cobra.Command{
 			newGate,

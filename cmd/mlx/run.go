@@ -29,10 +29,11 @@ func newRun(a *app) *cobra.Command {
 		Use:   "run [FLAGS] [--] COMMAND…",
 		Short: "Run a command and record what made what",
 		Long: `Records the commit and the uncommitted changes, the data, the parameters, the metrics, the outputs, how the command ended,
-how long it took and how much memory it needed. Output and status are those of the command; 125 is mlx's own trouble.
+how long it took, what it used meanwhile and what it printed. Output and status are those of the command; 125 is mlx's own
+trouble.
 
 The command finds MLX_PARAMS (a JSON file with the parameters), MLX_METRICS (a file to write metrics to: one JSON object
-of numbers), MLX_RUN_ID and MLX_ATTEMPT in its environment.`,
+of numbers, or one a line with "step" and "time"), MLX_RUN_ID and MLX_ATTEMPT in its environment.`,
 		Example: `mlx run -d data/flights -p depth=6 -o model.pkl python train.py
 mlx run --name baseline --timeout 2h -- make train`,
 		Args:        cobra.ArbitraryArgs,

@@ -5,9 +5,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"syscall"
 	"time"
 
 	"mlx/internal/object"
+	"mlx/internal/repo"
 	"mlx/internal/run"
 )
 
@@ -21,26 +24,45 @@ type live struct {
 	stderr io.Writer
 }
 
+// runsOf is the folder of the folders of runs in progress.
+func runsOf(r *repo.Repo) string { return filepath.Join(r.Home, "runs") }
+
+// runner is what records runs here.
+func (a *app) runner() (run.Runner, error) {
+	r, err := a.repo()
+	if err != nil {
+		return run.Runner{}, err
+	}
+	ledger, err := a.ledger()
+	if err != nil {
+		return run.Runner{}, err
+	}
+	store, err := a.store()
+	if err != nil {
+		return run.Runner{}, err
+	}
+	return run.Runner{
+		Ledger: ledger, Store: store, Now: a.now, Host: a.host(), Tmp: r.Tmp(), Runs: runsOf(r), Environ: a.environ, Grace: runGrace,
+	}, nil
+}
+
 // executeRun executes a command and records it: the one way of run, repro and rerun. Signals that this process is sent meanwhile
 // go to the command.
 func (a *app) executeRun(ctx context.Context, spec run.Spec, l live) (*run.Result, error) {
+	runner, err := a.runner()
+	if err != nil {
+		return nil, err
+	}
 	r, err := a.repo()
 	if err != nil {
 		return nil, err
 	}
-	ledger, err := a.ledger()
-	if err != nil {
-		return nil, err
-	}
-	store, err := a.store()
-	if err != nil {
-		return nil, err
-	}
-	around, err := a.surround(ctx, r, store, &spec)
+	around, err := a.surround(ctx, r, runner.Store, &spec)
 	if err != nil {
 		return nil, err
 	}
 	defer around.release()
+	a.recoverRuns(ctx, runner)
 	signals := make(chan os.Signal, 8)
 	for _, s := range run.SignalsHandedOn() {
 		if !signal.Ignored(s) { // nohup
@@ -48,13 +70,27 @@ func (a *app) executeRun(ctx context.Context, spec run.Spec, l live) (*run.Resul
 		}
 	}
 	defer signal.Stop(signals)
-	return run.Runner{
-		Ledger: ledger, Store: store, Now: a.now, Host: a.host(), Tmp: r.Tmp(), Environ: a.environ,
-		Stdin: l.stdin, Stdout: l.stdout, Stderr: l.stderr, Signals: signals, Grace: runGrace,
-		Begun: func(id object.Digest) {
-			a.streams.Why("run %s started", id.Short())
-			around.begun(ctx)
-		},
-		Late: around.late,
-	}.Run(ctx, spec)
+	if !signal.Ignored(syscall.SIGPIPE) { // a reader of the output that went away ends the command, not its recording
+		broken := make(chan os.Signal, 1)
+		signal.Notify(broken, syscall.SIGPIPE)
+		defer signal.Stop(broken)
+	}
+	runner.Stdin, runner.Stdout, runner.Stderr, runner.Signals = l.stdin, l.stdout, l.stderr, signals
+	runner.Begun = func(id object.Digest) {
+		a.streams.Why("run %s started", id.Short())
+		around.begun(ctx)
+	}
+	runner.Late = around.late
+	return runner.Run(ctx, spec)
+}
+
+// recoverRuns records the end of runs whose mlx was killed. It costs next to nothing where there are none.
+func (a *app) recoverRuns(ctx context.Context, runner run.Runner) {
+	ended, err := runner.Recover(ctx)
+	for _, v := range ended {
+		a.streams.Why("run %s is over: %s", v.RunID.Short(), v.Text)
+	}
+	if err != nil {
+		a.streams.Why("%v", err)
+	}
 }

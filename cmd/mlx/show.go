@@ -18,6 +18,8 @@ type showOptions struct {
 	outs   []string
 	format string
 	rows   int
+
+	columns []string
 }
 
 func newShow(a *app) *cobra.Command {
@@ -28,6 +30,8 @@ func newShow(a *app) *cobra.Command {
 		Long: `REF is a digest or at least four digits of one, @last, the name of a run, a tag, a git revision or a path; REF:PATH is a
 file or folder inside it; gate:NAME and mlx.yaml show what mlx.yaml says, remote:NAME what this clone last saw of a remote.`,
 		Example: `mlx show @last
+mlx show @last --columns loss
+mlx show @last -o report.html -o curves.svg
 mlx show data/flights
 mlx show data/flights:2013-01.csv --rows 3
 mlx show gate:quality
@@ -43,8 +47,9 @@ mlx show mlx.yaml`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.IntVar(&o.rows, "rows", 0, "of a file, also print the first `N` lines")
-	flags.StringVar(&o.format, "format", "", "of a verdict, print as `FORM`: markdown, junit or github")
-	flags.StringArrayVarP(&o.outs, "out", "o", nil, "of a verdict, also write `FILE`: .md, .xml or .json")
+	flags.StringVar(&o.format, "format", "", "print as `FORM`: a verdict as markdown, junit or github, a run as csv (its series), html or markdown")
+	flags.StringArrayVarP(&o.outs, "out", "o", nil, "also write `FILE`: of a verdict .md, .xml or .json, of a run .html, .svg, .csv, .md or .json")
+	flags.StringSliceVar(&o.columns, "columns", nil, "of a run, draw only the series `NAME[,NAME]`")
 	return cmd
 }
 
@@ -56,15 +61,19 @@ func showRun(ctx context.Context, a *app, o showOptions) error {
 	if err != nil {
 		return err
 	}
+	if found.Kind == refRun && found.Inner == "" {
+		return a.showOneRun(ctx, found, o)
+	}
+	if len(o.columns) > 0 {
+		return fault.New(fault.Usage, "cannot draw %s: only a run has series", found.short()).Hint("mlx show %s", o.ref)
+	}
 	if found.Kind != refGate && (o.format != "" || len(o.outs) > 0) {
-		return fault.New(fault.Usage, "cannot print %s as a report: only a verdict has one", found.short()).Hint("mlx show %s", o.ref)
+		return fault.New(fault.Usage, "cannot print %s as a report: only a run and a verdict have one", found.short()).Hint("mlx show %s", o.ref)
 	}
 	if found.Inner != "" {
 		return a.showInside(ctx, found, o.rows)
 	}
 	switch found.Kind {
-	case refRun:
-		return a.showOneRun(ctx, found)
 	case refSnapshot:
 		return a.showSnapshot(ctx, found)
 	case refGate:

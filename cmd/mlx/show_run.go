@@ -18,6 +18,14 @@ type runShown struct {
 	run.View
 	Judged []judgement `json:"judged"`
 	Reruns []rejudged  `json:"reruns"` // how repeats of it compared, newest first
+	Curves []curveView `json:"curves"` // by name
+
+	Children []fault.Ref `json:"children"` // runs started inside it, the one started first first
+
+	family family
+	said   []tagBody
+	traced tracedRun
+	only   []string // names of the curves that were asked for
 }
 
 // rejudged is how repeats of a run compared with it.
@@ -38,7 +46,10 @@ type judgement struct {
 	At      time.Time    `json:"at"`
 }
 
-func (a *app) showOneRun(ctx context.Context, t target) error {
+func (a *app) showOneRun(ctx context.Context, t target, o showOptions) error {
+	if err := o.checkRunReport(); err != nil {
+		return err
+	}
 	v, err := a.runOf(ctx, t)
 	if err != nil {
 		return err
@@ -53,7 +64,11 @@ func (a *app) showOneRun(ctx context.Context, t target) error {
 	}
 	v.Tags = event{tags: known[v.RunID]}.words()
 	v.Text = cli.Sentence(runWords(v)...)
-	shown := runShown{View: v, Judged: []judgement{}, Reruns: []rejudged{}}
+	shown := runShown{View: v, Judged: []judgement{}, Reruns: []rejudged{}, said: known[v.RunID]}
+	if shown.family, err = a.childrenOf(ctx, v); err != nil {
+		return err
+	}
+	shown.Children = shown.family.refs
 	for rec, err := range l.Referring(ctx, v.RunID) {
 		if err != nil {
 			return err
@@ -80,7 +95,10 @@ func (a *app) showOneRun(ctx context.Context, t target) error {
 	}
 	slices.SortFunc(shown.Judged, func(a, b judgement) int { return b.At.Compare(a.At) })
 	slices.SortFunc(shown.Reruns, func(a, b rejudged) int { return b.At.Compare(a.At) })
-	return a.streams.Emit(shown, func(t *cli.Text) { a.runShownText(shown, t) })
+	if err := a.addCurves(ctx, &shown, o); err != nil {
+		return err
+	}
+	return a.emitRun(shown, o)
 }
 
 func (a *app) runShownText(v runShown, t *cli.Text) {
@@ -97,17 +115,19 @@ func (a *app) runShownText(v runShown, t *cli.Text) {
 	if v.Cause != nil {
 		t.KeyValue(2, "cause", cli.Str(*v.Cause))
 	}
+	placeText(v.View, t)
 	runSourceText(v.View, t)
 	a.showFiles(v.View, t)
-	runNumbersText(v.View, t)
+	runNumbersText(v, t)
+	a.curvesText(v, t)
 	for _, o := range v.Outputs {
 		t.KeyValue(2, "outputs", cli.Fmt("%s %s", cli.Path(a.shown(o.Path)), cli.Hex(o.Digest, 12)), cli.Bytes(o.Bytes))
 	}
+	outputText(v.View, t)
 	showEnvironment(v.Environment, t)
 	t.KeyValue(2, "machine", machineCell(v.View))
-	if len(v.Tags) > 0 {
-		t.KeyValue(2, "tags", cli.Str(strings.Join(v.Tags, " ")))
-	}
+	v.usedText(t)
+	tagsText(v.said, t)
 	for _, j := range v.Judged {
 		t.KeyValue(2, "judged", cli.Fmt("%s %s %s", gateWord(string(j.Verdict), strings.ToUpper(string(j.Verdict))),
 			cli.Str(strings.Join(j.Gates, " ")), cli.Hex(j.ID, 12)))
@@ -115,6 +135,7 @@ func (a *app) runShownText(v runShown, t *cli.Text) {
 	for _, again := range v.Reruns {
 		t.KeyValue(2, "rerun", cli.Fmt("%s %s", rerunWord(again.view), cli.Hex(again.ID, 12)), cli.Time(again.At))
 	}
+	v.family.text(t)
 }
 
 // runSourceText tells what the run was made from.
@@ -139,12 +160,15 @@ func runSourceText(v run.View, t *cli.Text) {
 }
 
 // runNumbersText tells parameters and metrics, several to a line for people.
-func runNumbersText(v run.View, t *cli.Text) {
+func runNumbersText(v runShown, t *cli.Text) {
 	var params, metrics []cli.Cell
 	for _, k := range sortedKeys(v.Params) {
 		params = append(params, cli.Fmt("%s %s", cli.Str(k), valueCell(v.Params[k])))
 	}
 	for _, k := range sortedKeys(v.Metrics) {
+		if t.TTY() && v.hasCurve(k) {
+			continue // its last value stands beside the curve
+		}
 		metrics = append(metrics, cli.Fmt("%s %s", cli.Str(k), cli.Float(float64(v.Metrics[k]))))
 	}
 	keyValues(t, "params", params)

@@ -20,7 +20,11 @@ func (a *app) readPipeline(ctx context.Context) (*repo.Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.Pipeline(ctx)
+	c, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	p, err := r.Pipeline(ctx, c)
 	if err == nil {
 		a.pipeline = p
 	}

@@ -68,22 +68,25 @@ func TestRunAsShown(t *testing.T) {
 }
 
 func TestRunsCompared(t *testing.T) {
-	v := newDiffView(fault.Ref{ID: id("5be01d7c93f2")}, fault.Ref{ID: id("c7720be4196d")})
-	v.Params = valueChanges(map[string]any{"depth": 6.0, "same": "x"}, map[string]any{"depth": 8.0, "same": "x"})
-	v.Metrics = metricChanges(map[string]run.Number{"auc": 0.741, "log_loss": 0.437}, map[string]run.Number{"auc": 0.752, "log_loss": 0.431})
-	v.Outputs = []valueChange{{"model.pkl", id("77ab"), id("1f88")}}
-	data := []dataPair{{"data/flights", id("3f9c21aa07d4"), id("a81e5c0f4b96"), tally{added: 1, bytes: 2_600_000}, ""}}
+	d := runsDiff{diffView: newDiffView(fault.Ref{ID: id("5be01d7c93f2")}, fault.Ref{ID: id("c7720be4196d")})}
+	d.Params = valueChanges(map[string]any{"depth": 6.0, "same": "x"}, map[string]any{"depth": 8.0, "same": "x"})
+	d.Metrics = metricChanges(map[string]run.Number{"auc": 0.741, "log_loss": 0.437}, map[string]run.Number{"auc": 0.752, "log_loss": 0.431})
+	d.Outputs = []valueChange{{"model.pkl", id("77ab"), id("1f88")}}
+	d.data = []dataPair{{"data/flights", id("3f9c21aa07d4"), id("a81e5c0f4b96"), tally{added: 1, bytes: 2_600_000}, ""}}
+	d.around = surroundings{known: true, listed: true, packages: []valueChange{{"package.numpy", "2.3.1", "2.3.2"}}}
 	want := `              5be01d7c93f2  c7720be4196d
 params
   depth       6             8
 metrics
-  auc         0.741         0.752         +0.011
-  log_loss    0.437         0.431         -0.006
+  auc         0.741         0.752         +0.011 (+1.5 %)
+  log_loss    0.437         0.431         -0.006 (-1.4 %)
 data
   flights     3f9c21aa07d4  a81e5c0f4b96  1 file added, +2.6 MB
-same: code, machine
+packages
+  numpy       2.3.1         2.3.2
+same: code, environment, machine
 `
-	if diff := cmp.Diff(want, rendered(t, func(t *cli.Text) { runsText(v, data, t) })); diff != "" {
+	if diff := cmp.Diff(want, rendered(t, func(t *cli.Text) { d.text(t, false) })); diff != "" {
 		t.Error(diff)
 	}
 }

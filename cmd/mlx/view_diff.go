@@ -41,12 +41,23 @@ type metricChange struct {
 	A      *run.Number `json:"a"`
 	B      *run.Number `json:"b"`
 	Change *run.Number `json:"change"`
+	Share  *run.Number `json:"change_share"` // the change by the absolute value of a, null when that is 0
 }
 
 type codeChange struct {
 	A     *string `json:"a"`
 	B     *string `json:"b"`
 	Files *int64  `json:"files"` // null when git does not know both commits
+
+	Changes []fileChange `json:"changes"` // what differs, changes that were never committed included
+	Patch   *string      `json:"patch"`   // the difference itself, with -v or -- PATH
+}
+
+// fileChange is one file of code that differs. The lines are null when it is no text.
+type fileChange struct {
+	Path    string `json:"path"`
+	Added   *int64 `json:"added"`
+	Removed *int64 `json:"removed"`
 }
 
 // manyView is diff/v1 of more than two runs.

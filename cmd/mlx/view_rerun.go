@@ -120,9 +120,17 @@ func rerunText(v run.RerunView, shown func(string) string, t *cli.Text) {
 	}
 	t.Rows(2, rerunRows(v, shown, t.TTY()))
 	for _, n := range r.Missing {
-		t.KeyValue(2, "without", cli.Str(n.What))
+		if !surrounds(n) {
+			t.KeyValue(2, "without", cli.Str(n.What))
+		}
 	}
 	causesText(v, t)
+}
+
+// surrounds says of a need that it is about what is installed and about the machine. Where that matters it is a cause.
+func surrounds(n run.Need) bool {
+	kind, _, _ := strings.Cut(n.What, ": ")
+	return kind != "code" && !strings.HasPrefix(kind, "variable ")
 }
 
 // maxSame is how many lines of what is the same a person gets.

@@ -378,6 +378,9 @@ func (t *top) down(i int) {
 }
 
 func (t *top) sorted() []hit {
-	slices.SortFunc(t.hits, func(a, b hit) int { return t.compare(&a, &b) })
+	// Of a record that is there twice the first in log order counts.
+	slices.SortFunc(t.hits, func(a, b hit) int {
+		return cmp.Or(t.compare(&a, &b), cmp.Compare(a.part, b.part), cmp.Compare(a.row, b.row))
+	})
 	return slices.CompactFunc(t.hits, func(a, b hit) bool { return a.id == b.id })
 }

@@ -127,9 +127,6 @@ func dvcStage(d *stageDef, t *tree) error {
 	f.outs(t.get("plots"), "plots", false)
 	f.params(t.get("params"))
 	d.frozen, d.always = f.flag(t.get("frozen"), "frozen"), f.flag(t.get("always_changed"), "always_changed")
-	if desc := t.get("desc"); desc != nil {
-		d.doc = f.text(desc, "desc").Value
-	}
 	d.matrix, d.vars = t.get("matrix"), t.get("vars")
 	return f.err
 }

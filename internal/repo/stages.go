@@ -16,7 +16,6 @@ const maxSteps = 100_000
 type Step struct {
 	Name     string // "train"; of a matrix "train@depth=6,seed=1"; in a dvc.yaml further down "sub/dvc.yaml:train"
 	Group    string // as it is defined: "train", "sub/dvc.yaml:train"
-	Doc      string // desc of dvc.yaml
 	Cmd      string // a line for the shell
 	Trust    string // what its user must have allowed: the command as written, and env
 	Folder   string // where the command runs, "." for the root
@@ -65,13 +64,9 @@ type Pipeline struct {
 	sorted  []string       // the outputs
 }
 
-// Pipeline reads the stages of mlx.yaml and of every dvc.yaml of the project, expands them and sees to it that they fit
+// Pipeline expands the stages of mlx.yaml, which is c, and of every dvc.yaml of the project, and sees to it that they fit
 // together. It does not look whether what they read is there: MissingDeps does.
-func (r *Repo) Pipeline(ctx context.Context) (*Pipeline, error) {
-	c, err := r.Config()
-	if err != nil {
-		return nil, err
-	}
+func (r *Repo) Pipeline(ctx context.Context, c *Config) (*Pipeline, error) {
 	files, err := r.dvcFiles(ctx)
 	if err != nil {
 		return nil, err
@@ -102,6 +97,11 @@ func (c *Config) pipeline(dvcFiles []string, read KeyReader) (*Pipeline, error) 
 		p.Groups = append(p.Groups, d.group())
 		if err := l.expand(d, p.add); err != nil {
 			return nil, err
+		}
+	}
+	for name, m := range c.Monitors.All() { // a monitor may name a stage of dvc.yaml
+		if _, ok := groups[m.OnDrift.Repro]; !ok && m.OnDrift.Repro != "" {
+			return nil, missing(m.At, "monitor "+name, "stage", m.OnDrift.Repro, p.Groups)
 		}
 	}
 	return p, p.check()
@@ -135,7 +135,6 @@ type stageDef struct {
 	dvc  bool
 	name string
 	at   fault.Position
-	doc  string
 
 	cmds            []Text
 	folder          Text
@@ -174,12 +173,11 @@ func (d *stageDef) template() string {
 	for name, value := range d.env.All() {
 		b.WriteString(name + "=" + shellQuote(value.Value) + " ")
 	}
+	cmds := make([]string, len(d.cmds))
 	for i, cmd := range d.cmds {
-		if i > 0 {
-			b.WriteString("\n")
-		}
-		b.WriteString(cmd.Value)
+		cmds[i] = cmd.Value
 	}
+	b.WriteString(joinCommands(cmds))
 	return b.String()
 }
 

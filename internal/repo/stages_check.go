@@ -88,11 +88,10 @@ func (p *Pipeline) Makers(name string) []int {
 	var all []int
 	below := name + "/"
 	for k := sort.SearchStrings(p.sorted, below); k < len(p.sorted) && strings.HasPrefix(p.sorted[k], below); k++ {
-		if i := p.makers[p.sorted[k]]; !slices.Contains(all, i) {
-			all = append(all, i)
-		}
+		all = append(all, p.makers[p.sorted[k]])
 	}
-	return all
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // Before returns the steps that a step waits for.
@@ -100,7 +99,7 @@ func (p *Pipeline) Before(i int) []int {
 	var all []int
 	add := func(name string) {
 		for _, maker := range p.Makers(name) {
-			if maker != i && !slices.Contains(all, maker) {
+			if maker != i {
 				all = append(all, maker)
 			}
 		}
@@ -111,7 +110,8 @@ func (p *Pipeline) Before(i int) []int {
 	for _, param := range p.Steps[i].Params {
 		add(param.File)
 	}
-	return all
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // checkLoops walks back from every step without recursion: a chain may be 100,000 long.

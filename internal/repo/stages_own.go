@@ -43,7 +43,7 @@ func WithStages(items []TrustItem, p *Pipeline) []TrustItem {
 	at := len(items)
 	for i, item := range items {
 		known[item] = true
-		if item.Kind == TrustCheck || item.Kind == TrustService {
+		if item.Kind == TrustSample || item.Kind == TrustCheck || item.Kind == TrustService {
 			at = min(at, i)
 		}
 	}

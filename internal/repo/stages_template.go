@@ -217,39 +217,43 @@ func wordOf(t *tree, u use) (string, error) {
 // flagsOf turns {lr: 0.1, tags: [a, b], fast: true} into --lr 0.1 --tags a b --fast.
 func flagsOf(t *tree) (string, error) {
 	var words []string
-	var add func(prefix string, t *tree) error
-	add = func(prefix string, t *tree) error {
-		for i, name := range t.names {
-			key, v := prefix+name, t.items[i]
-			switch v.shape {
-			case mapping:
-				if err := add(key+".", v); err != nil {
-					return err
-				}
-			case list:
-				for n, item := range v.items {
-					if item.shape != single && item.shape != nothing {
-						return fault.New(fault.Usage, "has a list in a list at %s", key)
-					}
-					if n == 0 {
-						words = append(words, "--"+key)
-					}
-					words = append(words, flagValue(item))
-				}
-			case nothing, single:
-				if yes, ok := v.one.value.(bool); ok {
-					if yes {
-						words = append(words, "--"+key)
-					}
-					continue
-				}
-				words = append(words, "--"+key, flagValue(v))
-			}
-		}
-		return nil
-	}
-	err := add("", t)
+	err := addFlags(&words, "", t)
 	return strings.Join(words, " "), err
+}
+
+// addFlags adds those of a mapping whose keys begin with prefix.
+func addFlags(words *[]string, prefix string, t *tree) error {
+	for i, name := range t.names {
+		key, v := prefix+name, t.items[i]
+		var err error
+		switch yes, isBool := v.one.value.(bool); {
+		case v.shape == mapping:
+			err = addFlags(words, key+".", v)
+		case v.shape == list:
+			err = addListFlag(words, key, v)
+		case isBool && yes:
+			*words = append(*words, "--"+key)
+		case !isBool:
+			*words = append(*words, "--"+key, flagValue(v))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func addListFlag(words *[]string, key string, t *tree) error {
+	for n, item := range t.items {
+		if item.shape != single && item.shape != nothing {
+			return fault.New(fault.Usage, "has a list in a list at %s", key)
+		}
+		if n == 0 {
+			*words = append(*words, "--"+key)
+		}
+		*words = append(*words, flagValue(item))
+	}
+	return nil
 }
 
 func flagValue(t *tree) string {

@@ -75,8 +75,8 @@ stages:
 	want := &Step{
 		Name: "train@depth=4,seed=2", Group: "train", Folder: "src", Retries: 2, Timeout: 5 * time.Minute, Always: true, At: at(5, 5),
 		Cmd: "( python train.py --depth 4 --seed 2 > work/train@depth=4,seed=2.log ) && (\necho \"$HOME ${HOME} ${HOME}\" # done\n)",
-		Trust: "OMP_NUM_THREADS=1 RUN='${name}' python train.py --depth ${depth} --seed ${item.seed} > ${dir}/${name}.log\n" +
-			`echo "$HOME \${HOME} $${HOME}" # done`,
+		Trust: "OMP_NUM_THREADS=1 RUN='${name}' ( python train.py --depth ${depth} --seed ${item.seed} > ${dir}/${name}.log ) && (\n" +
+			`echo "$HOME \${HOME} $${HOME}" # done` + "\n)",
 		Deps: []Place{place("src/train.py", 9, 12), place("raw.csv", 9, 26)},
 		Outs: []StepOut{{Place: place("work/depth=4,seed=2.pkl", 10, 12)}, {Place: place("work/train@depth=4,seed=2.log", 10, 33)},
 			{Place: place("work/depth=4,seed=2.json", 12, 15), Metrics: true}},
@@ -180,6 +180,8 @@ func TestStageMistakes(t *testing.T) {
 		{"unknown key", "stages:\n  a: {cmd: x, output: [b]}\n", `cannot read mlx.yaml: line 2, column 15: unknown key "output"`,
 			"keys are cmd, dir, deps, outs, params, metrics, env, matrix, foreach, on, retries, timeout, always, register"},
 		{"always", "stages:\n  a: {cmd: x, always: often}\n", `cannot read mlx.yaml: line 2, column 23: needs true or false, not "often"`, ""},
+		{"monitor", "stages:\n  train: {cmd: x}\nmonitors:\n  m: {current: a, reference: b, on_drift: {repro: trian}}\n",
+			`cannot read mlx.yaml: line 4, column 6: monitor m names the unknown stage "trian"`, `did you mean "train"? mlx.yaml has train`},
 		{"two samples", "samples:\n  a: {rows: 1, path: b}\n", "cannot read mlx.yaml: line 2, column 6: a sample has exactly one subject: path, cmd or rows (at least 1)", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

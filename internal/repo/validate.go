@@ -34,11 +34,6 @@ func (c *Config) validate(body ast.Node) error {
 			return err
 		}
 	}
-	for name, m := range c.Monitors.All() {
-		if _, ok := c.Stages.Get(m.OnDrift.Repro); !ok && m.OnDrift.Repro != "" {
-			return missing(m.At, "monitor "+name, "stage", m.OnDrift.Repro, c.Stages.Names())
-		}
-	}
 	for _, s := range c.Services.All() {
 		if err := checkSubjects(s.Rollout.Checks); err != nil {
 			return err

@@ -60,7 +60,7 @@ func TestCauses(t *testing.T) {
 			Repeats: []View{one(2)}}, []string{"uncaptured"}},
 	}
 	for _, tt := range tests {
-		tt.e.Compared = Compare(tt.e.Original, tt.e.Repeats, Tolerance{Default: DefaultTolerance})
+		tt.e.Compared = Compare(tt.e.Original, tt.e.Repeats, Tolerance{Default: DefaultTolerance}, nil)
 		got := Causes(tt.e)
 		if !slices.Equal(whats(got), tt.want) {
 			t.Errorf("%s: %v, want %v\n%+v", tt.name, whats(got), tt.want, got)
@@ -78,7 +78,7 @@ func TestCausesAreFew(t *testing.T) {
 	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
 		e.Packages = append(e.Packages, PackageChange{name, "1", "2"})
 	}
-	e.Compared = Compare(e.Original, e.Repeats, Tolerance{Default: "0"})
+	e.Compared = Compare(e.Original, e.Repeats, Tolerance{Default: "0"}, nil)
 	got := Causes(e)
 	if len(got) != maxPackageCauses+1 || got[maxPackageCauses].Text != "2 more packages differ" || got[0].Command != "pip install a==1" {
 		t.Errorf("got %+v", got)

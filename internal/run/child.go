@@ -19,11 +19,15 @@ type order struct {
 	dir     string
 	env     []string
 	stdin   *os.File
-	stdout  io.Writer // a file is given to the child as it is, so that it sees the terminal
+	stdout  io.Writer // where its output is shown as it comes; nil is nowhere
 	stderr  io.Writer
 	timeout time.Duration
 	grace   time.Duration // between asking and killing, once the time is over
 	signals <-chan os.Signal
+	host    string
+	folder  string // of the run: what it writes and uses is recorded there; empty records nothing
+	kept    logLimits
+	now     func() time.Time
 }
 
 // outcome is how a process ended.
@@ -32,9 +36,13 @@ type outcome struct {
 	signal    string // "SIGKILL", or "" when it exited
 	number    int    // of the signal
 	asked     os.Signal
+	cancel    *Cancel // who is behind asked, if it is known
 	timedOut  bool
+	forced    bool // it did not end when it was asked, and was killed here
+	memory    bool // the system ended it, or a part of it, because memory was short
 	cpu       time.Duration
 	peakBytes int64
+	trouble   error // what could not be shown or recorded of its output
 }
 
 // lookup finds the program, from the folder that it shall start in, so that a misspelt command leaves no run behind.
@@ -70,26 +78,36 @@ func (o order) execute() (outcome, error) {
 	if o.stdin != nil {
 		cmd.Stdin = o.stdin
 	}
-	cmd.Stdout, cmd.Stderr = o.stdout, o.stderr
+	out, err := openOutput(cmd, o)
+	if err != nil {
+		return outcome{}, err
+	}
 	own := highWater(os.Getpid())
-	group := prepare(cmd)
+	group := prepare(cmd, o.stdin, o.stdout, o.stderr)
+	short, _ := outOfMemory()
 	if err := cmd.Start(); err != nil {
+		out.abandon()
 		return outcome{}, fault.New(fault.KindOf(err), "cannot start the run: %w", err)
 	}
-	w := watch{order: o, cmd: cmd, group: group}
+	out.begin()
+	w := watch{order: o, cmd: cmd, group: group, out: out, sampler: newSampler(o, cmd.Process.Pid)}
+	w.register()
 	w.follow()
 	if w.timedOut {
 		group.kill(cmd.Process) // whatever it started and left behind when it was asked to end
 	}
 	end := outcomeOf(cmd.ProcessState)
-	end.asked, end.timedOut = w.asked, w.timedOut
+	end.asked, end.cancel, end.timedOut, end.forced = w.asked, w.cancel, w.timedOut, w.forced
 	end.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	end.peakBytes = w.sampler.end()
 	// A child begins as a copy of this process, and the system counts that against it: usage below our own is no news.
 	if used := maxResident(cmd.ProcessState); used > own {
-		end.peakBytes = used
-	} else {
-		end.peakBytes = w.seenPeak
+		end.peakBytes = max(end.peakBytes, used)
 	}
+	if now, ok := outOfMemory(); ok && now > short && !w.forced {
+		end.memory = end.signal == "SIGKILL" || end.status == 128+9
+	}
+	end.trouble = errors.Join(w.trouble, out.finish(drainGrace))
 	return end, nil
 }
 
@@ -98,9 +116,23 @@ type watch struct {
 	order
 	cmd      *exec.Cmd
 	group    *group
+	out      *output
+	sampler  *sampler
 	asked    os.Signal // first signal that this process was sent
+	cancel   *Cancel
 	timedOut bool
-	seenPeak int64
+	forced   bool
+	trouble  error
+}
+
+// register notes which process the command is, for whoever comes when this one is gone.
+func (w *watch) register() {
+	if w.folder == "" {
+		return
+	}
+	if err := note(w.folder, childName, Self(w.host, w.cmd.Process.Pid)); err != nil {
+		w.trouble = fault.New(fault.KindOf(err), "cannot note the process of the command: %w", err)
+	}
 }
 
 // follow returns when the child has ended. The first signal is handed on, the second one kills; so does the time limit,
@@ -115,30 +147,64 @@ func (w *watch) follow() {
 	if w.timeout > 0 {
 		limit = time.After(w.timeout)
 	}
-	pause := 4 * time.Millisecond // a program that has only been loaded has no peak yet
-	look := time.NewTimer(pause)
+	look := time.NewTimer(w.sampler.first())
+	defer look.Stop()
 	for {
 		select {
 		case <-done:
 			return
 		case s := <-w.signals:
-			if w.asked != nil || w.timedOut {
-				w.group.kill(w.cmd.Process)
-				continue
+			if grace := w.hear(s); grace > 0 {
+				kill = time.After(grace)
 			}
-			w.asked = s
-			w.group.pass(w.cmd.Process, s)
 		case <-limit:
 			limit, w.timedOut = nil, true
 			w.group.ask(w.cmd.Process)
 			kill = time.After(w.grace)
 		case <-kill:
 			kill = nil
-			w.group.kill(w.cmd.Process)
+			w.force()
 		case <-look.C:
-			w.seenPeak = max(w.seenPeak, highWater(w.cmd.Process.Pid))
-			pause = min(2*pause, time.Second)
-			look.Reset(pause)
+			look.Reset(w.sampler.tick())
+			if w.asked == nil && pollsCancel && w.readCancel() {
+				w.hear(polite)
+			}
 		}
 	}
+}
+
+// hear acts on a signal that this process was sent. It returns after what time the child is killed, if that was said.
+func (w *watch) hear(s os.Signal) (grace time.Duration) {
+	switch {
+	case isResize(s):
+		w.out.resize()
+		_ = w.cmd.Process.Signal(s) // it may have asked its terminal too early; it may have ended
+		return 0
+	case w.asked != nil || w.timedOut:
+		w.force()
+		return 0
+	}
+	if s == polite && w.readCancel() {
+		grace = time.Duration(w.cancel.GraceS * float64(time.Second))
+	}
+	w.asked = s
+	w.group.pass(w.cmd.Process, s)
+	return grace
+}
+
+func (w *watch) force() {
+	w.forced = true
+	w.group.kill(w.cmd.Process)
+}
+
+// readCancel looks who asked the run to end.
+func (w *watch) readCancel() bool {
+	if w.folder == "" {
+		return false
+	}
+	c, ok := noted[Cancel](w.folder, cancelName)
+	if ok {
+		w.cancel = &c
+	}
+	return ok
 }

@@ -60,6 +60,8 @@ func play(role string, args []string) int {
 		runtime.KeepAlive(block)
 	case "write":
 		return writeFiles(args)
+	default:
+		return playOutput(role, args)
 	}
 	return 0
 }

@@ -36,6 +36,7 @@ func (r Runner) collect(ctx context.Context, s Spec, body *Body, tmp string) col
 	if err != nil {
 		c.troubles = append(c.troubles, err)
 	}
+	r.collectLog(ctx, body, tmp, &c)
 	for _, out := range outs {
 		saved, free, err := r.save(ctx, out)
 		if err != nil {
@@ -49,6 +50,30 @@ func (r Runner) collect(ctx context.Context, s Spec, body *Body, tmp string) col
 		c.releases = append(c.releases, free)
 	}
 	return c
+}
+
+// collectLog keeps what the command wrote, if anything.
+func (r Runner) collectLog(ctx context.Context, body *Body, dir string, c *collected) {
+	size, cut, err := closeLog(dir, r.kept.orUsual())
+	if err == nil && size+cut > 0 {
+		var saved snapshot.Saved
+		if saved, err = r.saveLog(ctx, dir); err == nil {
+			c.releases = append(c.releases, saved.Release)
+			body.Log = &Log{Root: saved.Root, Bytes: size, Cut: cut}
+			body.Log.Digest, err = r.Store.FileDigest(ctx, saved.Root, outputName)
+		}
+	}
+	if err != nil {
+		body.Log = nil
+		c.troubles = append(c.troubles, fault.New(fault.KindOf(err), "cannot keep the output: %w", err))
+	}
+}
+
+func (r Runner) saveLog(ctx context.Context, dir string) (snapshot.Saved, error) {
+	return r.Store.Save(ctx, snapshot.SaveOptions{
+		Path: dir, Once: true,
+		Ignore: func(rel string, _ bool) bool { return rel != outputName && rel != indexName },
+	})
 }
 
 // save keeps one output as a snapshot.

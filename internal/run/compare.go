@@ -74,9 +74,16 @@ func systemMetric(name string) bool { return strings.HasPrefix(name, "system/") 
 
 // Compare compares repeats of a run with it; there must be one repeat at least. Where there are metrics these decide and
 // bytes of outputs are only told, because many formats hold times and addresses; but an output that is missing on one
-// side always counts.
-func Compare(original View, repeats []View, t Tolerance) Comparison {
+// side always counts. A metric whose last value is the same differs if its series does: steps says where that of the first
+// repeat does, as FirstSteps found it.
+func Compare(original View, repeats []View, t Tolerance, steps map[string]Step) Comparison {
 	c := Comparison{Outputs: compareOutputs(original, repeats), Metrics: compareMetrics(original, repeats, t)}
+	for i, m := range c.Metrics {
+		if step, differs := steps[m.Key]; differs {
+			c.Metrics[i].Step = &step.At
+			c.Metrics[i].Result = worstOf([]Sameness{m.Result, step.Result})
+		}
+	}
 	c.Result, c.Why = c.judge(original, repeats)
 	c.Verdict = c.Result.Verdict()
 	return c

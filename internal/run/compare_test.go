@@ -63,7 +63,7 @@ func TestCompareResult(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := Compare(tt.original, tt.repeats, tolerance); got.Result != tt.want || got.Verdict != tt.want.Verdict() {
+		if got := Compare(tt.original, tt.repeats, tolerance, nil); got.Result != tt.want || got.Verdict != tt.want.Verdict() {
 			t.Errorf("%s: %s %s, want %s\n%+v", tt.name, got.Result, got.Verdict, tt.want, got)
 		}
 	}
@@ -75,7 +75,7 @@ func TestCompareRows(t *testing.T) {
 		ran(map[string]Number{"auc": 0.75, "new": 2, "same": Number(math.NaN())}, "model.pkl", "3"),
 		ran(map[string]Number{"auc": 0.5, "new": 2, "same": Number(math.NaN())}, "model.pkl", "3"),
 	}
-	got := Compare(original, repeats, Tolerance{Default: "0.01"})
+	got := Compare(original, repeats, Tolerance{Default: "0.01"}, nil)
 	want := Comparison{
 		Result: Unstable, Verdict: VerdictInconclusive,
 		Outputs: []ComparedOutput{{Path: "gone", Result: Different, A: "1"}, {Path: "model.pkl", Result: Different, A: "2", B: "3"}},
@@ -101,5 +101,37 @@ func TestParseTolerance(t *testing.T) {
 		if _, err := ParseTolerance([]string{bad}); err == nil {
 			t.Errorf("%q was read", bad)
 		}
+	}
+}
+
+func TestFirstSteps(t *testing.T) {
+	curve := func(steps []int64, values ...float64) Curve { return Curve{Name: "loss", Steps: steps, Values: values} }
+	steps := []int64{10, 20, 30}
+	base := curve(steps, 3, 2, 1)
+	tests := []struct {
+		name  string
+		b     Curve
+		want  Step
+		found bool
+	}{
+		{"the same", curve(steps, 3, 2, 1), Step{}, false},
+		{"beyond", curve(steps, 3, 2.5, 1), Step{20, Different}, true},
+		{"within", curve(steps, 3, 2.0000001, 1.0000001), Step{20, Equal}, true},
+		{"within, then beyond", curve(steps, 3.0000001, 2, 7), Step{30, Different}, true},
+		{"it ends early", curve(steps[:2], 3, 2), Step{30, Different}, true},
+		{"it goes on", curve([]int64{10, 20, 30, 40}, 3, 2, 1, 0), Step{40, Different}, true},
+		{"other steps", curve([]int64{10, 21, 30}, 3, 2, 1), Step{20, Different}, true},
+		{"NaN", curve(steps, 3, math.NaN(), 1), Step{20, Different}, true},
+	}
+	for _, tt := range tests {
+		got, found := firstStep(base, tt.b, Tolerance{Default: DefaultTolerance})
+		if got != tt.want || found != tt.found {
+			t.Errorf("%s: %+v %v, want %+v %v", tt.name, got, found, tt.want, tt.found)
+		}
+	}
+	one := func(v Number) View { return ran(map[string]Number{"loss": v}) }
+	got := Compare(one(1), []View{one(1)}, Tolerance{Default: "0"}, map[string]Step{"loss": {20, Different}})
+	if got.Result != Different || *got.Metrics[0].Step != 20 {
+		t.Errorf("the last value hides what went before: %+v", got)
 	}
 }

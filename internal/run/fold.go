@@ -24,6 +24,7 @@ func viewOf(id object.Digest, rec lineage.Record, b Body) View {
 		CPUS: some(b.CPUSeconds), TimeoutS: some(b.TimeoutS), RunID: id, Record: rec.ID,
 		Machine: ViewMachine{Host: b.Machine.Host, OS: b.Machine.OS, Arch: b.Machine.Arch, CPU: b.Machine.CPU,
 			CPUs: b.Machine.CPUs, MemoryBytes: some(b.Machine.MemoryBytes)},
+		watcher: b.Process,
 	}
 	if v.Added = b.Added; v.Added == nil {
 		v.Added = []Addition{}
@@ -99,13 +100,19 @@ func (h History) startedIn(ctx context.Context, worktree string, limit int) iter
 const patience = 14 * 24 * time.Hour
 
 // unfinished judges a run that has no end recorded.
-func (h History) unfinished(b Body) (State, string) {
-	switch b.Process.seen(h.Host) {
-	case alive:
+func (h History) unfinished(id object.Digest, b Body) (State, string) {
+	seen := b.Process.seen(h.Host)
+	if seen == alive {
 		return Running, ""
-	case gone:
-		return Lost, "mlx was gone before the command ended"
-	case unknown: // a machine that cannot be asked
+	}
+	if l, ok := LiveRun(h.Runs, id.Hex()); ok && h.Runs != "" && b.Process.Host == h.Host {
+		if l.over(b, h.Host, h.Now()) {
+			return Lost, lostCause(b.Process, h.Host)
+		}
+		return Running, "" // the command lives on without its mlx
+	}
+	if seen == gone {
+		return Lost, lostCause(b.Process, h.Host)
 	}
 	wait := patience
 	if b.TimeoutS > 0 {

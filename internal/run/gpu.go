@@ -86,7 +86,7 @@ func (a *Asking) Answer() []GPU {
 }
 
 // output is what a program prints, or nothing when it is not there or fails.
-func output(ctx context.Context, name string, args ...string) []byte {
+func answer(ctx context.Context, name string, args ...string) []byte {
 	file, err := exec.LookPath(name)
 	if err != nil {
 		return nil
@@ -117,9 +117,9 @@ func nvidiaGPUs(ctx context.Context) []GPU {
 	var table, banner []byte
 	var group sync.WaitGroup
 	group.Go(func() {
-		table = output(ctx, program, "--query-gpu=name,uuid,memory.total,driver_version", "--format=csv,noheader,nounits")
+		table = answer(ctx, program, "--query-gpu=name,uuid,memory.total,driver_version", "--format=csv,noheader,nounits")
 	})
-	group.Go(func() { banner = output(ctx, program) }) // only its banner tells the version of CUDA
+	group.Go(func() { banner = answer(ctx, program) }) // only its banner tells the version of CUDA
 	group.Wait()
 	return parseNvidia(table, banner)
 }
@@ -151,7 +151,7 @@ func parseNvidia(table, banner []byte) []GPU {
 }
 
 func amdGPUs(ctx context.Context) []GPU {
-	return parseAMD(output(ctx, "rocm-smi", "--showproductname", "--showuniqueid", "--showmeminfo", "vram", "--showdriverversion", "--json"))
+	return parseAMD(answer(ctx, "rocm-smi", "--showproductname", "--showuniqueid", "--showmeminfo", "vram", "--showdriverversion", "--json"))
 }
 
 // parseAMD reads the JSON of rocm-smi: an object for each card, and one for the system.

@@ -23,9 +23,10 @@ type group struct {
 	known  map[int]string // descendants seen so far, and when each began: a parent that ends leaves no other trace of them
 }
 
-// prepare decides for one of the two.
-func prepare(cmd *exec.Cmd) *group {
-	for _, stream := range []any{cmd.Stdin, cmd.Stdout, cmd.Stderr} {
+// prepare decides for one of the two. The streams are those of mlx itself: what a command gets in their place is no
+// terminal that controls anything.
+func prepare(cmd *exec.Cmd, streams ...any) *group {
+	for _, stream := range streams {
 		f, ok := stream.(*os.File)
 		if !ok || f == nil {
 			continue
@@ -118,7 +119,25 @@ func maxResident(state *os.ProcessState) int64 {
 
 // SignalsHandedOn are the signals that a run hands on to its child.
 func SignalsHandedOn() []os.Signal {
-	return []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}
+	return []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGWINCH}
+}
+
+// polite is the signal that asks a process to end.
+const polite = syscall.SIGTERM
+
+// askWatcher asks the mlx that watches a run to end it.
+func askWatcher(pid int) error { return syscall.Kill(pid, polite) }
+
+// askProcess asks a process that this one did not start to end, and whatever leads its own group with it.
+func askProcess(pid int, kill bool) error {
+	s := polite
+	if kill {
+		s = syscall.SIGKILL
+	}
+	if group, err := unix.Getpgid(pid); err == nil && group == pid {
+		return syscall.Kill(-pid, s)
+	}
+	return syscall.Kill(pid, s)
 }
 
 func signalName(s os.Signal) string {

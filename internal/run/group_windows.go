@@ -10,7 +10,7 @@ import (
 // no other way to ask a process to end.
 type group struct{}
 
-func prepare(*exec.Cmd) *group { return &group{} }
+func prepare(*exec.Cmd, ...any) *group { return &group{} }
 
 func (group) pass(p *os.Process, s os.Signal) {
 	if s != os.Interrupt {
@@ -31,3 +31,18 @@ func maxResident(*os.ProcessState) int64 { return 0 }
 func SignalsHandedOn() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM} }
 
 func signalName(s os.Signal) string { return s.String() }
+
+// polite stands for being asked to end: nothing is sent, the watching process looks for the file.
+const polite = syscall.SIGTERM
+
+// askProcess ends a process that this one did not start: there is no way to ask.
+func askProcess(pid int, _ bool) error {
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return err
+	}
+	return p.Kill()
+}
+
+// askWatcher has nothing to send: the watching process looks for the file.
+func askWatcher(int) error { return nil }

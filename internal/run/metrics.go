@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"strconv"
 	"strings"
@@ -59,9 +60,15 @@ func newMetricsTable(w *series.Writer) *metricsTable {
 
 // values returns the results: every name but those of the machine.
 func (t *metricsTable) values() map[string]Number {
+	all := t.all()
+	maps.DeleteFunc(all, func(name string, _ Number) bool { return strings.HasPrefix(name, systemPrefix) })
+	return all
+}
+
+func (t *metricsTable) all() map[string]Number {
 	all := make(map[string]Number, len(t.rows))
 	for _, row := range t.rows {
-		if row.count > 0 && !strings.HasPrefix(row.name, systemPrefix) {
+		if row.count > 0 {
 			all[row.name] = row.value
 		}
 	}

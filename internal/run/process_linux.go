@@ -99,3 +99,41 @@ func field(file, key string) string {
 	}
 	return ""
 }
+
+// threads lists the threads in a folder /proc/PID/task/.
+func threads(folder string) []string {
+	dir, err := os.Open(folder)
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1) // what was read before an error still counts
+	return names
+}
+
+// outOfMemory returns how often the system ended a process of this control group because memory was short.
+func outOfMemory() (times int64, ok bool) {
+	groups, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return 0, false
+	}
+	for line := range strings.Lines(string(groups)) {
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(parts) != 3 {
+			continue
+		}
+		file := ""
+		switch {
+		case parts[1] == "memory":
+			file = filepath.Join("/sys/fs/cgroup/memory", parts[2], "memory.oom_control")
+		case parts[0] == "0":
+			file = filepath.Join("/sys/fs/cgroup", parts[2], "memory.events")
+		default:
+			continue
+		}
+		if n, err := strconv.ParseInt(field(file, "oom_kill "), 10, 64); err == nil {
+			return n, true
+		}
+	}
+	return 0, false
+}

@@ -111,10 +111,17 @@ func RerunOf(rec lineage.Record) (RerunView, error) {
 	if err != nil {
 		return RerunView{}, err
 	}
+	v := r.View()
+	v.ID, v.At, v.By, v.Record = rec.ID.Hex(), rec.At, rec.By, rec.ID
+	return v, nil
+}
+
+// View is the answer without its record.
+func (r Rejudgement) View() RerunView {
 	v := RerunView{
-		Kind: "rerun/v1", ID: rec.ID.Hex(), At: rec.At, By: rec.By, Verdict: r.Verdict, Result: r.Result, Why: some(r.Why),
+		Kind: "rerun/v1", Verdict: r.Verdict, Result: r.Result, Why: some(r.Why),
 		Of: fault.Ref{Kind: "run", ID: r.Of.Hex()}, Runs: []fault.Ref{}, Outputs: []RerunOutput{}, Metrics: []RerunMetric{},
-		Causes: []RerunCause{}, Missing: ViewNeeds(r.Missing), Tolerance: r.Tolerance, Rejudgement: r, Record: rec.ID,
+		Causes: []RerunCause{}, Missing: ViewNeeds(r.Missing), Tolerance: r.Tolerance, Rejudgement: r,
 	}
 	for _, id := range r.Runs {
 		v.Runs = append(v.Runs, fault.Ref{Kind: "run", ID: id.Hex()})
@@ -132,7 +139,7 @@ func RerunOf(rec lineage.Record) (RerunView, error) {
 	for _, c := range r.Causes {
 		v.Causes = append(v.Causes, RerunCause{c.What, some(c.Name), some(c.A), some(c.B), c.Text, some(c.Command)})
 	}
-	return v, nil
+	return v
 }
 
 // ViewNeeds are needs as views show them.

@@ -2,14 +2,15 @@ package run
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"mlx/internal/fault"
@@ -56,14 +57,17 @@ type Runner struct {
 	Now     func() time.Time
 	Host    string
 	Tmp     string    // folder for temporary files
+	Runs    string    // folder of the folders of runs in progress
 	Environ []string  // of the child; variables of mlx are added
 	Stdin   *os.File  // of the child; nil is empty
-	Stdout  io.Writer // where its output goes as it comes; a file is given to the child as it is
+	Stdout  io.Writer // where its output is shown as it comes; the child sees a terminal where this is one
 	Stderr  io.Writer
 	Signals <-chan os.Signal
 	Grace   time.Duration                                    // between asking and killing when the time is over
 	Begun   func(id object.Digest)                           // called once the run is recorded and before it starts; may be nil
 	Late    func(context.Context, *Environment) *Environment // completes the environment once the command ended; may be nil
+
+	kept logLimits // how much of the output is kept; zero is the usual
 }
 
 // Result is a run that ended.
@@ -88,20 +92,26 @@ func (r Runner) Run(ctx context.Context, s Spec) (*Result, error) {
 	keep := false
 	defer func() {
 		if !keep {
-			_ = os.RemoveAll(tmp) // only scratch: gc removes what stays
+			_ = os.RemoveAll(tmp) // gc removes what stays
 		}
 	}()
 	started, body, err := r.begin(ctx, s, tmp)
 	if err != nil {
 		return nil, err
 	}
+	dir, claim, err := r.settle(tmp, started.ID)
+	if err != nil {
+		return nil, err
+	}
+	tmp = dir
+	defer claim.Close()
 	if r.Begun != nil {
 		r.Begun(started.ID)
 	}
 	began := r.Now()
 	end, startErr := order{
-		argv: s.Command, dir: s.Dir, env: r.childEnv(s, started.ID, tmp), stdin: r.Stdin, stdout: r.Stdout, stderr: r.Stderr,
-		timeout: s.Timeout, grace: r.Grace, signals: r.Signals,
+		argv: s.Command, dir: s.Dir, env: r.childEnv(s, started.ID, dir), stdin: r.Stdin, stdout: r.Stdout, stderr: r.Stderr,
+		timeout: s.Timeout, grace: r.Grace, signals: r.Signals, host: r.Host, folder: dir, kept: r.kept, now: r.clock(),
 	}.execute()
 	ctx = context.WithoutCancel(ctx) // the signal that stopped the command must not stop the recording of it
 	body.finish(end, began, r.Now())
@@ -112,55 +122,40 @@ func (r Runner) Run(ctx context.Context, s Spec) (*Result, error) {
 		body.State, body.Cause, body.ExitStatus = Failed, startErr.Error(), nil
 	}
 	found := body.ask(ctx, s)
-	got := r.collect(ctx, s, body, tmp)
+	got := r.collect(ctx, s, body, dir)
 	body.add(found)
-	keep = got.badMetrics
 	rec, err := r.end(ctx, started, body)
 	if err != nil {
+		keep = true // its end can still be recorded: Recover
 		return nil, fault.New(fault.KindOf(err), "cannot record the end of run %s, which %s: %w", started.ID.Short(), body.State, err)
 	}
-	troubles := append(got.troubles, got.release()...)
-	if startErr != nil {
-		troubles = append(troubles, startErr)
+	r.collectChildren(ctx, *body, dir, &got)
+	keep = got.badMetrics
+	for _, err := range slices.Concat(got.release(), []error{end.trouble, startErr}) {
+		if err != nil {
+			got.troubles = append(got.troubles, err)
+		}
 	}
-	result := &Result{View: viewOf(started.ID, rec, *body), Status: statusOf(end), Troubles: troubles}
-	if len(troubles) > 0 && result.Status == 0 {
+	result := &Result{View: viewOf(started.ID, rec, *body), Status: statusOf(end), Troubles: got.troubles}
+	if len(got.troubles) > 0 && result.Status == 0 {
 		result.Status = ownTrouble
 	}
 	return result, nil
 }
 
-// scratch makes the folder that holds what mlx and the command tell each other.
-func (r Runner) scratch(params map[string]any) (string, error) {
-	if err := os.MkdirAll(r.Tmp, 0o777); err != nil {
-		return "", fault.New(fault.KindOf(err), "cannot start the run: %w", err)
+// clock is Now for the many that ask for the time while a command runs.
+func (r Runner) clock() func() time.Time {
+	var mu sync.Mutex
+	return func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		return r.Now()
 	}
-	tmp, err := os.MkdirTemp(r.Tmp, "run-")
-	if err != nil {
-		return "", fault.New(fault.KindOf(err), "cannot start the run: %w", err)
-	}
-	if params == nil {
-		params = map[string]any{}
-	}
-	text, err := json.Marshal(params)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(tmp, paramsName), append(text, '\n'), 0o666)
-	}
-	if err != nil {
-		return "", fault.New(fault.KindOf(err), "cannot start the run: %w", err)
-	}
-	return tmp, nil
 }
-
-const (
-	paramsName  = "params.json"
-	metricsName = "metrics.json"
-	patchName   = "uncommitted.patch"
-)
 
 // childEnv returns the environment of the child. It replaces what an outer run may have set.
 func (r Runner) childEnv(s Spec, id object.Digest, tmp string) []string {
-	own := []string{"MLX_RUN_ID=", "MLX_METRICS=", "MLX_PARAMS=", "MLX_ATTEMPT="}
+	own := []string{"MLX_RUN_ID=", "MLX_METRICS=", "MLX_PARAMS=", "MLX_CHILDREN=", "MLX_ATTEMPT="}
 	env := make([]string, 0, len(r.Environ)+len(s.Env)+len(own))
 	for _, v := range r.Environ {
 		if !hasAnyPrefix(v, own) {
@@ -169,7 +164,8 @@ func (r Runner) childEnv(s Spec, id object.Digest, tmp string) []string {
 	}
 	env = append(env, s.Env...)
 	return append(env, "MLX_RUN_ID="+id.Hex(), "MLX_METRICS="+filepath.Join(tmp, metricsName),
-		"MLX_PARAMS="+filepath.Join(tmp, paramsName), "MLX_ATTEMPT="+strconv.Itoa(max(1, s.Attempt)))
+		"MLX_PARAMS="+filepath.Join(tmp, paramsName), "MLX_CHILDREN="+filepath.Join(tmp, childrenName),
+		"MLX_ATTEMPT="+strconv.Itoa(max(1, s.Attempt)))
 }
 
 func hasAnyPrefix(s string, prefixes []string) bool {
@@ -209,6 +205,7 @@ func (r Runner) begin(ctx context.Context, s Spec, tmp string) (lineage.Record, 
 			return lineage.Record{}, nil, fault.New(fault.KindOf(err), "cannot keep the uncommitted changes: %w", err)
 		}
 		body.Code.Patch, release = &saved.Root, saved.Release
+		_ = os.Remove(file) // the folder goes at the end in any case
 	}
 	rec, err := Started.Append(ctx, r.Ledger, lineage.Entry[Body]{Body: *body, In: inputs(*body)})
 	if err = errors.Join(err, release()); err != nil {
@@ -257,13 +254,29 @@ func (o outcome) verdict(timeout float64) (State, string) {
 	case o.timedOut:
 		return Killed, "time limit of " + span(timeout)
 	case o.asked != nil:
-		return Cancelled, "stopped by " + signalName(o.asked)
+		return Cancelled, o.stopped()
+	case o.memory && o.signal != "":
+		return Killed, "killed: out of memory"
+	case o.memory:
+		return Failed, "exit status " + strconv.Itoa(o.status) + ": out of memory"
 	case o.signal != "":
 		return Killed, o.signal
 	case o.status != 0:
 		return Failed, "exit status " + strconv.Itoa(o.status)
 	}
 	return Succeeded, ""
+}
+
+// stopped says who stopped the command, and whether it took force.
+func (o outcome) stopped() string {
+	cause := "stopped by " + signalName(o.asked)
+	if o.cancel != nil {
+		cause = o.cancel.cause()
+	}
+	if o.forced && o.signal == "SIGKILL" {
+		cause += "; killed, because it did not end"
+	}
+	return cause
 }
 
 // span writes seconds as a person writes a time limit: 90s is 1m30s, 7200 is 2h.

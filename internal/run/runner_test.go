@@ -45,7 +45,7 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	return &bench{dir, Runner{
-		Ledger: ledger, Store: store, Now: now, Host: host, Tmp: filepath.Join(dir, "tmp"), Grace: time.Minute,
+		Ledger: ledger, Store: store, Now: now, Host: host, Tmp: filepath.Join(dir, "tmp"), Runs: filepath.Join(dir, "runs"), Grace: time.Minute,
 		Environ: append(os.Environ(), "RUN_TEST_ROLE=write", "MLX_RUN_ID=outer", "MLX_METRICS=outer"),
 	}, History{Ledger: ledger, Host: host, Now: now}}
 }
@@ -87,8 +87,10 @@ func TestRunRecords(t *testing.T) {
 		t.Errorf("the command saw %q %v", got, err)
 	}
 	b.checkPatch(t, v, "--- a\n+++ b\n")
-	if left, err := os.ReadDir(b.runner.Tmp); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v %v", left, err)
+	for _, folder := range []string{b.runner.Tmp, b.runner.Runs} {
+		if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v %v", left, err)
+		}
 	}
 	b.checkReadBack(t, v)
 	doc, err := json.Marshal(v)

@@ -22,8 +22,7 @@ type Curve = series.Column
 type Curves = series.File
 
 const (
-	samplesName = "resources.jsonl" // what was seen of the machine, in the folder of a run
-	seriesName  = "series"
+	seriesName = "series"
 
 	maxSeriesBytes = 512 << 20
 )
@@ -91,7 +90,7 @@ func readTold(dir string, w io.Writer) (told, error) {
 	table := newMetricsTable(out)
 	t.torn, t.metrics = table.readFile(filepath.Join(dir, metricsName), maxMetricsFile)
 	var cut bool
-	if cut, t.machine = table.readFile(filepath.Join(dir, samplesName), maxMetricsFile); cut {
+	if cut, t.machine = table.readFile(filepath.Join(dir, resourcesName), maxMetricsFile); cut {
 		t.machine = nil // mlx itself was killed
 	}
 	t.values = table.values()

@@ -63,6 +63,8 @@ type View struct {
 
 	RunID  object.Digest `json:"-"` // ID as a digest
 	Record object.Digest `json:"-"` // the newest record of the run
+
+	watcher Process // which mlx watches over it, or did
 }
 
 // ViewOutput is one output of a run. Digest is what sha256sum prints for a file, and the snapshot of a folder.
@@ -85,11 +87,12 @@ type ViewMachine struct {
 	MemoryBytes *int64 `json:"memory_bytes"`
 }
 
-// History reads runs back from the ledger. Host and Now serve to tell a running run from a lost one.
+// History reads runs back from the ledger. Host, Now and Runs serve to tell a running run from a lost one.
 type History struct {
 	Ledger *lineage.Ledger
 	Host   string
 	Now    func() time.Time
+	Runs   string // folder of the folders of runs in progress; empty: what a command without its mlx does is not asked
 }
 
 // Views yields the runs that q selects, one view a run. q.Nouns and q.All are set here.
@@ -131,7 +134,7 @@ func (h History) Of(rec lineage.Record) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
-	body.State, body.Cause = h.unfinished(body)
+	body.State, body.Cause = h.unfinished(rec.ID, body)
 	return viewOf(rec.ID, rec, body), nil
 }
 

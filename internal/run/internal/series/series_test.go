@@ -3,6 +3,7 @@ package series
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -184,7 +185,7 @@ func TestWriterLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.points = MaxPoints
-	if err := w.Add(number, 0, 0, 0); err != ErrFull {
+	if err := w.Add(number, 0, 0, 0); !errors.Is(err, ErrFull) {
 		t.Errorf("got %v, want ErrFull", err)
 	}
 	if sum, err := w.Close(); err != nil || sum.Names != 0 {

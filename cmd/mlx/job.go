@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mlx/internal/cli"
+	"mlx/internal/fault"
+	"mlx/internal/run"
+)
+
+func newJob(a *app) *cobra.Command {
+	return noun("job", "List runs in progress, show what they print, stop them", newJobList(a), newJobLogs(a), newJobCancel(a))
+}
+
+// jobView is job/v1: the execution of a run. A field is never left out.
+type jobView struct {
+	Kind      string     `json:"kind"`
+	Run       string     `json:"run"`
+	Backend   string     `json:"backend"`
+	Handle    string     `json:"handle"` // of this machine: the process id of the command, empty once it is gone
+	State     run.State  `json:"state"`
+	Reason    *string    `json:"reason"`
+	Nodes     int        `json:"nodes"`
+	GPUs      int        `json:"gpus"`
+	GPUType   *string    `json:"gpu_type"`
+	QueuedS   *float64   `json:"queued_s"`
+	Deadline  *time.Time `json:"deadline"`
+	Cost      *struct{}  `json:"cost"`
+	Collected bool       `json:"collected"` // its end is recorded
+
+	Name        *string               `json:"name"`
+	Command     []string              `json:"command"`
+	Host        string                `json:"host"`
+	StartedAt   *time.Time            `json:"started_at"`
+	DurationS   *float64              `json:"duration_s"` // so far
+	CPUPercent  *float64              `json:"cpu_percent"`
+	MemoryBytes *int64                `json:"memory_bytes"`
+	Metrics     map[string]run.Number `json:"metrics"` // as last written
+}
+
+// job is a run with the folder that it has while it is in progress.
+type job struct {
+	view run.View
+	live run.Live
+	here bool // live is there
+}
+
+// jobOf finds the run that a reference names.
+func (a *app) jobOf(ctx context.Context, typed string) (job, error) {
+	t, err := a.resolve(ctx, typed, refRun)
+	if err != nil {
+		return job{}, err
+	}
+	l, err := a.ledger()
+	if err != nil {
+		return job{}, err
+	}
+	v, err := a.history(l).Get(ctx, t.ID)
+	if err != nil {
+		return job{}, err
+	}
+	return a.jobWith(v)
+}
+
+func (a *app) jobWith(v run.View) (job, error) {
+	r, err := a.repo()
+	if err != nil {
+		return job{}, err
+	}
+	j := job{view: v}
+	j.live, j.here = run.LiveRun(runsOf(r), v.ID)
+	return j, nil
+}
+
+// recovered records what has ended, after which a run that is still unfinished is in progress or was lost elsewhere.
+func (a *app) recovered(ctx context.Context) (run.Runner, error) {
+	runner, err := a.runner()
+	if err == nil {
+		a.recoverRuns(ctx, runner)
+	}
+	return runner, err
+}
+
+func (j job) ended() bool { return j.view.EndedAt != nil }
+
+// row is the job as JSON shows it.
+func (j job) row(now time.Time) jobView {
+	v := j.view
+	row := jobView{
+		Kind: "job/v1", Run: v.ID, Backend: "local", State: v.State, Reason: v.Cause, Nodes: 1, Collected: j.ended(), Name: v.Name,
+		Command: v.Command, Host: v.Machine.Host, StartedAt: v.StartedAt, DurationS: v.DurationS, Metrics: v.Metrics,
+	}
+	if e := v.Environment; e != nil && len(e.GPUs) > 0 {
+		row.GPUs, row.GPUType = len(e.GPUs), &e.GPUs[0].Name
+	}
+	if v.TimeoutS != nil && v.StartedAt != nil {
+		at := v.StartedAt.Add(time.Duration(*v.TimeoutS * float64(time.Second)))
+		row.Deadline = &at
+	}
+	if j.ended() || v.StartedAt == nil {
+		return row
+	}
+	so := now.Sub(*v.StartedAt).Seconds()
+	row.DurationS = &so
+	if j.here {
+		g := j.live.Glance()
+		row.CPUPercent, row.MemoryBytes = g.CPUPercent, g.MemoryBytes
+		if row.Metrics = g.Metrics; row.Metrics == nil {
+			row.Metrics = map[string]run.Number{}
+		}
+		if j.live.Child != nil {
+			row.Handle = strconv.Itoa(j.live.Child.PID)
+		}
+	}
+	return row
+}
+
+// jobMetrics is how many metrics a row of a table has room for.
+const jobMetrics = 2
+
+func (v jobView) cells(j job) []cli.Cell {
+	role := cli.RolePlain
+	switch v.State {
+	case run.Succeeded:
+		role = cli.RolePass
+	case run.Failed, run.Killed, run.Lost:
+		role = cli.RoleFail
+	case run.Cancelled:
+		role = cli.RoleWarn
+	case run.Running:
+	}
+	cpu, memory, lasted := cli.None(), cli.None(), cli.None()
+	if v.CPUPercent != nil {
+		cpu = cli.Fmt("%s %%", cli.Float(*v.CPUPercent))
+	}
+	if v.MemoryBytes != nil {
+		memory = cli.Memory(*v.MemoryBytes)
+	}
+	if v.DurationS != nil {
+		lasted = cli.Duration(time.Duration(*v.DurationS * float64(time.Second)))
+	}
+	var numbers []cli.Cell
+	format := ""
+	for _, name := range slices.Sorted(maps.Keys(v.Metrics))[:min(jobMetrics, len(v.Metrics))] {
+		numbers = append(numbers, cli.Str(name), cli.Float(float64(v.Metrics[name])))
+		format += "%s %s  "
+	}
+	metrics := cli.None()
+	if len(numbers) > 0 {
+		metrics = cli.Fmt(format[:len(format)-2], numbers...)
+	}
+	command := cli.Str(strings.Join(v.Command, " "))
+	return []cli.Cell{cli.ID(j.view.RunID), cli.Word(role, string(v.State)), lasted, cpu, memory, command, metrics}
+}
+
+// completeJobs offers the runs in progress.
+func (a *app) completeJobs(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	r, err := a.repo()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	l, err := a.ledger()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	running, err := run.LiveRuns(runsOf(r))
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var all []string
+	for _, one := range running[:min(completed, len(running))] {
+		if v, err := a.history(l).Get(cmd.Context(), one.ID); err == nil {
+			all = append(all, one.ID.Short()+"\t"+v.Text)
+		}
+	}
+	return append(all, "@last\tthe newest run here"), cobra.ShellCompDirectiveNoFileComp
+}
+
+// elsewhere is the error for a run that another machine executes.
+func (j job) elsewhere(cannot string) error {
+	host := j.view.Machine.Host
+	return fault.New(fault.Unavailable, "cannot %s run %s: it runs on %s", cannot, j.view.RunID.Short(), host).
+		About(fault.Ref{Kind: refRun, ID: j.view.ID})
+}

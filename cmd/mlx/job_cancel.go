@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mlx/internal/cli"
+	"mlx/internal/fault"
+	"mlx/internal/run"
+)
+
+type jobCancelOptions struct {
+	refs   []string
+	grace  string
+	reason string
+	within time.Duration
+}
+
+// After the grace a command is killed; its mlx then needs a moment to record the end.
+const (
+	cancelPause  = 50 * time.Millisecond
+	cancelMargin = time.Second
+	cancelLimit  = 30 * time.Second
+)
+
+func newJobCancel(a *app) *cobra.Command {
+	var o jobCancelOptions
+	cmd := &cobra.Command{
+		Use:   "cancel RUN…",
+		Short: "Stop runs",
+		Long: `Asks the command of each run to end, kills it when it has not after --grace, and waits until the end is recorded: the run is
+cancelled, by whom and why. - reads references from stdin, one a line.`,
+		Example: `mlx job cancel @last
+mlx job cancel run:baseline --grace 5s -m "the loss is NaN"`,
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: a.completeJobs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.refs = args
+			return jobCancelRun(cmd.Context(), a, o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&o.grace, "grace", "30s", "kill a command that has not ended after this `TIME`")
+	flags.StringVarP(&o.reason, "message", "m", "", "`WHY`, for the record")
+	return cmd
+}
+
+func jobCancelRun(ctx context.Context, a *app, o jobCancelOptions) (err error) {
+	if o.within, err = cli.ParseDuration(o.grace); err != nil {
+		return err
+	}
+	if o.refs, err = a.spelled(ctx, o.refs); err != nil {
+		return err
+	}
+	runner, err := a.recovered(ctx)
+	if err != nil {
+		return err
+	}
+	c := canceller{app: a, runner: runner, options: o, why: run.Cancel{By: a.user(), Why: o.reason, GraceS: o.within.Seconds()}}
+	var jobs []job
+	for _, ref := range o.refs { // a wrong word stops nothing
+		j, err := a.jobOf(ctx, ref)
+		if err != nil {
+			return err
+		}
+		jobs = append(jobs, j)
+	}
+	var troubles []error
+	changed := make([]bool, len(jobs))
+	for i, j := range jobs {
+		if changed[i], err = c.ask(j); err != nil {
+			changed[i], troubles = false, append(troubles, err)
+		}
+	}
+	start := a.now()
+	for i, j := range jobs {
+		switch {
+		case changed[i]:
+			if j, err = c.wait(ctx, j, start); err == nil {
+				err = c.tell(j, true)
+			}
+		case j.ended():
+			err = c.tell(j, false)
+		default:
+			continue // its trouble is known
+		}
+		if err != nil {
+			troubles = append(troubles, err)
+		}
+	}
+	return errors.Join(troubles...)
+}
+
+type canceller struct {
+	app     *app
+	runner  run.Runner
+	options jobCancelOptions
+	why     run.Cancel
+}
+
+// ask asks a run to end. false: there is nothing to wait for.
+func (c canceller) ask(j job) (bool, error) {
+	if j.ended() {
+		return false, nil
+	}
+	if !j.here || !j.view.Watched(c.runner.Host) {
+		return false, j.elsewhere("cancel")
+	}
+	return true, c.runner.AskToEnd(j.view, j.live, c.why, false)
+}
+
+// wait returns the job once it has ended.
+func (c canceller) wait(ctx context.Context, j job, start time.Time) (job, error) {
+	killed := false
+	for {
+		next, err := c.app.jobOf(ctx, refRun+":"+j.view.ID)
+		if err != nil || next.ended() {
+			return next, err
+		}
+		if next.view.State == run.Lost {
+			c.app.recoverRuns(ctx, c.runner)
+		}
+		waited := c.app.now().Sub(start)
+		if limit := c.options.within + c.margin(); waited > limit && !killed {
+			killed = true
+			if err := c.runner.AskToEnd(j.view, next.live, c.why, true); err != nil {
+				return j, err
+			}
+		}
+		if waited > c.options.within+cancelLimit {
+			return j, fault.New(fault.Unavailable, "cannot cancel run %s: it did not end", j.view.RunID.Short()).
+				Hint("mlx job list   # shows whether it is still there")
+		}
+		select {
+		case <-ctx.Done():
+			return j, ctx.Err()
+		case <-time.After(cancelPause):
+		}
+	}
+}
+
+// margin leaves the killing to the mlx that watches, which knows the grace as well; but it takes no grace of none.
+func (c canceller) margin() time.Duration {
+	if c.options.within == 0 {
+		return 0
+	}
+	return cancelMargin
+}
+
+// jobChange is the JSON of `job cancel`.
+type jobChange struct {
+	jobView
+	Changed bool `json:"changed"`
+}
+
+func (c canceller) tell(j job, changed bool) error {
+	row := j.row(c.app.now())
+	return c.app.streams.EmitVerdict(jobChange{row, changed}, false, func(t *cli.Text) {
+		cells := []cli.Cell{cli.Fmt("run %s", cli.ID(j.view.RunID)), cli.Str(string(row.State))}
+		if row.Reason != nil {
+			cells = append(cells, cli.Str(*row.Reason))
+		}
+		if !changed {
+			cells = append(cells, cli.Str("nothing changed"))
+		}
+		t.Line(cells...)
+	})
+}

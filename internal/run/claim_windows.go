@@ -1,0 +1,24 @@
+package run
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/windows"
+)
+
+// claimFolder locks the folder of a run for this process, or fails at once: also where the folder is being removed, which
+// this must not disturb. The lock is free again when the process ends.
+func claimFolder(dir string) (io.Closer, error) {
+	f, err := os.OpenFile(filepath.Join(dir, claimName), os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	const flags = windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY
+	if err := windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0, new(windows.Overlapped)); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
