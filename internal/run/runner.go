@@ -136,11 +136,15 @@ func (r Runner) Run(ctx context.Context, s Spec) (*Result, error) {
 			got.troubles = append(got.troubles, err)
 		}
 	}
-	result := &Result{View: viewOf(started.ID, rec, *body), Status: statusOf(end), Troubles: got.troubles}
-	if len(got.troubles) > 0 && result.Status == 0 {
+	return resultOf(viewOf(started.ID, rec, *body), end, got.troubles), nil
+}
+
+func resultOf(v View, end outcome, troubles []error) *Result {
+	result := &Result{View: v, Status: statusOf(end), Troubles: troubles}
+	if len(troubles) > 0 && result.Status == 0 {
 		result.Status = ownTrouble
 	}
-	return result, nil
+	return result
 }
 
 // clock is Now for the many that ask for the time while a command runs.
