@@ -60,7 +60,7 @@ def plain(command):
 def shown(page_file, scripts):
     run = set()
     for name in scripts:
-        for line in open(name, encoding="utf-8"):
+        for line in open(name, encoding="utf-8", errors="replace"):
             _, found, command = line.strip().partition("exec ")
             if found:
                 run.add(plain(command))
