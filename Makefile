@@ -46,6 +46,9 @@ bench: build ## mlx beside its peers; ROWS=small,status picks rows of snapshots,
 	go run ./bench/snapshot -mlx bin/mlx $(if $(ROWS),-rows $(ROWS))
 	go run ./bench/ledger
 	go run ./bench/run -mlx bin/mlx
+	go run ./bench/series -mlx bin/mlx
+	go run ./bench/log -mlx bin/mlx
+	go run ./bench/pipeline -mlx bin/mlx
 	go run ./bench/remote -mlx bin/mlx $(if $(REMOTE),-rows $(REMOTE))
 
 docs: build ## the pages under docs/ that are generated

@@ -122,7 +122,7 @@ func (t *teller) run(e *event) error {
 
 // runWords tells a run in one line.
 func runWords(v run.View) []cli.Cell {
-	cells := []cli.Cell{stateCell(v.State), cli.Str(commandLine(v.Command))}
+	cells := []cli.Cell{stateCell(v.State), cli.Str(ranLine(v))}
 	for _, name := range firstMetrics(v, 4) {
 		cells = append(cells, cli.Fmt("%s %s", cli.Str(name), cli.Float(float64(v.Metrics[name]))))
 	}

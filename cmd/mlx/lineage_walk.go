@@ -351,7 +351,7 @@ func (b *grapher) describe(ctx context.Context, t target) (node, error) {
 	if t.Kind == refRun && err == nil {
 		v, runErr := b.history.Get(ctx, t.ID)
 		at := v.At
-		n.At, n.Text = &at, commandLine(v.Command)
+		n.At, n.Text = &at, ranLine(v)
 		return n, runErr
 	}
 	e, tellErr := b.tell.event(rec)

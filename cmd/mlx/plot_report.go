@@ -107,7 +107,7 @@ func (v runShown) report(form string) ([]byte, error) {
 
 // facts are the lines of a report: a heading, and what stands under it.
 func (v runShown) facts() [][2]string {
-	facts := [][2]string{{"state", string(v.State)}, {"command", commandLine(v.Command)}, {"by", v.By + " on " + v.Machine.Host}}
+	facts := [][2]string{{"state", string(v.State)}, {"command", ranLine(v.View)}, {"by", v.By + " on " + v.Machine.Host}}
 	if v.StartedAt != nil {
 		facts = append(facts, [2]string{"started", v.StartedAt.UTC().Format("2006-01-02T15:04:05Z")})
 	}

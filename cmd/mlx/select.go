@@ -10,6 +10,7 @@ import (
 
 	"mlx/internal/fault"
 	"mlx/internal/repo"
+	"mlx/internal/run"
 )
 
 // selectData returns the tracked data that the words of a command line name: a tracked path, a folder with tracked
@@ -86,6 +87,14 @@ func (a *app) untracked(r *repo.Repo, command, word, rel string) error {
 
 // typed is a path of the repository as the user would type it here, quoted where a shell needs that.
 func (a *app) typed(rel string) string { return shellWord(a.shown(rel)) }
+
+// ranLine is what a run executed, as its user knows it: of a stage its name and the line that the shell was given.
+func ranLine(v run.View) string {
+	if n := len(v.Command); v.Stage != nil && n > 1 {
+		return v.Stage.Name + ": " + v.Command[n-1]
+	}
+	return commandLine(v.Command)
+}
 
 // commandLine writes a command as a shell takes it.
 func commandLine(words []string) string {

@@ -87,7 +87,7 @@ func (a *app) showCommit(ctx context.Context, t target) error {
 			return err
 		}
 		runs = append(runs, r)
-		v.Runs = append(v.Runs, refOf(refRun, r.ID, commandLine(r.Command)))
+		v.Runs = append(v.Runs, refOf(refRun, r.ID, ranLine(r)))
 	}
 	return a.streams.Emit(v, func(t *cli.Text) {
 		t.Line(cli.Fmt("%s %s", cli.Str("git"), cli.Hex(v.Commit, 7)), cli.Quoted(v.Subject), cli.Time(v.At), cli.Fmt("by %s", cli.Str(v.Author)))
@@ -95,7 +95,7 @@ func (a *app) showCommit(ctx context.Context, t target) error {
 			t.KeyValue(2, "data", cli.Fmt("%s %s", cli.Path(a.shown(d.Name)), cli.Hex(d.ID, 12)))
 		}
 		for _, r := range runs {
-			t.KeyValue(2, "run", cli.ID(r.RunID), stateCell(r.State), cli.Str(commandLine(r.Command)))
+			t.KeyValue(2, "run", cli.ID(r.RunID), stateCell(r.State), cli.Str(ranLine(r)))
 		}
 	})
 }
