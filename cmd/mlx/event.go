@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -55,6 +56,23 @@ func (a *app) tellerOf(ctx context.Context, where string) (*teller, error) {
 		return nil, err
 	}
 	return &teller{history: a.history(l), tags: all}, nil
+}
+
+// learn looks up the tags of what some records are about.
+func (t *teller) learn(ctx context.Context, l *lineage.Ledger, records []lineage.Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	ids := make([]object.Digest, len(records))
+	for i, rec := range records {
+		ids[i] = recordTarget(rec).ID
+	}
+	found, err := tagsOf(ctx, l, ids...)
+	if err != nil {
+		return err
+	}
+	maps.Copy(t.tags, found)
+	return nil
 }
 
 // onlyHidden selects the tags that log needs in any case.

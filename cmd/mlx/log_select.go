@@ -19,6 +19,7 @@ type selection struct {
 	query   lineage.Query
 	about   *filter
 	tell    *teller
+	late    bool // tags are looked up for the rows alone, as they come
 }
 
 // prepare looks up no more than the question needs: tags where they are asked about or shown, the runs that have not
@@ -26,7 +27,9 @@ type selection struct {
 func (s *selection) prepare(ctx context.Context) (err error) {
 	o := s.options
 	asked := strings.Contains(o.where, "tags") || strings.TrimPrefix(o.sort, "-") == "tags"
-	if asked || s.app.streams.JSON || slices.Contains(o.columns, "tags") {
+	shown := s.app.streams.JSON || slices.Contains(o.columns, "tags")
+	s.late = shown && !asked && o.limit > 0 && s.about.whole()
+	if asked || shown && !s.late {
 		s.tell, err = s.app.teller(ctx)
 	} else {
 		s.tell, err = s.app.tellerOf(ctx, onlyHidden)
@@ -115,6 +118,38 @@ func (s *selection) records(ctx context.Context) (int, iter.Seq2[lineage.Record,
 	}, nil
 }
 
+// tagsAtOnce is for how many rows tags are looked up together.
+const tagsAtOnce = 64
+
+// tagged looks up what is said of records before it yields them.
+func (s *selection) tagged(ctx context.Context, records iter.Seq2[lineage.Record, error]) iter.Seq2[lineage.Record, error] {
+	return func(yield func(lineage.Record, error) bool) {
+		var some []lineage.Record
+		flush := func() bool {
+			err := s.tell.learn(ctx, s.ledger, some)
+			for _, rec := range some {
+				if !yield(rec, err) || err != nil {
+					return false
+				}
+			}
+			some = some[:0]
+			return true
+		}
+		for rec, err := range records {
+			if err != nil {
+				if flush() {
+					yield(rec, err)
+				}
+				return
+			}
+			if some = append(some, rec); len(some) == min(tagsAtOnce, s.options.limit) && !flush() {
+				return
+			}
+		}
+		flush()
+	}
+}
+
 // choose tells the records that are wanted, at most the limit.
 func (s *selection) choose(records iter.Seq2[lineage.Record, error]) iter.Seq2[event, error] {
 	return func(yield func(event, error) bool) {
@@ -144,6 +179,9 @@ func (s *selection) printEvents(ctx context.Context, columns []column, w *watche
 	total, records, err := s.records(ctx)
 	if err != nil {
 		return 0, err
+	}
+	if s.late {
+		records = s.tagged(ctx, records)
 	}
 	events := w.watch(s.choose(records))
 	if len(columns) == 0 {

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"mlx/internal/cli"
 	"mlx/internal/run"
@@ -72,10 +73,12 @@ type codeText struct {
 }
 
 // seedCall is how programs fix random numbers: a call with a value, not the one without that takes the time.
-var seedCall = regexp.MustCompile(`(?i)(seed_everything|manual_seed|manual_seed_all|set_seed|\bseed|default_rng|RandomState|PRNGKey|Random)\(\s*[^)\s]|random_state\s*=\s*[0-9A-Za-z_]`)
+var seedCall = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(seed_everything|manual_seed|manual_seed_all|set_seed|\bseed|default_rng|RandomState|PRNGKey|Random)\(\s*[^)\s]|random_state\s*=\s*[0-9A-Za-z_]`)
+})
 
 // pathInText is what looks like the path of a file: it has a slash or an extension.
-var pathInText = regexp.MustCompile(`[\w.~/\\-]*[\w-]+(?:/[\w.-]+|\.[A-Za-z][\w]{0,7})+`)
+var pathInText = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[\w.~/\\-]*[\w-]+(?:/[\w.-]+|\.[A-Za-z][\w]{0,7})+`) })
 
 // codeExtensions are those of files that are read for what they name.
 func codeExtensions() []string {
@@ -122,10 +125,10 @@ func isCodeName(name string) bool {
 }
 
 func (c *codeText) read(from, text string) {
-	if isSource(from) && seedCall.MatchString(text) {
+	if isSource(from) && seedCall().MatchString(text) {
 		c.seeds = true
 	}
-	for _, word := range pathInText.FindAllString(text, -1) {
+	for _, word := range pathInText().FindAllString(text, -1) {
 		if len(c.mentions) >= maxMentions {
 			return
 		}

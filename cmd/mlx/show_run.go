@@ -58,7 +58,7 @@ func (a *app) showOneRun(ctx context.Context, t target, o showOptions) error {
 	if err != nil {
 		return err
 	}
-	known, err := tags(ctx, l)
+	known, err := tagsOf(ctx, l, v.RunID)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -228,7 +229,7 @@ func sentence(a answer) string {
 	if a.status != 0 {
 		parts = append(parts, strconv.Itoa(a.status))
 	}
-	if codes.MatchString(a.code) && a.code != strconv.Itoa(a.status) {
+	if codes().MatchString(a.code) && a.code != strconv.Itoa(a.status) {
 		parts = append(parts, a.code)
 	}
 	line := strings.Join(parts, " ")
@@ -269,15 +270,17 @@ func root(err error) error {
 }
 
 var (
-	codes   = regexp.MustCompile(`^[A-Za-z.]{1,64}$`)
-	queries = regexp.MustCompile(`\?[^\s"']+`)
-	secrets = regexp.MustCompile(`(?i)(signature|credential|token|secret|password|authorization|accountkey|sig|key)["']?\s*[=:]\s*["']?[^\s"',;&]+`)
+	codes   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z.]{1,64}$`) })
+	queries = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\?[^\s"']+`) })
+	secrets = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)(signature|credential|token|secret|password|authorization|accountkey|sig|key)["']?\s*[=:]\s*["']?[^\s"',;&]+`)
+	})
 )
 
 // scrub takes out of a text what could be a secret: queries of URLs, and values beside words that name secrets.
 func scrub(text string) string {
-	text = queries.ReplaceAllString(text, "?…")
-	text = secrets.ReplaceAllString(text, "$1=…")
+	text = queries().ReplaceAllString(text, "?…")
+	text = secrets().ReplaceAllString(text, "$1=…")
 	if len(text) > longestText {
 		text = strings.ToValidUTF8(text[:longestText], "") + "…"
 	}

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"gocloud.dev/blob"
 
@@ -67,7 +68,9 @@ func known(scheme string) []string {
 	return nil
 }
 
-var secretName = regexp.MustCompile(`(?i)key|secret|token|passw|sig|credential|auth|access_id`)
+var secretName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)key|secret|token|passw|sig|credential|auth|access_id`)
+})
 
 // parse checks a URL and refuses secrets in it. Its errors do not repeat the URL.
 func parse(raw string) (*url.URL, error) {
@@ -97,7 +100,7 @@ func parse(raw string) (*url.URL, error) {
 	names := known(u.Scheme)
 	for name, values := range query {
 		switch {
-		case !slices.Contains(names, name) && secretName.MatchString(name):
+		case !slices.Contains(names, name) && secretName().MatchString(name):
 			return nil, secretInURL(u.Scheme, "something secret")
 		case !slices.Contains(names, name):
 			return nil, fault.New(fault.Usage, "%s knows no %q; known are: %s", plainURL(raw), name, strings.Join(names, " "))

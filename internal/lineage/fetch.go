@@ -198,6 +198,29 @@ func (p *part) single(f *fetcher, row int) (*column.Index, error) {
 	return column.Parse(b.Finish(object.Digest{}), object.Digest{})
 }
 
+// scope returns the rows that a query is about before any value is compared, nil for all.
+func (p *part) scope(q *Query) column.Bits {
+	var rows column.Bits
+	if q.Inputs != nil {
+		rows = column.NewBits(p.ix.Rows)
+		for _, id := range q.Inputs {
+			for r := range p.ix.Refs(id, id) {
+				if r.Role == column.InInput {
+					rows.Set(r.Row)
+				}
+			}
+		}
+	}
+	if q.Nouns == nil {
+		return rows
+	}
+	nouns := p.ix.OfNouns(q.Nouns)
+	if rows != nil {
+		nouns.And(rows)
+	}
+	return nouns
+}
+
 // filter returns the rows of p for which e is true.
 func (p *part) filter(e where.Expr, in column.Scope) (column.Bits, error) {
 	rows := p.ix.Filter(e, in)

@@ -3,6 +3,7 @@ package lineage
 import (
 	"crypto/rand"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -94,13 +95,31 @@ func (l *Ledger) path(folder string, names ...string) string {
 func (l *Ledger) packPath(id object.Digest) string { return l.path(packFolder, id.Hex()+packSuffix) }
 func (l *Ledger) idxPath(id object.Digest) string  { return l.path(idxFolder, id.Hex()+idxSuffix) }
 
+// makeFolders makes what is missing, and durable. The folder for temporary files comes last: where it is, the others have
+// been made durable before, and a process that finds all of them need not wait for the disk.
 func (l *Ledger) makeFolders() error {
-	for _, f := range []string{segFolder, packFolder, idxFolder, logFolder, tmpFolder} {
-		if err := os.MkdirAll(l.path(f), 0o755); err != nil {
+	_, err := os.Stat(l.path(tmpFolder))
+	missing := err != nil
+	for _, f := range []string{segFolder, packFolder, idxFolder, logFolder} {
+		switch err := os.Mkdir(l.path(f), 0o755); {
+		case err == nil:
+			missing = true
+		case errors.Is(err, fs.ErrNotExist):
+			missing = true
+			if err := os.MkdirAll(l.path(f), 0o755); err != nil {
+				return err
+			}
+		case !errors.Is(err, fs.ErrExist):
 			return err
 		}
 	}
-	return errors.Join(disk.SyncDir(l.opts.Dir), disk.SyncDir(filepath.Dir(l.opts.Dir)))
+	if !missing {
+		return nil
+	}
+	if err := errors.Join(disk.SyncDir(l.opts.Dir), disk.SyncDir(filepath.Dir(l.opts.Dir))); err != nil {
+		return err
+	}
+	return os.MkdirAll(l.path(tmpFolder), 0o755)
 }
 
 // writable fails if this ledger may not be written to.

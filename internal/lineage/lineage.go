@@ -71,6 +71,8 @@ type Query struct {
 	Since time.Time // zero: no limit
 	All   bool      // also records that a later one of the same noun names in Prev
 	Extra []Extra   // what Where and Sort see in place of what records say
+
+	Inputs []object.Digest // nil: no limit; else only records that name one of these in In
 }
 
 // Extra is something that is known of a record, and of those that name it in Prev, beside what they say themselves.

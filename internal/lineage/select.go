@@ -160,15 +160,12 @@ func (v *view) run(ctx context.Context, p *plan) (found, error) {
 			return found{}, err
 		}
 		p.extra[i] = part.extra(p.Extra)
-		in := column.Scope{Extra: p.extra[i]}
-		if p.Nouns != nil {
-			in.Rows = part.ix.OfNouns(p.Nouns)
-		}
+		in := column.Scope{Extra: p.extra[i], Rows: part.scope(&p.Query)}
 		rows, err := part.filter(p.filter, in)
 		if err != nil {
 			return found{}, err
 		}
-		if p.Nouns != nil {
+		if in.Rows != nil {
 			rows.And(in.Rows)
 		}
 		for _, row := range part.ix.Gone() {

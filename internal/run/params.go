@@ -6,13 +6,14 @@ import (
 	"math"
 	"regexp"
 	"strings"
+	"sync"
 
 	"mlx/internal/fault"
 	"mlx/internal/object"
 )
 
 // jsonNumber is the grammar of a number; what looks almost like one (007, 1_000, 0x1f) is a string.
-var jsonNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
+var jsonNumber = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`) })
 
 // Param reads one parameter, KEY=VALUE. A value that is a JSON number or true or false has that type; all else is a
 // string, and so is a number that a record could not hold exactly.
@@ -30,7 +31,7 @@ func paramValue(text string) any {
 		return true
 	case text == "false":
 		return false
-	case !jsonNumber.MatchString(text):
+	case !jsonNumber().MatchString(text):
 		return text
 	}
 	return exactNumber(json.Number(text))

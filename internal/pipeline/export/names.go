@@ -6,14 +6,15 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 )
 
 // What names and words look like.
 var (
-	marked   = regexp.MustCompile(`-[0-9a-f]{12}$`)
-	noLetter = regexp.MustCompile(`[^A-Za-z0-9]+`)
-	safeWord = regexp.MustCompile(`^[A-Za-z0-9_./:@,+-][A-Za-z0-9_./:@,=+-]*$`)
+	marked   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`-[0-9a-f]{12}$`) })
+	noLetter = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^A-Za-z0-9]+`) })
+	safeWord = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_./:@,+-][A-Za-z0-9_./:@,=+-]*$`) })
 )
 
 // longestName is how many letters of a stage's name an identifier keeps: with a mark and a prefix it fits a label of DNS.
@@ -30,7 +31,7 @@ func identifiers(names []string) []string {
 	}
 	for i, name := range names {
 		id := plain[i]
-		if count[strings.ToLower(id)] > 1 || len(id) > longestName || reserved(id) || strings.HasPrefix(id, "x-") || marked.MatchString(id) {
+		if count[strings.ToLower(id)] > 1 || len(id) > longestName || reserved(id) || strings.HasPrefix(id, "x-") || marked().MatchString(id) {
 			sum := sha256.Sum256([]byte(name))
 			plain[i] = strings.TrimRight(id[:min(len(id), longestName)], "-") + "-" + hex.EncodeToString(sum[:6])
 		}
@@ -40,7 +41,7 @@ func identifiers(names []string) []string {
 
 // identifier is a name with everything else than letters and digits as hyphens.
 func identifier(name string) string {
-	id := strings.Trim(noLetter.ReplaceAllString(name, "-"), "-")
+	id := strings.Trim(noLetter().ReplaceAllString(name, "-"), "-")
 	if id == "" || id[0] >= '0' && id[0] <= '9' {
 		id = strings.TrimRight("x-"+id, "-")
 	}
@@ -57,7 +58,7 @@ func reserved(id string) bool {
 // shellWord quotes text for a POSIX shell so that nothing in it is taken for anything else, neither by the shell nor by
 // what looks for templates in the script before: no two braces stand side by side, and none behind a dollar sign.
 func shellWord(text string) string {
-	if safeWord.MatchString(text) {
+	if safeWord().MatchString(text) {
 		return text
 	}
 	quoted := strings.ReplaceAll(text, "'", `'\''`)

@@ -6,14 +6,17 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 )
 
 // Texts that need no escapes, each in its own way.
 var (
-	asciiLines = regexp.MustCompile(`^[!-~][ -~\n]*$`)
-	asciiLine  = regexp.MustCompile(`^[ -~]+$`)
-	plainWords = regexp.MustCompile(`^[A-Za-z_/.][A-Za-z0-9_./@+=-]*( [A-Za-z0-9_./@+=-]+)*$`)
+	asciiLines = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[!-~][ -~\n]*$`) })
+	asciiLine  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[ -~]+$`) })
+	plainWords = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[A-Za-z_/.][A-Za-z0-9_./@+=-]*( [A-Za-z0-9_./@+=-]+)*$`)
+	})
 )
 
 // mapping is a mapping of YAML in the order of its fields.
@@ -105,7 +108,7 @@ func writeText(b *strings.Builder, v any, indent string) {
 // block reports whether a text may be written as a literal block without loss: lines of printable ASCII that end once.
 func block(s string) bool {
 	return strings.Count(s, "\n") > 1 && strings.HasSuffix(s, "\n") && !strings.HasSuffix(s, "\n\n") &&
-		asciiLines.MatchString(s)
+		asciiLines().MatchString(s)
 }
 
 // scalar is a text on one line: plain, in single quotes, or in double quotes with escapes for all that might be read as
@@ -114,7 +117,7 @@ func scalar(s string) string {
 	if plainScalar(s) {
 		return s
 	}
-	if strings.ContainsAny(s, `"\`) && asciiLine.MatchString(s) {
+	if strings.ContainsAny(s, `"\`) && asciiLine().MatchString(s) {
 		return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 	}
 	var b strings.Builder
@@ -135,7 +138,7 @@ func scalar(s string) string {
 }
 
 func plainScalar(s string) bool {
-	return plainWords.MatchString(s) && !yamlWord(s) && !looksNumeric(s)
+	return plainWords().MatchString(s) && !yamlWord(s) && !looksNumeric(s)
 }
 
 // key is a plain word where it can be; on is a keyword of GitHub, which writes it so.

@@ -199,7 +199,11 @@ func (ix *Index) Within(lo, hi object.Digest) func(yield func(row int) bool) {
 			}
 			return row, at[object.Digest](ix, secIDs, int(row))
 		}
-		first := sort.Search(ix.Rows, func(i int) bool { _, d := id(i); return d.Compare(lo) >= 0 })
+		first := sorted{
+			n:     ix.Rows,
+			guess: func(i int) object.Digest { return peek[object.Digest](ix, secIDs, int(peek[uint32](ix, secByID, i))) },
+			sure:  func(i int) object.Digest { _, d := id(i); return d },
+		}.search(lo)
 		for i := first; i < ix.Rows; i++ {
 			row, d := id(i)
 			if d.Compare(hi) > 0 || ix.Damaged() || !yield(int(row)) {
@@ -225,7 +229,11 @@ func (ix *Index) Refs(lo, hi object.Digest) func(yield func(Ref) bool) {
 			ix.bad.Store(true)
 			return
 		}
-		first := sort.Search(n, func(i int) bool { d := at[object.Digest](ix, secRefIDs, i); return d.Compare(lo) >= 0 })
+		first := sorted{
+			n:     n,
+			guess: func(i int) object.Digest { return peek[object.Digest](ix, secRefIDs, i) },
+			sure:  func(i int) object.Digest { return at[object.Digest](ix, secRefIDs, i) },
+		}.search(lo)
 		for i := first; i < n; i++ {
 			id, m := at[object.Digest](ix, secRefIDs, i), at[refMeta](ix, secRefs, i)
 			if id.Compare(hi) > 0 || ix.Damaged() {

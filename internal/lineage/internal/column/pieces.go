@@ -1,8 +1,11 @@
 package column
 
 import (
+	"sort"
 	"sync/atomic"
 	"unsafe"
+
+	"mlx/internal/object"
 )
 
 // piecewise are the sections of which a lookup needs a few values: their checksums go by pieces of textBlock bytes, so
@@ -51,6 +54,32 @@ func at[T scalar](ix *Index, kind section, i int) (v T) {
 		return v
 	}
 	return view[T](ix.data[e.at+uint64(from) : e.at+uint64(from+size)])[0]
+}
+
+// peek is at without a check: what it returns may be anything.
+func peek[T scalar](ix *Index, kind section, i int) (v T) {
+	e, size := &ix.entries[ix.fixed[kind]], uint64(unsafe.Sizeof(v))
+	if i < 0 || uint64(i) >= e.size/size {
+		return v
+	}
+	from := e.at + uint64(i)*size
+	return view[T](ix.data[from : from+size])[0]
+}
+
+// sorted is a list of digests in order. guess may be wrong where the file is damaged, sure is not, and costs more.
+type sorted struct {
+	n           int
+	guess, sure func(i int) object.Digest
+}
+
+// search returns the first of the digests that is not below lo. Only the place that it finds is checked: if that is between
+// what is below and what is not, it is the right one, whatever led there.
+func (s sorted) search(lo object.Digest) int {
+	i := sort.Search(s.n, func(i int) bool { return s.guess(i).Compare(lo) >= 0 })
+	if (i == 0 || s.sure(i-1).Compare(lo) < 0) && (i == s.n || s.sure(i).Compare(lo) >= 0) {
+		return i
+	}
+	return sort.Search(s.n, func(i int) bool { return s.sure(i).Compare(lo) >= 0 })
 }
 
 // sound checks the pieces of a section that the bytes from from to end are in.

@@ -113,13 +113,15 @@ func (c *cursor) text(size int) string {
 
 func (f *File) parse(index []byte, end int64) error {
 	in := cursor{rest: index}
-	total := 0
+	total, room := 0, end-int64(len(magic))
 	for range in.number(MaxNames) {
 		e := entry{name: in.text(int(in.number(MaxName)))}
 		for range in.number(uint64(len(in.rest))) { // a block takes three bytes or more
 			b := span{int64(in.number(uint64(end))), int(in.number(blockSize)), int(in.number(blockMax))}
 			e.points += b.points
-			if in.bad || b.points == 0 || b.offset < int64(len(magic)) || b.offset+int64(b.size) > end || total+e.points > MaxPoints {
+			room -= int64(b.size) // no two blocks share bytes: so the size of the file bounds how many there are
+			if in.bad || b.points == 0 || b.size < blockMin || b.offset < int64(len(magic)) || b.offset+int64(b.size) > end || room < 0 ||
+				total+e.points > MaxPoints {
 				return damaged("its index names what is not there")
 			}
 			e.blocks = append(e.blocks, b)

@@ -13,6 +13,7 @@ const (
 	MaxPoints = 10_000_000        // of all names together
 	MaxWhole  = 1<<53 - 1         // of a step and, in milliseconds, of a time
 	blockMax  = 1 << 15           // points in a block
+	blockMin  = 2 + 3*2           // bytes of the shortest block: its form, and three streams of zeros
 	blockSize = 27*blockMax + 256 // bytes of the longest block: 8 for each of step, time and value, and what zstd may add
 	indexMax  = 4 << 20
 	heldMax   = 1 << 20 // points that a Writer keeps in memory

@@ -224,20 +224,22 @@ func TestHostile(t *testing.T) {
 
 func hostileFiles() map[string]func([]byte) []byte {
 	tail := func(b []byte) []byte { return b[len(b)-tailSize:] }
-	index := func(rows []byte) func([]byte) []byte {
+	zeros := []byte{asFloat32, 0, 0, 0, 0, 0, 0, 0} // a block of any number of points
+	behind := func(blocks, rows []byte) func([]byte) []byte {
 		return func([]byte) []byte {
 			c := &coder{}
 			if c.ready() != nil {
 				return nil
 			}
 			packed := c.enc.EncodeAll(rows, nil)
-			b := append([]byte(magic), packed...)
-			b = binary.LittleEndian.AppendUint64(b, uint64(len(magic)))
+			b := append(append([]byte(magic), blocks...), packed...)
+			b = binary.LittleEndian.AppendUint64(b, uint64(len(magic)+len(blocks)))
 			b = binary.LittleEndian.AppendUint32(b, uint32(len(packed)))
 			b = binary.LittleEndian.AppendUint32(b, uint32(len(rows)))
 			return append(b, tailMark...)
 		}
 	}
+	index := func(rows []byte) func([]byte) []byte { return behind(nil, rows) }
 	return map[string]func([]byte) []byte{
 		"empty":            func([]byte) []byte { return nil },
 		"cut":              func(b []byte) []byte { return b[:len(b)-1] },
@@ -254,6 +256,9 @@ func hostileFiles() map[string]func([]byte) []byte {
 		"block in header":  index([]byte{1, 1, 'a', 1, 0, 9, 2}),
 		"2^60 blocks":      index(append([]byte{1, 1, 'a'}, binary.AppendUvarint(nil, 1<<60)...)),
 		"block of no kind": index([]byte{1, 1, 'a', 1, 13, 0, 2}),
+		"block too short":  behind(zeros, []byte{1, 1, 'a', 1, 13, 7, 2}),
+		"block twice":      behind(zeros, []byte{1, 1, 'a', 2, 13, 8, 2, 13, 8, 2}),
+		"block of two":     behind(zeros, []byte{2, 1, 'a', 1, 13, 8, 2, 1, 'b', 1, 13, 8, 2}),
 	}
 }
 

@@ -123,11 +123,11 @@ func (c *coder) putPlane(dst []byte, numbers []uint64, p int) []byte {
 
 // unstream reads n numbers into dst and returns what follows them.
 func (c *coder) unstream(dst []uint64, in []byte, n int) ([]uint64, []byte, error) {
-	dst = slices.Grow(dst[:0], n)[:n]
-	clear(dst)
 	if len(in) < 2 || in[0] > maxOrder || int(in[0]) > n || in[1] > 8 {
 		return nil, nil, damaged("no such stream")
 	}
+	dst = slices.Grow(dst[:0], n)[:n]
+	clear(dst)
 	order, width := int(in[0]), int(in[1])
 	in = in[2:]
 	for i := range order {
