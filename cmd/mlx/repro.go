@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -155,16 +156,16 @@ func (r *repro) prepare(ctx context.Context) (err error) {
 	return err
 }
 
-// restorable adds to stages that are to run alone what they need, if something of that is not there and all of it can be had
-// without executing anything: as on a machine that executes one stage of the pipeline.
+// restorable adds to stages that are to run alone what they need, if something of that is not there, or with --pull, and all of
+// it can be had without executing anything: as on a machine that executes one stage of the pipeline.
 func (r *repro) restorable(ctx context.Context, names []string) error {
 	alone := map[int]bool{}
-	missing := false
+	missing := r.o.pull // what stands there may be of other inputs
 	for _, i := range r.chosen {
 		alone[i] = true
 	}
 	for _, i := range r.chosen {
-		for _, dep := range r.graph.Stages[i].Deps {
+		for _, dep := range append(slices.Clone(r.graph.Stages[i].Deps), r.graph.Late(i)...) {
 			_, err := os.Lstat(r.world.abs(dep))
 			missing = missing || err != nil
 		}

@@ -59,7 +59,7 @@ func (a *app) reproWorld(ctx context.Context, g *pipeline.Graph) (*reproWorld, e
 func (w *reproWorld) world() pipeline.World {
 	return pipeline.World{
 		Identify: w.identify, Inside: w.inside, Made: w.made, Newest: w.newest, Changes: w.changes, Missing: w.missing,
-		Here: w.isHere, Restore: w.restore, Lock: w.lock,
+		Params: w.params, Here: w.isHere, Restore: w.restore, Lock: w.lock,
 	}
 }
 
@@ -317,6 +317,19 @@ func (w *reproWorld) foresee(ctx context.Context, dep string, data pipeline.Made
 	}
 	w.foreseen[dep] = id
 	return err
+}
+
+// params reads the parameters of a stage again, of which a stage before has written the file.
+func (w *reproWorld) params(ctx context.Context, s pipeline.Stage) ([]pipeline.Param, error) {
+	p, err := w.app.readPipeline(ctx)
+	if err != nil {
+		return nil, err
+	}
+	step, err := p.LateParams(s.Name)
+	if err != nil {
+		return nil, err
+	}
+	return paramsOf(step), nil
 }
 
 // known says whether a version is one that some record names: nothing is lost when it goes.

@@ -116,8 +116,11 @@ func (p *Planner) bring(ctx context.Context, sel []int) error {
 				return err
 			}
 		}
+		if s.Bad != nil {
+			return s.Bad
+		}
 		for _, param := range s.Params {
-			if param.Missing {
+			if param.Missing && len(p.g.Writers(param.File)) == 0 {
 				return fault.New(fault.Usage, "cannot run stage %s: %s has no %s%s", s.Name, param.File, param.Key, s.Line()).In(s.At)
 			}
 		}
@@ -199,6 +202,11 @@ type foresight struct {
 func (f *foresight) decide(ctx context.Context, i int) (Decision, error) {
 	s := f.p.g.Stages[i]
 	var deps []Dep
+	for _, file := range f.p.g.late(s) {
+		if not := f.made(file); not.why != "" && !s.Frozen {
+			return Decision{Stage: s, Do: Run, Why: not.why, Open: not.open}, nil
+		}
+	}
 	for _, path := range s.Deps {
 		id, not, err := f.input(ctx, i, path)
 		if err != nil {
@@ -220,6 +228,22 @@ func (f *foresight) decide(ctx context.Context, i int) (Decision, error) {
 type unknown struct {
 	why  string
 	open bool
+}
+
+// made is why nobody can tell the parameters in a file yet: a stage before writes it.
+func (f *foresight) made(file string) unknown {
+	for _, up := range f.p.g.Writers(file) {
+		switch d := f.by[up]; {
+		case d == nil || d.Do == Skip:
+		case d.Do == Restore:
+			return unknown{d.Stage.Name + " is restored", true}
+		case d.Open:
+			return unknown{"depends on what " + d.Stage.Name + " turns out to make", true}
+		default:
+			return unknown{why: d.Stage.Name + " runs"}
+		}
+	}
+	return unknown{}
 }
 
 // input is what a stage will read at a path, or why nobody knows yet.
