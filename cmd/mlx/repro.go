@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -71,7 +72,7 @@ func reproRun(ctx context.Context, a *app, o reproOptions) error {
 		return err
 	}
 	for _, d := range planned {
-		if d.Do != pipeline.Run {
+		if d.Do != pipeline.Run || r.world.restoreOnly[d.Stage.Name] {
 			continue
 		}
 		if err = r.world.mayExecute(ctx, d.Stage); err != nil {
@@ -124,6 +125,7 @@ func (r *repro) prepare(ctx context.Context) (err error) {
 	if r.world, err = r.app.reproWorld(ctx, r.graph); err != nil {
 		return err
 	}
+	r.world.planOnly = r.o.dryRun
 	if r.world.fresh = r.o.fresh; r.o.sample {
 		for _, i := range r.chosen {
 			fresh[r.graph.Stages[i].Name] = "--sample"
@@ -154,16 +156,16 @@ func (r *repro) prepare(ctx context.Context) (err error) {
 	return err
 }
 
-// restorable adds to stages that are to run alone what they need, if something of that is not there and all of it can be had
-// without executing anything: as on a machine that executes one stage of the pipeline.
+// restorable adds to stages that are to run alone what they need, if something of that is not there, or with --pull, and all of
+// it can be had without executing anything: as on a machine that executes one stage of the pipeline.
 func (r *repro) restorable(ctx context.Context, names []string) error {
 	alone := map[int]bool{}
-	missing := false
+	missing := r.o.pull // what stands there may be of other inputs
 	for _, i := range r.chosen {
 		alone[i] = true
 	}
 	for _, i := range r.chosen {
-		for _, dep := range r.graph.Stages[i].Deps {
+		for _, dep := range append(slices.Clone(r.graph.Stages[i].Deps), r.graph.Late(i)...) {
 			_, err := os.Lstat(r.world.abs(dep))
 			missing = missing || err != nil
 		}
@@ -172,16 +174,24 @@ func (r *repro) restorable(ctx context.Context, names []string) error {
 	if err != nil || !missing || len(all) == len(r.chosen) {
 		return err
 	}
+	for _, i := range all {
+		if s := &r.graph.Stages[i]; !alone[i] {
+			s.Always, r.world.restoreOnly[s.Name] = false, true // what it has made counts
+		}
+	}
 	p, err := pipeline.NewPlanner(ctx, r.graph, r.world.world(), pipeline.Options{}, all)
 	if err != nil {
-		return nil //nolint:nilerr // an input of what is needed is not here either: then nothing can be restored
+		r.app.streams.Why("cannot restore what is needed: %v", err)
+		return nil
 	}
 	planned, err := p.Plan(ctx, all)
 	if err != nil {
-		return nil //nolint:nilerr // likewise
+		r.app.streams.Why("cannot restore what is needed: %v", err)
+		return nil
 	}
 	for k, i := range all {
-		if !alone[i] && planned[k].Do == pipeline.Run {
+		if d := planned[k]; !alone[i] && d.Do == pipeline.Run && !d.Open {
+			r.app.streams.Why("cannot restore what is needed: stage %s would have to run because %s", d.Stage.Name, d.Why)
 			return nil
 		}
 	}

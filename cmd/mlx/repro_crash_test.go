@@ -102,3 +102,95 @@ func TestReproKilled(t *testing.T) {
 		t.Fatal("none was killed")
 	}
 }
+
+// TestReproOrphan: a command that outlives its mlx is waited for by the next repro of its stage, so that the two never write
+// at once, and can be ended by mlx job cancel.
+func TestReproOrphan(t *testing.T) {
+	for _, cancel := range []bool{false, true} {
+		p := newSomebody(t)
+		p.do(".", "git", "init", "-q", "p")
+		p.do("p", "mlx", "init")
+		text, err := os.ReadFile(p.path("p", "mlx.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.write(append(text, orphanStages...), "p", "mlx.yaml")
+		first := p.command("p", "mlx", "repro", "-q")
+		if err := first.Start(); err != nil {
+			t.Fatal(err)
+		}
+		p.await("begun")
+		if err := first.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = first.Wait() // killed
+		var problem noticed
+		second := p.command("p", "mlx", "repro")
+		second.Stderr = &problem
+		if err := second.Start(); err != nil {
+			t.Fatal(err)
+		}
+		problem.await(t, "its command lives on and may still write end (mlx job cancel ")
+		if cancel {
+			p.do("p", "mlx", "job", "cancel", strings.Split(problem.text(), " ")[6], "--grace", "0s")
+		} else {
+			p.write(nil, "go")
+		}
+		if err := second.Wait(); err != nil {
+			t.Fatalf("%v: %s", err, problem.text())
+		}
+		got, err := os.ReadFile(p.path("p", "end"))
+		if err != nil || string(got) != "2\n" {
+			t.Errorf("end is %q, %v", got, err)
+		}
+	}
+}
+
+// orphanStages is a stage whose first execution waits for a file, and writes late.
+const orphanStages = `
+stages:
+  late:
+    cmd: "if [ -e ../begun ]; then echo 2 > end; else touch ../begun; while [ ! -e ../go ]; do sleep 0.02; done; echo 1 > end; fi"
+    outs: [end]
+`
+
+// await waits for a file.
+func (p *somebody) await(name string) {
+	p.t.Helper()
+	for range 1000 {
+		if _, err := os.Stat(p.path(name)); err == nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	p.t.Fatalf("%s never came", name)
+}
+
+// noticed is what a program prints, readable while it runs.
+type noticed struct {
+	mu  sync.Mutex
+	all strings.Builder
+}
+
+func (n *noticed) Write(b []byte) (int, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.all.Write(b)
+}
+
+func (n *noticed) text() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.all.String()
+}
+
+func (n *noticed) await(t *testing.T, words string) {
+	t.Helper()
+	for range 1000 {
+		if strings.Contains(n.text(), words) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("%q was never said: %s", words, n.text())
+}

@@ -29,6 +29,10 @@ type reproExecutor struct {
 // Execute implements pipeline.Executor.
 func (x reproExecutor) Execute(ctx context.Context, step pipeline.Step) (pipeline.Outcome, error) {
 	a, w, s := x.w.app, x.w, step.Stage
+	if w.restoreOnly[s.Name] {
+		return pipeline.Outcome{}, fault.New(fault.NotFound, "cannot restore stage %s: no run here has made it from these inputs (%s)", s.Name, step.Why).
+			Hint("mlx repro %s   # without --only", shellWord(s.Name))
+	}
 	if err := w.mayExecute(ctx, s); err != nil {
 		return pipeline.Outcome{}, err
 	}

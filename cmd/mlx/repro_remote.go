@@ -50,6 +50,25 @@ func (m *reproRemote) fetch(ctx context.Context, root object.Digest) error {
 	return done.Release() // a record names it already
 }
 
+// describe brings what a version consists of into the store, without content: enough to tell what a stage would read.
+func (m *reproRemote) describe(ctx context.Context, root object.Digest) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	store, err := m.app.store()
+	if err != nil {
+		return err
+	}
+	if here, err := store.HasTrees(ctx, root); err != nil || here {
+		return err
+	}
+	trees := func(_ string, isDir bool) bool { return isDir }
+	done, err := m.r.Fetch(ctx, remote.FetchOptions{Roots: []object.Digest{root}, Only: trees})
+	if err != nil {
+		return fault.New(fault.KindOf(err), "cannot look at %s in %s: %w", root.Short(), m.r.Describe(), remoteTrouble(err, m.r.Name()))
+	}
+	return done.Release()
+}
+
 // bring fetches and checks out tracked data.
 func (m *reproRemote) bring(ctx context.Context, p part) error {
 	done, err := m.app.pullPart(ctx, m.r, p, pullOptions{})

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"strconv"
@@ -30,12 +31,17 @@ type reproWorld struct {
 	remote *reproRemote   // where --pull fetches from; nil without it
 	sample *sampleScratch // where --sample runs; nil without it
 
+	planOnly    bool                         // nothing is fetched or written
+	restoreOnly map[string]bool              // stages that must not execute: --only names others
+	foreseen    map[string]pipeline.Identity // tracked data that a plan would fetch
+
 	here    map[object.Digest]bool // versions known to be in the store
 	tracked func() (repo.Files, error)
 }
 
 func (a *app) reproWorld(ctx context.Context, g *pipeline.Graph) (*reproWorld, error) {
-	w := &reproWorld{app: a, graph: g, here: map[object.Digest]bool{}}
+	w := &reproWorld{app: a, graph: g, here: map[object.Digest]bool{}, foreseen: map[string]pipeline.Identity{},
+		restoreOnly: map[string]bool{}}
 	var err error
 	if w.repo, err = a.repo(); err != nil {
 		return nil, err
@@ -53,7 +59,7 @@ func (a *app) reproWorld(ctx context.Context, g *pipeline.Graph) (*reproWorld, e
 func (w *reproWorld) world() pipeline.World {
 	return pipeline.World{
 		Identify: w.identify, Inside: w.inside, Made: w.made, Newest: w.newest, Changes: w.changes, Missing: w.missing,
-		Here: w.isHere, Restore: w.restore, Lock: w.lock,
+		Params: w.params, Here: w.isHere, Restore: w.restore, Lock: w.lock,
 	}
 }
 
@@ -88,6 +94,11 @@ func (w *reproWorld) identify(ctx context.Context, paths []string) (map[string]p
 		return nil, fault.New(fault.KindOf(err), "cannot look at the pipeline: %w", err)
 	}
 	all := make(map[string]pipeline.Identity, len(found))
+	for _, p := range paths {
+		if id, ok := w.foreseen[p]; ok {
+			all[p] = id
+		}
+	}
 	for p, id := range found {
 		if _, _, written := w.graph.Output(p); id.Symlink && !written {
 			if id, err = w.behind(ctx, p, id); err != nil {
@@ -119,6 +130,11 @@ func (w *reproWorld) behind(ctx context.Context, p string, link snapshot.Identit
 func (w *reproWorld) inside(ctx context.Context, out pipeline.MadeOut, inner string) (pipeline.Identity, bool, error) {
 	if out.Kind == string(snapshot.Directory) && inner == "" {
 		return pipeline.Identity{Root: out.Root, Digest: out.Root}, true, nil
+	}
+	if w.remote != nil {
+		if err := w.remote.describe(ctx, out.Root); err != nil {
+			return pipeline.Identity{}, false, err
+		}
 	}
 	tree, err := w.store.FS(ctx, out.Root)
 	if err != nil {
@@ -269,44 +285,21 @@ func (w *reproWorld) isHere(ctx context.Context, m pipeline.Made) (bool, error) 
 	return true, nil
 }
 
-// lock makes this process the only one that makes these outputs in this worktree, and the only one that makes something
-// of this key anywhere.
-func (w *reproWorld) lock(ctx context.Context, s pipeline.Stage, key object.Digest) (pipeline.Lock, error) {
-	if w.sample != nil {
-		return pipeline.Lock{Release: func() {}}, nil
-	}
-	var l pipeline.Lock
-	var err error
-	waiting := func() {
-		l.Waited = true
-		w.app.streams.Note("stage %s is being made by another mlx repro: waiting for it", s.Name)
-	}
-	names := make([]string, 0, len(s.Outs))
-	for _, o := range s.Outs {
-		names = append(names, "out "+w.repo.Root+"\x00"+o.Path)
-	}
-	outs, err := w.repo.Lock(ctx, names, waiting)
-	if err != nil {
-		return l, err
-	}
-	made, err := w.repo.Lock(ctx, []string{"key " + key.Hex()}, waiting)
-	if err != nil {
-		outs()
-		return l, err
-	}
-	l.Release = func() { made(); outs() }
-	return l, nil
-}
-
 // missing brings tracked data that is not there, if --pull says so, else says what does.
 func (w *reproWorld) missing(ctx context.Context, s pipeline.Stage, dep string) error {
 	if w.sample != nil {
 		return w.noSample(s, dep)
 	}
 	if above := pointerAbove(w.repo, dep); above != "" && w.remote != nil {
+		if _, err := os.Lstat(w.abs(dep)); err == nil {
+			return nil // it came with another part of the same data
+		}
 		pointer, _, err := w.app.pointerAt(w.repo, above)
 		if err != nil {
 			return err
+		}
+		if w.planOnly {
+			return w.foresee(ctx, dep, pipeline.MadeOut{Path: above, Root: pointer.Root, Digest: pointer.Root, Kind: string(pointer.Kind)})
 		}
 		return w.remote.bring(ctx, part{path: above, root: pointer.Root, kind: pointer.Kind})
 	}
@@ -314,6 +307,29 @@ func (w *reproWorld) missing(ctx context.Context, s pipeline.Stage, dep string) 
 		return err
 	}
 	return fault.New(fault.NotFound, "cannot run stage %s: there is no %s%s", s.Name, dep, s.Line()).In(s.At)
+}
+
+// foresee notes what will stand where tracked data is missing: a plan does not fetch it.
+func (w *reproWorld) foresee(ctx context.Context, dep string, data pipeline.MadeOut) error {
+	id, there, err := w.inside(ctx, data, strings.TrimPrefix(strings.TrimPrefix(dep, data.Path), "/"))
+	if err == nil && !there {
+		err = fault.New(fault.NotFound, "cannot find %s: version %s of %s does not hold it", w.app.shown(dep), data.Root.Short(), w.app.shown(data.Path))
+	}
+	w.foreseen[dep] = id
+	return err
+}
+
+// params reads the parameters of a stage again, of which a stage before has written the file.
+func (w *reproWorld) params(ctx context.Context, s pipeline.Stage) ([]pipeline.Param, error) {
+	p, err := w.app.readPipeline(ctx)
+	if err != nil {
+		return nil, err
+	}
+	step, err := p.LateParams(s.Name)
+	if err != nil {
+		return nil, err
+	}
+	return paramsOf(step), nil
 }
 
 // known says whether a version is one that some record names: nothing is lost when it goes.

@@ -42,12 +42,11 @@ func (a *app) stages(ctx context.Context) ([]pipeline.Stage, error) {
 		return nil, fault.New(fault.NotFound, "cannot find stages: neither mlx.yaml nor a dvc.yaml has any").
 			Hint("edit mlx.yaml   # stages: {train: {cmd: python train.py, deps: [train.py], outs: [model.pkl]}}")
 	}
-	if err := p.ReadParams(nil); err != nil {
-		return nil, err
-	}
+	bad := p.TryParams()
 	all := make([]pipeline.Stage, len(p.Steps))
 	for i := range p.Steps {
 		all[i] = stageOf(&p.Steps[i])
+		all[i].Bad = bad[i]
 	}
 	return all, nil
 }
@@ -61,13 +60,19 @@ func stageOf(s *repo.Step) pipeline.Stage {
 	for _, o := range s.Outs {
 		out.Outs = append(out.Outs, pipeline.Out{Path: o.Path, Metrics: o.Metrics, Persist: o.Persist, InGit: o.InGit})
 	}
+	out.Params = paramsOf(s)
+	return out
+}
+
+func paramsOf(s *repo.Step) []pipeline.Param {
+	var all []pipeline.Param
 	for _, p := range s.Params {
-		out.Params = append(out.Params, pipeline.Param{File: p.File, Key: p.Key, Value: p.Value, Missing: p.Missing})
+		all = append(all, pipeline.Param{File: p.File, Key: p.Key, Value: p.Value, Missing: p.Missing})
 	}
-	slices.SortStableFunc(out.Params, func(x, y pipeline.Param) int {
+	slices.SortStableFunc(all, func(x, y pipeline.Param) int {
 		return strings.Compare(x.File+"\x00"+x.Key, y.File+"\x00"+y.Key)
 	})
-	return out
+	return all
 }
 
 // missingDeps is an error when one of the stages reads what no stage makes and what is not there; elsewhere, if not nil, says of a

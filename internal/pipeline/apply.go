@@ -207,6 +207,12 @@ func (p *Planner) now(ctx context.Context, i int, anew bool) (Decision, error) {
 		}
 		return Decision{Stage: s}, errMissing(p.g, s, missing[0])
 	}
+	if len(p.g.late(s)) > 0 && !s.Frozen {
+		var err error
+		if s.Params, err = p.w.Params(ctx, s); err != nil {
+			return Decision{Stage: s}, err
+		}
+	}
 	key, err := Key(s, deps)
 	if err != nil {
 		return Decision{Stage: s}, err

@@ -40,6 +40,9 @@ func NewGraph(stages []Stage) (*Graph, error) {
 		for _, dep := range s.Deps {
 			needs = append(needs, g.Writers(dep)...)
 		}
+		for _, file := range g.late(s) {
+			needs = append(needs, g.Writers(file)...)
+		}
 		slices.Sort(needs)
 		g.needs[i] = slices.Compact(needs)
 		for _, up := range g.needs[i] {
@@ -103,6 +106,23 @@ func (g *Graph) below(p string) []string {
 		to++
 	}
 	return g.outs[from:to]
+}
+
+// Late returns the files of a stage's parameters that other stages write.
+func (g *Graph) Late(i int) []string { return g.late(g.Stages[i]) }
+
+// late returns the files of a stage's parameters that another stage writes: their values are known once that one has ended.
+func (g *Graph) late(s Stage) []string {
+	var all []string
+	for _, p := range s.Params {
+		if len(all) > 0 && all[len(all)-1] == p.File {
+			continue
+		}
+		if up := g.Writers(p.File); len(up) > 0 && g.Stages[up[0]].Name != s.Name {
+			all = append(all, p.File)
+		}
+	}
+	return all
 }
 
 // sort fills in Order.

@@ -27,6 +27,7 @@ type Stage struct {
 	Frozen   bool              // it never runs (dvc.yaml)
 	Register map[string]string // model name to output
 	At       fault.Position    // where it is defined
+	Bad      error             // why its parameters cannot be read: it cannot run
 }
 
 // Out is a file or folder that a stage writes.

@@ -28,6 +28,7 @@ type Decision struct {
 	Key   object.Digest // zero while an input is not known
 	Deps  []Dep
 	Made  *Made // the run that made the outputs; nil for Run
+	Open  bool  // it may turn out to be restored: what it reads is restored first, and only then known
 }
 
 // Options say what a plan ignores.
@@ -115,8 +116,11 @@ func (p *Planner) bring(ctx context.Context, sel []int) error {
 				return err
 			}
 		}
+		if s.Bad != nil {
+			return s.Bad
+		}
 		for _, param := range s.Params {
-			if param.Missing {
+			if param.Missing && len(p.g.Writers(param.File)) == 0 {
 				return fault.New(fault.Usage, "cannot run stage %s: %s has no %s%s", s.Name, param.File, param.Key, s.Line()).In(s.At)
 			}
 		}
@@ -198,16 +202,21 @@ type foresight struct {
 func (f *foresight) decide(ctx context.Context, i int) (Decision, error) {
 	s := f.p.g.Stages[i]
 	var deps []Dep
+	for _, file := range f.p.g.late(s) {
+		if not := f.made(file); not.why != "" && !s.Frozen {
+			return Decision{Stage: s, Do: Run, Why: not.why, Open: not.open}, nil
+		}
+	}
 	for _, path := range s.Deps {
-		id, why, err := f.input(ctx, i, path)
+		id, not, err := f.input(ctx, i, path)
 		if err != nil {
 			return Decision{}, err
 		}
-		if why != "" {
+		if not.why != "" {
 			if s.Frozen {
 				return Decision{Stage: s, Do: Skip, Why: "frozen"}, nil
 			}
-			return Decision{Stage: s, Do: Run, Why: why}, nil
+			return Decision{Stage: s, Do: Run, Why: not.why, Open: not.open}, nil
 		}
 		deps = append(deps, Dep{path, id.Digest, id.Executable})
 	}
@@ -215,15 +224,40 @@ func (f *foresight) decide(ctx context.Context, i int) (Decision, error) {
 	return f.p.decide(ctx, s, slices.Compact(deps))
 }
 
+// unknown is why nobody can tell what a stage will read; open says that it will be something restored.
+type unknown struct {
+	why  string
+	open bool
+}
+
+// made is why nobody can tell the parameters in a file yet: a stage before writes it.
+func (f *foresight) made(file string) unknown {
+	for _, up := range f.p.g.Writers(file) {
+		switch d := f.by[up]; {
+		case d == nil || d.Do == Skip:
+		case d.Do == Restore:
+			return unknown{d.Stage.Name + " is restored", true}
+		case d.Open:
+			return unknown{"depends on what " + d.Stage.Name + " turns out to make", true}
+		default:
+			return unknown{why: d.Stage.Name + " runs"}
+		}
+	}
+	return unknown{}
+}
+
 // input is what a stage will read at a path, or why nobody knows yet.
-func (f *foresight) input(ctx context.Context, i int, dep string) (Identity, string, error) {
+func (f *foresight) input(ctx context.Context, i int, dep string) (Identity, unknown, error) {
 	for _, up := range f.p.g.Writers(dep) {
 		d := f.by[up]
 		if d == nil || d.Do == Skip {
 			continue
 		}
 		if d.Do == Run {
-			return Identity{}, d.Stage.Name + " runs", nil
+			if d.Open {
+				return Identity{}, unknown{"depends on what " + d.Stage.Name + " turns out to make", true}, nil
+			}
+			return Identity{}, unknown{why: d.Stage.Name + " runs"}, nil
 		}
 		for _, out := range d.Made.Outs {
 			if !within(dep, out.Path) {
@@ -231,16 +265,16 @@ func (f *foresight) input(ctx context.Context, i int, dep string) (Identity, str
 			}
 			id, there, err := f.p.w.Inside(ctx, out, strings.TrimPrefix(strings.TrimPrefix(dep, out.Path), "/"))
 			if err == nil && !there {
-				return id, out.Path + " of " + d.Stage.Name + " holds no " + dep, nil
+				return id, unknown{why: out.Path + " of " + d.Stage.Name + " holds no " + dep}, nil
 			}
-			return id, "", err
+			return id, unknown{}, err
 		}
-		return Identity{}, d.Stage.Name + " is restored", nil
+		return Identity{}, unknown{d.Stage.Name + " is restored", true}, nil
 	}
 	if id, there := f.p.disk[dep]; there {
-		return id, "", nil
+		return id, unknown{}, nil
 	}
-	return Identity{}, "", errMissing(f.p.g, f.p.g.Stages[i], dep)
+	return Identity{}, unknown{}, errMissing(f.p.g, f.p.g.Stages[i], dep)
 }
 
 // decide compares a stage whose inputs are known with what was made of them before.

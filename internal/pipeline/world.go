@@ -57,6 +57,8 @@ type World struct {
 	Changes func(ctx context.Context, path string, was object.Digest) string
 	// Missing is asked about a dependency that nothing makes and that is not there. It brings it, or returns an error.
 	Missing func(ctx context.Context, s Stage, path string) error
+	// Params reads the parameters of a stage again: another stage has written their file.
+	Params func(ctx context.Context, s Stage) ([]Param, error)
 	// Here says whether all outputs of a run can be restored.
 	Here func(ctx context.Context, m Made) (bool, error)
 	// Restore puts the outputs of a run in the place of what stands there.

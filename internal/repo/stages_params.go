@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"mlx/internal/fault"
 	"strings"
 )
 
@@ -12,37 +13,71 @@ func (p *Pipeline) ReadParams(chosen []string) error {
 			chosen = append(chosen, p.Steps[i].Name)
 		}
 	}
-	values := map[[2]string]any{} // many steps of a matrix share them
+	values := paramValues{}
 	for _, name := range chosen {
-		i, ok := p.byName[name]
-		if !ok {
-			continue
-		}
-		s := &p.Steps[i]
-		for n := range s.Params {
-			param := &s.Params[n]
-			at := [2]string{param.File, param.Key}
-			v, known := values[at]
-			if !known {
-				t, err := p.param(s, param)
-				if err != nil {
-					return err
-				}
-				if param.Missing = t == nil; param.Missing {
-					continue
-				}
-				v = t.plain()
-				values[at] = v
+		if i, ok := p.byName[name]; ok {
+			if err := p.readParams(&p.Steps[i], values, true); err != nil {
+				return err
 			}
-			param.Value, param.Missing = v, false
 		}
 	}
 	return nil
 }
 
+// TryParams is ReadParams of all steps; of those whose parameters cannot be read it returns why, by their place in Steps.
+func (p *Pipeline) TryParams() map[int]error {
+	bad := map[int]error{}
+	values := paramValues{}
+	for i := range p.Steps {
+		if err := p.readParams(&p.Steps[i], values, true); err != nil {
+			bad[i] = err
+		}
+	}
+	return bad
+}
+
+// LateParams reads the parameters of a step again from the files that other steps write, which have ended by now.
+func (p *Pipeline) LateParams(name string) (*Step, error) {
+	s, ok := p.Step(name)
+	if !ok {
+		return nil, fault.New(fault.NotFound, "cannot find stage %q", name)
+	}
+	for _, param := range s.Params {
+		if len(p.Makers(param.File)) > 0 {
+			delete(p.load.params, param.File)
+		}
+	}
+	return s, p.readParams(s, paramValues{}, false)
+}
+
+// paramValues are parameters by file and key: many steps of a matrix share them.
+type paramValues map[[2]string]any
+
+// readParams fills in the values of a step. early: what another step has yet to write may be missing.
+func (p *Pipeline) readParams(s *Step, values paramValues, early bool) error {
+	for n := range s.Params {
+		param := &s.Params[n]
+		at := [2]string{param.File, param.Key}
+		v, known := values[at]
+		if !known {
+			t, err := p.param(s, param, early)
+			if err != nil {
+				return err
+			}
+			if param.Missing = t == nil; param.Missing {
+				continue
+			}
+			v = t.plain()
+			values[at] = v
+		}
+		param.Value, param.Missing = v, false
+	}
+	return nil
+}
+
 // param returns the value of a parameter, or nil when another step has yet to write it.
-func (p *Pipeline) param(s *Step, param *StepParam) (*tree, error) {
-	made := len(p.Makers(param.File)) > 0
+func (p *Pipeline) param(s *Step, param *StepParam, early bool) (*tree, error) {
+	made := early && len(p.Makers(param.File)) > 0
 	t, err := p.load.file(param.File)
 	switch {
 	case err != nil && made:

@@ -23,7 +23,7 @@ func airflow(nodes []node, site Site) []File {
 		if n.Timeout > 0 {
 			seconds = strconv.Itoa(limit(n.Timeout, n.Retries) * 60)
 		}
-		b.WriteString("    (" + pythonText(n.id) + ", " + pythonText(strings.Join(n.commands(), "\n")) + ", " + seconds + "),\n")
+		b.WriteString("    (" + pythonText(n.id) + ", " + pythonText(n.command()) + ", " + seconds + "),\n")
 	}
 	b.WriteString("]\n\n# Which task comes before which.\nEDGES = [\n")
 	for _, n := range nodes {

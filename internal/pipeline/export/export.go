@@ -39,20 +39,13 @@ func StageForms() []string { return []string{"crontab", "systemd", "github", "cr
 // node is a stage as a node of another system's graph.
 type node struct {
 	pipeline.Stage
-	id      string
-	needs   []string // ids, in the order of the stages
-	sources []string // the names of the same stages
+	id    string
+	needs []string // ids, in the order of the stages
 }
 
-// commands are what a node runs. Each node may find an empty clone: the first command brings back what the nodes before
-// it made, from the runs that they pushed, and executes nothing as long as nothing changed.
-func (n node) commands() []string {
-	own := repro(n.Stage.Name, "--only", "--pull")
-	if len(n.sources) == 0 {
-		return []string{own}
-	}
-	return []string{reproAll(n.sources, "--pull"), own}
-}
+// command is what a node runs. Each node may find an empty clone: --pull brings back what the nodes before it made, from
+// the runs that they pushed, and --only executes nothing in their place.
+func (n node) command() string { return repro(n.Stage.Name, "--only", "--pull") }
 
 // Pipeline writes the stages as a graph that runs `mlx repro STAGE --only` in each node.
 func Pipeline(form string, stages []pipeline.Stage, site Site) ([]File, error) {
@@ -82,7 +75,6 @@ func Pipeline(form string, stages []pipeline.Stage, site Site) ([]File, error) {
 		nodes[i] = node{Stage: s, id: ids[i]}
 		for _, j := range edges[i] {
 			nodes[i].needs = append(nodes[i].needs, ids[j])
-			nodes[i].sources = append(nodes[i].sources, names[j])
 		}
 	}
 	return write(nodes, site), nil

@@ -169,9 +169,6 @@ func TestReproNeverReadsANameAsAFlag(t *testing.T) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
-	if got := reproAll([]string{"a b", "-q"}, "--pull"); got != "mlx repro --pull -- 'a b' -q" {
-		t.Error(got)
-	}
 }
 
 func TestRefusals(t *testing.T) {

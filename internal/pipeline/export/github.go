@@ -13,7 +13,7 @@ func github(nodes []node, site Site) []File {
 		if len(n.needs) > 0 {
 			j = append(j, field{"needs", flow(n.needs)})
 		}
-		j = append(j, githubJob(site, n.commands(), limit(n.Timeout, n.Retries))...)
+		j = append(j, githubJob(site, []string{n.command()}, limit(n.Timeout, n.Retries))...)
 		jobs = append(jobs, field{n.id, j})
 	}
 	on := mapping{{"workflow_dispatch", mapping{}}}

@@ -30,7 +30,7 @@ func gitlab(nodes []node, site Site) []File {
 			job = append(job, field{"timeout", strconv.Itoa(limit(n.Timeout, n.Retries)) + " minutes"})
 		}
 		script := list{}
-		for _, c := range append(n.commands(), "mlx push") {
+		for _, c := range []string{n.command(), "mlx push"} {
 			script = append(script, c)
 		}
 		job = append(job, field{"script", script})

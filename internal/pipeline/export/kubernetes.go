@@ -14,7 +14,7 @@ func argo(nodes []node, site Site) []File {
 		if len(n.needs) > 0 {
 			t = append(t, field{"dependencies", flow(n.needs)})
 		}
-		command := mapping{{"name", "command"}, {"value", strings.Join(n.commands(), "\n")}}
+		command := mapping{{"name", "command"}, {"value", n.command()}}
 		tasks = append(tasks, append(t, field{"arguments", mapping{{"parameters", list{command}}}}))
 	}
 	parameter := func(name, value string) mapping {

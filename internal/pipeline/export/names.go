@@ -68,23 +68,13 @@ func shellWord(text string) string {
 	return "'" + quoted + "'"
 }
 
-// repro is the command line that brings a stage up to date, with flags.
-func repro(name string, flags ...string) string { return reproAll([]string{name}, flags...) }
-
-// reproAll is the same for several stages. A name that looks like a flag is none.
-func reproAll(names []string, flags ...string) string {
+// repro is the command line that brings a stage up to date, with flags. A name that looks like a flag is none.
+func repro(name string, flags ...string) string {
 	words := []string{"mlx", "repro"}
-	dashed := slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "-") })
-	if dashed {
-		words = append(append(words, flags...), "--")
+	if strings.HasPrefix(name, "-") {
+		return strings.Join(append(append(words, flags...), "--", shellWord(name)), " ")
 	}
-	for _, name := range names {
-		words = append(words, shellWord(name))
-	}
-	if !dashed {
-		words = append(words, flags...)
-	}
-	return strings.Join(words, " ")
+	return strings.Join(append(append(words, shellWord(name)), flags...), " ")
 }
 
 // printable reports whether a text has no control characters and line ends: some targets have no way to write these.
