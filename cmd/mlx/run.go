@@ -103,7 +103,12 @@ func (a *app) ran(ctx context.Context, o runOptions, result *run.Result) error {
 	result.View.Text = cli.Sentence(runWords(result.View)...)
 	s := a.streams
 	summary := cli.Streams{Out: s.Err, OutTTY: true, Color: s.ErrColor, JSON: s.JSON, Quiet: s.Quiet, Now: s.Now}
-	err := summary.EmitVerdict(result.View, result.Status != 0, func(t *cli.Text) { runText(result.View, t) })
+	if result.OpenLine && s.ErrTTY && !s.JSON && (!s.Quiet || result.Status != 0) { // a progress bar, say
+		if err := summary.Raw([]byte("\n")); err != nil {
+			return err
+		}
+	}
+	err := summary.EmitVerdict(result.View, result.Status != 0, func(t *cli.Text) { runText(result.View, a.shown, t) })
 	for _, trouble := range result.Troubles {
 		s.FailAs(trouble, result.Status)
 	}
