@@ -83,9 +83,18 @@ func namesIn(where string) []string {
 // tellUnknown says, where an expression found nothing, which of its names no row has: a misspelt one must not look like
 // an answer.
 func (s *selection) tellUnknown(ctx context.Context) {
-	for _, name := range namesIn(s.options.where) {
+	known := func(name string) bool {
 		page, err := s.ledger.Page(ctx, lineage.Query{Nouns: s.query.Nouns, Where: name + " != null", Limit: 1})
-		if err == nil && page.Total == 0 {
+		return err != nil || page.Total > 0
+	}
+	for _, name := range namesIn(s.options.where) {
+		switch {
+		case known(name):
+		case known("metrics." + name):
+			s.app.streams.Note("no row has %q, but there is metrics.%s", name, name)
+		case known("params." + name):
+			s.app.streams.Note("no row has %q, but there is params.%s", name, name)
+		default:
 			s.app.streams.Note("no row has %q", name)
 		}
 	}

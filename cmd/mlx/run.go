@@ -33,7 +33,8 @@ how long it took, what it used meanwhile and what it printed. Output and status 
 trouble.
 
 The command finds MLX_PARAMS (a JSON file with the parameters), MLX_METRICS (a file to write metrics to: one JSON object
-of numbers, or one a line with "step" and "time"), MLX_RUN_ID and MLX_ATTEMPT in its environment.`,
+of numbers, or one a line with "step" and "time"), MLX_CHILDREN (a file to write runs inside this one to, such as the trials
+of a study, one JSON object a line), MLX_RUN_ID and MLX_ATTEMPT in its environment.`,
 		Example: `mlx run -d data/flights -p depth=6 -o model.pkl python train.py
 mlx run --name baseline --timeout 2h -- make train`,
 		Args:        cobra.ArbitraryArgs,
