@@ -80,6 +80,9 @@ func diffRun(ctx context.Context, a *app, o diffOptions) error {
 		if err != nil {
 			return err
 		}
+		if last.ID == found[0].ID {
+			return fault.New(fault.Usage, "cannot compare: %s is the newest run itself", o.refs[0]).Hint("mlx diff @last~1 @last")
+		}
 		found = append(found, last)
 	case runs > 0 && runs < len(found) && len(found) > 2:
 		return fault.New(fault.Usage, "cannot compare: of more than two things all must be runs").Hint("mlx diff A B")

@@ -302,7 +302,7 @@ func cellOrNone(v any) cli.Cell {
 	if v == nil {
 		return cli.None()
 	}
-	return valueCell(v)
+	return paramCell(v)
 }
 
 func numberCell(n *run.Number) cli.Cell {

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -138,10 +137,10 @@ func (v jobView) cells(j job) []cli.Cell {
 	}
 	cpu, memory, lasted := cli.None(), cli.None(), cli.None()
 	if v.CPUPercent != nil {
-		cpu = cli.Fmt("%s %%", cli.Float(*v.CPUPercent))
+		cpu = cli.Fmt("%s%%", cli.Str(strconv.FormatFloat(*v.CPUPercent, 'f', 0, 64)))
 	}
 	if v.MemoryBytes != nil {
-		memory = cli.Memory(*v.MemoryBytes)
+		memory = cli.Bytes(*v.MemoryBytes)
 	}
 	if v.DurationS != nil {
 		lasted = cli.Duration(time.Duration(*v.DurationS * float64(time.Second)))
@@ -156,7 +155,7 @@ func (v jobView) cells(j job) []cli.Cell {
 	if len(numbers) > 0 {
 		metrics = cli.Fmt(format[:len(format)-2], numbers...)
 	}
-	command := cli.Str(strings.Join(v.Command, " "))
+	command := cli.Str(commandLine(v.Command))
 	return []cli.Cell{cli.ID(j.view.RunID), cli.Word(role, string(v.State)), lasted, cpu, memory, command, metrics}
 }
 

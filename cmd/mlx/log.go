@@ -107,6 +107,9 @@ func logRun(ctx context.Context, a *app, o logOptions) error {
 		return err
 	}
 	w.tell(a)
+	if w.rows == 0 && len(o.refs) == 0 {
+		s.tellUnknown(ctx)
+	}
 	if more := total - o.limit; o.screen && about.whole() && more > 0 {
 		a.streams.Note("%s more: mlx log -n 0", cli.FormatCount(int64(more)))
 	}

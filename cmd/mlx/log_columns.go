@@ -154,6 +154,9 @@ func columnOf(name string) column {
 func columnOfValue(name string) column {
 	c := column{head: name, paths: valuePaths(name)}
 	shown, view := valueCell, name
+	if strings.HasPrefix(name, "params.") {
+		shown = paramCell
+	}
 	if short, ok := aliasOf(name); ok {
 		shown, view = short.shown, short.view
 	}
@@ -165,6 +168,9 @@ func columnOfValue(name string) column {
 		for i, v := range values {
 			if _, isText := v.(string); v == nil || isText && strings.HasPrefix(c.paths[i], "metrics[") {
 				continue // NaN and the like are null in JSON, and empty here
+			}
+			if strings.HasPrefix(c.paths[i], "params[") {
+				return paramCell(v), true
 			}
 			return shown(v), true
 		}
@@ -314,4 +320,12 @@ func valueCell(v any) cli.Cell {
 		return cli.Str(strings.Join(words, " "))
 	}
 	return cli.Str(fmt.Sprint(v))
+}
+
+// paramCell is the value of a parameter, as it was given: it was chosen, not measured, and 0.1 is not 0.100.
+func paramCell(v any) cli.Cell {
+	if f, ok := v.(float64); ok {
+		return cli.Str(strconv.FormatFloat(f, 'g', -1, 64))
+	}
+	return valueCell(v)
 }

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
 	"iter"
+	"regexp"
 	"slices"
 	"strings"
+
+	"mlx/internal/lineage"
 )
 
 // watched notices, while rows pass, that there were none, or that none has a value that the command line names: a
@@ -57,6 +61,41 @@ func (w *watched) tell(a *app) {
 	case w.rows > 0:
 		for _, key := range w.missing {
 			a.streams.Note("no row has %q", key)
+		}
+	}
+}
+
+// namesIn are the words of an expression that name values of a record.
+func namesIn(where string) []string {
+	// Texts in quotes, and words. Compiled here: no other command has to wait for it.
+	spelled := regexp.MustCompile(`"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[\w./@-]+`)
+	known := []string{"and", "or", "not", "in", "contains", "startsWith", "endsWith", "matches", "null", "true", "false"}
+	var names []string
+	for _, word := range spelled.FindAllString(where, -1) {
+		letter := word[0] == '_' || word[0] >= 'a' && word[0] <= 'z' || word[0] >= 'A' && word[0] <= 'Z'
+		if letter && !isPlainColumn(word) && !slices.Contains(known, word) && !slices.Contains(names, word) {
+			names = append(names, word)
+		}
+	}
+	return names
+}
+
+// tellUnknown says, where an expression found nothing, which of its names no row has: a misspelt one must not look like
+// an answer.
+func (s *selection) tellUnknown(ctx context.Context) {
+	known := func(name string) bool {
+		page, err := s.ledger.Page(ctx, lineage.Query{Nouns: s.query.Nouns, Where: name + " != null", Limit: 1})
+		return err != nil || page.Total > 0
+	}
+	for _, name := range namesIn(s.options.where) {
+		switch {
+		case known(name):
+		case known("metrics." + name):
+			s.app.streams.Note("no row has %q, but there is metrics.%s", name, name)
+		case known("params." + name):
+			s.app.streams.Note("no row has %q, but there is params.%s", name, name)
+		default:
+			s.app.streams.Note("no row has %q", name)
 		}
 	}
 }

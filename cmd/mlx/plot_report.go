@@ -132,7 +132,7 @@ func (v runShown) facts() [][2]string {
 // numbers are two tables, parameters and metrics.
 func (v runShown) numbers() (params, metrics [][2]string) {
 	for _, k := range sortedKeys(v.Params) {
-		params = append(params, [2]string{k, cli.Sentence(valueCell(v.Params[k]))})
+		params = append(params, [2]string{k, cli.Sentence(paramCell(v.Params[k]))})
 	}
 	for _, k := range sortedKeys(v.Metrics) {
 		metrics = append(metrics, [2]string{k, cli.Sentence(cli.Float(float64(v.Metrics[k])))})

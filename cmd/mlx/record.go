@@ -211,7 +211,7 @@ func recordedText(v recordedView, t *cli.Text) {
 		cells = append(cells, cli.Fmt("%s %s", cli.Str(name), cli.Float(float64(v.Metrics[name]))))
 	}
 	for _, name := range sortedKeys(v.Params) {
-		cells = append(cells, cli.Fmt("%s %s", cli.Str(name), valueCell(v.Params[name])))
+		cells = append(cells, cli.Fmt("%s %s", cli.Str(name), paramCell(v.Params[name])))
 	}
 	for _, path := range v.Outputs {
 		cells = append(cells, cli.Path(path))

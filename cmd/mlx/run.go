@@ -33,7 +33,8 @@ how long it took, what it used meanwhile and what it printed. Output and status 
 trouble.
 
 The command finds MLX_PARAMS (a JSON file with the parameters), MLX_METRICS (a file to write metrics to: one JSON object
-of numbers, or one a line with "step" and "time"), MLX_RUN_ID and MLX_ATTEMPT in its environment.`,
+of numbers, or one a line with "step" and "time"), MLX_CHILDREN (a file to write runs inside this one to, such as the trials
+of a study, one JSON object a line), MLX_RUN_ID and MLX_ATTEMPT in its environment.`,
 		Example: `mlx run -d data/flights -p depth=6 -o model.pkl python train.py
 mlx run --name baseline --timeout 2h -- make train`,
 		Args:        cobra.ArbitraryArgs,
@@ -103,7 +104,12 @@ func (a *app) ran(ctx context.Context, o runOptions, result *run.Result) error {
 	result.View.Text = cli.Sentence(runWords(result.View)...)
 	s := a.streams
 	summary := cli.Streams{Out: s.Err, OutTTY: true, Color: s.ErrColor, JSON: s.JSON, Quiet: s.Quiet, Now: s.Now}
-	err := summary.EmitVerdict(result.View, result.Status != 0, func(t *cli.Text) { runText(result.View, t) })
+	if result.OpenLine && s.ErrTTY && !s.JSON && (!s.Quiet || result.Status != 0) { // a progress bar, say
+		if err := summary.Raw([]byte("\n")); err != nil {
+			return err
+		}
+	}
+	err := summary.EmitVerdict(result.View, result.Status != 0, func(t *cli.Text) { runText(result.View, a.shown, t) })
 	for _, trouble := range result.Troubles {
 		s.FailAs(trouble, result.Status)
 	}

@@ -77,8 +77,18 @@ func usual(l run.LeftOut) bool {
 	return slices.Contains([]string{"virtual environment", "conda environment", "packages", "cache", "tracked data"}, l.Why)
 }
 
-// noteLeftOut tells in one line what of the code no record keeps.
-func (a *app) noteLeftOut(c run.Code) {
+// toldBefore reports whether the run before in this worktree left out the same files for the same reasons.
+func (a *app) toldBefore(ctx context.Context, c run.Code, worktree string) bool {
+	l, err := a.ledger()
+	if err != nil {
+		return false
+	}
+	last, err := a.history(l).Last(ctx, worktree, 0)
+	return err == nil && slices.EqualFunc(last.LeftOut, c.LeftOut, func(x, y run.LeftOut) bool { return x.Path == y.Path && x.Why == y.Why })
+}
+
+// noteLeftOut tells in one line what of the code no record keeps; not again for every run, for nobody reads it then.
+func (a *app) noteLeftOut(ctx context.Context, c run.Code, worktree string) {
 	var missed []cli.Cell
 	for _, l := range c.LeftOut {
 		if usual(l) {
@@ -89,6 +99,10 @@ func (a *app) noteLeftOut(c run.Code) {
 	}
 	if len(missed) == 0 {
 		return
+	}
+	tell := a.streams.Note
+	if a.toldBefore(ctx, c, worktree) {
+		tell = a.streams.Why
 	}
 	const most = 3
 	names := missed[0]
@@ -102,7 +116,7 @@ func (a *app) noteLeftOut(c run.Code) {
 	if len(missed) == 1 {
 		verb = "is"
 	}
-	a.streams.Note("%s", cli.Sentence(cli.Fmt("%s %s not kept: %s", cli.Str(cli.FormatNum(int64(len(missed)), "file")), cli.Str(verb), names)))
+	tell("%s", cli.Sentence(cli.Fmt("%s %s not kept: %s", cli.Str(cli.FormatNum(int64(len(missed)), "file")), cli.Str(verb), names)))
 }
 
 // keepFiles saves the untracked files that code names as one folder, and shortens the list to what a record holds. A file

@@ -44,7 +44,7 @@ func (a *app) surround(ctx context.Context, r *repo.Repo, store *snapshot.Store,
 		a.streams.Hint(`mlx run sh -c 'COMMAND "$NAME"'`, "what a variable holds is not recorded")
 	}
 	s.releases = append(s.releases, keepFiles(ctx, r, store, &spec.Code))
-	a.noteLeftOut(spec.Code)
+	a.noteLeftOut(ctx, spec.Code, spec.Worktree)
 	if spec.Environment == nil {
 		s.found = <-looked
 		spec.Environment = s.found.Environment

@@ -163,7 +163,7 @@ func runSourceText(v run.View, t *cli.Text) {
 func runNumbersText(v runShown, t *cli.Text) {
 	var params, metrics []cli.Cell
 	for _, k := range sortedKeys(v.Params) {
-		params = append(params, cli.Fmt("%s %s", cli.Str(k), valueCell(v.Params[k])))
+		params = append(params, cli.Fmt("%s %s", cli.Str(k), paramCell(v.Params[k])))
 	}
 	for _, k := range sortedKeys(v.Metrics) {
 		if t.TTY() && v.hasCurve(k) {

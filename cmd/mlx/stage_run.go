@@ -38,7 +38,9 @@ func (a *app) stageRun(ctx context.Context, word string) (object.Digest, error) 
 	if err != nil {
 		return object.Digest{}, err
 	}
-	p, err := pipeline.NewPlanner(ctx, g, w.world(), pipeline.Options{}, sel)
+	world := w.world()
+	world.Here = func(context.Context, pipeline.Made) (bool, error) { return true, nil } // wherever its outputs are
+	p, err := pipeline.NewPlanner(ctx, g, world, pipeline.Options{}, sel)
 	if err != nil {
 		return object.Digest{}, err
 	}

@@ -12,7 +12,7 @@ import (
 // maxMetricsShown is how many metrics the summary of a run names.
 const maxMetricsShown = 8
 
-func runText(v run.View, t *cli.Text) {
+func runText(v run.View, shown func(string) string, t *cli.Text) {
 	role := cli.RoleFail
 	if v.State == run.Succeeded {
 		role = cli.RolePass
@@ -30,7 +30,7 @@ func runText(v run.View, t *cli.Text) {
 	}
 	outputs := []cli.Cell{cli.Str("outputs")}
 	for _, o := range v.Outputs {
-		outputs = append(outputs, cli.Fmt("%s %s", cli.Path(o.Path), cli.Bytes(o.Bytes)))
+		outputs = append(outputs, cli.Fmt("%s %s", cli.Path(shown(o.Path)), cli.Bytes(o.Bytes)))
 	}
 	if len(v.Outputs) > 0 {
 		t.Indented(2, outputs...)

@@ -43,6 +43,7 @@ type outcome struct {
 	cpu       time.Duration
 	peakBytes int64
 	trouble   error // what could not be shown or recorded of its output
+	openLine  bool  // the last line that it wrote to a terminal has no end
 }
 
 // lookup finds the program, from the folder that it shall start in, so that a misspelt command leaves no run behind.
@@ -66,6 +67,9 @@ func lookup(name, dir string) error {
 		return missing.Hint("command -v %s   # finds what the shell would run", name)
 	case errors.Is(err, fs.ErrPermission):
 		return fault.New(fault.Denied, "cannot start the run: %s is not executable", name).Hint("chmod +x %s", name)
+	}
+	if info, statErr := os.Stat(at); statErr == nil && info.IsDir() {
+		return fault.New(fault.Usage, "cannot start the run: %s is a folder", name).Hint("mlx run -d %s COMMAND…   # runs a command on its data", name)
 	}
 	return fault.New(fault.KindOf(err), "cannot start the run: %w", err)
 }
@@ -108,6 +112,7 @@ func (o order) execute() (outcome, error) {
 		end.memory = end.signal == "SIGKILL" || end.status == 128+9
 	}
 	end.trouble = errors.Join(w.trouble, out.finish(drainGrace))
+	end.openLine = out.openLine()
 	return end, nil
 }
 

@@ -38,6 +38,9 @@ func (r Runner) collect(ctx context.Context, s Spec, body *Body, tmp string) col
 	}
 	r.collectLog(ctx, body, tmp, &c)
 	for _, out := range outs {
+		if body.State != Succeeded && out.untouched() {
+			continue // made by something else: a run that was stopped early must not be taken for its author
+		}
 		saved, free, err := r.save(ctx, out)
 		if err != nil {
 			c.troubles = append(c.troubles, err)

@@ -33,6 +33,7 @@ type stream struct {
 	child *os.File  // the command's end, ours no more once it has started
 	tty   *os.File  // the terminal that ours stands in for; nil for a pipe
 	done  chan struct{}
+	last  byte  // of what was shown; read it when done is closed
 	err   error // why showing it failed; read it when done is closed
 }
 
@@ -144,6 +145,16 @@ func (out *output) finish(grace time.Duration) error {
 	return trouble
 }
 
+// openLine reports, after finish, whether the last line on a terminal has no end.
+func (out *output) openLine() bool {
+	for _, s := range out.streams {
+		if s.tty != nil && s.last != 0 && s.last != '\n' {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *stream) wait(over <-chan struct{}) error {
 	select {
 	case <-s.done:
@@ -187,6 +198,7 @@ func (s *stream) pass(log *logWriter, b []byte) bool {
 	log.add(s.from, b)
 	if s.live != nil {
 		_, s.err = s.live.Write(b)
+		s.last = b[len(b)-1]
 	}
 	return s.err == nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -48,6 +49,29 @@ type Spec struct {
 type Out struct {
 	Path string // below the repository root, with slashes
 	Abs  string
+
+	before fs.FileInfo // the file there before the command started; nil if there was none
+}
+
+// before looks at the outputs that are already there.
+func before(outs []Out) []Out {
+	looked := make([]Out, len(outs))
+	for i, o := range outs {
+		looked[i] = o
+		if info, err := os.Lstat(o.Abs); err == nil && info.Mode().IsRegular() {
+			looked[i].before = info
+		}
+	}
+	return looked
+}
+
+// untouched reports whether the output is the file that was there before, as far as one can tell without reading it.
+func (o Out) untouched() bool {
+	if o.before == nil {
+		return false
+	}
+	now, err := os.Lstat(o.Abs)
+	return err == nil && os.SameFile(o.before, now) && now.Size() == o.before.Size() && now.ModTime().Equal(o.before.ModTime())
 }
 
 // Runner executes commands and records what they did.
@@ -75,6 +99,7 @@ type Result struct {
 	View     View
 	Status   int     // that of the command, 128 and the number of the signal that ended it, or 125 for Troubles alone
 	Troubles []error // what could not be captured of a command that did run
+	OpenLine bool    // the last line that the command wrote to a terminal has no end
 }
 
 // ownTrouble is the status for a failure of mlx itself where 0 would claim that all went well.
@@ -108,6 +133,7 @@ func (r Runner) Run(ctx context.Context, s Spec) (*Result, error) {
 	if r.Begun != nil {
 		r.Begun(started.ID)
 	}
+	s.Outs = before(s.Outs)
 	began := r.Now()
 	end, startErr := order{
 		argv: s.Command, dir: s.Dir, env: r.childEnv(s, started.ID, dir), stdin: r.Stdin, stdout: r.Stdout, stderr: r.Stderr,
@@ -140,7 +166,7 @@ func (r Runner) Run(ctx context.Context, s Spec) (*Result, error) {
 }
 
 func resultOf(v View, end outcome, troubles []error) *Result {
-	result := &Result{View: v, Status: statusOf(end), Troubles: troubles}
+	result := &Result{View: v, Status: statusOf(end), Troubles: troubles, OpenLine: end.openLine}
 	if len(troubles) > 0 && result.Status == 0 {
 		result.Status = ownTrouble
 	}
