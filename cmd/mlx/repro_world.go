@@ -120,6 +120,11 @@ func (w *reproWorld) inside(ctx context.Context, out pipeline.MadeOut, inner str
 	if out.Kind == string(snapshot.Directory) && inner == "" {
 		return pipeline.Identity{Root: out.Root, Digest: out.Root}, true, nil
 	}
+	if w.remote != nil { // isHere is content with what can be fetched; here bytes are read
+		if err := w.remote.fetch(ctx, out.Root); err != nil {
+			return pipeline.Identity{}, false, err
+		}
+	}
 	tree, err := w.store.FS(ctx, out.Root)
 	if err != nil {
 		return pipeline.Identity{}, false, err
