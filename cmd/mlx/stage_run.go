@@ -45,6 +45,10 @@ func (a *app) stageRun(ctx context.Context, word string) (object.Digest, error) 
 		return object.Digest{}, err
 	}
 	planned, err := p.Plan(ctx, sel)
+	if lacksObject(err) {
+		return object.Digest{}, fault.New(fault.NotFound, "what the stages before %s made is not in the store: %w", word, err).
+			Hint("mlx repro %s --pull   # brings it from the remote", shellWord(word))
+	}
 	if err != nil {
 		return object.Digest{}, err
 	}
