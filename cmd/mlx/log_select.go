@@ -121,8 +121,11 @@ func (s *selection) records(ctx context.Context) (int, iter.Seq2[lineage.Record,
 // tagsAtOnce is for how many rows tags are looked up together.
 const tagsAtOnce = 64
 
-// tagged looks up what is said of records before it yields them.
+// tagged looks up what is said of records before it yields them, unless that is known.
 func (s *selection) tagged(ctx context.Context, records iter.Seq2[lineage.Record, error]) iter.Seq2[lineage.Record, error] {
+	if !s.late {
+		return records
+	}
 	return func(yield func(lineage.Record, error) bool) {
 		var some []lineage.Record
 		flush := func() bool {
@@ -180,10 +183,7 @@ func (s *selection) printEvents(ctx context.Context, columns []column, w *watche
 	if err != nil {
 		return 0, err
 	}
-	if s.late {
-		records = s.tagged(ctx, records)
-	}
-	events := w.watch(s.choose(records))
+	events := w.watch(s.choose(s.tagged(ctx, records)))
 	if len(columns) == 0 {
 		var all []event
 		for e, err := range events {
