@@ -234,13 +234,5 @@ func (r *repro) apply(ctx context.Context) error {
 
 // completeStages offers the names of stages.
 func (a *app) completeStages(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	all, err := a.stages(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var names []string
-	for _, s := range all {
-		names = append(names, s.Name)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return a.stageNames(cmd.Context()), cobra.ShellCompDirectiveNoFileComp
 }
