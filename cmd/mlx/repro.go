@@ -104,7 +104,7 @@ func (r *repro) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	named, err := selectStages(all, r.o.stages)
+	named, err := selectStages(all, r.app.fromHere(all, r.o.stages))
 	if err != nil {
 		return err
 	}
