@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"path/filepath"
 	"strings"
 
@@ -22,7 +23,7 @@ func (a *app) completePaths(cmd *cobra.Command, _ []string, _ string) ([]string,
 // completeRefs offers what a reference can name: the newest runs, snapshots and verdicts, tags, tracked data; then files.
 func (a *app) completeRefs(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 	if kind, _, qualified := strings.Cut(typed, ":"); qualified {
-		return a.definedNames(kind), cobra.ShellCompDirectiveNoFileComp
+		return a.definedNames(cmd.Context(), kind), cobra.ShellCompDirectiveNoFileComp
 	}
 	all := append([]string{"@last\tthe newest run here"}, a.livePaths(cmd)...)
 	l, err := a.ledger()
@@ -55,17 +56,32 @@ func (a *app) completeRefs(cmd *cobra.Command, _ []string, typed string) ([]stri
 	return all, cobra.ShellCompDirectiveDefault
 }
 
-// definedNames is KIND:NAME for all that mlx.yaml defines of a kind.
-func (a *app) definedNames(kind string) []string {
-	cfg, err := a.config()
+// definedNames is KIND:NAME for all that mlx.yaml defines of a kind; of stages also what dvc.yaml defines, and each of a matrix.
+func (a *app) definedNames(ctx context.Context, kind string) []string {
+	var names []string
+	if kind == refStage {
+		names = a.stageNames(ctx)
+	} else if cfg, err := a.config(); err == nil {
+		names = configNames(cfg, kind+"s")
+	}
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = kind + ":" + name
+	}
+	return all
+}
+
+// stageNames lists every stage; none where the pipeline cannot be read.
+func (a *app) stageNames(ctx context.Context) []string {
+	p, err := a.readPipeline(ctx)
 	if err != nil {
 		return nil
 	}
-	var all []string
-	for _, name := range configNames(cfg, kind+"s") {
-		all = append(all, kind+":"+name)
+	names := make([]string, len(p.Steps))
+	for i := range p.Steps {
+		names[i] = p.Steps[i].Name
 	}
-	return all
+	return names
 }
 
 // completeWords offers a fixed list.

@@ -170,7 +170,7 @@ func (a *app) completeExport(cmd *cobra.Command, args []string, typed string) ([
 		all, _ := a.completeRefs(cmd, nil, typed)
 		return all, cobra.ShellCompDirectiveNoFileComp
 	case slices.Contains(export.StageForms(), args[0]) && len(args) == 1:
-		return a.definedNames("stage"), cobra.ShellCompDirectiveNoFileComp
+		return a.definedNames(cmd.Context(), refStage), cobra.ShellCompDirectiveNoFileComp
 	}
 	return nil, cobra.ShellCompDirectiveNoFileComp
 }

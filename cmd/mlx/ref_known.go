@@ -11,10 +11,8 @@ import (
 // knownNames lists what a mistyped reference of a kind may have meant; the empty kind is any.
 func (a *app) knownNames(ctx context.Context, kind string) []string {
 	var names []string
-	if cfg, err := a.config(); err == nil && kind != "" {
-		for _, name := range configNames(cfg, kind+"s") {
-			names = append(names, kind+":"+name)
-		}
+	if kind != "" {
+		names = a.definedNames(ctx, kind)
 	}
 	if r, err := a.repo(); err == nil {
 		if paths, err := r.Pointers(ctx); err == nil {

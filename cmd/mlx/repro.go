@@ -104,7 +104,7 @@ func (r *repro) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	named, err := selectStages(all, r.o.stages)
+	named, err := selectStages(all, r.app.fromHere(all, r.o.stages))
 	if err != nil {
 		return err
 	}
@@ -234,13 +234,5 @@ func (r *repro) apply(ctx context.Context) error {
 
 // completeStages offers the names of stages.
 func (a *app) completeStages(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	all, err := a.stages(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var names []string
-	for _, s := range all {
-		names = append(names, s.Name)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return a.stageNames(cmd.Context()), cobra.ShellCompDirectiveNoFileComp
 }

@@ -133,6 +133,24 @@ func selectStages(all []pipeline.Stage, words []string) ([]pipeline.Stage, error
 	return out, nil
 }
 
+// fromHere puts the paths of outputs that are typed below the current folder where they are below the root; other words stay.
+func (a *app) fromHere(all []pipeline.Stage, words []string) []string {
+	r, err := a.repo()
+	if err != nil {
+		return words
+	}
+	out := slices.Clone(words)
+	for i, word := range words {
+		if slices.ContainsFunc(all, func(s pipeline.Stage) bool { return s.Name == word || s.Group == word }) {
+			continue
+		}
+		if rel, err := r.Rel(a.wherever(word)); err == nil && makerOf(all, rel) != nil {
+			out[i] = rel
+		}
+	}
+	return out
+}
+
 // matchStages finds the stages whose name or group matches a pattern; * also crosses slashes, which values of a matrix may have.
 func matchStages(all []pipeline.Stage, pattern string) []int {
 	flat := strings.NewReplacer("/", "\x01")

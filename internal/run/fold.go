@@ -57,6 +57,7 @@ func viewOf(id object.Digest, rec lineage.Record, b Body) View {
 		v.Outputs = append(v.Outputs, ViewOutput{Path: o.Path, Digest: o.Digest.Hex(), Bytes: o.Bytes,
 			Snapshot: o.Root.Hex(), Kind: o.Kind, Files: o.Files})
 	}
+	v.show(b.Code.LeftOut, b.Added)
 	v.Text = v.text()
 	return v
 }

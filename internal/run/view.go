@@ -53,15 +53,21 @@ type View struct {
 	Machine   ViewMachine `json:"machine"`
 	TimeoutS  *float64    `json:"timeout_s"`
 
-	Environment *Environment `json:"environment"`
-	Stage       *Stage       `json:"stage"`
-	RerunOf     *string      `json:"rerun_of"`
-	Log         *Log         `json:"log"`
-	Series      *Series      `json:"series"`
-	Files       *string      `json:"files"` // snapshot of the untracked files that are kept
-	LeftOut     []LeftOut    `json:"left_out"`
-	LeftOutN    int          `json:"left_out_count"`
-	Added       []Addition   `json:"added"` // what was recorded after the run had ended
+	EnvironmentShown *shownEnvironment `json:"environment"`
+	StageShown       *shownStage       `json:"stage"`
+	Environment      *Environment      `json:"-"` // JSON has what EnvironmentShown says; likewise the next ones
+	Stage            *Stage            `json:"-"`
+	RerunOf          *string           `json:"rerun_of"`
+	LogShown         *shownLog         `json:"log"`
+	SeriesShown      *shownSeries      `json:"series"`
+	Log              *Log              `json:"-"`
+	Series           *Series           `json:"-"`
+	Files            *string           `json:"files"` // snapshot of the untracked files that are kept
+	LeftOutShown     []shownLeftOut    `json:"left_out"`
+	LeftOut          []LeftOut         `json:"-"`
+	LeftOutN         int               `json:"left_out_count"`
+	AddedShown       []shownAddition   `json:"added"`
+	Added            []Addition        `json:"-"` // what was recorded after the run had ended
 
 	RunID  object.Digest `json:"-"` // ID as a digest
 	Record object.Digest `json:"-"` // the newest record of the run
