@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"mlx/internal/cli"
@@ -110,7 +112,21 @@ func (p *reproReport) end(all []pipeline.Result) error {
 	if p.err != nil {
 		return p.err
 	}
-	return p.app.streams.EmitVerdict(v, !v.OK, func(t *cli.Text) { p.text(v, all, t) })
+	if err := p.app.streams.EmitVerdict(v, !v.OK, func(t *cli.Text) { p.text(v, all, t) }); err != nil {
+		return err
+	}
+	p.hintPull(all)
+	return nil
+}
+
+// hintPull says how not to make again what somebody else has made.
+func (p *reproReport) hintPull(all []pipeline.Result) {
+	absent := func(r pipeline.Result) bool {
+		return r.Did == pipeline.Ran && strings.HasSuffix(r.Why, pipeline.NotInStore)
+	}
+	if cfg, err := p.app.config(); err == nil && cfg.Remotes.Len() > 0 && slices.ContainsFunc(all, absent) {
+		p.app.streams.Hint("mlx repro --pull", "next time, to fetch what was made elsewhere")
+	}
 }
 
 // text is what is said in the end: which stages were left as they were, and why where nothing else happened.

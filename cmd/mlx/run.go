@@ -110,6 +110,9 @@ func (a *app) ran(ctx context.Context, o runOptions, result *run.Result) error {
 		}
 	}
 	err := summary.EmitVerdict(result.View, result.Status != 0, func(t *cli.Text) { runText(result.View, a.shown, t) })
+	for _, path := range result.Untouched {
+		s.Note("%s was there before and is as it was; it is recorded as what the run gave", a.shown(path))
+	}
 	for _, trouble := range result.Troubles {
 		s.FailAs(trouble, result.Status)
 	}

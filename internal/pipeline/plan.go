@@ -325,9 +325,12 @@ func (p *Planner) decide(ctx context.Context, s Stage, deps []Dep) (Decision, er
 			return d, nil
 		}
 	}
-	d.Why = why + " and not in the store"
+	d.Why = why + " " + NotInStore
 	return d, nil
 }
+
+// NotInStore ends the reason of a stage that runs although its outputs are known: nobody here has them.
+const NotInStore = "and not in the store"
 
 // complete returns the runs of a key that made exactly what the stage declares.
 func (p *Planner) complete(s Stage, key object.Digest) []Made {

@@ -15,6 +15,7 @@ import (
 type collected struct {
 	troubles   []error
 	badMetrics bool
+	untouched  []string // outputs of a run that succeeded which are the files that were there before
 	releases   []func() error
 }
 
@@ -48,6 +49,9 @@ func (r Runner) collect(ctx context.Context, s Spec, body *Body, tmp string) col
 				body.State, body.Cause = Failed, text(err.Error())
 			}
 			continue
+		}
+		if out.untouched() {
+			c.untouched = append(c.untouched, out.Path)
 		}
 		body.Outputs = append(body.Outputs, saved)
 		c.releases = append(c.releases, free)

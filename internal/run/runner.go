@@ -100,6 +100,8 @@ type Result struct {
 	Status   int     // that of the command, 128 and the number of the signal that ended it, or 125 for Troubles alone
 	Troubles []error // what could not be captured of a command that did run
 	OpenLine bool    // the last line that the command wrote to a terminal has no end
+
+	Untouched []string // outputs, as they stand in the record, that were there before and were left as they were
 }
 
 // ownTrouble is the status for a failure of mlx itself where 0 would claim that all went well.
@@ -162,12 +164,12 @@ func (r Runner) Run(ctx context.Context, s Spec) (*Result, error) {
 			got.troubles = append(got.troubles, err)
 		}
 	}
-	return resultOf(viewOf(started.ID, rec, *body), end, got.troubles), nil
+	return resultOf(viewOf(started.ID, rec, *body), end, got), nil
 }
 
-func resultOf(v View, end outcome, troubles []error) *Result {
-	result := &Result{View: v, Status: statusOf(end), Troubles: troubles, OpenLine: end.openLine}
-	if len(troubles) > 0 && result.Status == 0 {
+func resultOf(v View, end outcome, got collected) *Result {
+	result := &Result{View: v, Status: statusOf(end), Troubles: got.troubles, OpenLine: end.openLine, Untouched: got.untouched}
+	if len(got.troubles) > 0 && result.Status == 0 {
 		result.Status = ownTrouble
 	}
 	return result

@@ -52,6 +52,7 @@ const (
 	longest  = 10 * time.Minute
 	aFile    = time.Millisecond // of pause for each file that a sample read: less than 1 % of a core
 	beats    = time.Minute
+	loaded   = 100 << 10   // less memory than this has only a process whose program is just being loaded
 	gpuSince = time.Second // a program that is over sooner is not worth asking for the use of GPUs
 )
 
@@ -73,7 +74,9 @@ func (s *sampler) advance(files int) time.Duration {
 // tick looks once and returns the time to the next look.
 func (s *sampler) tick() time.Duration {
 	if s.ticks <= peeks || s.dir == "" {
-		s.peak = max(s.peak, highWater(s.tree.root))
+		if seen := highWater(s.tree.root); seen >= loaded {
+			s.peak = max(s.peak, seen)
+		}
 		return s.advance(0)
 	}
 	u, ok := s.tree.read()
