@@ -226,7 +226,7 @@ func TestOneOutputSwitch(t *testing.T) {
 		"diff_sheet.go":  1, // the same
 		"show_family.go": 2, // whole runs are read for a person only
 		"repro_view.go":  1, // a line a stage as it ends, or one document
-		"job_list.go":    2, // --watch draws on a terminal and lists changes elsewhere
+		"job_list.go":    3, // a person is told that nothing runs; --watch draws on a terminal and lists changes elsewhere
 		"job_logs.go":    1, // bytes as they came, or rows of lines
 	}
 	walk(t, func(p string, set *token.FileSet) {

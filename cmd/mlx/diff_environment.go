@@ -34,7 +34,7 @@ func (a *app) compareSurroundings(ctx context.Context, x, y run.View) (surroundi
 	}
 	p, q := x.Environment.Python, y.Environment.Python
 	if p == nil || q == nil || p.Lock == q.Lock {
-		s.listed = true
+		s.listed = (p == nil) == (q == nil)
 		return s, nil
 	}
 	store, err := a.store()

@@ -155,7 +155,7 @@ func (v jobView) cells(j job) []cli.Cell {
 	if len(numbers) > 0 {
 		metrics = cli.Fmt(format[:len(format)-2], numbers...)
 	}
-	command := cli.Str(commandLine(v.Command))
+	command := cli.Str(ranLine(j.view))
 	return []cli.Cell{cli.ID(j.view.RunID), cli.Word(role, string(v.State)), lasted, cpu, memory, command, metrics}
 }
 

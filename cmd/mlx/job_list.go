@@ -47,6 +47,9 @@ func jobListRun(ctx context.Context, a *app, o jobListOptions) error {
 		if err != nil {
 			return err
 		}
+		if len(jobs) == 0 && !o.all && a.streams.OutTTY {
+			a.streams.Note("no run is in progress: mlx job list --all")
+		}
 		return a.printJobs(jobs)
 	}
 	told := make(map[string]run.State)
