@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command series measures what the series of a run cost, through the command itself: CPU seconds of `mlx run` over a command
 // that leaves a file of metrics, over the same command without, and of `mlx show --format csv`; bytes a point. Beside it the
 // peer: the same points written as JSON lines and read again by the standard library.
