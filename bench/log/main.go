@@ -62,12 +62,12 @@ func start(ctx context.Context, args []string) error {
 	if o.mlx, err = filepath.Abs(o.mlx); err != nil {
 		return err
 	}
-	if o.keep == "" {
-		if o.keep, err = os.MkdirTemp("", "mlx-bench-log-"); err != nil {
-			return err
-		}
-		defer func() { _ = os.RemoveAll(o.keep) }()
+	dir, remove, err := measure.Project(o.keep, "log")
+	if err != nil {
+		return err
 	}
+	defer remove()
+	o.keep = dir
 	if err := o.project(); err != nil {
 		return err
 	}

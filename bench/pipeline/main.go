@@ -52,12 +52,12 @@ func start(args []string) error {
 	if o.mlx, err = filepath.Abs(o.mlx); err != nil {
 		return err
 	}
-	if o.keep == "" {
-		if o.keep, err = os.MkdirTemp("", "mlx-bench-pipeline-"); err != nil {
-			return err
-		}
-		defer func() { _ = os.RemoveAll(o.keep) }()
+	dir, remove, err := measure.Project(o.keep, "pipeline")
+	if err != nil {
+		return err
 	}
+	defer remove()
+	o.keep = dir
 	if err := o.project(); err != nil {
 		return err
 	}
