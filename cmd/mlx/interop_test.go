@@ -47,6 +47,17 @@ func TestInteropRecords(t *testing.T) {
 	})
 }
 
+// interopPython is the Python that a variable names: one that has exactly the packages of a file of requirements. Without it the
+// test fails: whoever asks for it wants it run.
+func interopPython(t *testing.T, variable, requirements string) string {
+	t.Helper()
+	python := os.Getenv(variable)
+	if python == "" {
+		t.Fatalf("%s is not set: export %s=$(.ci/python %s)", variable, variable, requirements)
+	}
+	return python
+}
+
 // interopCondition makes [place] true for the name of the place.
 func interopCondition(place string) func(string) (bool, error) {
 	return func(word string) (bool, error) {

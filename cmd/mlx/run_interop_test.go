@@ -3,19 +3,14 @@
 package main
 
 import (
-	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestRunInterop runs studies and notebooks of the real tools under mlx. MLX_TEST_OPTUNA is a Python that has Optuna:
-// $(.ci/python cmd/mlx/testdata/python/optuna.txt).
+// TestRunInterop runs studies of the real Optuna under mlx.
 func TestRunInterop(t *testing.T) {
-	python := os.Getenv("MLX_TEST_OPTUNA")
-	if python == "" {
-		t.Fatal("MLX_TEST_OPTUNA is not set: export MLX_TEST_OPTUNA=$(.ci/python cmd/mlx/testdata/python/optuna.txt)")
-	}
+	python := interopPython(t, "MLX_TEST_OPTUNA", "cmd/mlx/testdata/python/optuna.txt")
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/interop/runs", RequireExplicitExec: true, Cmds: interopCommands(),
 		Setup: func(env *testscript.Env) error {
