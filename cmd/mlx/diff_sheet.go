@@ -1,17 +1,13 @@
 package main
 
 import (
-	"bytes"
-	"encoding/csv"
 	"encoding/json"
-	"html"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
-	"mlx/internal/repo"
 )
 
 // sheet is a table for a file: what a spreadsheet, a report or a page takes.
@@ -23,47 +19,21 @@ type sheet struct {
 // sheetForms are the values of --format, and the extensions of -o but .json.
 func sheetForms() []string { return []string{"csv", "markdown", "html"} }
 
-// render writes the sheet in one of its forms, with the values that a program gets.
-func (s sheet) render(form string) ([]byte, error) {
-	var b bytes.Buffer
-	table := csv.NewWriter(&b)
-	line := func(fields []string, cell string) {
-		switch form {
-		case "csv":
-			_ = table.Write(fields) // a buffer takes everything
-		case "markdown":
-			for i, f := range fields {
-				fields[i] = strings.NewReplacer("|", `\|`, "\n", " ").Replace(f)
-			}
-			b.WriteString("| " + strings.Join(fields, " | ") + " |\n")
-		case "html":
-			b.WriteString("<tr>")
-			for _, f := range fields {
-				b.WriteString("<" + cell + ">" + html.EscapeString(f) + "</" + cell + ">")
-			}
-			b.WriteString("</tr>\n")
-		}
-	}
+// render writes the sheet in one of its forms.
+func (s sheet) render(form string) []byte {
+	w := newTableWriter(form)
 	if form == "html" {
-		b.WriteString("<!doctype html>\n<meta charset=\"utf-8\">\n<title>mlx diff</title>\n" +
+		w.out.WriteString("<!doctype html>\n<meta charset=\"utf-8\">\n<title>mlx diff</title>\n" +
 			"<style>body{font:14px sans-serif}table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:2px 8px;text-align:left}</style>\n<table>\n")
 	}
-	line(slices.Clone(s.head), "th")
-	if form == "markdown" {
-		b.WriteString(strings.Repeat("| --- ", len(s.head)) + "|\n")
-	}
+	w.head(s.head)
 	for _, row := range s.rows {
-		fields := make([]string, len(row))
-		for i, c := range row {
-			fields[i] = c.Machine()
-		}
-		line(fields, "td")
+		w.row(row)
 	}
-	table.Flush()
 	if form == "html" {
-		b.WriteString("</table>\n")
+		w.out.WriteString("</table>\n")
 	}
-	return b.Bytes(), table.Error()
+	return w.bytes()
 }
 
 // diffForms are the ways to write a comparison.
@@ -79,11 +49,11 @@ func (a *app) finishDiff(v any, equal bool, o diffOptions, forms diffForms) erro
 			continue // it is drawn
 		}
 		data, err := formOf(name, v, forms)
-		if err == nil {
-			err = repo.WriteFile(name, data, 0o666)
-		}
 		if err != nil {
 			return fault.New(fault.KindOf(err), "cannot write %s: %w", name, err)
+		}
+		if err := writeReport(name, data); err != nil {
+			return err
 		}
 	}
 	if o.format == "" || a.streams.JSON {
@@ -92,11 +62,7 @@ func (a *app) finishDiff(v any, equal bool, o diffOptions, forms diffForms) erro
 	if !equal {
 		a.answer(no)
 	}
-	data, err := forms.sheet().render(o.format)
-	if err != nil {
-		return err
-	}
-	return a.streams.Raw(data)
+	return a.streams.Raw(forms.sheet().render(o.format))
 }
 
 func formOf(name string, v any, forms diffForms) ([]byte, error) {
@@ -105,7 +71,7 @@ func formOf(name string, v any, forms diffForms) ([]byte, error) {
 		data, err := json.MarshalIndent(v, "", "  ")
 		return append(data, '\n'), err
 	}
-	return forms.sheet().render(form)
+	return forms.sheet().render(form), nil
 }
 
 // sheetForm is the form that a file's extension asks for, empty for none.

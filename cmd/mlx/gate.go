@@ -83,14 +83,14 @@ func gateRun(ctx context.Context, a *app, o gateOptions) error {
 	if err != nil {
 		return err
 	}
-	v.Report, v.Reused, v.Mapped = judgement, reused, o.mapped(judgement.Verdict)
+	v.Report, v.Reused, v.Mapped = judgement, reused, mappedVerdict(judgement.Verdict, o.inconclusive)
 	if reused {
 		a.streams.Note("nothing has changed since verdict %s; --fresh judges again", rec.ID.Short())
 	}
 	if err := writeGate(v, o.outs); err != nil {
 		return err
 	}
-	a.answer(gateAnswer(v))
+	a.answer(verdictAnswer(v.Verdict, v.Mapped))
 	return printGate(v, o.format, a)
 }
 
@@ -110,10 +110,8 @@ func (o gateOptions) check() error {
 	default:
 		return fault.New(fault.Usage, "cannot print a gate as %q", o.format).Hint("--format markdown, junit or github; for JSON: --json")
 	}
-	switch o.inconclusive {
-	case "", "pass", "fail":
-	default:
-		return fault.New(fault.Usage, "cannot read --inconclusive %q", o.inconclusive).Hint("--inconclusive pass or fail")
+	if err := checkInconclusive(o.inconclusive); err != nil {
+		return err
 	}
 	for _, out := range o.outs {
 		if _, err := gateForm(out); err != nil {
@@ -121,28 +119,4 @@ func (o gateOptions) check() error {
 		}
 	}
 	return nil
-}
-
-// mapped is what --inconclusive makes of a verdict; the verdict itself stays.
-func (o gateOptions) mapped(v gate.Verdict) *gate.Verdict {
-	if v != gate.Inconclusive || o.inconclusive == "" {
-		return nil
-	}
-	to := gate.Verdict(o.inconclusive)
-	return &to
-}
-
-func gateAnswer(v gate.View) answer {
-	verdict := v.Verdict
-	if v.Mapped != nil {
-		verdict = *v.Mapped
-	}
-	switch verdict {
-	case gate.Pass:
-		return yes
-	case gate.Fail:
-		return no
-	default:
-		return unclear
-	}
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"iter"
 	"strings"
@@ -58,35 +56,16 @@ func descend(at map[string]any, name string) (any, bool) {
 
 // printTable writes rows as CSV or Markdown, with the values that a program gets.
 func printTable(a *app, format string, header []string, items iter.Seq2[cli.Item, error]) error {
-	var b bytes.Buffer
-	w := csv.NewWriter(&b)
-	write := func(fields []string) {
-		if format == "csv" {
-			_ = w.Write(fields) // a buffer takes everything
-			return
-		}
-		for i, f := range fields {
-			fields[i] = strings.ReplaceAll(f, "|", `\|`)
-		}
-		b.WriteString("| " + strings.Join(fields, " | ") + " |\n")
-	}
 	for i, h := range header {
 		header[i] = strings.ToLower(h)
 	}
-	write(header)
-	if format == "markdown" {
-		b.WriteString(strings.Repeat("| --- ", len(header)) + "|\n")
-	}
+	w := newTableWriter(format)
+	w.head(header)
 	for item, err := range items {
 		if err != nil {
 			return err
 		}
-		fields := make([]string, len(item.Cells))
-		for i, c := range item.Cells {
-			fields[i] = c.Machine()
-		}
-		write(fields)
+		w.row(item.Cells)
 	}
-	w.Flush()
-	return a.streams.Raw(b.Bytes())
+	return a.streams.Raw(w.bytes())
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -94,12 +95,9 @@ func (x reproExecutor) spec(ctx context.Context, step pipeline.Step) (run.Spec, 
 	a, w, s := x.w.app, x.w, step.Stage
 	spec := run.Spec{
 		Command: shellCommand(s.Cmd), Dir: w.abs(s.Folder), Folder: s.Folder, Params: pipeline.ParamsOf(s), Timeout: s.Timeout,
-		Parent: a.outerRun(), Attempt: step.Attempt,
+		Parent: a.outerRun(), Attempt: step.Attempt, Env: assignments(s.Env),
 		Stage: &run.Stage{Name: strings.ToValidUTF8(s.Name, "\ufffd"), Key: step.Key, Sample: w.sample != nil},
 		After: func(ctx context.Context) run.Aftermath { return w.after(ctx, step) },
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
-		spec.Env = append(spec.Env, name+"="+s.Env[name])
 	}
 	for _, d := range step.Deps {
 		spec.Stage.Deps = append(spec.Stage.Deps, run.Dep{Path: strings.ToValidUTF8(d.Path, "\ufffd"), Digest: d.Digest, Executable: d.Executable})
@@ -124,14 +122,8 @@ func (x reproExecutor) spec(ctx context.Context, step pipeline.Step) (run.Spec, 
 // data keeps the inputs of a stage that git does not keep: outputs of other stages, tracked data and untracked files. Their
 // versions are what the run was made from. release lets gc have those again that no record names.
 func (w *reproWorld) data(ctx context.Context, step pipeline.Step) (all []run.Data, release func(), err error) {
-	var saved []snapshot.Saved
-	release = func() {
-		for _, v := range saved {
-			if err := v.Release(); err != nil {
-				w.app.streams.Why("cannot release a snapshot: %v", err)
-			}
-		}
-	}
+	var releases []func() error
+	release = func() { w.app.free(releases) }
 	files, err := w.tracked()
 	if err != nil {
 		return nil, release, err
@@ -145,7 +137,7 @@ func (w *reproWorld) data(ctx context.Context, step pipeline.Step) (all []run.Da
 			var v snapshot.Saved
 			v, err = w.store.Save(ctx, snapshot.SaveOptions{Path: w.abs(d.Path), Ignore: ignore})
 			if err == nil {
-				saved, all = append(saved, v), append(all, run.Data{Path: d.Path, Root: v.Root})
+				releases, all = append(releases, v.Release), append(all, run.Data{Path: d.Path, Root: v.Root})
 			}
 		}
 		if err != nil {
@@ -159,21 +151,10 @@ func (w *reproWorld) data(ctx context.Context, step pipeline.Step) (all []run.Da
 // after looks at what a stage has left: whether it wrote what it declares, its files of metrics, and whether what it read
 // is still what it was.
 func (w *reproWorld) after(ctx context.Context, step pipeline.Step) run.Aftermath {
-	var found run.Aftermath
-	found.Cause = w.notWritten(step.Stage)
-	found.Metrics = map[string]run.Number{}
-	files := map[string]map[string]run.Number{}
-	for _, o := range step.Stage.Outs {
-		if !o.Metrics {
-			continue
-		}
-		numbers, err := readStageMetrics(w.abs(o.Path))
-		if err != nil && found.Cause == "" {
-			found.Cause = err.Error()
-		}
-		files[o.Path] = numbers
+	found := stageMetrics(step.Stage, w.abs)
+	if missing := w.notWritten(step.Stage); missing != "" {
+		found.Cause = missing
 	}
-	found.Metrics = joinMetrics(files)
 	paths := make([]string, len(step.Deps))
 	for i, d := range step.Deps {
 		paths[i] = d.Path
@@ -198,6 +179,33 @@ func (w *reproWorld) notWritten(s pipeline.Stage) string {
 		return ""
 	}
 	return "did not write " + strings.Join(missing, ", ")
+}
+
+// assignments writes variables as a process gets them, in the order of their names.
+func assignments(variables map[string]string) []string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		all = append(all, name+"="+variables[name])
+	}
+	return all
+}
+
+// stageMetrics reads the files of metrics that a stage has written; abs says where a path of the pipeline lies.
+func stageMetrics(s pipeline.Stage, abs func(string) string) run.Aftermath {
+	var found run.Aftermath
+	files := map[string]map[string]run.Number{}
+	for _, o := range s.Outs {
+		if !o.Metrics || !filepath.IsLocal(filepath.FromSlash(o.Path)) {
+			continue
+		}
+		numbers, err := readStageMetrics(abs(o.Path))
+		if err != nil && found.Cause == "" {
+			found.Cause = err.Error()
+		}
+		files[o.Path] = numbers
+	}
+	found.Metrics = joinMetrics(files)
+	return found
 }
 
 // readStageMetrics reads a file of metrics: JSON, or YAML by its name.

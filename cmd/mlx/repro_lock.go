@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"mlx/internal/object"
@@ -98,10 +97,8 @@ func disturbs(outs []string, s pipeline.Stage) string {
 		mine = append(mine, o.Path)
 	}
 	for _, out := range outs {
-		for _, p := range mine {
-			if p == out || strings.HasPrefix(p, out+"/") || strings.HasPrefix(out, p+"/") {
-				return out
-			}
+		if slices.ContainsFunc(mine, func(p string) bool { return within(p, out) || within(out, p) }) {
+			return out
 		}
 	}
 	return ""

@@ -164,7 +164,7 @@ func (w *reproWorld) made(ctx context.Context, keys []object.Digest) (map[object
 	if w.sample != nil {
 		return all, nil
 	}
-	for rec, err := range w.ledger.Mentioning(ctx, endedKind, keys) {
+	for rec, err := range w.ledger.Mentioning(ctx, run.Ended.Name(), keys) {
 		if err != nil {
 			return nil, err
 		}
@@ -180,8 +180,6 @@ func (w *reproWorld) made(ctx context.Context, keys []object.Digest) (map[object
 	}
 	return all, nil
 }
-
-const endedKind = "run.ended/v1"
 
 // fewStages is up to how many stages are asked about one by one.
 const fewStages = 4
@@ -334,7 +332,7 @@ func (w *reproWorld) params(ctx context.Context, s pipeline.Stage) ([]pipeline.P
 
 // known says whether a version is one that some record names: nothing is lost when it goes.
 func (w *reproWorld) known(ctx context.Context, root object.Digest) (bool, error) {
-	for _, kind := range []string{endedKind, snapshotSaved.Name()} {
+	for _, kind := range []string{run.Ended.Name(), snapshotSaved.Name()} {
 		for _, err := range w.ledger.Mentioning(ctx, kind, []object.Digest{root}) {
 			return err == nil, err
 		}

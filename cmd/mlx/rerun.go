@@ -64,8 +64,8 @@ func rerunRun(ctx context.Context, a *app, o rerunOptions) error {
 	if o.times < 1 || o.times > maxTimes {
 		return fault.New(fault.Usage, "cannot repeat a run %d times", o.times).Hint("--times 3")
 	}
-	if o.inconclusive != "" && o.inconclusive != run.VerdictPass && o.inconclusive != run.VerdictFail {
-		return fault.New(fault.Usage, "cannot read --inconclusive %q", o.inconclusive).Hint("--inconclusive pass or fail")
+	if err := checkInconclusive(o.inconclusive); err != nil {
+		return err
 	}
 	tolerance, err := run.ParseTolerance(o.tolerance)
 	if err != nil {
@@ -101,31 +101,8 @@ func rerunRun(ctx context.Context, a *app, o rerunOptions) error {
 	}
 	job.noteData(ctx)
 	v.Of.Name, v.Mapped = job.name(), mappedVerdict(v.Verdict, o.inconclusive)
-	a.answer(rerunAnswer(v))
+	a.answer(verdictAnswer(v.Verdict, v.Mapped))
 	return a.printRerun(v, job)
-}
-
-// mappedVerdict is what --inconclusive makes of a verdict; the verdict itself stays.
-func mappedVerdict(verdict, to string) *string {
-	if verdict != run.VerdictInconclusive || to == "" {
-		return nil
-	}
-	return &to
-}
-
-func rerunAnswer(v run.RerunView) answer {
-	verdict := v.Verdict
-	if v.Mapped != nil {
-		verdict = *v.Mapped
-	}
-	switch verdict {
-	case run.VerdictPass:
-		return yes
-	case run.VerdictFail:
-		return no
-	default:
-		return unclear
-	}
 }
 
 // judge repeats the run, compares, and records the answer.

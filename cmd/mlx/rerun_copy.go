@@ -72,6 +72,5 @@ func (j *rerunJob) isData(name string) bool {
 			return true
 		}
 	}
-	info, err := os.Stat(j.repo.Abs(name) + repo.PointerExt)
-	return err == nil && info.Mode().IsRegular()
+	return isRegular(j.repo.Abs(name) + repo.PointerExt)
 }

@@ -114,10 +114,4 @@ func (j *rerunJob) settle(ctx context.Context) error {
 }
 
 // release lets gc have again what was fetched.
-func (j *rerunJob) release() {
-	for _, free := range j.releases {
-		if err := free(); err != nil {
-			j.app.streams.Why("cannot release a snapshot: %v", err)
-		}
-	}
-}
+func (j *rerunJob) release() { j.app.free(j.releases) }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"maps"
-	"path/filepath"
 	"slices"
 
 	"mlx/internal/fault"
@@ -56,28 +54,6 @@ func (j *rerunJob) asStage(ctx context.Context, t *rerunTree, s *run.Spec) {
 		return
 	}
 	stage := all[i]
-	var own []string
-	for _, name := range slices.Sorted(maps.Keys(stage.Env)) {
-		own = append(own, name+"="+stage.Env[name])
-	}
-	s.Env = append(own, s.Env...)
-	s.After = func(context.Context) run.Aftermath { return stageMetrics(t, stage) }
-}
-
-// stageMetrics reads the files of metrics that a stage has written in a tree.
-func stageMetrics(t *rerunTree, stage pipeline.Stage) run.Aftermath {
-	var found run.Aftermath
-	files := make(map[string]map[string]run.Number)
-	for _, o := range stage.Outs {
-		if !o.Metrics || !filepath.IsLocal(filepath.FromSlash(o.Path)) {
-			continue
-		}
-		numbers, err := readStageMetrics(t.repo.Abs(o.Path))
-		if err != nil && found.Cause == "" {
-			found.Cause = err.Error()
-		}
-		files[o.Path] = numbers
-	}
-	found.Metrics = joinMetrics(files)
-	return found
+	s.Env = append(assignments(stage.Env), s.Env...)
+	s.After = func(context.Context) run.Aftermath { return stageMetrics(stage, t.repo.Abs) }
 }

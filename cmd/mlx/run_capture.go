@@ -16,13 +16,7 @@ import (
 // again; it is called when the run is recorded.
 func runData(ctx context.Context, a *app, paths []string) (all []run.Data, release func(), err error) {
 	var releases []func() error
-	release = func() {
-		for _, free := range releases {
-			if err := free(); err != nil {
-				a.streams.Why("cannot release a snapshot: %v", err)
-			}
-		}
-	}
+	release = func() { a.free(releases) }
 	seen := make(map[string]bool)
 	for _, path := range paths {
 		d, free, err := oneData(ctx, a, path)
@@ -39,6 +33,15 @@ func runData(ctx context.Context, a *app, paths []string) (all []run.Data, relea
 		}
 	}
 	return all, release, nil
+}
+
+// free lets gc have again what was saved and may be in no record.
+func (a *app) free(releases []func() error) {
+	for _, release := range releases {
+		if err := release(); err != nil {
+			a.streams.Why("cannot release a snapshot: %v", err)
+		}
+	}
 }
 
 func oneData(ctx context.Context, a *app, path string) (run.Data, func() error, error) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -124,11 +123,5 @@ func (s *surround) late(ctx context.Context, e *run.Environment) *run.Environmen
 // release lets gc have what was saved and is not recorded.
 func (s *surround) release() {
 	s.stop()
-	var errs []error
-	for _, free := range s.releases {
-		errs = append(errs, free())
-	}
-	if err := errors.Join(errs...); err != nil {
-		s.app.streams.Why("cannot release a snapshot: %v", err)
-	}
+	s.app.free(s.releases)
 }

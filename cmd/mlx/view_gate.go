@@ -58,7 +58,7 @@ func writeGate(v gate.View, files []string) error {
 }
 
 func printGate(v gate.View, form string, a *app) error {
-	failed := gateAnswer(v) != yes
+	failed := verdictAnswer(v.Verdict, v.Mapped) != yes
 	if form == "" {
 		return a.streams.EmitVerdict(v, failed, func(t *cli.Text) { gateText(v, t) })
 	}

@@ -72,7 +72,7 @@ func (j *rerunJob) planText(t *cli.Text) {
 
 // printRerun prints the answer.
 func (a *app) printRerun(v run.RerunView, j *rerunJob) error {
-	err := a.streams.EmitVerdict(v, rerunAnswer(v) != yes, func(t *cli.Text) { rerunText(v, a.shown, t) })
+	err := a.streams.EmitVerdict(v, verdictAnswer(v.Verdict, v.Mapped) != yes, func(t *cli.Text) { rerunText(v, a.shown, t) })
 	if err == nil && v.Verdict == run.VerdictFail && len(v.Runs) == 1 {
 		a.streams.Hint("mlx rerun "+v.Rejudgement.Of.Short()+" --times 3", "tells chance from a changed environment")
 	}
