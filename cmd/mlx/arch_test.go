@@ -23,10 +23,12 @@ var floors = map[string]int{
 	"internal/dataset": 1,
 	"internal/kube":    1,
 	"internal/bucket":  1,
+	"internal/scan":    1,
 
 	"internal/snapshot": 2,
 	"internal/lineage":  2,
 	"internal/source":   2,
+	"internal/history":  2,
 
 	"internal/run":      3,
 	"internal/gate":     3,

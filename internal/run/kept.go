@@ -30,5 +30,16 @@ func (b Body) Kept() []Kept {
 	if b.Environment != nil && b.Environment.Python != nil && !b.Environment.Python.List.IsZero() {
 		all = append(all, Kept{b.Environment.Python.List, snapshot.File, "packages of a run"})
 	}
+	if t := b.Tracking; t != nil && t.Artifacts != nil {
+		all = append(all, Kept{t.Artifacts.Root, snapshot.Directory, "artifacts of a run"})
+	}
+	if t := b.Tracking; t != nil && t.More != nil {
+		all = append(all, Kept{*t.More, snapshot.File, "tracking of a run"})
+	}
+	for _, m := range b.Models {
+		if !m.Root.IsZero() {
+			all = append(all, Kept{m.Root, snapshot.Directory, "model of a run"})
+		}
+	}
 	return all
 }

@@ -70,6 +70,11 @@ type Body struct {
 	Log             *Log           `json:"log,omitempty"`
 	Series          *Series        `json:"series,omitempty"`
 	Added           []Addition     `json:"added,omitempty"` // after the end, in the order of their times
+
+	Tracking *Tracking     `json:"tracking,omitempty"` // by a client of the MLflow dialect
+	Models   []LoggedModel `json:"models,omitempty"`
+	Used     []UsedModel   `json:"used,omitempty"`
+	Imported *Imported     `json:"imported,omitempty"`
 }
 
 // Code is the version of the source that ran. Commit is empty outside git and before the first commit.

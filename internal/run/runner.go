@@ -265,6 +265,9 @@ func inputs(b Body) []lineage.Input {
 	if id, err := object.ParseDigest(b.RerunOf); err == nil {
 		in = append(in, lineage.Input{Role: "repeats", ID: id})
 	}
+	for _, m := range b.Used {
+		in = append(in, lineage.Input{Role: "model", ID: m.Record})
+	}
 	return in
 }
 
