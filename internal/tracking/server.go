@@ -23,7 +23,7 @@ type Options struct {
 	Ledger   *lineage.Ledger
 	Store    *snapshot.Store
 	Now      func() time.Time
-	Dir      string // folder for what is not in the ledger yet: uploads, logged models; survives a crash
+	Dir      string   // folder for what is not in the ledger yet: uploads, logged models; survives a crash
 	Base     run.Body // what runs that begin here have in common: code, machine, folder, process
 
 	Token string   // what clients must show; empty: nothing
