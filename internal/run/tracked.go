@@ -39,7 +39,7 @@ type Tracked struct {
 	uploads sync.RWMutex // read: somebody writes files
 
 	mu      sync.Mutex
-	state   *story        // everything that is known
+	state   *story          // everything that is known
 	heads   []object.Digest // newest records; the first one of a run without an end
 	changed bool            // something is not in the ledger
 	touched time.Time       // when something last came

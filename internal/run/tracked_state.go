@@ -12,6 +12,7 @@ type story struct {
 	first   Body                     // as the ledger has it
 	was     map[string]TrackedMetric // metrics that the ledger has
 	said    bool                     // a status, since
+	lost    bool                     // nobody saw its end
 	body    Body                     // without metrics, parameters and tags
 	params  map[string]any           // by the ledger, and by clients as ParamValue makes them
 	tags    map[string]string        // of clients
@@ -43,14 +44,17 @@ func newStory(body Body) *story {
 	for name, n := range body.numbers() {
 		s.latest[name] = TrackedMetric{Key: name, Value: float64(n), Step: t.Latest[name].Step, Time: t.Latest[name].MS}
 	}
-	s.was = maps.Clone(s.latest)
 	t.Datasets, t.Tags, t.Latest = slices.Clone(t.Datasets), nil, nil
 	s.refused, s.inputs, s.outputs = slices.Clone(t.Refused), slices.Clone(t.Inputs), slices.Clone(t.Outputs)
 	for _, m := range t.Measured {
-		if n, ok := numberOf(m.Value); ok {
+		n, ok := numberOf(m.Value)
+		if ok && m.Model == "" {
+			s.latest[m.Key] = TrackedMetric{Key: m.Key, Value: float64(n), Step: m.Step, Time: m.MS}
+		} else if ok {
 			s.measure(TrackedMetric{m.Key, float64(n), m.MS, m.Step, m.Model, m.Dataset, m.Digest})
 		}
 	}
+	s.was = maps.Clone(s.latest)
 	t.Refused, t.Inputs, t.Outputs, t.Measured = nil, nil, nil, nil
 	s.body.Tracking, s.body.Params, s.body.Metrics = &t, nil, nil
 	s.body.Models, s.body.Used = slices.Clone(body.Models), slices.Clone(body.Used)
@@ -247,6 +251,10 @@ func (s *story) copy() Body {
 		b.Metrics, t.Latest = make(map[string]any, len(s.latest)), make(map[string]Point, len(s.latest))
 	}
 	for name, m := range s.latest {
+		if strings.HasPrefix(name, systemPrefix) { // what a machine did is no result
+			t.Measured = append(t.Measured, Measured{Key: name, Value: Number(m.Value).stored(), MS: m.Time, Step: m.Step})
+			continue
+		}
 		b.Metrics[name] = Number(m.Value).stored()
 		if m.Step != 0 || m.Time != 0 {
 			t.Latest[name] = Point{Step: m.Step, MS: m.Time}
@@ -268,16 +276,16 @@ func (s *story) own() bool {
 
 // over says whether the run has an end: one that the client named, or the one in the ledger when it named none since.
 func (s *story) over() bool {
-	if s.own() && s.said {
+	if s.own() && s.said && !s.lost {
 		return stateOf(s.body.Tracking.Status) != Running
 	}
-	return s.first.EndedAt != nil
+	return s.lost || s.first.EndedAt != nil
 }
 
 // record is the body of the record of the end.
 func (s *story) record(now time.Time) Body {
 	b := s.copy()
-	if !s.own() || !s.said {
+	if !s.own() || !s.said || s.lost {
 		return b
 	}
 	ended := now.UTC().Truncate(time.Microsecond)

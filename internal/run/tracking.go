@@ -25,7 +25,7 @@ type Tracking struct {
 	Outputs  []TrackedModelIO `json:"outputs,omitempty"`  // logged models that it says to have written
 }
 
-// Measured is a metric of a logged model.
+// Measured is a metric of a logged model. Without one it is of the machine, as clients name what it did: no result of the run.
 type Measured struct {
 	Key     string `json:"key"`
 	Value   any    `json:"value"` // as in Body.Metrics
