@@ -87,6 +87,28 @@ func (r Registry) records(ctx context.Context, name string, at time.Time) ([]lin
 	return all, nil
 }
 
+// NameNow is the name that a model has now which had one when the record of a clock was written.
+func (r Registry) NameNow(ctx context.Context, name string, lc uint64) (string, error) {
+	for range maxRenames {
+		next := ""
+		for rec, err := range r.Ledger.Select(ctx, lineage.Query{Nouns: []string{"model"}, All: true, Sort: "lc",
+			Where: "renamed != null and model == " + strconv.Quote(name)}) {
+			if err != nil {
+				return "", err
+			}
+			if d, err := Described.Decode(rec); err == nil && rec.LC > lc {
+				next, lc = d.Renamed, rec.LC
+				break
+			}
+		}
+		if next == "" {
+			break
+		}
+		name = next
+	}
+	return name, nil
+}
+
 // renamedTo finds the name that a model had before it got this one, and the place of that record.
 func (r Registry) renamedTo(ctx context.Context, name string, at time.Time) (string, uint64, error) {
 	for rec, err := range r.Ledger.Select(ctx, lineage.Query{Nouns: []string{"model"}, Where: "renamed == " + strconv.Quote(name), All: true, Sort: "-lc"}) {

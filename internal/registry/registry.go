@@ -8,6 +8,7 @@ package registry
 
 import (
 	"encoding/json"
+	"strconv"
 	"time"
 
 	"mlx/internal/lineage"
@@ -63,6 +64,9 @@ type Registration struct {
 	Message   string            `json:"message,omitempty"`
 	Tags      map[string]string `json:"tags,omitempty"`
 }
+
+// Name is the version as a person types it, under the name that it was registered with.
+func (b Registration) Name() string { return b.Model + "@v" + strconv.Itoa(b.Version) }
 
 // Parent is a version that another was derived from.
 type Parent struct {
