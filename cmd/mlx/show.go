@@ -9,6 +9,7 @@ import (
 	"mlx/internal/cli"
 	"mlx/internal/fault"
 	"mlx/internal/gate"
+	"mlx/internal/registry"
 	"mlx/internal/repo"
 	"mlx/internal/run"
 )
@@ -90,6 +91,9 @@ func showRun(ctx context.Context, a *app, o showOptions) error {
 	}
 	if run.Rejudged.Is(found.Record) {
 		return a.showRerun(ctx, found)
+	}
+	if registry.Signed.Is(found.Record) {
+		return a.showSignOff(ctx, found.Record)
 	}
 	return a.showRecord(ctx, found)
 }
