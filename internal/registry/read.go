@@ -191,7 +191,7 @@ func (m *Model) Version(number int) (*Version, error) {
 	for _, v := range found {
 		e.Refs = append(e.Refs, fault.Ref{Kind: "model", ID: v.Record.Hex(), Name: v.Name()})
 	}
-	return nil, e.Hint("mlx model register %s record:%s   # gives this one the next number", m.Name, found[1].Record.Short())
+	return nil, e.Hint("mlx model register %s model:%s   # gives this one the next number", m.Name, found[1].Record.Short())
 }
 
 // Latest returns the highest version, nil if there is none.
