@@ -103,13 +103,13 @@ func modelRows(models []*registry.Model, stage string) iter.Seq2[cli.Item, error
 
 // versionCells is a version as a row of a table.
 func versionCells(v *registry.Version, named bool) []cli.Cell {
-	stage := stageCell(v)
+	stage := stageOfVersion(v)
 	size := cli.None()
 	if v.Bytes > 0 {
 		size = cli.Bytes(v.Bytes)
 	}
-	cells := []cli.Cell{cli.Fmt("v%s", cli.Str(numberWord(v.Version))), stage, orNone(strings.Join(v.Aliases, " ")), cli.Time(v.At), size,
-		orNone(v.Format), digestOf(v)}
+	cells := []cli.Cell{cli.Str("v" + numberWord(v.Version)), stage, orNone(strings.Join(v.Aliases, " ")), cli.Time(v.At), size,
+		orNone(v.Format), versionDigest(v)}
 	if named {
 		cells = slices.Insert(cells, 0, cli.Str(v.Model))
 	}
@@ -123,15 +123,15 @@ func orNone(s string) cli.Cell {
 	return cli.Str(s)
 }
 
-func digestOf(v *registry.Version) cli.Cell {
+func versionDigest(v *registry.Version) cli.Cell {
 	if v.Digest.IsZero() {
 		return cli.None()
 	}
 	return cli.ID(v.Digest)
 }
 
-// stageCell is the stage of a version, and whether it was retired.
-func stageCell(v *registry.Version) cli.Cell {
+// stageOfVersion is the stage of a version, and whether it was retired.
+func stageOfVersion(v *registry.Version) cli.Cell {
 	switch {
 	case v.Stage == registry.Production:
 		return cli.Word(cli.RolePass, string(v.Stage))

@@ -8,9 +8,9 @@ import (
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
+	"mlx/internal/lineage"
 	"mlx/internal/object"
 	"mlx/internal/registry"
-	"mlx/internal/lineage"
 )
 
 type modelRegisterOptions struct {
