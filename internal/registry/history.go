@@ -15,9 +15,9 @@ type Tenure struct {
 	Record  object.Digest // that moved it there
 	From    time.Time
 	By      string
-	Until   *time.Time     // nil: it is still there
+	Until   *time.Time      // nil: it is still there
 	Ended   *lineage.Record // what ended it
-	Next    int            // the version that took its place; 0 when none did
+	Next    int             // the version that took its place; 0 when none did
 }
 
 // Tenures lists who was in staging and production when, in the order of their beginnings.

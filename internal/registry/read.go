@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,6 +42,24 @@ func (r Registry) modelAt(ctx context.Context, name string, at time.Time) (*Mode
 		return nil, fault.New(fault.NotFound, "cannot find model %.200q: nothing is registered under this name", name).Hint("mlx model list")
 	}
 	return m, nil
+}
+
+// Names lists the names that records give to models, in order. Some of these models may have been deleted since.
+func (r Registry) Names(ctx context.Context) ([]string, error) {
+	table, err := r.Ledger.Values(ctx, lineage.Query{Nouns: []string{"model"}, Where: "model != null", All: true}, "model")
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	for row, err := range table.Rows {
+		if err != nil {
+			return nil, err
+		}
+		if name, ok := row.Values[0].(string); ok {
+			seen[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(seen)), nil
 }
 
 // Live are the versions that nobody deleted.
@@ -191,7 +210,7 @@ func (m *Model) Version(number int) (*Version, error) {
 	for _, v := range found {
 		e.Refs = append(e.Refs, fault.Ref{Kind: "model", ID: v.Record.Hex(), Name: v.Name()})
 	}
-	return nil, e.Hint("mlx model register %s record:%s   # gives this one the next number", m.Name, found[1].Record.Short())
+	return nil, e.Hint("mlx model register %s model:%s   # gives this one the next number", m.Name, found[1].Record.Short())
 }
 
 // Latest returns the highest version, nil if there is none.
