@@ -138,7 +138,7 @@ func (a *app) cardRun(ctx context.Context, v *registry.Version, card *registry.C
 		return err
 	}
 	card.Run = &registry.CardRun{ID: account.ID, Command: account.Command, Commit: account.Commit, Branch: account.Branch, Dirty: account.Dirty,
-		Started: account.StartedAt, Ended: account.EndedAt, Duration: account.DurationS, Machine: machineCell(account.View).Machine()}
+		Started: account.StartedAt, Ended: account.EndedAt, Duration: account.DurationS, Machine: machineWords(account)}
 	if url, ok := run.GitURL(account.Body.Code.Remote); ok {
 		card.Run.Remote = &url
 	}
@@ -154,6 +154,22 @@ func (a *app) cardRun(ctx context.Context, v *registry.Version, card *registry.C
 	}
 	a.cardData(account, card)
 	return a.cardEnvironment(ctx, account, card)
+}
+
+// machineWords says where a run executed.
+func machineWords(account run.Account) string {
+	m := account.Machine
+	words := []string{m.OS + " " + m.Arch, cli.FormatNum(int64(m.CPUs), "CPU")}
+	if m.CPU != "" {
+		words = append(words, m.CPU)
+	}
+	if m.MemoryBytes != nil {
+		words = append(words, cli.FormatBytes(*m.MemoryBytes)+" of memory")
+	}
+	if account.Environment != nil && len(account.Environment.GPUs) > 0 {
+		words = append(words, run.GPUWords(account.Environment.GPUs))
+	}
+	return strings.Join(words, ", ")
 }
 
 // cardData lists what the run read: versions of data, models, and data that a client of the run only described.
