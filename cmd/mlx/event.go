@@ -14,6 +14,7 @@ import (
 	"mlx/internal/gate"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
+	"mlx/internal/registry"
 	"mlx/internal/run"
 )
 
@@ -110,6 +111,8 @@ func (t *teller) event(rec lineage.Record) (event, error) {
 		err = t.imported(&e)
 	case run.Rejudged.Is(rec):
 		err = t.rerun(&e)
+	case registry.Signed.Is(rec):
+		err = t.signOff(&e)
 	default:
 		t.other(&e)
 	}

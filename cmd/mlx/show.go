@@ -10,6 +10,7 @@ import (
 	"mlx/internal/cli"
 	"mlx/internal/fault"
 	"mlx/internal/gate"
+	"mlx/internal/registry"
 	"mlx/internal/repo"
 	"mlx/internal/run"
 )
@@ -101,6 +102,9 @@ func showRun(ctx context.Context, a *app, o showOptions) error {
 	}
 	if run.Rejudged.Is(found.Record) {
 		return a.showRerun(ctx, found)
+	}
+	if registry.Signed.Is(found.Record) {
+		return a.showSignOff(ctx, found.Record)
 	}
 	return a.showRecord(ctx, found)
 }
