@@ -7,6 +7,7 @@
 package registry
 
 import (
+	"context"
 	"encoding/json"
 	"strconv"
 	"time"
@@ -175,4 +176,16 @@ type LoggedModel struct {
 type Registry struct {
 	Ledger *lineage.Ledger
 	Now    func() time.Time
+
+	// Lock keeps other processes of this clone from changing the model of a name until release is called, so that what they do one
+	// after the other is no conflict. nil: nobody else is there.
+	Lock func(ctx context.Context, model string) (release func(), err error)
+}
+
+// alone is Lock where there is one.
+func (r Registry) alone(ctx context.Context, model string) (release func(), err error) {
+	if r.Lock == nil {
+		return func() {}, nil
+	}
+	return r.Lock(ctx, model)
 }
