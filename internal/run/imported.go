@@ -36,13 +36,12 @@ type ForeignModel struct {
 	Dir string
 }
 
-// Brought is what became of the content of a run that was imported.
+// Brought counts what an Importer brought.
 type Brought struct {
-	New      bool  // false: it was imported before, and nothing was read
-	Points   int64 // values of metrics
-	Files    int64 // of artifacts, outputs and models
-	Bytes    int64
-	Troubles []error // what could not be brought
+	Runs   int   // that were not known
+	Points int64 // values of metrics
+	Files  int64 // of artifacts, outputs and models
+	Bytes  int64
 }
 
 // Limits of a group of records that are written at once.
@@ -53,12 +52,16 @@ const (
 
 // Importer writes down runs that happened elsewhere, many at a time. Close makes the last of them durable.
 type Importer struct {
+	Brought Brought                       // so far; what waits is not in it
+	Left    func(there string, why error) // told what of a run could not be brought; nil: nobody is
+
 	runner  Runner
 	from    string
 	known   map[string]knownRun // by the id there
 	waiting []waiting
 	bytes   int
 	points  *pointWriter
+	added   map[string]bool // the ids of waiting
 }
 
 type knownRun struct {
@@ -66,15 +69,17 @@ type knownRun struct {
 	ended bool
 }
 
+// waiting is a run that is about to be recorded.
 type waiting struct {
 	body     Body
 	bytes    int
+	pieces   []bundle // that are saved together with those of others
 	releases []func() error
 }
 
 // Importer begins to import runs of one tool. What was imported of it before is known, also where that was cut off.
 func (r Runner) Importer(ctx context.Context, from string) (*Importer, error) {
-	i := &Importer{runner: r, from: from, known: make(map[string]knownRun), points: &pointWriter{tmp: r.Tmp}}
+	i := &Importer{runner: r, from: from, known: make(map[string]knownRun), points: &pointWriter{tmp: r.Tmp}, added: make(map[string]bool)}
 	rows, err := r.Ledger.Values(ctx, lineage.Query{Nouns: []string{"run"}, Where: `imported.from == "` + from + `"`}, "imported.id", "run")
 	if err != nil {
 		return nil, err
@@ -107,30 +112,36 @@ func (i *Importer) ID(there string) (object.Digest, bool) {
 // Done reports whether a run was imported before, whole.
 func (i *Importer) Done(there string) bool { return i.known[there].ended }
 
-// Add imports one run. Its parent, if it has one, must be known already.
-func (i *Importer) Add(ctx context.Context, f Foreign) (Brought, error) {
-	var got Brought
+// Add imports one run. Its parent, if it has one, must be known already. false: it was known, and nothing was read.
+func (i *Importer) Add(ctx context.Context, f Foreign) (bool, error) {
 	if f.Body.Imported == nil || f.Body.Imported.ID == "" || f.Body.Imported.From != i.from {
-		return got, fault.New(fault.Internal, "cannot import a run that does not say where it comes from")
+		return false, fault.New(fault.Internal, "cannot import a run that does not say where it comes from")
 	}
-	if i.Done(f.Body.Imported.ID) {
-		return got, nil
+	there := f.Body.Imported.ID
+	if i.Done(there) || i.added[there] {
+		return false, nil
 	}
-	got.New = true
 	w := waiting{body: f.Body}
-	err := i.fill(ctx, f, &w, &got)
+	err := i.fill(ctx, f, &w)
 	if err == nil {
 		w.bytes, err = i.fits(ctx, &w)
 	}
 	if err != nil {
-		return got, errors.Join(fault.New(fault.KindOf(err), "cannot import run %.80s: %w", f.Body.Imported.ID, err), release(w.releases))
+		return false, errors.Join(fault.New(fault.KindOf(err), "cannot import run %.80s: %w", there, err), release(w.releases))
 	}
 	i.waiting = append(i.waiting, w)
+	i.added[there] = true
 	i.bytes += w.bytes
 	if len(i.waiting) < importGroup && i.bytes < importGroupBytes {
-		return got, nil
+		return true, nil
 	}
-	return got, i.Flush(ctx)
+	return true, i.Flush(ctx)
+}
+
+func (i *Importer) left(w *waiting, why error) {
+	if i.Left != nil {
+		i.Left(w.body.Imported.ID, why)
+	}
 }
 
 // fits makes the body one that a record holds and returns how long it is about.
@@ -163,11 +174,17 @@ func (i *Importer) Flush(ctx context.Context) (err error) {
 		return nil
 	}
 	i.waiting, i.bytes = nil, 0
+	clear(i.added)
 	defer func() {
 		for _, w := range all {
 			err = errors.Join(err, release(w.releases))
 		}
 	}()
+	free, err := i.saveAll(ctx, all)
+	defer func() { err = errors.Join(err, release(free)) }()
+	if err != nil {
+		return err
+	}
 	if err := i.start(ctx, all); err != nil {
 		return err
 	}
@@ -184,6 +201,7 @@ func (i *Importer) Flush(ctx context.Context) (err error) {
 	for _, w := range all {
 		i.known[w.body.Imported.ID] = knownRun{*w.body.Run, true}
 	}
+	i.Brought.Runs += len(all)
 	return nil
 }
 
@@ -209,7 +227,9 @@ func (i *Importer) start(ctx context.Context, all []waiting) error {
 	return nil
 }
 
-func (i *Importer) op(b *Body) string { return "import:" + i.from + ":" + object.Sum([]byte(b.Imported.ID)).Hex()[:32] }
+func (i *Importer) op(b *Body) string {
+	return "import:" + i.from + ":" + object.Sum([]byte(b.Imported.ID)).Hex()[:32]
+}
 
 // beginning is what the first record of a run says: nothing of what came out.
 func beginning(b Body) Body {

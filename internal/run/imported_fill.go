@@ -24,58 +24,45 @@ const (
 	importedTemp = "mlx-import-*"
 )
 
-// fill saves what the run brings and writes into the body of w what that became.
-func (i *Importer) fill(ctx context.Context, f Foreign, w *waiting, got *Brought) error {
+// fill saves what the run brings, or notes what is saved together with others, and writes into the body of w what that became.
+func (i *Importer) fill(ctx context.Context, f Foreign, w *waiting) error {
 	if f.Points != nil {
-		if err := i.series(ctx, f, w, got); err != nil {
+		if err := i.series(f, w); err != nil {
 			return err
 		}
 	}
 	if f.Artifacts != "" {
-		saved, err := i.save(ctx, f.Artifacts, w)
-		switch {
-		case err != nil && ctx.Err() != nil:
-			return err
-		case err != nil:
-			got.Troubles = append(got.Troubles, fault.New(fault.KindOf(err), "artifacts: %w", err))
-		case saved.Summary.Files > 0:
-			t := w.body.tracking()
-			t.Artifacts = &Output{Path: "artifacts", Root: saved.Root, Digest: saved.Root, Kind: string(saved.Summary.Kind),
-				Files: saved.Summary.Files, Bytes: saved.Summary.Bytes}
-			got.add(saved)
+		w.pieces = append(w.pieces, bundle{dir: f.Artifacts, what: "artifacts", put: func(b *Body, s part) {
+			if s.files > 0 {
+				b.tracking().Artifacts = &Output{Path: "artifacts", Root: s.root, Digest: s.root, Kind: string(snapshot.Directory), Files: s.files, Bytes: s.bytes}
+			}
+		}})
+	}
+	for at, m := range f.Models {
+		w.body.Models = append(w.body.Models, m.LoggedModel)
+		if m.Dir != "" {
+			w.pieces = append(w.pieces, bundle{dir: m.Dir, what: "model " + m.ID, put: func(b *Body, s part) {
+				b.Models[at].Root, b.Models[at].Files, b.Models[at].Bytes = s.root, s.files, s.bytes
+			}})
 		}
 	}
 	for _, out := range f.Outs {
 		o, free, err := i.runner.save(ctx, out)
 		if err != nil {
-			got.Troubles = append(got.Troubles, err)
+			i.left(w, err)
 			continue
 		}
 		w.releases = append(w.releases, free)
 		w.body.Outputs = append(w.body.Outputs, o)
-		got.Files, got.Bytes = got.Files+o.Files, got.Bytes+o.Bytes
-	}
-	for _, m := range f.Models {
-		if m.Dir != "" {
-			saved, err := i.save(ctx, m.Dir, w)
-			if err != nil {
-				got.Troubles = append(got.Troubles, fault.New(fault.KindOf(err), "model %s: %w", m.ID, err))
-			} else {
-				m.Root, m.Files, m.Bytes = saved.Root, saved.Summary.Files, saved.Summary.Bytes
-				got.add(saved)
-			}
-		}
-		w.body.Models = append(w.body.Models, m.LoggedModel)
+		i.Brought.Files, i.Brought.Bytes = i.Brought.Files+o.Files, i.Brought.Bytes+o.Bytes
 	}
 	if f.Output != "" {
 		if err := i.log(ctx, f.Output, w); err != nil {
-			got.Troubles = append(got.Troubles, fault.New(fault.KindOf(err), "output: %w", err))
+			i.left(w, fault.New(fault.KindOf(err), "output: %w", err))
 		}
 	}
 	return ctx.Err()
 }
-
-func (g *Brought) add(s snapshot.Saved) { g.Files, g.Bytes = g.Files+s.Summary.Files, g.Bytes+s.Summary.Bytes }
 
 func (b *Body) tracking() *Tracking {
 	if b.Tracking == nil {
@@ -84,41 +71,27 @@ func (b *Body) tracking() *Tracking {
 	return b.Tracking
 }
 
-func (i *Importer) save(ctx context.Context, path string, w *waiting) (snapshot.Saved, error) {
-	saved, err := i.runner.Store.Save(ctx, snapshot.SaveOptions{Path: path, Once: true})
-	if err == nil {
-		w.releases = append(w.releases, saved.Release)
-	}
-	return saved, err
-}
-
 // series keeps the points. A name of one point is no series: its step and time stand beside its value.
-func (i *Importer) series(ctx context.Context, f Foreign, w *waiting, got *Brought) error {
-	told, err := i.points.write(f.Points)
+func (i *Importer) series(f Foreign, w *waiting) error {
+	told, err := i.points.write(len(i.waiting), f.Points)
 	if err != nil {
 		return err
 	}
 	if len(told.values) > 0 {
 		w.body.Metrics = told.values
-		w.body.tracking().Latest = told.latest
-		if len(told.latest) == 0 {
-			w.body.Tracking.Latest = nil
+		if len(told.latest) > 0 {
+			w.body.tracking().Latest = told.latest
 		}
 	}
-	got.Points += told.points
-	got.Troubles = append(got.Troubles, told.troubles...)
-	if told.summary.Names == 0 {
-		return nil
+	i.Brought.Points += told.points
+	for _, trouble := range told.troubles {
+		i.left(w, trouble)
 	}
-	saved, err := i.save(ctx, told.file, w)
-	if err != nil {
-		return err
+	if told.summary.Names > 0 {
+		w.pieces = append(w.pieces, bundle{dir: filepath.Dir(told.file), file: seriesName, what: "series", put: func(b *Body, s part) {
+			b.Series = &Series{Root: s.root, Digest: s.digest, Bytes: told.summary.Bytes, Points: told.summary.Points, Names: told.summary.Names}
+		}})
 	}
-	digest, err := i.runner.Store.FileDigest(ctx, saved.Root, seriesName)
-	if err != nil {
-		return err
-	}
-	w.body.Series = &Series{Root: saved.Root, Digest: digest, Bytes: told.summary.Bytes, Points: told.summary.Points, Names: told.summary.Names}
 	return nil
 }
 
@@ -239,10 +212,11 @@ func (i *Importer) keepMore(ctx context.Context, w *waiting) error {
 	if err := os.WriteFile(path, encoded.Bytes(), 0o600); err != nil {
 		return err
 	}
-	saved, err := i.save(ctx, path, w)
+	saved, err := i.runner.Store.Save(ctx, snapshot.SaveOptions{Path: path, Once: true})
 	if err != nil {
 		return err
 	}
+	w.releases = append(w.releases, saved.Release)
 	w.body.Tracking.More = &saved.Root
 	return nil
 }

@@ -8,18 +8,26 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"mlx/internal/fault"
 	"mlx/internal/run/internal/series"
 )
 
-// pointWriter writes the points of one run after the other into a file of series.
+// pointWriter writes the points of each run of a group into a file of series, in a folder of its own.
 type pointWriter struct {
 	tmp string
 	dir string // made when it is needed
 }
 
-// toldPoints is what points became. The file is good until the next run.
+// reset makes room for the next group.
+func (p *pointWriter) reset() error {
+	err := p.close()
+	p.dir = ""
+	return err
+}
+
+// toldPoints is what points became.
 type toldPoints struct {
 	file     string
 	summary  series.Summary
@@ -46,8 +54,8 @@ func (p *pointWriter) close() error {
 
 // write writes points to a file. Names of one point are not in it. Of several values the one with the highest step counts, then
 // the latest, then the greatest, as in MLflow.
-func (p *pointWriter) write(points iter.Seq2[ForeignPoint, error]) (told toldPoints, err error) {
-	sink := &pointSink{writer: p, curves: make(map[string]*curve)}
+func (p *pointWriter) write(number int, points iter.Seq2[ForeignPoint, error]) (told toldPoints, err error) {
+	sink := &pointSink{writer: p, number: number, curves: make(map[string]*curve)}
 	defer func() { err = errors.Join(err, sink.close(&told)) }()
 	for point, err := range points {
 		if err != nil {
@@ -78,6 +86,7 @@ func (p *pointWriter) write(points iter.Seq2[ForeignPoint, error]) (told toldPoi
 // pointSink opens its file once a name has two points: most runs have none.
 type pointSink struct {
 	writer  *pointWriter
+	number  int // of the run
 	curves  map[string]*curve
 	file    *os.File
 	buffer  *bufio.Writer
@@ -146,7 +155,10 @@ func (s *pointSink) open(told *toldPoints) (err error) {
 			return err
 		}
 	}
-	told.file = filepath.Join(s.writer.dir, seriesName)
+	told.file = filepath.Join(s.writer.dir, strconv.Itoa(s.number), seriesName)
+	if err := os.MkdirAll(filepath.Dir(told.file), 0o755); err != nil {
+		return err
+	}
 	if s.file, err = os.Create(told.file); err != nil {
 		return err
 	}

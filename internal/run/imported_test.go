@@ -66,12 +66,11 @@ func TestImport(t *testing.T) {
 	f.Artifacts, f.Output = filepath.Join(dir, "art"), filepath.Join(dir, "out.log")
 	f.Outs = []Out{{Path: "model.pkl", Abs: filepath.Join(dir, "model.pkl")}, {Path: "gone", Abs: filepath.Join(dir, "gone")}}
 	f.Models = []ForeignModel{{LoggedModel{ID: "m-1", Name: "forest"}, filepath.Join(dir, "model")}, {LoggedModel{ID: "m-2", Name: "away"}, ""}}
-	got, err := i.Add(ctx, f)
-	if err != nil || !got.New || got.Points != 6 || got.Files != 3 || len(got.Troubles) != 2 {
-		t.Fatalf("%+v, %v", got, err)
-	}
-	if err := i.Flush(ctx); err != nil {
-		t.Fatal(err)
+	var left []string
+	i.Left = func(there string, why error) { left = append(left, there+": "+why.Error()) }
+	isNew, err := i.Add(ctx, f)
+	if err := errors.Join(err, i.Flush(ctx)); err != nil || !isNew || i.Brought != (Brought{Runs: 1, Points: 6, Files: 3, Bytes: 17}) || len(left) != 2 {
+		t.Fatalf("%v %+v, %q, %v", isNew, i.Brought, left, err)
 	}
 	id, ok := i.ID("one")
 	if !ok || !i.Done("one") {
@@ -117,7 +116,7 @@ func TestImport(t *testing.T) {
 	}
 	second := importer(t, b)
 	for _, name := range []string{"one", "two"} {
-		if got, err := second.Add(ctx, foreign(name)); err != nil || got.New {
+		if got, err := second.Add(ctx, foreign(name)); err != nil || got {
 			t.Errorf("%s again: %+v, %v", name, got, err)
 		}
 	}
@@ -151,7 +150,7 @@ func TestImportCutOff(t *testing.T) {
 	first, _ := i.ID("0")
 	next := importer(t, b)
 	for n := range 3 {
-		if got, err := next.Add(ctx, foreign(fmt.Sprint(n))); err != nil || !got.New {
+		if got, err := next.Add(ctx, foreign(fmt.Sprint(n))); err != nil || !got {
 			t.Errorf("%d: %+v, %v", n, got, err)
 		}
 	}
