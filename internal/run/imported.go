@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"os"
 	"time"
 
 	"mlx/internal/fault"
@@ -79,6 +80,9 @@ type waiting struct {
 
 // Importer begins to import runs of one tool. What was imported of it before is known, also where that was cut off.
 func (r Runner) Importer(ctx context.Context, from string) (*Importer, error) {
+	if err := os.MkdirAll(r.Tmp, 0o777); err != nil {
+		return nil, fault.New(fault.KindOf(err), "cannot import: %w", err)
+	}
 	i := &Importer{runner: r, from: from, known: make(map[string]knownRun), points: &pointWriter{tmp: r.Tmp}, added: make(map[string]bool)}
 	rows, err := r.Ledger.Values(ctx, lineage.Query{Nouns: []string{"run"}, Where: `imported.from == "` + from + `"`}, "imported.id", "run")
 	if err != nil {
@@ -154,7 +158,9 @@ func (i *Importer) fits(ctx context.Context, w *waiting) (int, error) {
 	b.StartedAt = b.StartedAt.UTC().Truncate(time.Microsecond)
 	if b.EndedAt != nil {
 		ended := b.EndedAt.UTC().Truncate(time.Microsecond)
-		b.EndedAt, b.DurationS = &ended, max(0, ended.Sub(b.StartedAt).Seconds())
+		if b.EndedAt = &ended; !b.StartedAt.IsZero() {
+			b.DurationS = max(0, ended.Sub(b.StartedAt).Seconds())
+		}
 	}
 	b.Cause, b.Machine.Host = text(b.Cause), text(b.Machine.Host)
 	fitTracking(b.Tracking)

@@ -56,7 +56,11 @@ func (p *pointWriter) close() error {
 // the latest, then the greatest, as in MLflow.
 func (p *pointWriter) write(number int, points iter.Seq2[ForeignPoint, error]) (told toldPoints, err error) {
 	sink := &pointSink{writer: p, number: number, curves: make(map[string]*curve)}
-	defer func() { err = errors.Join(err, sink.close(&told)) }()
+	defer func() {
+		if closeErr := sink.close(&told); err == nil && closeErr != nil {
+			err = ownDisk(closeErr)
+		}
+	}()
 	for point, err := range points {
 		if err != nil {
 			return told, err
@@ -114,7 +118,7 @@ func (s *pointSink) add(p ForeignPoint, told *toldPoints) error {
 	}
 	if c.count++; c.count == 2 {
 		if err := s.open(told); err != nil {
-			return err
+			return ownDisk(err)
 		}
 		var err error
 		if c.number, err = s.series.Name(p.Name); err != nil {
@@ -127,7 +131,15 @@ func (s *pointSink) add(p ForeignPoint, told *toldPoints) error {
 	if cmp.Or(cmp.Compare(p.Step, c.last.Step), cmp.Compare(p.MS, c.last.MS), cmp.Compare(p.Value, c.last.Value)) > 0 {
 		c.last = p
 	}
-	return s.series.Add(c.number, p.Step, p.MS, p.Value)
+	if err := s.series.Add(c.number, p.Step, p.MS, p.Value); err != nil {
+		return ownDisk(err)
+	}
+	return nil
+}
+
+// ownDisk is an error of the folder for temporary files: it says nothing about the run, so that the run must not be given up for it.
+func ownDisk(err error) error {
+	return fault.New(fault.Unavailable, "cannot keep the metrics: %w", err)
 }
 
 // problem says why a point cannot be kept.

@@ -181,3 +181,11 @@ func (db *DB) value(kind uint64, b []byte) Value {
 	}
 	return v
 }
+
+// Is reports whether the value is the text, without making one.
+func (v Value) Is(s string) bool {
+	if v.kind == text && v.wide == nil {
+		return string(v.bytes) == s
+	}
+	return v.Text() == s
+}
