@@ -224,3 +224,11 @@ func (b *bench) records(id string) []lineage.Record {
 	}
 	return all
 }
+
+// folder makes the folder of a run in progress, as whoever runs its command does.
+func (b *bench) folder(id object.Digest) {
+	b.Helper()
+	if err := os.MkdirAll(filepath.Join(b.o.Runner.Runs, id.Hex()), 0o777); err != nil {
+		b.Fatal(err)
+	}
+}
