@@ -39,7 +39,9 @@ var (
 )
 
 // versionURI is where the bytes of a registered version are fetched from: its record is all that has to be known.
-func versionURI(record object.Digest) string { return scheme + "/versions/" + record.Hex() + "/artifacts" }
+func versionURI(record object.Digest) string {
+	return scheme + "/versions/" + record.Hex() + "/artifacts"
+}
 
 func modelURI(experiment, id string) string {
 	return scheme + "/" + experiment + "/models/" + id + "/artifacts"
@@ -97,10 +99,10 @@ func harmless(p string) bool {
 		return false
 	}
 	parts := strings.Split(strings.TrimSuffix(p, "/"), "/")
-	if len(parts[0]) == 2 && parts[0][1] == ':' || strings.EqualFold(parts[0], "file:") {
-		return false
-	}
 	for i, part := range parts {
+		if len(part) == 2 && part[1] == ':' || strings.EqualFold(part, "file:") { // a drive, or a URI
+			return false
+		}
 		if part == ".." || len(part) > 255 || part == "" && len(parts) > 1 || part == "." && i > 0 || device(part) {
 			return false
 		}

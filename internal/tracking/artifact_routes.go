@@ -215,6 +215,9 @@ func (s *Server) bench(ctx context.Context, at place) (bench, error) {
 	case ofVersion:
 		return bench{}, failf(PermissionDenied, "The bytes of a registered version never change: register another version")
 	case ofTrace:
+		if _, err := s.trace(at.id); err != nil {
+			return bench{}, err
+		}
 		return bench{filepath.Join(s.traceDir(at.id), "artifacts"), func() error { return nil }, none}, nil
 	default:
 		return s.runBench(ctx, at.id)

@@ -3,7 +3,6 @@ package tracking
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -35,25 +34,10 @@ const (
 // models keeps the logged models that are on their way. Each has a folder with what is known of it and its files, until all of that is
 // in the ledger and the store: whoever is killed in between loses nothing, and the next one that looks goes on.
 type models struct {
-	mu     sync.Mutex
-	locks  map[string]*sync.Mutex
-	looked bool // at what others left behind
-}
+	locks
 
-// lock makes changes of one model wait for each other.
-func (ms *models) lock(id string) func() {
-	ms.mu.Lock()
-	if ms.locks == nil {
-		ms.locks = map[string]*sync.Mutex{}
-	}
-	l := ms.locks[id]
-	if l == nil {
-		l = &sync.Mutex{}
-		ms.locks[id] = l
-	}
-	ms.mu.Unlock()
-	l.Lock()
-	return l.Unlock
+	mu     sync.Mutex
+	looked bool // at what others left behind
 }
 
 func (s *Server) modelDir(id string) string { return filepath.Join(s.o.Dir, "models", id) }
@@ -95,9 +79,7 @@ func (s *Server) pendingModel(id string) (registry.LoggedModel, error) {
 
 // newModel begins a model that nobody has sent bytes of.
 func (s *Server) newModel(m registry.LoggedModel) (registry.LoggedModel, error) {
-	var raw [16]byte
-	_, _ = rand.Read(raw[:]) // never fails
-	m.ID, m.Status = "m-"+hex.EncodeToString(raw[:]), modelPending
+	m.ID, m.Status = newID("m-"), modelPending
 	m.CreatedMS = s.o.Now().UnixMilli()
 	m.UpdatedMS = m.CreatedMS
 	return m, s.storePending(m)
@@ -111,8 +93,8 @@ func (s *Server) storePending(m registry.LoggedModel) error {
 	return s.writeState(filepath.Join("models", m.ID, modelFile), b)
 }
 
-// change applies a change to a model, wherever what is known of it lies.
-func (s *Server) change(ctx context.Context, id string, with func(*registry.LoggedModel) error) (registry.LoggedModel, error) {
+// changeModel applies a change to a model, wherever what is known of it lies.
+func (s *Server) changeModel(ctx context.Context, id string, with func(*registry.LoggedModel) error) (registry.LoggedModel, error) {
 	defer s.models.lock(id)()
 	m, err := s.model(ctx, id)
 	if err != nil {

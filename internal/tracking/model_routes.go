@@ -3,6 +3,7 @@ package tracking
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"mlx/internal/object"
@@ -23,30 +24,29 @@ func modelRoutes() []route {
 	}
 }
 
-// pair is a key with a value, as MLflow lists tags, params and the like.
-type pair struct {
+// keyValue is a key with a value, as MLflow lists tags, params and the like.
+type keyValue struct {
 	Key   string `json:"key"`
 	Value string `json:"value"`
 }
 
-// pairs lists a map in the order of its keys.
-func pairs(m map[string]string) []pair {
-	var all []pair
+// keyValues lists a map in the order of its keys.
+func keyValues(m map[string]string) []keyValue {
+	var all []keyValue
 	for _, key := range slices.Sorted(maps.Keys(m)) {
-		all = append(all, pair{key, m[key]})
+		all = append(all, keyValue{key, m[key]})
 	}
 	return all
 }
 
 // limits of what is kept of a logged model.
 const (
-	maxKey   = 250
 	maxValue = 8000
 	maxPairs = 1000
 )
 
 // addPairs puts pairs into a map. Long values are cut as MLflow cuts them.
-func addPairs(to *map[string]string, all []pair) error {
+func addPairs(to *map[string]string, all []keyValue) error {
 	if *to == nil {
 		*to = map[string]string{}
 	}
@@ -65,17 +65,6 @@ func addPairs(to *map[string]string, all []pair) error {
 	return nil
 }
 
-// cut shortens a text to some characters.
-func cut(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	if r := []rune(s); len(r) > limit {
-		return string(r[:limit])
-	}
-	return s
-}
-
 // modelJSON is a logged model as MLflow writes it.
 type modelJSON struct {
 	Info modelInfo `json:"info"`
@@ -83,20 +72,20 @@ type modelJSON struct {
 }
 
 type modelInfo struct {
-	ID         string `json:"model_id"`
-	Experiment string `json:"experiment_id"`
-	Name       string `json:"name"`
-	CreatedMS  int64  `json:"creation_timestamp_ms"`
-	UpdatedMS  int64  `json:"last_updated_timestamp_ms"`
-	URI        string `json:"artifact_uri"`
-	Status     string `json:"status"`
-	Type       string `json:"model_type"`
-	Run        string `json:"source_run_id,omitempty"`
-	Tags       []pair `json:"tags,omitempty"`
+	ID         string     `json:"model_id"`
+	Experiment string     `json:"experiment_id"`
+	Name       string     `json:"name"`
+	CreatedMS  int64      `json:"creation_timestamp_ms"`
+	UpdatedMS  int64      `json:"last_updated_timestamp_ms"`
+	URI        string     `json:"artifact_uri"`
+	Status     string     `json:"status"`
+	Type       string     `json:"model_type"`
+	Run        string     `json:"source_run_id,omitempty"`
+	Tags       []keyValue `json:"tags,omitempty"`
 }
 
 type modelData struct {
-	Params  []pair        `json:"params,omitempty"`
+	Params  []keyValue    `json:"params,omitempty"`
 	Metrics []modelMetric `json:"metrics,omitempty"`
 }
 
@@ -116,32 +105,28 @@ type modelAnswer struct {
 	Model modelJSON `json:"model"`
 }
 
-func (s *Server) modelJSON(c *call, m registry.LoggedModel) (modelJSON, error) {
+func modelOut(m registry.LoggedModel, metrics []modelMetric) modelJSON {
 	info := modelInfo{ID: m.ID, Experiment: m.Experiment, Name: m.Name, CreatedMS: m.CreatedMS, UpdatedMS: m.UpdatedMS,
-		URI: modelURI(m.Experiment, m.ID), Status: m.Status, Type: m.Type, Tags: pairs(m.Tags)}
-	out := modelJSON{Info: info, Data: modelData{Params: pairs(m.Params)}}
-	if m.Run == nil {
-		return out, nil
+		URI: modelURI(m.Experiment, m.ID), Status: m.Status, Type: m.Type, Tags: keyValues(m.Tags)}
+	if m.Run != nil {
+		info.Run = clientID(*m.Run)
 	}
-	out.Info.Run = clientRun(*m.Run)
-	var err error
-	out.Data.Metrics, err = s.modelMetrics(c.ctx, m)
-	return out, err
+	return modelJSON{Info: info, Data: modelData{Params: keyValues(m.Params), Metrics: metrics}}
 }
 
 func (s *Server) answerModel(c *call, m registry.LoggedModel) (any, error) {
-	out, err := s.modelJSON(c, m)
-	return modelAnswer{out}, err
+	metrics, err := s.modelMetrics(c.ctx, m)
+	return modelAnswer{modelOut(m, metrics)}, err
 }
 
 func createModel(s *Server, c *call) (any, error) {
 	var in struct {
-		Experiment string `json:"experiment_id"`
-		Name       string `json:"name"`
-		Type       string `json:"model_type"`
-		Run        string `json:"source_run_id"`
-		Params     []pair `json:"params"`
-		Tags       []pair `json:"tags"`
+		Experiment string     `json:"experiment_id"`
+		Name       string     `json:"name"`
+		Type       string     `json:"model_type"`
+		Run        string     `json:"source_run_id"`
+		Params     []keyValue `json:"params"`
+		Tags       []keyValue `json:"tags"`
 	}
 	if err := c.into(&in); err != nil {
 		return nil, err
@@ -153,11 +138,12 @@ func createModel(s *Server, c *call) (any, error) {
 	if m.Name == "" {
 		m.Name = generatedName(s.o.Now())
 	}
-	if err := checkModelName(m.Name); err != nil {
-		return nil, err
+	if strings.ContainsAny(m.Name, "/:.%\"'") {
+		return nil, failf(InvalidParameterValue, "Invalid model name ('%.250s') provided. Model name must be a non-empty string and cannot contain "+
+			"the following characters: ('/', ':', '.', '%%', '\"', \"'\")", m.Name)
 	}
 	if in.Run != "" {
-		id, err := s.fullRun(c.ctx, in.Run)
+		id, err := s.digestOf(c.ctx, in.Run)
 		if err != nil {
 			return nil, err
 		}
@@ -200,7 +186,7 @@ func finalizeModel(s *Server, c *call) (any, error) {
 	if in.Status != modelReady && in.Status != modelFailed {
 		return nil, failf(InvalidParameterValue, "Invalid model status: '%.100s'. Expected LOGGED_MODEL_READY or LOGGED_MODEL_UPLOAD_FAILED.", in.Status)
 	}
-	m, err := s.change(c.ctx, c.path("model_id"), func(m *registry.LoggedModel) error {
+	m, err := s.changeModel(c.ctx, c.path("model_id"), func(m *registry.LoggedModel) error {
 		m.Status = in.Status
 		return nil
 	})
@@ -211,7 +197,7 @@ func finalizeModel(s *Server, c *call) (any, error) {
 }
 
 func deleteModel(s *Server, c *call) (any, error) {
-	_, err := s.change(c.ctx, c.path("model_id"), func(m *registry.LoggedModel) error {
+	_, err := s.changeModel(c.ctx, c.path("model_id"), func(m *registry.LoggedModel) error {
 		m.Deleted = true
 		return nil
 	})
@@ -220,12 +206,12 @@ func deleteModel(s *Server, c *call) (any, error) {
 
 func setModelTags(s *Server, c *call) (any, error) {
 	var in struct {
-		Tags []pair `json:"tags"`
+		Tags []keyValue `json:"tags"`
 	}
 	if err := c.into(&in); err != nil {
 		return nil, err
 	}
-	m, err := s.change(c.ctx, c.path("model_id"), func(m *registry.LoggedModel) error { return addPairs(&m.Tags, in.Tags) })
+	m, err := s.changeModel(c.ctx, c.path("model_id"), func(m *registry.LoggedModel) error { return addPairs(&m.Tags, in.Tags) })
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +219,7 @@ func setModelTags(s *Server, c *call) (any, error) {
 }
 
 func deleteModelTag(s *Server, c *call) (any, error) {
-	_, err := s.change(c.ctx, c.path("model_id"), func(m *registry.LoggedModel) error {
+	_, err := s.changeModel(c.ctx, c.path("model_id"), func(m *registry.LoggedModel) error {
 		if _, ok := m.Tags[c.path("key")]; !ok {
 			return failf(ResourceDoesNotExist, "No tag with key '%.100s' for model with ID '%s'.", c.path("key"), m.ID)
 		}
@@ -245,11 +231,11 @@ func deleteModelTag(s *Server, c *call) (any, error) {
 
 func logModelParams(s *Server, c *call) (any, error) {
 	var in struct {
-		Params []pair `json:"params"`
+		Params []keyValue `json:"params"`
 	}
 	if err := c.into(&in); err != nil {
 		return nil, err
 	}
-	_, err := s.change(c.ctx, c.path("model_id"), func(m *registry.LoggedModel) error { return addPairs(&m.Params, in.Params) })
+	_, err := s.changeModel(c.ctx, c.path("model_id"), func(m *registry.LoggedModel) error { return addPairs(&m.Params, in.Params) })
 	return nil, err
 }

@@ -1,7 +1,6 @@
 package tracking
 
 import (
-	"encoding/json"
 	"regexp"
 	"strings"
 
@@ -31,15 +30,15 @@ func registeredRoutes() []route {
 
 // aboutModel is what the calls about a registered model send.
 type aboutModel struct {
-	Name        string  `json:"name"`
-	NewName     string  `json:"new_name"`
-	Description *string `json:"description"`
-	Tags        []pair  `json:"tags"`
-	Key         string  `json:"key"`
-	Value       string  `json:"value"`
-	Alias       string  `json:"alias"`
-	Version     number  `json:"version"`
-	Stages      words   `json:"stages"`
+	Name        string     `json:"name"`
+	NewName     string     `json:"new_name"`
+	Description *string    `json:"description"`
+	Tags        []keyValue `json:"tags"`
+	Key         string     `json:"key"`
+	Value       string     `json:"value"`
+	Alias       string     `json:"alias"`
+	Version     number     `json:"version"`
+	Stages      many       `json:"stages"`
 }
 
 func createRegistered(s *Server, c *call) (any, error) {
@@ -69,7 +68,7 @@ func createRegistered(s *Server, c *call) (any, error) {
 }
 
 // tagChanges are tags as a description sets them.
-func tagChanges(all []pair) (map[string]*string, error) {
+func tagChanges(all []keyValue) (map[string]*string, error) {
 	var tags map[string]string
 	if err := addPairs(&tags, all); err != nil {
 		return nil, err
@@ -154,7 +153,7 @@ func tagRegistered(s *Server, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	tags, err := tagChanges([]pair{{in.Key, in.Value}})
+	tags, err := tagChanges([]keyValue{{in.Key, in.Value}})
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +191,7 @@ func latestVersions(s *Server, c *call) (any, error) {
 	return out, nil
 }
 
-// reservedAlias are words that name a version by themselves.
+// reservedAlias are many that name a version by themselves.
 var reservedAlias = regexp.MustCompile(`^(?i:v?[0-9]+)$`)
 
 func checkAlias(alias string) error {
@@ -259,16 +258,4 @@ func getAlias(s *Server, c *call) (any, error) {
 		return versionAnswer{versionOut(v)}, nil
 	}
 	return nil, unknown
-}
-
-// words are texts that a body lists, and that a query repeats.
-type words []string
-
-func (w *words) UnmarshalJSON(b []byte) error {
-	var one string
-	if json.Unmarshal(b, &one) == nil {
-		*w = words{one}
-		return nil
-	}
-	return json.Unmarshal(b, (*[]string)(w))
 }

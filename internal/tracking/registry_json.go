@@ -17,7 +17,7 @@ type registeredJSON struct {
 	Updated     int64         `json:"last_updated_timestamp"`
 	Description string        `json:"description,omitempty"`
 	Latest      []versionJSON `json:"latest_versions,omitempty"`
-	Tags        []pair        `json:"tags,omitempty"`
+	Tags        []keyValue    `json:"tags,omitempty"`
 	Aliases     []aliasJSON   `json:"aliases,omitempty"`
 }
 
@@ -28,18 +28,18 @@ type aliasJSON struct {
 
 // versionJSON is a version as MLflow writes it.
 type versionJSON struct {
-	Name        string   `json:"name"`
-	Version     string   `json:"version"`
-	Created     int64    `json:"creation_timestamp"`
-	Updated     int64    `json:"last_updated_timestamp"`
-	Stage       string   `json:"current_stage"`
-	Description string   `json:"description"`
-	Source      string   `json:"source"`
-	Run         string   `json:"run_id"`
-	Status      string   `json:"status"`
-	Tags        []pair   `json:"tags,omitempty"`
-	RunLink     string   `json:"run_link"`
-	Aliases     []string `json:"aliases,omitempty"`
+	Name        string     `json:"name"`
+	Version     string     `json:"version"`
+	Created     int64      `json:"creation_timestamp"`
+	Updated     int64      `json:"last_updated_timestamp"`
+	Stage       string     `json:"current_stage"`
+	Description string     `json:"description"`
+	Source      string     `json:"source"`
+	Run         string     `json:"run_id"`
+	Status      string     `json:"status"`
+	Tags        []keyValue `json:"tags,omitempty"`
+	RunLink     string     `json:"run_link"`
+	Aliases     []string   `json:"aliases,omitempty"`
 }
 
 type (
@@ -93,18 +93,18 @@ func parseStage(s string) (registry.Stage, error) {
 
 func versionOut(v *registry.Version) versionJSON {
 	out := versionJSON{Name: v.Model, Version: strconv.Itoa(v.Version), Created: v.At.UnixMilli(), Updated: v.UpdatedAt.UnixMilli(),
-		Stage: stageName(v.Stage), Description: v.Description, Source: v.Source, Status: "READY", Tags: pairs(v.Tags), RunLink: v.RunLink, Aliases: v.Aliases}
+		Stage: stageName(v.Stage), Description: v.Description, Source: v.Source, Status: "READY", Tags: keyValues(v.Tags), RunLink: v.RunLink, Aliases: v.Aliases}
 	if out.Source == "" {
 		out.Source = versionURI(v.Record)
 	}
 	if v.Run != nil {
-		out.Run = clientRun(*v.Run)
+		out.Run = clientID(*v.Run)
 	}
 	return out
 }
 
 func registeredOut(m *registry.Model) registeredJSON {
-	out := registeredJSON{Name: m.Name, Created: m.CreatedAt.UnixMilli(), Updated: m.UpdatedAt.UnixMilli(), Description: m.Description, Tags: pairs(m.Tags)}
+	out := registeredJSON{Name: m.Name, Created: m.CreatedAt.UnixMilli(), Updated: m.UpdatedAt.UnixMilli(), Description: m.Description, Tags: keyValues(m.Tags)}
 	for _, v := range latest(m, nil) {
 		out.Latest = append(out.Latest, versionOut(v))
 	}

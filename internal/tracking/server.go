@@ -52,11 +52,18 @@ type Peer struct {
 type Server struct {
 	o   Options
 	mux *http.ServeMux
+
+	sums        sums
+	models      models
+	registering locks
+	cache       registry.Cache
+	traces      traces
+	evalsets    locks
 }
 
 // New makes a server. It opens nothing and reads nothing yet: a script that never calls costs nothing.
 func New(o Options) *Server {
-	s := &Server{o: o}
+	s := &Server{o: o, cache: registry.Cache{Registry: o.Registry}}
 	s.mux = s.routes()
 	return s
 }
@@ -67,5 +74,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
-	s.mux.ServeHTTP(w, r)
+	if !s.bytes(w, r) {
+		s.mux.ServeHTTP(w, r)
+	}
 }

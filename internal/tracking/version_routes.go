@@ -27,18 +27,18 @@ func versionRoutes() []route {
 
 // aboutVersion is what the calls about a version send.
 type aboutVersion struct {
-	Name        string  `json:"name"`
-	Version     number  `json:"version"`
-	Source      string  `json:"source"`
-	Run         string  `json:"run_id"`
-	RunLink     string  `json:"run_link"`
-	Model       string  `json:"model_id"`
-	Description *string `json:"description"`
-	Tags        []pair  `json:"tags"`
-	Key         string  `json:"key"`
-	Value       string  `json:"value"`
-	Stage       string  `json:"stage"`
-	Archive     flag    `json:"archive_existing_versions"`
+	Name        string     `json:"name"`
+	Version     number     `json:"version"`
+	Source      string     `json:"source"`
+	Run         string     `json:"run_id"`
+	RunLink     string     `json:"run_link"`
+	Model       string     `json:"model_id"`
+	Description *string    `json:"description"`
+	Tags        []keyValue `json:"tags"`
+	Key         string     `json:"key"`
+	Value       string     `json:"value"`
+	Stage       string     `json:"stage"`
+	Archive     flag       `json:"archive_existing_versions"`
 }
 
 // flag is true or false, which a query writes as text.
@@ -161,7 +161,7 @@ func tagVersion(s *Server, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	tags, err := tagChanges([]pair{{in.Key, in.Value}})
+	tags, err := tagChanges([]keyValue{{in.Key, in.Value}})
 	if err != nil {
 		return nil, err
 	}
@@ -271,4 +271,3 @@ func (s *Server) versionShelf(ctx context.Context, record string) (shelf, error)
 	}
 	return shelf{kept: []kept{{at: ".", root: v.Root}}}, nil
 }
-

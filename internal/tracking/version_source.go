@@ -41,7 +41,7 @@ func (s *Server) source(ctx context.Context, in aboutVersion) (sourced, error) {
 		return out, failf(InvalidParameterValue, "Missing value for required parameter 'source'. See the API docs for more information about request parameters.")
 	}
 	if in.Run != "" {
-		id, err := s.fullRun(ctx, in.Run)
+		id, err := s.digestOf(ctx, in.Run)
 		if err != nil {
 			return out, err
 		}
@@ -175,7 +175,7 @@ func (s *Server) sourcePlace(ctx context.Context, in aboutVersion, at place, out
 		if in.Run != "" && in.Run != at.id || in.Model != "" {
 			return mismatch(in, "run_id")
 		}
-		id, err := s.fullRun(ctx, at.id)
+		id, err := s.digestOf(ctx, at.id)
 		if err != nil {
 			return err
 		}
@@ -322,4 +322,3 @@ func (s *Server) fill(ctx context.Context, root object.Digest, sum snapshot.Summ
 
 // parseHex reads the digest of a record.
 func parseHex(s string) (object.Digest, error) { return object.ParseDigest("sha256:" + s) }
-
