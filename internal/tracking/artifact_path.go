@@ -47,27 +47,34 @@ func modelURI(experiment, id string) string {
 	return scheme + "/" + experiment + "/models/" + id + "/artifacts"
 }
 
-// parsePlace reads what follows mlflow-artifacts:/ in a URI. ok is false where nobody's artifacts are.
+// parsePlace reads what follows mlflow-artifacts:/ in a URI: EXPERIMENT/RUN/artifacts/…, EXPERIMENT/models/m-…/artifacts/… and the
+// like. An experiment may have its artifacts in a folder of its own. ok is false where nobody's artifacts are.
 func parsePlace(p string) (at place, ok bool) {
 	parts := strings.Split(strings.Trim(p, "/"), "/")
-	rest := -1
-	switch {
-	case len(parts) >= 3 && parts[0] == "versions" && parts[2] == "artifacts":
-		if _, err := object.ParseDigest("sha256:" + parts[1]); err == nil {
-			at, rest = place{of: ofVersion, id: parts[1]}, 3
+	for i := 1; i+1 < len(parts); i++ {
+		if parts[i+1] != "artifacts" {
+			continue
 		}
-	case len(parts) >= 4 && parts[1] == "models" && parts[3] == "artifacts" && modelID.MatchString(parts[2]):
-		at, rest = place{of: ofModel, id: parts[2]}, 4
-	case len(parts) >= 4 && parts[1] == "traces" && parts[3] == "artifacts" && traceID.MatchString(parts[2]):
-		at, rest = place{of: ofTrace, id: parts[2]}, 4
-	case len(parts) >= 3 && parts[2] == "artifacts" && runID.MatchString(parts[1]):
-		at, rest = place{of: ofRun, id: parts[1]}, 3
+		at, ok := ownerAt(parts[i-1], parts[i])
+		if ok {
+			at.rel = path.Clean("./" + strings.Join(parts[i+2:], "/"))
+			return at, true
+		}
 	}
-	if rest < 0 {
-		return place{}, false
+	return place{}, false
+}
+
+func ownerAt(folder, id string) (place, bool) {
+	switch {
+	case folder == "versions":
+		_, err := parseHex(id)
+		return place{of: ofVersion, id: id}, err == nil
+	case folder == "models" && modelID.MatchString(id):
+		return place{of: ofModel, id: id}, true
+	case folder == "traces" && traceID.MatchString(id):
+		return place{of: ofTrace, id: id}, true
 	}
-	at.rel = path.Clean("./" + strings.Join(parts[rest:], "/"))
-	return at, true
+	return place{of: ofRun, id: id}, runID.MatchString(id)
 }
 
 // maxPath bounds the path of an artifact, in bytes.

@@ -185,8 +185,8 @@ func (s *Server) remove(ctx context.Context, at place) error {
 	return b.done()
 }
 
-// bench is a folder on disk in which an owner's artifacts are changed.
-type bench struct {
+// workbench is a folder on disk in which an owner's artifacts are changed.
+type workbench struct {
 	folder  string
 	done    func() error // after a change, before the client is told
 	release func()       // in any case
@@ -207,18 +207,18 @@ func (s *Server) shelf(ctx context.Context, at place) (shelf, error) {
 }
 
 // bench finds where the artifacts of an owner can be changed.
-func (s *Server) bench(ctx context.Context, at place) (bench, error) {
+func (s *Server) bench(ctx context.Context, at place) (workbench, error) {
 	none := func() {}
 	switch at.of {
 	case ofModel:
 		return s.modelBench(ctx, at.id)
 	case ofVersion:
-		return bench{}, failf(PermissionDenied, "The bytes of a registered version never change: register another version")
+		return workbench{}, failf(PermissionDenied, "The bytes of a registered version never change: register another version")
 	case ofTrace:
 		if _, err := s.trace(at.id); err != nil {
-			return bench{}, err
+			return workbench{}, err
 		}
-		return bench{filepath.Join(s.traceDir(at.id), "artifacts"), func() error { return nil }, none}, nil
+		return workbench{filepath.Join(s.traceDir(at.id), "artifacts"), func() error { return nil }, none}, nil
 	default:
 		return s.runBench(ctx, at.id)
 	}
@@ -237,11 +237,12 @@ func listRun(s *Server, c *call) (any, error) {
 	if id == "" {
 		id = c.query.Get("run_uuid")
 	}
-	experiment, err := s.runExperiment(c.ctx, id)
+	body, _, err := s.bodyOf(c.ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return s.listBelow(c, place{of: ofRun, id: id}, "path", scheme+"/"+experiment+"/"+id+"/artifacts")
+	experiment := s.experiments.of(body.Experiment, body.StartedAt)
+	return s.listBelow(c, place{of: ofRun, id: id}, "path", s.experiments.location(experiment)+"/"+id+"/artifacts")
 }
 
 func listModel(s *Server, c *call) (any, error) {
@@ -297,7 +298,7 @@ func (s *Server) sendNamed(w http.ResponseWriter, r *http.Request, at place) err
 	}
 	named := r.URL.Query().Get("path")
 	if named == "" {
-		return failf(InvalidParameterValue, "Missing value for required parameter 'path'.")
+		return invalid("Missing value for required parameter 'path'.")
 	}
 	if _, err := safePath(strings.ReplaceAll(named, "%", "%25")); err != nil {
 		return err

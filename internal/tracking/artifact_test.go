@@ -15,11 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"mlx/internal/lineage"
 	"mlx/internal/object"
-	"mlx/internal/registry"
 	"mlx/internal/run"
-	"mlx/internal/snapshot"
 )
 
 // shop is an endpoint over a ledger and a store in a folder, with a run that goes on.
@@ -50,20 +47,14 @@ func openShop(t *testing.T) *shop {
 
 // start makes the endpoint of a process that has just begun: it knows what is on the disk.
 func (sh *shop) start() {
-	ledger, err := lineage.Open(lineage.Options{Dir: filepath.Join(sh.dir, "ledger"), Now: time.Now, By: "ana", Host: "here", PID: os.Getpid()})
-	if err != nil {
+	var err error
+	if sh.o, err = optionsIn(sh.dir); err != nil {
 		sh.t.Fatal(err)
 	}
-	store, err := snapshot.Open(snapshot.Options{Dir: filepath.Join(sh.dir, "store"), Index: filepath.Join(sh.dir, "index"), Now: time.Now,
-		Clone: snapshot.Clone{ID: strings.Repeat("0", 32), Dir: sh.dir}})
-	if err != nil {
-		sh.t.Fatal(err)
-	}
-	r := run.Runner{Ledger: ledger, Store: store, Now: time.Now, Host: "here", Tmp: filepath.Join(sh.dir, "tmp"), Runs: filepath.Join(sh.dir, "runs"), Grace: time.Minute}
-	sh.o = Options{Runner: r, History: run.History{Ledger: ledger, Runs: r.Runs, Host: "here", Now: time.Now}, Registry: registry.Registry{Ledger: ledger, Now: time.Now},
-		Ledger: ledger, Store: store, Now: time.Now, Dir: filepath.Join(sh.dir, "tracking"), Base: run.Body{Command: []string{"python"}, Folder: "."}}
-	sh.s = New(sh.o)
-	sh.t.Cleanup(func() { _ = sh.s.Close(context.Background()); _ = store.Close(); _ = ledger.Close() })
+	sh.o.Trouble = func(err error) { sh.t.Errorf("trouble: %v", err) }
+	s, store, ledger := New(sh.o), sh.o.Store, sh.o.Ledger
+	sh.s = s
+	sh.t.Cleanup(func() { _ = s.Close(context.Background()); _ = store.Close(); _ = ledger.Close() })
 }
 
 // do sends a request; a body that is no text or bytes goes as JSON.

@@ -54,7 +54,7 @@ type evalsetAnswer struct {
 	Dataset evalsetJSON `json:"dataset"`
 }
 
-// text is a value as JSON; what came as JSON always has a form.
+// jsonText is a value as JSON; what came as JSON always has a form.
 func jsonText(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -142,7 +142,7 @@ func (s *Server) storeEvalset(e *evalset) error {
 		return err
 	}
 	if len(b) > maxEvalset {
-		return failf(InvalidParameterValue, "A dataset has at most %d bytes", maxEvalset)
+		return invalid("A dataset has at most %d bytes", maxEvalset)
 	}
 	return s.writeState(filepath.Join("datasets", e.ID+".json"), b)
 }
@@ -168,7 +168,7 @@ func (e *evalset) merge(records []map[string]any, now int64) (inserted, updated 
 	}
 	for _, r := range records {
 		if _, ok := r["inputs"].(map[string]any); !ok {
-			return 0, 0, failf(InvalidParameterValue, "Each record needs inputs")
+			return 0, 0, invalid("Each record needs inputs")
 		}
 		key := jsonText(r["inputs"])
 		at, old := known[key]
@@ -227,26 +227,29 @@ func (s *Server) allEvalsets(experiments []string) ([]*evalset, error) {
 	return all, nil
 }
 
-func (e *evalset) passes(c condition) (bool, error) {
-	if c.entity == tagEntity {
-		v, ok := e.Tags[c.key]
+func evalsetGrammar() *grammar {
+	return registryGrammar(map[string]valueKind{"name": textValue, "dataset_id": textValue, "created_by": textValue, "last_updated_by": textValue,
+		"created_time": numberValue, "last_update_time": numberValue}, "name", "dataset_id")
+}
+
+func evalsetField(e *evalset, kind, key string) field {
+	if kind == tagKind {
+		v, known := e.Tags[key]
 		text, plain := v.(string)
 		if !plain {
 			text = jsonText(v)
 		}
-		return c.text(text, ok), nil
+		return field{text: text, known: known}
 	}
-	switch c.key {
-	case "name":
-		return c.text(e.Name, true), nil
+	switch key {
 	case "dataset_id":
-		return c.text(e.ID, true), nil
+		return textField(e.ID)
 	case "created_by", "last_updated_by":
-		return c.text(e.By, true), nil
+		return textField(e.By)
 	case "created_time":
-		return c.number(float64(e.CreatedMS))
+		return numberField(float64(e.CreatedMS))
 	case "last_update_time":
-		return c.number(float64(e.UpdatedMS))
+		return numberField(float64(e.UpdatedMS))
 	}
-	return false, noAttribute(c.key, "name", "created_time", "last_update_time", "created_by")
+	return textField(e.Name)
 }

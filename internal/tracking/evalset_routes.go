@@ -1,13 +1,11 @@
 package tracking
 
 import (
-	"cmp"
 	"encoding/json"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 )
 
 // datasetRoutes are the calls about the evaluation data of mlflow.genai.
@@ -82,54 +80,24 @@ func deleteEvalset(s *Server, c *call) (any, error) {
 
 func searchEvalsets(s *Server, c *call) (any, error) {
 	var in struct {
-		Experiments many   `json:"experiment_ids"`
-		Filter      string `json:"filter_string"`
-		Max         count  `json:"max_results"`
-		OrderBy     many   `json:"order_by"`
-		Token       string `json:"page_token"`
+		searched
+		Filter string `json:"filter_string"`
 	}
 	if err := c.into(&in); err != nil {
 		return nil, err
 	}
-	filter, err := parseConditions(in.Filter)
+	q := question{searched: in.searched}
+	q.Filter = in.Filter
+	if err := q.read(evalsetGrammar(), mostModels, mostModels); err != nil {
+		return nil, err
+	}
+	all, err := s.allEvalsets(q.Experiments)
 	if err != nil {
 		return nil, err
 	}
-	limit, err := pageSize(int(in.Max), 1000, mostModels)
-	if err != nil {
-		return nil, err
-	}
-	all, err := s.allEvalsets(in.Experiments)
-	if err != nil {
-		return nil, err
-	}
-	var found []*evalset
-	for _, e := range all {
-		ok := true
-		for i := 0; ok && i < len(filter); i++ {
-			if ok, err = e.passes(filter[i]); err != nil {
-				return nil, err
-			}
-		}
-		if ok {
-			found = append(found, e)
-		}
-	}
-	keys, err := parseOrder(in.OrderBy, "name", "created_time", "last_update_time")
-	if err != nil {
-		return nil, err
-	}
-	slices.SortStableFunc(found, func(a, b *evalset) int {
-		for _, o := range keys {
-			n := map[string]int{"name": strings.Compare(a.Name, b.Name), "created_time": cmp.Compare(a.CreatedMS, b.CreatedMS),
-				"last_update_time": cmp.Compare(a.UpdatedMS, b.UpdatedMS)}[o.key]
-			if n != 0 {
-				return o.ordered(n)
-			}
-		}
-		return 0
-	})
-	page, next, err := paged(found, in.Token, limit)
+	all = found(all, q.filter, evalsetField)
+	arrange(all, q.order, evalsetField)
+	page, next, err := paged(all, q.Token, q.limit)
 	out := struct {
 		Datasets []evalsetJSON `json:"datasets,omitempty"`
 		Next     string        `json:"next_page_token,omitempty"`
@@ -144,7 +112,7 @@ func searchEvalsets(s *Server, c *call) (any, error) {
 
 func evalsetRecords(s *Server, c *call) (any, error) {
 	var in struct {
-		Max   count  `json:"max_results"`
+		Max   *whole `json:"max_results"`
 		Token string `json:"page_token"`
 	}
 	if err := c.into(&in); err != nil {
@@ -154,7 +122,7 @@ func evalsetRecords(s *Server, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit, err := pageSize(int(in.Max), 1000, usualVersions)
+	limit, err := pageSize(in.Max, mostModels, usualVersions)
 	if err != nil {
 		return nil, err
 	}

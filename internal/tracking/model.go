@@ -237,12 +237,12 @@ func (s *Server) modelShelf(ctx context.Context, id string) (shelf, error) {
 
 // modelBench is where files of a model are changed. Of one that is in the store, the files are brought back, and saved again before
 // the client hears that its change is kept.
-func (s *Server) modelBench(ctx context.Context, id string) (bench, error) {
+func (s *Server) modelBench(ctx context.Context, id string) (workbench, error) {
 	m, err := s.model(ctx, id)
 	if err != nil {
-		return bench{}, err
+		return workbench{}, err
 	}
-	b := bench{folder: filepath.Join(s.modelDir(id), filesName), done: func() error { return nil }, release: func() {}}
+	b := workbench{folder: filepath.Join(s.modelDir(id), filesName), done: func() error { return nil }, release: func() {}}
 	if _, err := s.pendingModel(id); err == nil {
 		return b, nil
 	}
@@ -259,7 +259,7 @@ func (s *Server) modelBench(ctx context.Context, id string) (bench, error) {
 	b.release = func() { _ = os.RemoveAll(dir); unlock() }
 	if err != nil {
 		b.release()
-		return bench{}, err
+		return workbench{}, err
 	}
 	b.folder = filepath.Join(dir, filesName)
 	b.done = func() error {

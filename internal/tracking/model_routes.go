@@ -52,15 +52,15 @@ func addPairs(to *map[string]string, all []keyValue) error {
 	}
 	for _, p := range all {
 		if p.Key == "" {
-			return failf(InvalidParameterValue, "Missing value for required parameter 'key'. See the API docs for more information about request parameters.")
+			return invalid("Missing value for required parameter 'key'. See the API docs for more information about request parameters.")
 		}
 		if len(p.Key) > maxKey {
-			return failf(InvalidParameterValue, "Key '%.60s…' exceeds the maximum length of %d characters", p.Key, maxKey)
+			return invalid("Key '%.60s…' exceeds the maximum length of %d characters", p.Key, maxKey)
 		}
 		(*to)[p.Key] = cut(p.Value, maxValue)
 	}
 	if len(*to) > maxPairs {
-		return failf(InvalidParameterValue, "At most %d tags or params are kept", maxPairs)
+		return invalid("At most %d tags or params are kept", maxPairs)
 	}
 	return nil
 }
@@ -132,14 +132,14 @@ func createModel(s *Server, c *call) (any, error) {
 		return nil, err
 	}
 	if in.Experiment == "" {
-		return nil, failf(InvalidParameterValue, "Missing value for required parameter 'experiment_id'. See the API docs for more information about request parameters.")
+		return nil, invalid("Missing value for required parameter 'experiment_id'. See the API docs for more information about request parameters.")
 	}
 	m := registry.LoggedModel{Name: in.Name, Experiment: in.Experiment, Type: in.Type}
 	if m.Name == "" {
 		m.Name = generatedName(s.o.Now())
 	}
 	if strings.ContainsAny(m.Name, "/:.%\"'") {
-		return nil, failf(InvalidParameterValue, "Invalid model name ('%.250s') provided. Model name must be a non-empty string and cannot contain "+
+		return nil, invalid("Invalid model name ('%.250s') provided. Model name must be a non-empty string and cannot contain "+
 			"the following characters: ('/', ':', '.', '%%', '\"', \"'\")", m.Name)
 	}
 	if in.Run != "" {
@@ -184,7 +184,7 @@ func finalizeModel(s *Server, c *call) (any, error) {
 		return nil, err
 	}
 	if in.Status != modelReady && in.Status != modelFailed {
-		return nil, failf(InvalidParameterValue, "Invalid model status: '%.100s'. Expected LOGGED_MODEL_READY or LOGGED_MODEL_UPLOAD_FAILED.", in.Status)
+		return nil, invalid("Invalid model status: '%.100s'. Expected LOGGED_MODEL_READY or LOGGED_MODEL_UPLOAD_FAILED.", in.Status)
 	}
 	m, err := s.changeModel(c.ctx, c.path("model_id"), func(m *registry.LoggedModel) error {
 		m.Status = in.Status

@@ -30,15 +30,15 @@ func registeredRoutes() []route {
 
 // aboutModel is what the calls about a registered model send.
 type aboutModel struct {
-	Name        string     `json:"name"`
-	NewName     string     `json:"new_name"`
-	Description *string    `json:"description"`
-	Tags        []keyValue `json:"tags"`
-	Key         string     `json:"key"`
-	Value       string     `json:"value"`
-	Alias       string     `json:"alias"`
-	Version     number     `json:"version"`
-	Stages      many       `json:"stages"`
+	Name        string        `json:"name"`
+	NewName     string        `json:"new_name"`
+	Description *string       `json:"description"`
+	Tags        []keyValue    `json:"tags"`
+	Key         string        `json:"key"`
+	Value       string        `json:"value"`
+	Alias       string        `json:"alias"`
+	Version     versionNumber `json:"version"`
+	Stages      many          `json:"stages"`
 }
 
 func createRegistered(s *Server, c *call) (any, error) {

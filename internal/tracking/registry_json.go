@@ -88,7 +88,7 @@ func parseStage(s string) (registry.Stage, error) {
 	case "archived":
 		return registry.Archived, nil
 	}
-	return "", failf(InvalidParameterValue, "Invalid Model Version stage: %.100s. Value must be one of %s.", s, strings.Join(stageNames(), ", "))
+	return "", invalid("Invalid Model Version stage: %.100s. Value must be one of %s.", s, strings.Join(stageNames(), ", "))
 }
 
 func versionOut(v *registry.Version) versionJSON {
@@ -136,22 +136,22 @@ func latest(m *registry.Model, stages []registry.Stage) []*registry.Version {
 	return all
 }
 
-// number is the number of a version, which clients send as text.
-type number string
+// versionNumber is the number of a version, which clients send as text.
+type versionNumber string
 
-func (n *number) UnmarshalJSON(b []byte) error {
+func (n *versionNumber) UnmarshalJSON(b []byte) error {
 	var s string
 	if json.Unmarshal(b, &s) != nil {
 		s = string(b)
 	}
-	*n = number(s)
+	*n = versionNumber(s)
 	return nil
 }
 
-func (n number) int() (int, error) {
+func (n versionNumber) int() (int, error) {
 	v, err := strconv.Atoi(string(n))
 	if err != nil || v < 0 || v > 1<<31-1 {
-		return 0, failf(InvalidParameterValue, "Parameter 'version' must be an integer, got '%.100s'", string(n))
+		return 0, invalid("Parameter 'version' must be an integer, got '%.100s'", string(n))
 	}
 	return v, nil
 }
@@ -159,7 +159,7 @@ func (n number) int() (int, error) {
 // registered is the model of a name.
 func (s *Server) registered(ctx context.Context, name string) (*registry.Model, error) {
 	if name == "" {
-		return nil, failf(InvalidParameterValue, "Registered model name cannot be empty.")
+		return nil, invalid("Registered model name cannot be empty.")
 	}
 	m, err := s.o.Registry.Model(ctx, name)
 	if fault.KindOf(err) == fault.NotFound {
@@ -170,12 +170,12 @@ func (s *Server) registered(ctx context.Context, name string) (*registry.Model, 
 
 // version is a version by its name and number, as clients send them.
 func (s *Server) version(ctx context.Context, name, version string) (*registry.Version, error) {
-	n, err := number(version).int()
+	n, err := versionNumber(version).int()
 	if err != nil {
 		return nil, err
 	}
 	if name == "" {
-		return nil, failf(InvalidParameterValue, "Registered model name cannot be empty.")
+		return nil, invalid("Registered model name cannot be empty.")
 	}
 	m, err := s.o.Registry.Model(ctx, name)
 	var v *registry.Version

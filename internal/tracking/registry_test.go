@@ -175,7 +175,7 @@ func TestALoadIsADerivation(t *testing.T) {
 	sh, _ := registerTwo(t)
 	sh.s.o.Joined = func() object.Digest { return sh.id }
 	sh.want("GET", "model-versions/get-download-uri?name=flights&version=1", nil, 200, "*")
-	if body, err := sh.s.runBody(t.Context(), sh.id); err != nil || len(body.Used) != 0 {
+	if body, _, err := sh.s.bodyOf(t.Context(), sh.run); err != nil || len(body.Used) != 0 {
 		t.Errorf("what it made itself is no input: %v %v", body.Used, err)
 	}
 	v, err := sh.o.Registry.Register(t.Context(), registry.Registration{Model: "base", Root: object.Sum([]byte("r")), Digest: object.Sum([]byte("r")), Kind: "directory"})
@@ -183,7 +183,7 @@ func TestALoadIsADerivation(t *testing.T) {
 		t.Fatal(err)
 	}
 	sh.want("GET", "model-versions/get-download-uri?name=base&version=1", nil, 200, "*")
-	if body, err := sh.s.runBody(t.Context(), sh.id); err != nil || len(body.Used) != 1 || body.Used[0].Record != v.Record {
+	if body, _, err := sh.s.bodyOf(t.Context(), sh.run); err != nil || len(body.Used) != 1 || body.Used[0].Record != v.Record {
 		t.Errorf("%v %v", body.Used, err)
 	}
 	id, _ := sh.logModel("child")

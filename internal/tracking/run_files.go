@@ -21,7 +21,7 @@ func (s *Server) runShelf(ctx context.Context, id string) (shelf, error) {
 	if err != nil {
 		return shelf{}, err
 	}
-	body, err := s.runBody(ctx, digest)
+	body, _, err := s.bodyOf(ctx, id)
 	if err != nil {
 		return shelf{}, err
 	}
@@ -42,35 +42,23 @@ func (s *Server) runShelf(ctx context.Context, id string) (shelf, error) {
 }
 
 // runBench is where files of a run are changed. One that is over is gone on with.
-func (s *Server) runBench(ctx context.Context, id string) (bench, error) {
+func (s *Server) runBench(ctx context.Context, id string) (workbench, error) {
 	for range maxReopened {
 		h, err := s.writer(ctx, id)
 		if err != nil {
-			return bench{}, err
+			return workbench{}, err
 		}
 		if err := s.active(h); err != nil {
-			return bench{}, err
+			return workbench{}, err
 		}
 		dir, done, err := h.Upload(ctx)
 		if fault.KindOf(err) == fault.Conflict && h.Closed() {
 			s.letGo(h) // it was recorded meanwhile
 			continue
 		}
-		return bench{folder: dir, done: func() error { return nil }, release: func() { done(); s.settleLater(h) }}, err
+		return workbench{folder: dir, done: func() error { return nil }, release: func() { done(); s.settleLater(h) }}, err
 	}
-	return bench{}, failf(BadRequest, "Run %.100s changes too fast", id)
-}
-
-// runBody is what is known of a run now, whoever writes it.
-func (s *Server) runBody(ctx context.Context, id object.Digest) (run.Body, error) {
-	if h := s.written(clientID(id)); h != nil {
-		return h.Body(), nil
-	}
-	body, _, err := s.o.History.Body(ctx, id)
-	if err == nil {
-		err = run.Unfold(ctx, s.o.Store, &body)
-	}
-	return body, err
+	return workbench{}, failf(BadRequest, "Run %.100s changes too fast", id)
 }
 
 // modelMetrics are the metrics that a run measured on a model that it logged.
@@ -78,7 +66,7 @@ func (s *Server) modelMetrics(ctx context.Context, m registry.LoggedModel) ([]mo
 	if m.Run == nil {
 		return nil, nil
 	}
-	body, err := s.runBody(ctx, *m.Run)
+	body, _, err := s.bodyOf(ctx, clientID(*m.Run))
 	if err != nil || body.Tracking == nil {
 		return nil, err
 	}

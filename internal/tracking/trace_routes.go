@@ -6,7 +6,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // tracePath begins the calls about traces in the third version of the interface.
@@ -49,7 +48,7 @@ func traceInfos(s *Server, c *call) (any, error) {
 	}
 	ids := c.query["trace_ids"]
 	if len(ids) > maxPairs {
-		return nil, failf(InvalidParameterValue, "At most %d traces at once", maxPairs)
+		return nil, invalid("At most %d traces at once", maxPairs)
 	}
 	for _, id := range ids {
 		if t, err := s.trace(id); err == nil {
@@ -60,85 +59,25 @@ func traceInfos(s *Server, c *call) (any, error) {
 }
 
 func searchTraces(s *Server, c *call) (any, error) {
-	var in struct {
-		Locations []traceLocation `json:"locations"`
-		Filter    string          `json:"filter"`
-		Max       count           `json:"max_results"`
-		OrderBy   many            `json:"order_by"`
-		Token     string          `json:"page_token"`
-	}
-	if err := c.into(&in); err != nil {
-		return nil, err
-	}
-	filter, err := parseConditions(in.Filter)
-	if err != nil {
-		return nil, err
-	}
-	limit, err := pageSize(int(in.Max), usualPage, 500)
+	q, err := ask(c, traceGrammar(), usualPage, mostTraces)
 	if err != nil {
 		return nil, err
 	}
 	var experiments []string
-	for _, l := range in.Locations {
+	for _, l := range q.Locations {
 		experiments = append(experiments, l.Experiment.ID)
 	}
 	all, err := s.allTraces(c.ctx, experiments)
 	if err != nil {
 		return nil, err
 	}
-	var found []*trace
-	for _, t := range all {
-		ok := true
-		for i := 0; ok && i < len(filter); i++ {
-			if ok, err = t.passes(filter[i]); err != nil {
-				return nil, err
-			}
-		}
-		if ok {
-			found = append(found, t)
-		}
-	}
-	if err := sortTraces(found, in.OrderBy); err != nil {
-		return nil, err
-	}
-	page, next, err := paged(found, in.Token, limit)
+	all = found(all, q.filter, traceField)
+	arrange(all, q.order, traceField)
+	page, next, err := paged(all, q.Token, q.limit)
 	return struct {
 		Traces []*trace `json:"traces,omitempty"`
 		Next   string   `json:"next_page_token,omitempty"`
 	}{page, next}, err
-}
-
-func sortTraces(all []*trace, by []string) error {
-	keys, err := parseOrder(by, "timestamp_ms", "execution_time_ms", "execution_time", "end_time_ms", "end_time", "status", "request_id", "name", "experiment_id", "last_updated_timestamp")
-	if err != nil {
-		return err
-	}
-	slices.SortStableFunc(all, func(a, b *trace) int {
-		for _, o := range keys {
-			n := 0
-			switch o.key {
-			case "timestamp_ms", "last_updated_timestamp": // what parseOrder makes of timestamp
-				n = a.RequestTime.Compare(b.RequestTime)
-			case "execution_time_ms", "execution_time":
-				n = cmp.Compare(a.milliseconds(), b.milliseconds())
-			case "end_time_ms", "end_time":
-				n = cmp.Compare(float64(a.RequestTime.UnixMilli())+a.milliseconds(), float64(b.RequestTime.UnixMilli())+b.milliseconds())
-			case "status":
-				n = strings.Compare(a.State, b.State)
-			case "request_id":
-				n = strings.Compare(a.ID, b.ID)
-			case "name":
-				n = strings.Compare(a.Tags[traceName], b.Tags[traceName])
-			case "experiment_id":
-				n = strings.Compare(a.Location.Experiment.ID, b.Location.Experiment.ID)
-			}
-			if n != 0 {
-				return o.ordered(n)
-			}
-		}
-		return 0
-	})
-	return nil
 }
 
 func tagTrace(s *Server, c *call) (any, error) {
@@ -165,16 +104,16 @@ func untagTrace(s *Server, c *call) (any, error) {
 
 func deleteTraces(s *Server, c *call) (any, error) {
 	var in struct {
-		Experiment string `json:"experiment_id"`
-		IDs        many   `json:"request_ids"`
-		Before     number `json:"max_timestamp_millis"`
-		Max        count  `json:"max_traces"`
+		Experiment string        `json:"experiment_id"`
+		IDs        many          `json:"request_ids"`
+		Before     versionNumber `json:"max_timestamp_millis"`
+		Max        whole         `json:"max_traces"`
 	}
 	if err := c.into(&in); err != nil {
 		return nil, err
 	}
 	if in.Experiment == "" || len(in.IDs) == 0 && in.Before == "" {
-		return nil, failf(InvalidParameterValue, "Either `max_timestamp_millis` or `trace_ids` must be specified, and `experiment_id`.")
+		return nil, invalid("Either `max_timestamp_millis` or `trace_ids` must be specified, and `experiment_id`.")
 	}
 	all, err := s.allTraces(c.ctx, []string{in.Experiment})
 	if err != nil {
@@ -182,7 +121,7 @@ func deleteTraces(s *Server, c *call) (any, error) {
 	}
 	before, err := strconv.ParseInt(cmp.Or(string(in.Before), "0"), 10, 64)
 	if err != nil {
-		return nil, failf(InvalidParameterValue, "Parameter 'max_timestamp_millis' must be an integer, got '%.100s'", string(in.Before))
+		return nil, invalid("Parameter 'max_timestamp_millis' must be an integer, got '%.100s'", string(in.Before))
 	}
 	slices.Reverse(all) // the oldest go first
 	deleted := 0
@@ -252,8 +191,8 @@ func linkPrompts(s *Server, c *call) (any, error) {
 // assessment is what somebody thinks of a trace. Only its id matters here.
 type assessment = map[string]json.RawMessage
 
-// named gives an assessment an id, unless it has one.
-func named(a assessment) error {
+// nameAssessment gives an assessment an id, unless it has one.
+func nameAssessment(a assessment) error {
 	if _, ok := a["assessment_id"]; ok {
 		return nil
 	}
@@ -266,6 +205,9 @@ type assessmentAnswer struct {
 	Assessment assessment `json:"assessment"`
 }
 
+// mostTraces is how many traces are answered at once.
+const mostTraces = 500
+
 // maxAssessments bounds how many a trace has.
 const maxAssessments = 1000
 
@@ -275,15 +217,15 @@ func assess(s *Server, c *call) (any, error) {
 		return nil, err
 	}
 	if in.Assessment == nil {
-		return nil, failf(InvalidParameterValue, "Missing value for required parameter 'assessment'.")
+		return nil, invalid("Missing value for required parameter 'assessment'.")
 	}
 	delete(in.Assessment, "assessment_id")
-	if err := named(in.Assessment); err != nil {
+	if err := nameAssessment(in.Assessment); err != nil {
 		return nil, err
 	}
 	return in, s.changeTrace(c.path("trace_id"), func(t *trace) error {
 		if t.Assessments = append(t.Assessments, in.Assessment); len(t.Assessments) > maxAssessments {
-			return failf(InvalidParameterValue, "At most %d assessments of a trace are kept", maxAssessments)
+			return invalid("At most %d assessments of a trace are kept", maxAssessments)
 		}
 		return nil
 	})

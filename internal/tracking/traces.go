@@ -126,17 +126,17 @@ func beginTrace(s *Server, c *call) (any, error) {
 	t := in.Trace.Info
 	experiment := t.Location.Experiment.ID
 	if !traceID.MatchString(t.ID) || experiment == "" || !harmless(experiment) || strings.Contains(experiment, "/") {
-		return nil, failf(InvalidParameterValue, "A trace needs an id and an experiment")
+		return nil, invalid("A trace needs an id and an experiment")
 	}
 	if len(t.Tags) > maxPairs || len(t.Metadata) > maxPairs {
-		return nil, failf(InvalidParameterValue, "At most %d tags are kept", maxPairs)
+		return nil, invalid("At most %d tags are kept", maxPairs)
 	}
 	if t.Tags == nil {
 		t.Tags = map[string]string{}
 	}
 	t.Tags[traceArtifacts] = scheme + "/" + experiment + "/traces/" + t.ID + "/artifacts"
 	for i := range t.Assessments {
-		if err := named(t.Assessments[i]); err != nil {
+		if err := nameAssessment(t.Assessments[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -211,37 +211,49 @@ func (t *trace) milliseconds() float64 {
 	return float64(d.Milliseconds())
 }
 
-func (t *trace) passes(c condition) (bool, error) {
-	switch c.entity {
-	case tagEntity:
-		v, ok := t.Tags[c.key]
-		return c.text(v, ok), nil
+func traceGrammar() *grammar {
+	attributes := map[string]valueKind{"trace_id": textValue, "request_id": textValue, "client_request_id": textValue, "status": textValue, "state": textValue,
+		"name": textValue, "prompt": textValue, "run_id": textValue, "experiment_id": textValue}
+	for _, name := range []string{"timestamp", "timestamp_ms", "request_time", "execution_time", "execution_time_ms", "execution_duration", "end_time", "end_time_ms"} {
+		attributes[name] = numberValue
+	}
+	return &grammar{
+		kinds: map[string]string{"": attributeKind, "attribute": attributeKind, "attributes": attributeKind, "attr": attributeKind, "trace": attributeKind,
+			"tag": tagKind, "tags": tagKind, "metadata": "metadata", "request_metadata": "metadata", "trace_metadata": "metadata"},
+		fields: map[string]map[string]valueKind{attributeKind: attributes},
+		lists:  func(kind, _ string) bool { return kind == attributeKind },
+		nulls:  map[string]bool{tagKind: true, "metadata": true},
+		alias: map[string]string{"timestamp": "timestamp_ms", "request_time": "timestamp_ms", "execution_time": "execution_time_ms",
+			"execution_duration": "execution_time_ms", "end_time": "end_time_ms", "state": "status", "request_id": "trace_id"},
+	}
+}
+
+func traceField(t *trace, kind, key string) field {
+	switch kind {
+	case tagKind:
+		return entry(t.Tags, key)
 	case "metadata":
-		v, ok := t.Metadata[c.key]
-		return c.text(v, ok), nil
+		return entry(t.Metadata, key)
 	}
-	switch c.key {
-	case "request_id", "trace_id":
-		return c.text(t.ID, true), nil
+	switch key {
 	case "client_request_id":
-		return c.text(t.Client, t.Client != ""), nil
-	case "status", "state":
-		return c.text(t.State, true), nil
+		return field{text: t.Client, known: t.Client != ""}
+	case "status":
+		return textField(t.State)
+	case "experiment_id":
+		return textField(t.Location.Experiment.ID)
 	case "name":
-		v, ok := t.Tags[traceName]
-		return c.text(v, ok), nil
+		return entry(t.Tags, traceName)
 	case "prompt":
-		v, ok := t.Tags[tracePrompts]
-		return c.text(v, ok), nil
+		return entry(t.Tags, tracePrompts)
 	case "run_id":
-		v, ok := t.Metadata[traceRun]
-		return c.text(v, ok), nil
-	case "timestamp", "timestamp_ms":
-		return c.number(float64(t.RequestTime.UnixMilli()))
-	case "execution_time", "execution_time_ms":
-		return c.number(t.milliseconds())
-	case "end_time", "end_time_ms":
-		return c.number(float64(t.RequestTime.UnixMilli()) + t.milliseconds())
+		return entry(t.Metadata, traceRun)
+	case "timestamp_ms":
+		return numberField(float64(t.RequestTime.UnixMilli()))
+	case "execution_time_ms":
+		return numberField(t.milliseconds())
+	case "end_time_ms":
+		return numberField(float64(t.RequestTime.UnixMilli()) + t.milliseconds())
 	}
-	return false, noAttribute(c.key, "request_id", "client_request_id", "status", "name", "run_id", "timestamp_ms", "execution_time_ms", "end_time_ms")
+	return textField(t.ID)
 }

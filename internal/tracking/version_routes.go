@@ -27,18 +27,18 @@ func versionRoutes() []route {
 
 // aboutVersion is what the calls about a version send.
 type aboutVersion struct {
-	Name        string     `json:"name"`
-	Version     number     `json:"version"`
-	Source      string     `json:"source"`
-	Run         string     `json:"run_id"`
-	RunLink     string     `json:"run_link"`
-	Model       string     `json:"model_id"`
-	Description *string    `json:"description"`
-	Tags        []keyValue `json:"tags"`
-	Key         string     `json:"key"`
-	Value       string     `json:"value"`
-	Stage       string     `json:"stage"`
-	Archive     flag       `json:"archive_existing_versions"`
+	Name        string        `json:"name"`
+	Version     versionNumber `json:"version"`
+	Source      string        `json:"source"`
+	Run         string        `json:"run_id"`
+	RunLink     string        `json:"run_link"`
+	Model       string        `json:"model_id"`
+	Description *string       `json:"description"`
+	Tags        []keyValue    `json:"tags"`
+	Key         string        `json:"key"`
+	Value       string        `json:"value"`
+	Stage       string        `json:"stage"`
+	Archive     flag          `json:"archive_existing_versions"`
 }
 
 // flag is true or false, which a query writes as text.
@@ -88,7 +88,7 @@ func (s *Server) parents(ctx context.Context, b registry.Registration) ([]regist
 	if b.Run == nil {
 		return all, nil
 	}
-	body, err := s.runBody(ctx, *b.Run)
+	body, _, err := s.bodyOf(ctx, clientID(*b.Run))
 	if err != nil {
 		return nil, err
 	}

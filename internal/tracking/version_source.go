@@ -38,7 +38,7 @@ type sourced struct {
 func (s *Server) source(ctx context.Context, in aboutVersion) (sourced, error) {
 	out := sourced{release: func() {}}
 	if in.Source == "" {
-		return out, failf(InvalidParameterValue, "Missing value for required parameter 'source'. See the API docs for more information about request parameters.")
+		return out, invalid("Missing value for required parameter 'source'. See the API docs for more information about request parameters.")
 	}
 	if in.Run != "" {
 		id, err := s.digestOf(ctx, in.Run)
@@ -61,7 +61,7 @@ func (s *Server) source(ctx context.Context, in aboutVersion) (sourced, error) {
 	out.Digest = object.Digest{}
 	u, err := url.Parse(in.Source)
 	if err != nil || !sound(in.Source) {
-		return out, failf(InvalidParameterValue, "Invalid model version source: '%.1000s'. If supplying a source as an http, https, local file path, "+
+		return out, invalid("Invalid model version source: '%.1000s'. If supplying a source as an http, https, local file path, "+
 			"ftp, objectstore, or mlflow-artifacts uri, an absolute path must be provided without relative path references present. "+
 			"Please provide an absolute path.", in.Source)
 	}
@@ -77,7 +77,7 @@ func (s *Server) source(ctx context.Context, in aboutVersion) (sourced, error) {
 		}
 		return out, s.sourcePlace(ctx, in, at, &out)
 	case "", "file":
-		return out, failf(InvalidParameterValue, "Invalid model version source: '%.1000s'. To use a local path as a model version source, the run_id request "+
+		return out, invalid("Invalid model version source: '%.1000s'. To use a local path as a model version source, the run_id request "+
 			"parameter has to be specified and the local path has to be contained within the artifact directory of the run specified by the run_id. "+
 			"Register files of this machine with: mlx model register %s PATH", in.Source, in.Name)
 	}
@@ -108,7 +108,7 @@ func sound(source string) bool {
 }
 
 func mismatch(in aboutVersion, parameter string) error {
-	return failf(InvalidParameterValue, "Invalid model version source: '%.1000s'. The %s request parameter must identify the resource that contains the source.",
+	return invalid("Invalid model version source: '%.1000s'. The %s request parameter must identify the resource that contains the source.",
 		in.Source, parameter)
 }
 
@@ -131,7 +131,7 @@ func (s *Server) sourceModels(ctx context.Context, in aboutVersion, p string, ou
 		v, err = m.Pick(selector)
 	}
 	if err != nil {
-		return failf(InvalidParameterValue, "Invalid model version source: '%.1000s'. %v", in.Source, err)
+		return invalid("Invalid model version source: '%.1000s'. %v", in.Source, err)
 	}
 	run := out.Run
 	tags := out.Tags
