@@ -1,0 +1,282 @@
+package registry
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"mlx/internal/lineage"
+	"mlx/internal/object"
+)
+
+// Model is a model as its records tell it.
+type Model struct {
+	Name        string
+	Description string
+	Tags        map[string]string
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+	By          string
+	Created     bool       // a record says that it exists, be it without versions
+	Versions    []*Version // ascending; two of one number are a conflict
+	Aliases     []Pointer  // in the order of their names
+	Held        []Pointer  // staging and production, where some version is there
+	Events      []Event    // everything that happened, oldest first
+}
+
+// Version is one version of a model.
+type Version struct {
+	Registration
+	Record      object.Digest // that registered it
+	At          time.Time
+	UpdatedAt   time.Time
+	By          string
+	Description string
+	Stage       Stage
+	StageSince  time.Time
+	StageBy     string
+	Retired     bool
+	Aliases     []string
+	Deleted     bool
+
+	standing []object.Digest // current records of its stage
+}
+
+// Name is the version as a person types it.
+func (v *Version) Name() string { return v.Model + "@v" + strconv.Itoa(v.Version) }
+
+// Pointer is an alias or a held stage, and where it points. More than one version is a conflict, unless Shared.
+type Pointer struct {
+	Name     string
+	Versions []int // newest move first
+	Records  []object.Digest
+	Shared   bool // several versions are there because somebody wanted it
+}
+
+// Conflict reports whether people moved it at the same time to different places.
+func (p Pointer) Conflict() bool { return len(p.Versions) > 1 && !p.Shared }
+
+// Event is one record, told.
+type Event struct {
+	Record lineage.Record
+	Body   any // Registration, Description, Alias or Move
+}
+
+// folding collects what the records of one model say.
+type folding struct {
+	m        *Model
+	replaced map[object.Digest]bool
+	moves    []moved
+	aliases  []aliased
+}
+
+type moved struct {
+	rec  lineage.Record
+	body Move
+}
+
+type aliased struct {
+	rec  lineage.Record
+	body Alias
+}
+
+// fold makes a model of its records, which may come in any order. It is pure: the same records give the same model.
+func fold(name string, records []lineage.Record) (*Model, error) {
+	slices.SortFunc(records, func(a, b lineage.Record) int {
+		return cmp.Or(cmp.Compare(a.LC, b.LC), a.At.Compare(b.At), a.ID.Compare(b.ID))
+	})
+	f := folding{m: &Model{Name: name, Tags: map[string]string{}}, replaced: map[object.Digest]bool{}}
+	for _, rec := range records {
+		for _, p := range rec.Prev {
+			f.replaced[p] = true
+		}
+	}
+	for _, rec := range records {
+		if err := f.record(rec); err != nil {
+			return nil, err
+		}
+	}
+	f.m.Versions = slices.DeleteFunc(f.m.Versions, func(v *Version) bool { return f.replaced[v.Record] })
+	slices.SortStableFunc(f.m.Versions, func(a, b *Version) int { return cmp.Compare(a.Version, b.Version) })
+	f.stages()
+	f.points()
+	return f.m, nil
+}
+
+func (f *folding) record(rec lineage.Record) error {
+	m := f.m
+	var body any
+	switch {
+	case Registered.Is(rec):
+		b, err := Registered.Decode(rec)
+		if err != nil {
+			return err
+		}
+		b.Model = m.Name
+		tags := maps.Clone(b.Tags)
+		if tags == nil {
+			tags = map[string]string{}
+		}
+		b.Tags = tags
+		m.Versions = append(m.Versions, &Version{Registration: b, Record: rec.ID, At: rec.At, UpdatedAt: rec.At, By: rec.By,
+			Description: b.Message, Stage: Experimenting, StageSince: rec.At, StageBy: rec.By})
+		body = b
+	case Described.Is(rec):
+		b, err := Described.Decode(rec)
+		if err != nil {
+			return err
+		}
+		f.describe(rec, b)
+		body = b
+	case Aliased.Is(rec):
+		b, err := Aliased.Decode(rec)
+		if err != nil {
+			return err
+		}
+		if !f.replaced[rec.ID] {
+			f.aliases = append(f.aliases, aliased{rec, b})
+		}
+		body = b
+	case Moved.Is(rec):
+		b, err := Moved.Decode(rec)
+		if err != nil {
+			return err
+		}
+		f.moves = append(f.moves, moved{rec, b})
+		body = b
+	default:
+		return nil // of a later version, or evidence
+	}
+	if m.CreatedAt.IsZero() {
+		m.CreatedAt, m.By = rec.At, rec.By
+	}
+	m.UpdatedAt = rec.At
+	m.Events = append(m.Events, Event{rec, body})
+	return nil
+}
+
+// describe applies what is said of the model or of a version.
+func (f *folding) describe(rec lineage.Record, d Description) {
+	text, tags := &f.m.Description, f.m.Tags
+	if d.Version != 0 {
+		at := slices.IndexFunc(f.m.Versions, func(v *Version) bool { return v.Version == d.Version })
+		if at < 0 {
+			return
+		}
+		v := f.m.Versions[at]
+		text, tags = &v.Description, v.Tags
+		v.Deleted = v.Deleted || d.Deleted
+		v.UpdatedAt = rec.At
+	} else {
+		f.m.Created = (f.m.Created || d.Created) && !d.Deleted
+		if d.Deleted {
+			for _, v := range f.m.Versions {
+				v.Deleted = true
+			}
+			f.m.Description = ""
+			clear(f.m.Tags)
+		}
+	}
+	if d.Text != nil {
+		*text = *d.Text
+	}
+	for key, value := range d.Tags {
+		if value == nil {
+			delete(tags, key)
+		} else {
+			tags[key] = *value
+		}
+	}
+}
+
+// stages gives each version its stage: what the newest move of it says, or archived once another took its place.
+func (f *folding) stages() {
+	slots := map[Stage][]moved{}
+	for _, mv := range f.moves {
+		for _, v := range f.m.Versions {
+			if v.Version != mv.body.Version || v.Digest != mv.body.Digest {
+				continue
+			}
+			v.UpdatedAt = mv.rec.At
+			v.Stage, v.StageSince, v.StageBy, v.Retired = mv.body.To, mv.rec.At, mv.rec.By, mv.body.Retired
+			if f.replaced[mv.rec.ID] {
+				v.Stage = Archived // unless a later move of its own says otherwise
+			} else {
+				v.standing = append(v.standing, mv.rec.ID)
+				if mv.body.To.held() && !v.Deleted {
+					slots[mv.body.To] = append(slots[mv.body.To], mv)
+				}
+			}
+		}
+	}
+	for _, v := range f.m.Versions {
+		if v.Stage == Archived && len(v.standing) == 0 {
+			f.displaced(v)
+		}
+	}
+	for _, s := range []Stage{Staging, Production} {
+		if all := slots[s]; len(all) > 0 {
+			f.m.Held = append(f.m.Held, pointer(string(s), all))
+		}
+	}
+}
+
+// displaced finds out since when a version is no longer where it was.
+func (f *folding) displaced(v *Version) {
+	for _, mv := range f.moves {
+		if mv.body.Version != v.Version && mv.rec.At.After(v.StageSince) && slices.ContainsFunc(f.moves, func(old moved) bool {
+			return old.body.Version == v.Version && slices.Contains(mv.rec.Prev, old.rec.ID)
+		}) {
+			v.StageSince, v.StageBy = mv.rec.At, mv.rec.By
+		}
+	}
+}
+
+// pointer is a stage that current moves hold.
+func pointer(name string, all []moved) Pointer {
+	slices.Reverse(all) // newest first
+	p := Pointer{Name: name, Shared: true}
+	for i, a := range all {
+		if !slices.Contains(p.Versions, a.body.Version) {
+			p.Versions = append(p.Versions, a.body.Version)
+		}
+		p.Records = append(p.Records, a.rec.ID)
+		for _, b := range all[i+1:] {
+			if a.body.Version != b.body.Version && !slices.Contains(a.body.Beside, b.rec.ID) && !slices.Contains(b.body.Beside, a.rec.ID) {
+				p.Shared = false
+			}
+		}
+	}
+	return p
+}
+
+// points finds where each alias points.
+func (f *folding) points() {
+	byName := map[string]*Pointer{}
+	for _, a := range slices.Backward(f.aliases) {
+		p := byName[a.body.Alias]
+		if p == nil {
+			p = &Pointer{Name: a.body.Alias}
+			byName[a.body.Alias] = p
+		}
+		p.Records = append(p.Records, a.rec.ID)
+		if !slices.Contains(p.Versions, a.body.Version) {
+			p.Versions = append(p.Versions, a.body.Version)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		p := byName[name]
+		if len(p.Versions) == 1 && p.Versions[0] == 0 {
+			f.m.Aliases = append(f.m.Aliases, Pointer{Name: name, Records: p.Records}) // taken away: whoever sets it again follows
+			continue
+		}
+		f.m.Aliases = append(f.m.Aliases, *p)
+		for _, v := range f.m.Versions {
+			if slices.Contains(p.Versions, v.Version) && !v.Deleted {
+				v.Aliases = append(v.Aliases, name)
+			}
+		}
+	}
+}

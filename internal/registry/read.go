@@ -1,0 +1,288 @@
+package registry
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"mlx/internal/fault"
+	"mlx/internal/lineage"
+	"mlx/internal/object"
+)
+
+// nouns are those of the records that make a model.
+var nouns = []string{"model", "stage"}
+
+// maxRenames bounds how often a name is followed back.
+const maxRenames = 32
+
+// Model folds the model of a name. NotFound: no record makes it exist.
+func (r Registry) Model(ctx context.Context, name string) (*Model, error) {
+	return r.modelAt(ctx, name, time.Time{})
+}
+
+// At is Model as it was at a time, by the dates of the records.
+func (r Registry) At(ctx context.Context, name string, at time.Time) (*Model, error) {
+	return r.modelAt(ctx, name, at)
+}
+
+func (r Registry) modelAt(ctx context.Context, name string, at time.Time) (*Model, error) {
+	records, err := r.records(ctx, name, at)
+	if err != nil {
+		return nil, err
+	}
+	m, err := fold(name, records)
+	if err != nil {
+		return nil, err
+	}
+	if !m.Created && len(m.Live()) == 0 && (len(m.Versions) == 0 || at.IsZero()) {
+		return nil, fault.New(fault.NotFound, "cannot find model %.200q: nothing is registered under this name", name).Hint("mlx model list")
+	}
+	return m, nil
+}
+
+// Live are the versions that nobody deleted.
+func (m *Model) Live() []*Version {
+	return slices.DeleteFunc(slices.Clone(m.Versions), func(v *Version) bool { return v.Deleted })
+}
+
+// records selects what was said of a model under its name, and under those that it had before.
+func (r Registry) records(ctx context.Context, name string, at time.Time) ([]lineage.Record, error) {
+	var all []lineage.Record
+	names, from := []string{name}, uint64(0)
+	for i := 0; i < len(names) && i < maxRenames; i++ {
+		renamedAway, until := uint64(0), ^uint64(0)
+		if i > 0 {
+			until = from
+		}
+		var found []lineage.Record
+		for rec, err := range r.Ledger.Select(ctx, lineage.Query{Nouns: nouns, Where: "model == " + strconv.Quote(names[i]), All: true}) {
+			if err != nil {
+				return nil, err
+			}
+			if !at.IsZero() && rec.At.After(at) || rec.LC > until {
+				continue
+			}
+			if Described.Is(rec) {
+				if d, err := Described.Decode(rec); err == nil && d.Renamed != "" && i == 0 {
+					renamedAway = max(renamedAway, rec.LC)
+				}
+			}
+			found = append(found, rec)
+		}
+		if i == 0 { // what was renamed away is another model now
+			found = slices.DeleteFunc(found, func(rec lineage.Record) bool { return rec.LC <= renamedAway })
+		}
+		all = append(all, found...)
+		old, lc, err := r.renamedTo(ctx, names[i], at)
+		if err != nil {
+			return nil, err
+		}
+		if old != "" && !slices.Contains(names, old) && lc > renamedAway {
+			names, from = append(names, old), lc
+		}
+	}
+	return all, nil
+}
+
+// renamedTo finds the name that a model had before it got this one, and the place of that record.
+func (r Registry) renamedTo(ctx context.Context, name string, at time.Time) (string, uint64, error) {
+	for rec, err := range r.Ledger.Select(ctx, lineage.Query{Nouns: []string{"model"}, Where: "renamed == " + strconv.Quote(name), All: true, Sort: "-lc"}) {
+		if err != nil {
+			return "", 0, err
+		}
+		if d, err := Described.Decode(rec); err == nil && (at.IsZero() || !rec.At.After(at)) {
+			return d.Model, rec.LC, nil
+		}
+	}
+	return "", 0, nil
+}
+
+// Models folds every model, in the order of names.
+func (r Registry) Models(ctx context.Context) ([]*Model, error) {
+	byName := map[string][]lineage.Record{}
+	renamed := map[string]bool{}
+	for rec, err := range r.Ledger.Select(ctx, lineage.Query{Nouns: nouns, All: true}) {
+		if err != nil {
+			return nil, err
+		}
+		var body struct {
+			Model   string `json:"model"`
+			Renamed string `json:"renamed"`
+		}
+		if err := object.Decode(rec.Body, &body); err != nil {
+			return nil, err
+		}
+		if body.Renamed != "" {
+			renamed[body.Model], renamed[body.Renamed] = true, true
+			if _, known := byName[body.Renamed]; !known {
+				byName[body.Renamed] = nil
+			}
+		}
+		if Registered.Is(rec) || Described.Is(rec) || Aliased.Is(rec) || Moved.Is(rec) {
+			byName[body.Model] = append(byName[body.Model], rec)
+		}
+	}
+	var all []*Model
+	for name, records := range byName {
+		if renamed[name] {
+			m, err := r.Model(ctx, name)
+			if fault.KindOf(err) == fault.NotFound {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, m)
+			continue
+		}
+		m, err := fold(name, records)
+		if err != nil {
+			return nil, err
+		}
+		if m.Created || len(m.Live()) > 0 {
+			all = append(all, m)
+		}
+	}
+	slices.SortFunc(all, func(a, b *Model) int { return strings.Compare(a.Name, b.Name) })
+	return all, nil
+}
+
+// Version returns the version of a number.
+func (m *Model) Version(number int) (*Version, error) {
+	var found []*Version
+	for _, v := range m.Live() {
+		if v.Version == number {
+			found = append(found, v)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, fault.New(fault.NotFound, "cannot find %s@v%d: no such version", m.Name, number).Hint("mlx show model:%s", m.Name)
+	case 1:
+		return found[0], nil
+	}
+	e := fault.New(fault.Conflict, "cannot tell which %s@v%d is meant: two clones gave the same number, to %s and %s",
+		m.Name, number, found[0].Digest.Short(), found[1].Digest.Short())
+	for _, v := range found {
+		e.Refs = append(e.Refs, fault.Ref{Kind: "model", ID: v.Record.Hex(), Name: v.Name()})
+	}
+	return nil, e.Hint("mlx model register %s record:%s   # gives this one the next number", m.Name, found[1].Record.Short())
+}
+
+// Latest returns the highest version, nil if there is none.
+func (m *Model) Latest() *Version {
+	live := m.Live()
+	if len(live) == 0 {
+		return nil
+	}
+	return live[len(live)-1]
+}
+
+// Pick returns the version that a selector names: v3 or 3, a stage, an alias, latest or nothing for the newest.
+func (m *Model) Pick(selector string) (*Version, error) {
+	if selector == "" || selector == "latest" {
+		if v := m.Latest(); v != nil {
+			return v, nil
+		}
+		return nil, fault.New(fault.NotFound, "cannot find a version of model %s: it has none", m.Name).Hint("mlx model register %s REF", m.Name)
+	}
+	if n, ok := versionNumber(selector); ok {
+		return m.Version(n)
+	}
+	var found []Pointer
+	for _, p := range slices.Concat(m.Aliases, m.Held) {
+		if p.Name == selector && len(p.Versions) > 0 {
+			found = append(found, p)
+		}
+	}
+	if len(found) == 2 && slices.Equal(found[0].Versions, found[1].Versions) {
+		found = found[:1]
+	}
+	switch {
+	case len(found) == 0:
+		return nil, fault.New(fault.NotFound, "cannot find %s@%s: no version has this stage or alias", m.Name, selector).Hint("mlx show model:%s", m.Name)
+	case len(found) == 2:
+		return nil, fault.New(fault.Conflict, "cannot tell which %s@%s is meant: the alias is v%d, the stage v%d", m.Name, selector,
+			found[0].Versions[0], found[1].Versions[0]).Hint("mlx model alias %s@v%d %s --delete", m.Name, found[0].Versions[0], selector)
+	case found[0].Conflict():
+		return nil, m.conflict(found[0])
+	}
+	return m.Version(found[0].Versions[0])
+}
+
+// conflict says that people moved a pointer at the same time, and how one of them is chosen.
+func (m *Model) conflict(p Pointer) error {
+	e := fault.New(fault.Conflict, "cannot tell which version %s@%s is: people moved it at the same time, to v%d and v%d",
+		m.Name, p.Name, p.Versions[0], p.Versions[1])
+	for i, v := range p.Versions {
+		e.Refs = append(e.Refs, fault.Ref{Kind: "record", ID: p.Records[i].Hex(), Name: m.Name + "@v" + strconv.Itoa(v)})
+	}
+	for _, v := range p.Versions[:2] {
+		if Stage(p.Name).held() {
+			_ = e.Hint("mlx promote %s@v%d %s", m.Name, v, p.Name)
+		} else {
+			_ = e.Hint("mlx model alias %s@v%d %s", m.Name, v, p.Name)
+		}
+	}
+	return e
+}
+
+// versionNumber reads v3 or 3.
+func versionNumber(s string) (int, bool) {
+	digits := strings.TrimPrefix(s, "v")
+	n, err := strconv.Atoi(digits)
+	return n, err == nil && n > 0 && n < 1<<31 && digits[0] != '+'
+}
+
+// Resolve reads NAME@SELECTOR, or NAME for its newest version.
+func (r Registry) Resolve(ctx context.Context, ref string) (*Model, *Version, error) {
+	name, selector := ref, ""
+	if at := strings.LastIndexByte(ref, '@'); at > 0 {
+		name, selector = ref[:at], ref[at+1:]
+	}
+	m, err := r.Model(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := m.Pick(selector)
+	return m, v, err
+}
+
+// Of returns the versions whose bytes have a digest, or are kept by the snapshot of that digest.
+func (r Registry) Of(ctx context.Context, digest object.Digest) ([]*Version, error) {
+	quoted := strconv.Quote(digest.String())
+	var all []*Version
+	seen := map[string]bool{}
+	for rec, err := range r.Ledger.Select(ctx, lineage.Query{Nouns: []string{"model"}, Where: "digest == " + quoted + " or root == " + quoted, All: true}) {
+		if err != nil {
+			return nil, err
+		}
+		if !Registered.Is(rec) {
+			continue
+		}
+		b, err := Registered.Decode(rec)
+		if err != nil {
+			return nil, err
+		}
+		if seen[b.Model] {
+			continue
+		}
+		seen[b.Model] = true
+		m, err := r.Model(ctx, b.Model)
+		if fault.KindOf(err) == fault.NotFound {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range m.Live() {
+			if v.Digest == digest || v.Root == digest {
+				all = append(all, v)
+			}
+		}
+	}
+	return all, nil
+}
