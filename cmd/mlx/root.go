@@ -45,6 +45,9 @@ func sections() []section {
 		{"Judge", []func(*app) *cobra.Command{
 			newGate,
 		}},
+		{"Models", []func(*app) *cobra.Command{
+			newModel,
+		}},
 		{"Share", []func(*app) *cobra.Command{
 			newPush,
 			newPull,

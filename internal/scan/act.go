@@ -10,7 +10,7 @@ import (
 type global struct {
 	module, name string
 	rule         *rule // nil: not on the list
-	told         *Finding
+	told         int   // its finding, to which a call adds what it does
 }
 
 func (g global) String() string { return g.module + "." + g.name }
@@ -51,6 +51,7 @@ func (w *walker) importName(module, name string) error {
 		w.named[key] = i
 		w.globals = append(w.globals, global{module: module, name: name, rule: w.s.rules.lookup(module, name)})
 		if w.globals[i].rule == nil {
+			w.globals[i].told = len(w.found)
 			w.blocked(w.globals[i].String(), "imports %s, which is not on the list of what may be loaded", w.globals[i])
 		}
 	}
@@ -125,7 +126,7 @@ func (w *walker) call(callee value, args []value, known bool) value {
 	g := w.globals[callee.n]
 	switch {
 	case g.rule == nil:
-		w.blocked(g.String(), "would call %s%s", g, w.argumentsText(args))
+		w.happens(g, "would call "+g.String()+w.argumentsText(args))
 		return value{kind: kindOpaque}
 	case g.rule.mode == modeCall:
 		return value{kind: kindInstance, n: callee.n}
@@ -134,6 +135,14 @@ func (w *walker) call(callee value, args []value, known bool) value {
 	}
 	w.blocked(g.String(), "would call %s%s, which may only be named", g, w.argumentsText(args))
 	return value{kind: kindOpaque}
+}
+
+// happens adds to the finding of a name what the pickle does with it; the first thing counts.
+func (w *walker) happens(g global, what string) {
+	f := &w.found[g.told]
+	if f.Name == g.String() && strings.HasPrefix(f.What, "imports ") {
+		f.What, f.Offset, f.Opcode = what, w.at, w.op.name
+	}
 }
 
 // create judges cls.__new__(cls, *args), which runs no __init__.
@@ -145,7 +154,7 @@ func (w *walker) create(cls value, args []value, known bool) value {
 	g := w.globals[cls.n]
 	switch {
 	case g.rule == nil:
-		w.blocked(g.String(), "would make an object of %s", g)
+		w.happens(g, "would make an object of "+g.String())
 		return value{kind: kindOpaque}
 	case g.rule.mode == modeCall:
 		return value{kind: kindInstance, n: cls.n}

@@ -120,22 +120,38 @@ func (c *cursor) skip(n int64) error {
 	return c.err
 }
 
-// line returns the bytes up to the next newline and passes over it. A line longer than the window is none.
-func (c *cursor) line() ([]byte, error) {
+// line returns the bytes up to the next newline and passes over it. One longer than the window is passed over unread: nil,
+// true.
+func (c *cursor) line() (p []byte, long bool, err error) {
 	n := int(min(window, c.left()))
 	for size := min(256, n); ; size = min(size*4, n) {
 		p, err := c.peek(size)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if i := bytes.IndexByte(p, '\n'); i >= 0 {
 			c.pos += int64(i) + 1
-			return p[:i], nil
+			return p[:i], false, nil
 		}
 		if size == n {
-			return nil, errShort
+			return nil, true, c.skipLine()
 		}
 	}
+}
+
+// skipLine passes over the rest of a line.
+func (c *cursor) skipLine() error {
+	for c.left() > 0 {
+		p, err := c.take(int(min(window, c.left())))
+		if err != nil {
+			return err
+		}
+		if i := bytes.IndexByte(p, '\n'); i >= 0 {
+			c.pos -= int64(len(p) - i - 1)
+			return nil
+		}
+	}
+	return errShort
 }
 
 // inMemory is how large an expanded file may be before it goes to disk.

@@ -45,7 +45,7 @@ func (s *inspection) stream(p place, b blob, name string, open func(*bufio.Reade
 
 // after reports bytes that the decompressor left: another reader may begin there.
 func (s *inspection) after(p place, in *bufio.Reader) error {
-	if n, _ := in.Discard(1); n > 0 {
+	if n, _ := in.Discard(1); n > 0 && s.expanded < s.opts.Expanded {
 		s.unclear(p, 0, "goes on after the end of what is compressed")
 	}
 	return nil

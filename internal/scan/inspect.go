@@ -46,7 +46,7 @@ const (
 )
 
 func newInspection(ctx context.Context, opts Options) (*inspection, error) {
-	rules, err := parseRules(rulesText)
+	rules, err := theRules()
 	if err != nil {
 		return nil, err
 	}

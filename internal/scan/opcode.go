@@ -35,6 +35,7 @@ type operand struct {
 	n          uint64
 	line, next []byte
 	off        int64 // where the text begins
+	long       bool  // the line is too long to be kept
 }
 
 var (
@@ -162,13 +163,9 @@ func (w *walker) operand(arg argument) (operand, error) {
 		o.n = little(p)
 	case argLine:
 		o.off = c.pos
-		o.line, err = c.line()
+		o.line, o.long, err = c.line()
 	case argTwoLines:
-		var first []byte
-		if first, err = c.line(); err == nil {
-			o.line = append([]byte(nil), first...) // the second line may move the window
-			o.next, err = c.line()
-		}
+		return w.twoLines()
 	case argCount1, argCount4, argCount8, argSigned4:
 		width := map[argument]int{argCount1: 1, argCount4: 4, argCount8: 8, argSigned4: 4}[arg]
 		var p []byte
@@ -182,6 +179,19 @@ func (w *walker) operand(arg argument) (operand, error) {
 		err = c.skip(int64(o.n))
 	}
 	return o, err
+}
+
+// twoLines reads a module and a name. No module has a name as long as the window.
+func (w *walker) twoLines() (operand, error) {
+	first, long, err := w.cur.line()
+	if err != nil || long {
+		return operand{}, errors.Join(errShort, err)
+	}
+	o := operand{line: append([]byte(nil), first...)} // the second line may move the window
+	if o.next, long, err = w.cur.line(); err != nil || long {
+		return operand{}, errors.Join(errShort, err)
+	}
+	return o, nil
 }
 
 func little(p []byte) uint64 {

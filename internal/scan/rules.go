@@ -4,6 +4,7 @@ import (
 	_ "embed" // the list of names is data
 	"regexp"
 	"strings"
+	"sync"
 
 	"mlx/internal/fault"
 )
@@ -47,6 +48,9 @@ var className = regexp.MustCompile(`^_?[A-Z][A-Za-z0-9]*$`)
 
 // moduleName is a dotted path of plain words.
 var moduleName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$`)
+
+// theRules is the list that this program was built with, read once.
+var theRules = sync.OnceValues(func() (*ruleset, error) { return parseRules(rulesText) })
 
 // parseRules reads the list: "mode module name…", "classes module" and "except module", with comments after #.
 func parseRules(text string) (*ruleset, error) {

@@ -165,6 +165,9 @@ func (w *walker) opLong(o operand) error {
 // opQuoted reads a string of protocol 0. One with escapes is left unread: used as a name, it is refused.
 func (w *walker) opQuoted(o operand) error {
 	b := o.line
+	if o.long {
+		return w.push(value{kind: kindOpaque})
+	}
 	if len(b) < 2 || b[0] != b[len(b)-1] || b[0] != '\'' && b[0] != '"' {
 		return errNumber
 	}
@@ -175,7 +178,7 @@ func (w *walker) opQuoted(o operand) error {
 }
 
 func (w *walker) opEscaped(o operand) error {
-	if bytes.IndexByte(o.line, '\\') >= 0 {
+	if o.long || bytes.IndexByte(o.line, '\\') >= 0 {
 		return w.push(value{kind: kindOpaque})
 	}
 	return w.push(value{kind: kindString, off: o.off, n: uint32(len(o.line))})

@@ -68,8 +68,8 @@ type walker struct {
 	plain bool // as pickle.load reads it: no raw arrays between the opcodes
 
 	found   []Finding
-	told    map[findingKey]int // names are bounded, and so are these
-	frame   int64              // where the current frame ends
+	told    map[findingKey]bool // names are bounded, and so are these
+	frame   int64               // where the current frame ends
 	torch   torchState
 	inner   []value // bytes that another loader would read
 	arrays  int     // raw arrays passed over
@@ -89,7 +89,7 @@ type object struct {
 }
 
 func (s *inspection) newWalker(p place, c *cursor) *walker {
-	return &walker{s: s, p: p, cur: c, named: make(map[string]uint32), told: make(map[findingKey]int)}
+	return &walker{s: s, p: p, cur: c, named: make(map[string]uint32), told: make(map[findingKey]bool)}
 }
 
 // walk follows the pickle to its STOP and returns why it could not, if it could not.
@@ -180,15 +180,14 @@ func (w *walker) text(v value, most uint32) (string, bool) {
 }
 
 // report keeps a finding about the current opcode.
-func (w *walker) report(sev Severity, name, what string) *Finding {
+func (w *walker) report(sev Severity, name, what string) {
 	key := findingKey{severity: sev, name: name, what: what}
-	if i, ok := w.told[key]; ok {
-		return &w.found[i]
+	if w.told[key] {
+		return
 	}
-	w.told[key] = len(w.found)
+	w.told[key] = true
 	w.found = append(w.found, Finding{Severity: sev, File: w.p.file, Inside: w.p.inside, Offset: w.at, Opcode: w.op.name,
 		Name: name, What: what, Source: sourceOf(name)})
-	return &w.found[len(w.found)-1]
 }
 
 func (w *walker) blocked(name, format string, args ...any) {

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"io/fs"
+	"path"
+	"strings"
+
+	"mlx/internal/fault"
+	"mlx/internal/object"
+	"mlx/internal/registry"
+	"mlx/internal/snapshot"
+)
+
+// scanSubject is bytes to be judged, and what the answer is bound to.
+type scanSubject struct {
+	ref      fault.Ref
+	digest   object.Digest // of a file its SHA-256, of a folder the version that it is
+	root     object.Digest // snapshot that keeps it
+	model    string        // when it was named as a version of a model
+	version  int
+	fsys     fs.FS
+	releases []func() error
+}
+
+// scanSubject finds what a reference names.
+func (a *app) scanSubject(ctx context.Context, ref string) (scanSubject, error) {
+	if s, ok, err := a.scanVersion(ctx, ref); ok || err != nil {
+		return s, err
+	}
+	t, err := a.resolve(ctx, ref)
+	if err != nil {
+		return scanSubject{}, err
+	}
+	if t.Kind == refPath {
+		return a.scanPath(ctx, t)
+	}
+	if t.Kind == refRun && t.Inner == "" {
+		return scanSubject{}, fault.New(fault.Usage, "cannot scan %s: say which of its outputs", t.short()).Hint("mlx show %s   # lists them: then RUN:PATH", t.certain())
+	}
+	at, err := a.locate(ctx, t)
+	if err != nil {
+		return scanSubject{}, err
+	}
+	s := scanSubject{ref: refOf(refSnapshot, at.Root.Hex(), path.Join(at.Path, at.Inner)), root: at.Root}
+	err = a.scanInside(ctx, &s, at)
+	return s, err
+}
+
+// scanVersion finds NAME@SELECTOR of the registry. false: it is no version of a model.
+func (a *app) scanVersion(ctx context.Context, ref string) (scanSubject, bool, error) {
+	word, typed := strings.CutPrefix(ref, "model:")
+	if !typed && (isPlainPath(ref) || strings.HasPrefix(ref, "@") || !strings.Contains(ref, "@")) {
+		return scanSubject{}, false, nil
+	}
+	l, err := a.ledger()
+	if err != nil {
+		return scanSubject{}, false, err
+	}
+	_, v, err := registry.Registry{Ledger: l, Now: a.now}.Resolve(ctx, word)
+	if err != nil {
+		if typed {
+			return scanSubject{}, false, err
+		}
+		return scanSubject{}, false, nil // another kind of reference, or a mistake that resolve words better
+	}
+	if v.Root.IsZero() {
+		return scanSubject{}, true, fault.New(fault.NotFound, "cannot scan %s: mlx does not have its bytes", v.Name())
+	}
+	s := scanSubject{ref: refOf("model", v.Record.Hex(), v.Name()), root: v.Root, model: v.Model, version: v.Version}
+	err = a.scanInside(ctx, &s, located{Path: v.Path, Root: v.Root})
+	s.digest = v.Digest
+	return s, true, err
+}
+
+// scanPath keeps a path of the work tree as a version, so that what is judged is what the answer is bound to.
+func (a *app) scanPath(ctx context.Context, t target) (scanSubject, error) {
+	r, err := a.repo()
+	if err != nil {
+		return scanSubject{}, err
+	}
+	store, err := a.store()
+	if err != nil {
+		return scanSubject{}, err
+	}
+	ignore, err := r.Matcher(t.Name)
+	if err != nil {
+		return scanSubject{}, err
+	}
+	progress := a.streams.Progress("reading", "bytes", 0)
+	kept, err := store.Save(ctx, snapshot.SaveOptions{Path: r.Abs(t.Name), Ignore: ignore, Fresh: true, Progress: progress})
+	progress.Done()
+	if err != nil {
+		return scanSubject{}, fault.New(fault.KindOf(err), "cannot scan %s: %w", t.Name, err)
+	}
+	s := scanSubject{ref: refOf(refPath, "", t.Name), root: kept.Root, releases: []func() error{kept.Release}}
+	if err := a.scanInside(ctx, &s, located{Path: t.Name, Root: kept.Root}); err != nil {
+		a.free(s.releases)
+		return scanSubject{}, err
+	}
+	return s, nil
+}
+
+// scanInside opens what lies at a place of a version. A single file is a file system of that file.
+func (a *app) scanInside(ctx context.Context, s *scanSubject, at located) error {
+	fsys, err := a.files(ctx, at.Root)
+	if err != nil {
+		return a.notHere(ctx, err, at.Path, at.Root)
+	}
+	inner, err := insideName(fsys, at)
+	if err != nil {
+		return err
+	}
+	s.digest, s.fsys = at.Root, fsys
+	if inner == "." {
+		return nil
+	}
+	info, err := fs.Lstat(fsys, inner)
+	if err != nil {
+		return fault.New(fault.KindOf(err), "cannot find %s in %s: %w", at.Inner, at.Path, err)
+	}
+	store, err := a.store()
+	if err != nil {
+		return err
+	}
+	if s.digest, err = store.FileDigest(ctx, at.Root, inner); err != nil {
+		return err
+	}
+	if info.IsDir() {
+		s.fsys, err = fs.Sub(fsys, inner)
+		return err
+	}
+	s.fsys = oneFile{fsys, inner}
+	return nil
+}
+
+// oneFile is a file system that holds one file of another.
+type oneFile struct {
+	fs.FS
+	name string
+}
+
+// ReadDir lists the one file.
+func (o oneFile) ReadDir(string) ([]fs.DirEntry, error) {
+	info, err := fs.Lstat(o.FS, o.name)
+	if err != nil {
+		return nil, err
+	}
+	return []fs.DirEntry{fs.FileInfoToDirEntry(info)}, nil
+}
+
+// Open opens the one file by its own name.
+func (o oneFile) Open(name string) (fs.File, error) {
+	if name == path.Base(o.name) {
+		name = o.name
+	}
+	return o.FS.Open(name)
+}
