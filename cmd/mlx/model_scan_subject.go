@@ -8,7 +8,6 @@ import (
 
 	"mlx/internal/fault"
 	"mlx/internal/object"
-	"mlx/internal/registry"
 	"mlx/internal/snapshot"
 )
 
@@ -23,11 +22,8 @@ type scanSubject struct {
 	releases []func() error
 }
 
-// scanSubject finds what a reference names.
+// scanSubject finds what a reference names. A path is what lies in the work tree now, also where it is tracked.
 func (a *app) scanSubject(ctx context.Context, ref string) (scanSubject, error) {
-	if s, ok, err := a.scanVersion(ctx, ref); ok || err != nil {
-		return s, err
-	}
 	t, err := a.resolve(ctx, ref)
 	if err != nil {
 		return scanSubject{}, err
@@ -35,42 +31,26 @@ func (a *app) scanSubject(ctx context.Context, ref string) (scanSubject, error) 
 	if t.Kind == refPath {
 		return a.scanPath(ctx, t)
 	}
-	if t.Kind == refRun && t.Inner == "" {
-		return scanSubject{}, fault.New(fault.Usage, "cannot scan %s: say which of its outputs", t.short()).Hint("mlx show %s   # lists them: then RUN:PATH", t.certain())
-	}
-	at, err := a.locate(ctx, t)
+	b, err := a.exactly(ctx, ref)
 	if err != nil {
 		return scanSubject{}, err
 	}
-	s := scanSubject{ref: refOf(refSnapshot, at.Root.Hex(), path.Join(at.Path, at.Inner)), root: at.Root}
-	err = a.scanInside(ctx, &s, at)
-	return s, err
-}
-
-// scanVersion finds NAME@SELECTOR of the registry. false: it is no version of a model.
-func (a *app) scanVersion(ctx context.Context, ref string) (scanSubject, bool, error) {
-	word, typed := strings.CutPrefix(ref, "model:")
-	if !typed && (isPlainPath(ref) || strings.HasPrefix(ref, "@") || !strings.Contains(ref, "@")) {
-		return scanSubject{}, false, nil
-	}
-	l, err := a.ledger()
+	m, err := a.model(ctx, b)
 	if err != nil {
-		return scanSubject{}, false, err
+		return scanSubject{}, err
 	}
-	_, v, err := registry.Registry{Ledger: l, Now: a.now}.Resolve(ctx, word)
-	if err != nil {
-		if typed {
-			return scanSubject{}, false, err
+	s := scanSubject{ref: refOf(refSnapshot, b.root.Hex(), path.Join(b.path, strings.TrimPrefix(b.inner, "."))), digest: b.digest, root: b.root, fsys: m.FS}
+	if b.version != nil {
+		s.ref, s.model, s.version = refOf(refModel, b.version.Record.Hex(), b.version.Name()), b.version.Model, b.version.Version
+	}
+	if m.File != "" {
+		s.ref.Name = strings.TrimSuffix(s.ref.Name, "/"+m.File)
+		if b.version == nil && path.Base(b.path) != m.File {
+			s.ref.Name = path.Join(b.path, m.File)
 		}
-		return scanSubject{}, false, nil // another kind of reference, or a mistake that resolve words better
+		s.fsys = oneFile{m.FS, m.File}
 	}
-	if v.Root.IsZero() {
-		return scanSubject{}, true, fault.New(fault.NotFound, "cannot scan %s: mlx does not have its bytes", v.Name())
-	}
-	s := scanSubject{ref: refOf("model", v.Record.Hex(), v.Name()), root: v.Root, model: v.Model, version: v.Version}
-	err = a.scanInside(ctx, &s, located{Path: v.Path, Root: v.Root})
-	s.digest = v.Digest
-	return s, true, err
+	return s, nil
 }
 
 // scanPath keeps a path of the work tree as a version, so that what is judged is what the answer is bound to.

@@ -47,6 +47,7 @@ func sections() []section {
 		}},
 		{"Models", []func(*app) *cobra.Command{
 			newModel,
+			newPromote,
 		}},
 		{"Share", []func(*app) *cobra.Command{
 			newPush,
