@@ -245,8 +245,9 @@ func (w *walker) opPersistent(operand) error {
 		return err
 	}
 	w.acts++
-	if !w.torch.persistent(w, vs[0]) {
+	result, ok := w.torch.persistent(w, vs[0])
+	if !ok {
 		w.report(Unclear, "", "asks the loader for an object in a way that torch does not")
 	}
-	return w.push(value{kind: kindPersistent})
+	return w.push(result)
 }

@@ -15,40 +15,35 @@ const maxStorages = 1 << 18
 // note looks at what a pickle of a row of pickles returns.
 func (t *torchState) note(_ *walker, v value) { t.magic = v.kind == kindMagic }
 
-// persistent judges a persistent id: ('storage', class, key, device, count[, view]) or ('module', class, file, source).
-func (t *torchState) persistent(w *walker, v value) bool {
+// persistent judges a persistent id: ('storage', class, key, device, count[, view]) or ('module', class, file, source), and
+// returns what torch makes of it: a storage, or the class.
+func (t *torchState) persistent(w *walker, v value) (value, bool) {
+	result := value{kind: kindPersistent}
 	items, ok := w.tuple(v)
-	if !ok || len(items) < 4 {
-		return false
+	if !ok || len(items) < 4 || !w.isAllowed(items[1]) {
+		return result, false
 	}
-	what, _ := w.text(items[0], 16)
-	switch what {
+	switch what, _ := w.text(items[0], 16); what {
 	case "module":
-		return len(items) == 4 && w.isAllowed(items[1])
+		return items[1], len(items) == 4
 	case "storage":
 	default:
-		return false
+		return result, false
 	}
 	key, ok := w.text(items[2], 128)
-	if !ok || len(items) < 5 || len(items) > 6 || items[4].kind != kindInt || items[4].off < 0 {
-		return false
-	}
-	if !w.isAllowed(items[1]) {
-		return false
-	}
 	size := storageItem(w.globals[items[1].n].name)
-	if size == 0 {
-		return false
+	if !ok || size == 0 || len(items) < 5 || len(items) > 6 || items[4].kind != kindInt || items[4].off < 0 {
+		return result, false
 	}
 	if t.storages == nil {
 		t.storages = make(map[string]int64)
 	}
 	if len(t.storages) >= maxStorages {
 		t.many = true
-		return true
+		return result, true
 	}
 	t.storages[key] = items[4].off * size
-	return true
+	return result, true
 }
 
 // storageItem is how many bytes an element of a storage class takes; 0: no storage class.
