@@ -123,7 +123,7 @@ func kerasModule(module, class string) bool {
 		rest = "?"
 	}
 	if rest == "" {
-		return class == "Functional" || class == "Sequential" || class == "Model" || class == "Variable" || class == "KerasTensor"
+		return class == "Functional" || class == "Sequential" || class == "Model" || class == "Variable" || class == "KerasTensor" || strings.HasSuffix(class, "DTypePolicy")
 	}
 	return slices.ContainsFunc(kerasModules(), func(m string) bool { return rest == m || strings.HasPrefix(rest, m+".") })
 }

@@ -88,10 +88,8 @@ def skops():
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
-    from sklearn.ensemble import RandomForestClassifier
     X, y, _ = data()
     skops.io.dump(make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y), at("pipeline.skops"))
-    skops.io.dump(RandomForestClassifier(2, max_depth=2).fit(X, y), at("forest.skops"))
 
 
 def keras():
