@@ -62,7 +62,7 @@ var owners = map[string][]string{
 	"github.com/spf13/viper":            {"internal/repo"},
 	"github.com/go-git/go-git/v5":       {"internal/repo"},
 	"github.com/go-git/go-billy/v5":     {"internal/repo"},
-	"github.com/goccy/go-yaml":          {"internal/repo"},
+	"github.com/goccy/go-yaml":          {"internal/repo", "internal/history"},                     // files that MLflow and W&B write
 	"github.com/pelletier/go-toml":      {"internal/repo"},                                         // files of parameters
 	"github.com/klauspost/compress":     {"internal/snapshot", "internal/lineage", "internal/run"}, // packs and series are zstd frames
 	"golang.org/x/mod":                  {"internal/lineage"},

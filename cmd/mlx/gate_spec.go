@@ -105,7 +105,10 @@ func (a *app) gateSubject(o gateOptions) func(context.Context, gate.Spec) (gate.
 		if err != nil {
 			return gate.Subject{}, err
 		}
-		named, err := a.resolve(ctx, ref, refRun)
+		named, err := a.resolve(ctx, ref, refRun, refModel)
+		if err == nil {
+			named, err = a.runOfVersion(ctx, named, "judge")
+		}
 		if err != nil {
 			return gate.Subject{}, fault.New(fault.KindOf(err), "cannot judge %s: %w", s.Name, err)
 		}

@@ -20,7 +20,7 @@ type modelShown struct {
 	Commit   *string               `json:"commit"`
 	Derived  *derivation           `json:"derived"` // null for a first version that names no parent
 	Scan     *scanView             `json:"scan"`    // the newest of these bytes
-	SignOffs []signOffView         `json:"sign_offs"`
+	SignOffs []heldSignOff         `json:"sign_offs"`
 	Judged   []judgement           `json:"judged"`
 	Policy   *policyView           `json:"policy"` // of the next stage that mlx.yaml has a policy for
 	AsOf     *time.Time            `json:"as_of"`  // with --at
@@ -37,7 +37,7 @@ type scanView struct {
 	Record   string    `json:"record"`
 }
 
-type signOffView struct {
+type heldSignOff struct {
 	Kind        string    `json:"kind"`
 	By          string    `json:"by"` // name of the key, or its fingerprint
 	Fingerprint string    `json:"fingerprint"`
@@ -114,7 +114,7 @@ func (a *app) modelThen(ctx context.Context, o showOptions) (*registry.Model, *r
 // versionShown collects what is known of a version.
 func (a *app) versionShown(ctx context.Context, m *registry.Model, v *registry.Version) (modelShown, error) {
 	s := modelShown{modelView: viewOfVersion(v), Params: map[string]any{}, Metrics: map[string]run.Number{}, Data: []fault.Ref{},
-		SignOffs: []signOffView{}, Judged: []judgement{}, version: v}
+		SignOffs: []heldSignOff{}, Judged: []judgement{}, version: v}
 	var err error
 	if s.made, err = a.viewOfMaker(ctx, v); err != nil {
 		return s, err
@@ -159,7 +159,7 @@ func (s *modelShown) evidence(p registry.Proof) {
 		if o.Withdrawn {
 			continue
 		}
-		v := signOffView{Kind: o.Kind, By: o.Fingerprint, Fingerprint: o.Fingerprint, SignedAt: o.SignedAt.UTC(), Message: some(o.Message), Stands: o.Over == nil,
+		v := heldSignOff{Kind: o.Kind, By: o.Fingerprint, Fingerprint: o.Fingerprint, SignedAt: o.SignedAt.UTC(), Message: some(o.Message), Stands: o.Over == nil,
 			Record: o.Record.Hex()}
 		for _, k := range p.Signers {
 			if k.Fingerprint == o.Fingerprint && len(k.Names) > 0 {

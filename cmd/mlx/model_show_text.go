@@ -66,7 +66,7 @@ func (s modelShown) text(a *app, t *cli.Text) {
 		t.KeyValue(2, "about", cli.Str(v.Description))
 	}
 	bytesText(v, t)
-	signatureText(v.Signature, t)
+	schemaText(v.Signature, t)
 	if !v.StageSince.Equal(v.At) {
 		t.KeyValue(2, "stage", stageOfVersion(v), cli.Fmt("since %s", cli.Time(v.StageSince)), cli.Fmt("by %s", cli.Str(v.StageBy)))
 	}
@@ -104,8 +104,8 @@ func bytesText(v *registry.Version, t *cli.Text) {
 	}
 }
 
-// signatureText names the inputs and outputs that the format of a model states.
-func signatureText(raw json.RawMessage, t *cli.Text) {
+// schemaText names the inputs and outputs that the format of a model states.
+func schemaText(raw json.RawMessage, t *cli.Text) {
 	var parts map[string]json.RawMessage
 	if json.Unmarshal(raw, &parts) != nil {
 		return

@@ -15,7 +15,16 @@ const refModel = "model"
 // registry reads and writes what is registered here.
 func (a *app) registry() (registry.Registry, error) {
 	l, err := a.ledger()
-	return registry.Registry{Ledger: l, Now: a.now}, err
+	if err != nil {
+		return registry.Registry{}, err
+	}
+	return registry.Registry{Ledger: l, Now: a.now, Lock: func(ctx context.Context, model string) (func(), error) {
+		r, err := a.repo()
+		if err != nil {
+			return nil, err
+		}
+		return r.Lock(ctx, []string{"model " + model}, func() { a.streams.Why("another mlx changes model %s: waiting for it", model) })
+	}}, nil
 }
 
 // versionTarget is a version as what a reference names.

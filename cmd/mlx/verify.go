@@ -260,7 +260,7 @@ func (a *app) allVersions(ctx context.Context) ([]dataAt, error) {
 	if err != nil {
 		return nil, err
 	}
-	for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"snapshot", "run"}, All: true}) {
+	for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"snapshot", "run", "model"}, All: true}) {
 		if fault.KindOf(err) == fault.Integrity {
 			return all, nil // a damaged ledger names fewer paths; its damage is reported by itself
 		}
@@ -273,6 +273,9 @@ func (a *app) allVersions(ctx context.Context) ([]dataAt, error) {
 				return nil, err
 			}
 			all = append(all, dataAt{body.Path, body.Root})
+		}
+		if m, ok := keptModelOf(rec); ok && m.version != "" {
+			all = append(all, dataAt{m.path, m.root})
 		}
 		if body, ok := runBody(rec); ok {
 			for _, d := range body.Data {

@@ -69,6 +69,11 @@ func (r Registry) append(ctx context.Context, b Registration, prev ...object.Dig
 	if err := CheckName(b.Model); err != nil {
 		return nil, err
 	}
+	release, err := r.alone(ctx, b.Model)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	records, err := r.records(ctx, b.Model, time.Time{})
 	if err != nil {
 		return nil, err
@@ -125,6 +130,11 @@ func (r Registry) SetAlias(ctx context.Context, a Alias) (bool, error) {
 	if err := CheckAlias(a.Alias); err != nil {
 		return false, err
 	}
+	release, err := r.alone(ctx, a.Model)
+	if err != nil {
+		return false, err
+	}
+	defer release()
 	m, err := r.Model(ctx, a.Model)
 	if err != nil {
 		return false, err
@@ -164,6 +174,11 @@ type Step struct {
 // Move gives a version another stage. What held a stage that one version holds leaves it and is archived, unless Keep. It ends a conflict
 // about that stage. It judges nothing: ask the policy first.
 func (r Registry) Move(ctx context.Context, s Step) (lineage.Record, error) {
+	release, err := r.alone(ctx, s.Version.Model)
+	if err != nil {
+		return lineage.Record{}, err
+	}
+	defer release()
 	m, err := r.Model(ctx, s.Version.Model)
 	if err != nil {
 		return lineage.Record{}, err
