@@ -58,6 +58,7 @@ func viewOf(id object.Digest, rec lineage.Record, b Body) View {
 			Snapshot: o.Root.Hex(), Kind: o.Kind, Files: o.Files})
 	}
 	v.show(b.Code.LeftOut, b.Added)
+	v.showTracked(b)
 	v.Text = v.text()
 	return v
 }
