@@ -6,7 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -76,7 +76,7 @@ func (a *app) openEndpoint(o endpointOptions) (*endpoint, error) {
 	e.server = sync.OnceValues(func() (*tracking.Server, error) { return a.trackingServer(e, o) })
 	e.http = &http.Server{
 		Handler: e, ReadHeaderTimeout: endpointHeaderTime, IdleTimeout: endpointIdleTime, MaxHeaderBytes: endpointMaxHeader,
-		ErrorLog: log.New(io.Discard, "", 0), // of clients that went away or spoke no HTTP
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0), // of clients that went away or spoke no HTTP
 	}
 	e.served.Go(func() {
 		if err := e.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
