@@ -44,6 +44,7 @@ type Tracked struct {
 	changed bool            // something is not in the ledger
 	touched time.Time       // when something last came
 	closed  bool
+	version uint64 // counts changes
 }
 
 // Track records that a run begins and makes its folder.
@@ -113,6 +114,9 @@ func (r Runner) TrackAgain(ctx context.Context, id object.Digest) (*Tracked, err
 		return nil, fault.New(fault.NotFound, "there is no run %s", id.Short())
 	}
 	body, heads, err := r.newest(ctx, started)
+	if err == nil {
+		err = Unfold(ctx, r.Store, &body)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +146,7 @@ func (r Runner) newest(ctx context.Context, started lineage.Record) (Body, []obj
 	for i, h := range heads {
 		ids[i] = h.ID
 	}
-	return body, ids, Unfold(ctx, r.Store, &body)
+	return body, ids, nil
 }
 
 // reopen makes or takes the folder of a run.
@@ -222,6 +226,7 @@ func (t *Tracked) Log(_ context.Context, e Entry) error {
 	if err == nil {
 		t.state.apply(e)
 		t.changed, t.touched = true, t.r.Now()
+		t.version++
 	}
 	t.mu.Unlock()
 	if err == nil {
@@ -252,4 +257,50 @@ func (t *Tracked) Changed() (bool, time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.changed, t.touched
+}
+
+// Closed says that the run takes nothing more through this handle.
+func (t *Tracked) Closed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.closed
+}
+
+// Over says whether the run has an end: one that a client named, or one in the ledger.
+func (t *Tracked) Over() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state.over()
+}
+
+// Deleted says whether the run is in the bin.
+func (t *Tracked) Deleted() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state.body.Tracking.Deleted != nil
+}
+
+// Experiment is the name of the experiment that the run belongs to.
+func (t *Tracked) Experiment() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state.body.Experiment
+}
+
+// Started is when the run began.
+func (t *Tracked) Started() time.Time { return t.state.first.StartedAt }
+
+// Version counts what was told: as long as it is the same, so is Body.
+func (t *Tracked) Version() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.version
+}
+
+// Tag is the value of a tag, and whether there is one.
+func (t *Tracked) Tag(key string) (string, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	value, ok := t.state.tags[key]
+	return value, ok
 }

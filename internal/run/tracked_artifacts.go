@@ -61,6 +61,7 @@ func (t *Tracked) Upload(ctx context.Context) (dir string, done func(), err erro
 	return dir, func() {
 		t.mu.Lock()
 		t.changed, t.touched = true, t.r.Now()
+		t.version++
 		t.mu.Unlock()
 		t.uploads.RUnlock()
 	}, nil

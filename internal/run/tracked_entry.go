@@ -14,6 +14,7 @@ type Entry struct {
 	Metrics  []TrackedMetric  `json:"-"` // "m", written by hand: there may be many
 	Tags     []TrackedTag     `json:"g,omitempty"`
 	Name     string           `json:"n,omitempty"`
+	User     string           `json:"u,omitempty"` // counts where none is known
 	Status   string           `json:"s,omitempty"` // RUNNING FINISHED FAILED KILLED SCHEDULED
 	EndedAt  *time.Time       `json:"e,omitempty"`
 	Deleted  *time.Time       `json:"d,omitempty"` // put into the bin

@@ -159,6 +159,9 @@ func (s *story) applyRun(e Entry) {
 	if e.Name != "" {
 		s.body.Name = text(e.Name)
 	}
+	if t.User == "" {
+		t.User = text(e.User)
+	}
 	if e.Status != "" {
 		t.Status, s.said = e.Status, true
 	}
