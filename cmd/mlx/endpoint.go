@@ -41,8 +41,7 @@ type endpoint struct {
 	token  string
 	http   *http.Server
 	served sync.WaitGroup
-	broken chan error                  // it serves no longer, and nobody asked for that
-	close  func(context.Context) error // once; takes no more requests and records what is not recorded yet
+	broken chan error // it serves no longer, and nobody asked for that
 
 	calls  atomic.Int64
 	server func() (*tracking.Server, error)
@@ -83,11 +82,6 @@ func (a *app) openEndpoint(o endpointOptions) (*endpoint, error) {
 			e.broken <- err
 		}
 	})
-	var once sync.Once
-	e.close = func(ctx context.Context) (err error) {
-		once.Do(func() { err = e.shut(ctx) })
-		return err
-	}
 	return e, nil
 }
 
@@ -126,17 +120,23 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.ServeHTTP(w, r)
 }
 
-// shut waits for the requests under way, and records what is not recorded yet.
-func (e *endpoint) shut(ctx context.Context) error {
-	short, cancel := context.WithTimeout(ctx, endpointDrain)
+// drain takes no more requests, and waits for those under way.
+func (e *endpoint) drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, endpointDrain)
 	defer cancel()
-	err := e.http.Shutdown(short)
+	err := e.http.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = e.http.Close() // who still sends has outlived the command
 	}
 	e.served.Wait()
+	return err
+}
+
+// close also records what is not recorded yet. state is what became of the command that the clients were part of; empty: they go on.
+func (e *endpoint) close(ctx context.Context, state run.State) error {
+	err := e.drain(ctx)
 	if s := e.made.Load(); s != nil {
-		err = errors.Join(err, s.Close(ctx))
+		err = errors.Join(err, s.CloseAs(ctx, state))
 	}
 	return err
 }

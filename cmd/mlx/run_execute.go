@@ -69,7 +69,6 @@ func (a *app) executeRun(ctx context.Context, spec run.Spec, l live) (*run.Resul
 	if err := clients.open(ctx); err != nil {
 		return nil, err
 	}
-	defer clients.over(ctx) // if nothing ran
 	signals := make(chan os.Signal, 8)
 	for _, s := range run.SignalsHandedOn() {
 		if !signal.Ignored(s) { // nohup
@@ -93,11 +92,7 @@ func (a *app) executeRun(ctx context.Context, spec run.Spec, l live) (*run.Resul
 		return around.late(ctx, e)
 	}
 	result, err := runner.Run(ctx, spec)
-	if err == nil {
-		if err := clients.report(context.WithoutCancel(ctx), result.View.RunID); err != nil {
-			a.streams.Note("%v", err)
-		}
-	}
+	clients.close(ctx, result)
 	return result, err
 }
 

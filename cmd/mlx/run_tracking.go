@@ -57,7 +57,7 @@ func (t *tracked) open(ctx context.Context) error {
 	if t.capture {
 		more, err := captureEnv(t.repo, t.endpoint, environ)
 		if err != nil {
-			return errors.Join(err, t.endpoint.close(ctx))
+			return errors.Join(err, t.endpoint.drain(ctx))
 		}
 		env = append(env, more...)
 	}
@@ -155,7 +155,7 @@ func (t *tracked) base() (run.Body, error) {
 		Environment: b.Environment}, err
 }
 
-// over ends the endpoint with the command.
+// over ends the endpoint with the command: all that was told of its run is in the folder of the run when this returns.
 func (t *tracked) over(ctx context.Context) {
 	if t.endpoint == nil {
 		return
@@ -163,7 +163,30 @@ func (t *tracked) over(ctx context.Context) {
 	if t.capture {
 		t.asked = readCaptured(filepath.Join(runsOf(t.repo), t.joined().Hex(), capturedName))
 	}
-	if err := t.endpoint.close(ctx); err != nil {
+	err := t.endpoint.drain(ctx)
+	if s := t.endpoint.made.Load(); s != nil {
+		err = errors.Join(err, s.Seal())
+	}
+	t.trouble(err)
+}
+
+// close brings what the command left open to an end like its own, and says where it sent what it tracked.
+func (t *tracked) close(ctx context.Context, result *run.Result) {
+	if t.endpoint == nil {
+		return
+	}
+	ctx, state := context.WithoutCancel(ctx), run.Lost
+	if result != nil {
+		state = result.View.State
+	}
+	t.trouble(t.endpoint.close(ctx, state))
+	if result != nil {
+		t.trouble(t.report(ctx, result.View.RunID))
+	}
+}
+
+func (t *tracked) trouble(err error) {
+	if err != nil {
 		t.app.streams.Note("not all that the command tracked could be recorded: %v", err)
 	}
 }
@@ -172,8 +195,6 @@ func (t *tracked) over(ctx context.Context) {
 func (t *tracked) report(ctx context.Context, id object.Digest) error {
 	a, name := t.app, elsewhereTag
 	switch {
-	case t.endpoint == nil:
-		return nil
 	case t.capture:
 		name = capturedTag
 	case t.endpoint.calls.Load() == 0:

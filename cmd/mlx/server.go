@@ -74,16 +74,16 @@ func serverRun(ctx context.Context, a *app, o serverOptions) error {
 	}
 	v := serverView{Kind: "server/v1", URL: e.url, TokenFile: some(tokenFile), PID: os.Getpid()}
 	if err := a.streams.Emit(v, func(t *cli.Text) { serverText(v, o, t) }); err != nil {
-		return errors.Join(err, e.close(ctx))
+		return errors.Join(err, e.close(ctx, ""))
 	}
 	if err := a.streams.Flush(); err != nil { // whoever waits for the address reads it now
-		return errors.Join(err, e.close(ctx))
+		return errors.Join(err, e.close(ctx, ""))
 	}
 	select {
 	case <-ctx.Done(): // asked to end: no failure
 	case err = <-e.broken:
 	}
-	return errors.Join(err, e.close(context.WithoutCancel(ctx)))
+	return errors.Join(err, e.close(context.WithoutCancel(ctx), ""))
 }
 
 func serverText(v serverView, o serverOptions, t *cli.Text) {
