@@ -304,3 +304,6 @@ func (t *Tracked) Tag(key string) (string, bool) {
 	value, ok := t.state.tags[key]
 	return value, ok
 }
+
+// By is who recorded that the run began.
+func (t *Tracked) By() string { return t.started.By }

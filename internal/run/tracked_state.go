@@ -247,6 +247,12 @@ func (m TrackedMetric) later(old TrackedMetric) bool {
 // copy is the body with everything in it.
 func (s *story) copy() Body {
 	b, t := s.body, *s.body.Tracking
+	if s.own() && s.said && !s.lost {
+		b.State = stateOf(t.Status)
+		if b.EndedAt = t.EndedAt; b.State == Running {
+			b.EndedAt = nil
+		}
+	}
 	b.Tracking, b.Params = &t, maps.Clone(s.params)
 	b.Models, b.Used, t.Datasets = slices.Clone(b.Models), slices.Clone(b.Used), slices.Clone(t.Datasets)
 	t.Tags, t.Refused, t.Inputs, t.Outputs = maps.Clone(s.tags), slices.Clone(s.refused), slices.Clone(s.inputs), slices.Clone(s.outputs)

@@ -295,8 +295,10 @@ func (x *experiments) set(ctx context.Context, sets ...ExperimentSet) error {
 		}
 		drafts[i] = Experiments.Draft(lineage.Entry[ExperimentSet]{Body: set})
 	}
-	_, err := x.o.Ledger.AppendAll(ctx, drafts...)
-	return err
+	if _, err := x.o.Ledger.AppendAll(ctx, drafts...); err != nil {
+		return err
+	}
+	return x.refresh(ctx, false)
 }
 
 // create makes an experiment. A name that another had before it was renamed gets an id of its own.

@@ -93,7 +93,7 @@ func (s *Server) bodyOf(ctx context.Context, id string) (*run.Body, string, erro
 	}
 	if h := s.written(clientID(digest)); h != nil {
 		b := h.Body()
-		return &b, "", nil
+		return &b, h.By(), nil
 	}
 	b, by, err := s.o.History.Body(ctx, digest)
 	if err != nil {
@@ -112,7 +112,7 @@ func (s *Server) rowOfHeld(h *held) *row {
 	}
 	s.live.mu.Unlock()
 	b := h.Body()
-	r := rowOf(h.ID, &b, "")
+	r := rowOf(h.ID, &b, h.By())
 	s.live.mu.Lock()
 	defer s.live.mu.Unlock()
 	h.row, h.version = r, version
