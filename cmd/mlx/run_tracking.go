@@ -71,6 +71,9 @@ func endpointEnv(e *endpoint, environ []string) []string {
 	if ownMLflowSecret(environ) == "" {
 		env = append(env, "MLFLOW_TRACKING_TOKEN="+e.token)
 	}
+	if variable(environ, quietVariable) == "" {
+		env = append(env, quietVariable+"=true") // it prints a link to pages that are not here
+	}
 	for name, off := range map[string]string{"MLFLOW_TRACKING_AWS_SIGV4": "false", "MLFLOW_TRACKING_AUTH": "", "MLFLOW_WORKSPACE": ""} {
 		if variable(environ, name) != "" { // of another server; they would change what is sent to this one
 			env = append(env, name+"="+off)
@@ -84,6 +87,9 @@ func endpointEnv(e *endpoint, environ []string) []string {
 	}
 	return env
 }
+
+// quietVariable keeps a client of 3.x from printing where its pages would show a run.
+const quietVariable = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"
 
 // ownMLflowSecret is what the user's own client shows to its server: a password, or a token. The endpoint takes the same, so that a
 // script that speaks to that server all the same can still do so. Empty: there is none.

@@ -3,12 +3,18 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"flag"
 	"fmt"
 	"io"
+	"math/big"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,6 +22,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // callMain is a client of MLflow for scripts: call [-H 'NAME: VALUE'] [-host HOST] [-token TOKEN] [-ca FILE] [-get a.b] METHOD PATH [BODY].
@@ -148,14 +155,37 @@ func servingMain() {
 		}
 	}
 	failed := cmd.Run()
-	end := syscall.SIGTERM
 	if kill {
-		end = syscall.SIGKILL
+		_ = server.Process.Kill()
+	} else {
+		_ = server.Process.Signal(syscall.SIGTERM)
 	}
-	_ = server.Process.Signal(end)
 	_ = server.Wait()
 	fmt.Println("server:", server.ProcessState)
 	if failed != nil {
 		os.Exit(1)
+	}
+}
+
+// certMain writes a certificate for localhost that it signs itself: makecert CERT KEY.
+func certMain() {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		die(err)
+	}
+	template := x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		DNSNames: []string{"mlx.test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
+	cert, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
+	if err != nil {
+		die(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		die(err)
+	}
+	for i, block := range []pem.Block{{Type: "CERTIFICATE", Bytes: cert}, {Type: "PRIVATE KEY", Bytes: der}} {
+		if err := os.WriteFile(os.Args[1+i], pem.EncodeToMemory(&block), 0o600); err != nil {
+			die(err)
+		}
 	}
 }

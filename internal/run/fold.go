@@ -94,7 +94,7 @@ func some[T comparable](v T) *T {
 
 // startedIn yields the runs started in a worktree, the one started last first.
 func (h History) startedIn(ctx context.Context, worktree string, limit int) iter.Seq2[View, error] {
-	where := fmt.Sprintf("worktree == %q", worktree)
+	where := fmt.Sprintf("worktree == %q and not (inside == true)", worktree) // what happened within a run was not started by itself
 	return h.Views(ctx, lineage.Query{Where: where, Sort: "-started_at", Limit: limit})
 }
 
