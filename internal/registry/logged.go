@@ -60,8 +60,8 @@ func (r Registry) LoggedModels(ctx context.Context, where string) ([]LoggedModel
 	return all, nil
 }
 
-// Log records what became of a logged model. It replaces what was said of it before.
-func (r Registry) Log(ctx context.Context, m LoggedModel) error {
+// SetLogged records what became of a logged model. It replaces what was said of it before.
+func (r Registry) SetLogged(ctx context.Context, m LoggedModel) error {
 	entry := lineage.Entry[LoggedModel]{Body: m}
 	_, heads, err := r.LoggedModel(ctx, m.ID)
 	if err != nil && fault.KindOf(err) != fault.NotFound {

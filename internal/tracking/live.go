@@ -102,7 +102,6 @@ func (s *Server) letGo(h *held) {
 	defer s.live.mu.Unlock()
 	if s.live.runs[clientID(h.ID)] == h {
 		delete(s.live.runs, clientID(h.ID))
-		s.rows.stale(h.ID)
 	}
 }
 

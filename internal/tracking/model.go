@@ -111,7 +111,7 @@ func (s *Server) changeModel(ctx context.Context, id string, with func(*registry
 	case err == nil:
 		return m, s.keepModel(ctx, &m)
 	case errors.Is(err, fs.ErrNotExist):
-		return m, s.o.Registry.Log(ctx, m)
+		return m, s.o.Registry.SetLogged(ctx, m)
 	}
 	return m, err
 }
@@ -136,7 +136,7 @@ func (s *Server) logModel(ctx context.Context, m *registry.LoggedModel, folder s
 		m.Root, m.Files, m.Bytes = saved.Root, saved.Summary.Files, saved.Summary.Bytes
 		m.Format = s.describe(ctx, m.Root, ".").Format
 	}
-	return s.o.Registry.Log(ctx, *m)
+	return s.o.Registry.SetLogged(ctx, *m)
 }
 
 // saveFolder saves a folder; ok is false where it has nothing in it.

@@ -47,7 +47,7 @@ func createRegistered(s *Server, c *call) (any, error) {
 		return nil, err
 	}
 	if in.Name == "" {
-		return nil, failf(InvalidParameterValue, "Registered model name cannot be empty.")
+		return nil, invalid("Registered model name cannot be empty.")
 	}
 	if err := registry.CheckName(in.Name); err != nil {
 		return nil, err
@@ -137,7 +137,7 @@ func renameRegistered(s *Server, c *call) (any, error) {
 		return nil, err
 	}
 	if in.NewName == "" {
-		return nil, failf(InvalidParameterValue, "Registered model name cannot be empty.")
+		return nil, invalid("Registered model name cannot be empty.")
 	}
 	if err := registry.CheckName(in.NewName); err != nil {
 		return nil, err
@@ -197,11 +197,11 @@ var reservedAlias = regexp.MustCompile(`^(?i:v?[0-9]+)$`)
 func checkAlias(alias string) error {
 	switch {
 	case alias == "":
-		return failf(InvalidParameterValue, "Registered model alias name cannot be empty.")
+		return invalid("Registered model alias name cannot be empty.")
 	case strings.EqualFold(alias, "latest"):
-		return failf(InvalidParameterValue, "'latest' alias name (case insensitive) is reserved.")
+		return invalid("'latest' alias name (case insensitive) is reserved.")
 	case reservedAlias.MatchString(alias):
-		return failf(InvalidParameterValue, "Version alias name '%s' is reserved.", cut(alias, maxKey))
+		return invalid("Version alias name '%s' is reserved.", cut(alias, maxKey))
 	}
 	return registry.CheckAlias(alias)
 }
@@ -239,7 +239,14 @@ func getAlias(s *Server, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	unknown := failf(InvalidParameterValue, "Registered model alias %s not found.", cut(in.Alias, maxKey))
+	if strings.EqualFold(in.Alias, "latest") {
+		v := m.Latest()
+		if v == nil {
+			return nil, failf(ResourceDoesNotExist, "Latest version not found for model %s.", m.Name)
+		}
+		return versionAnswer{versionOut(v)}, nil
+	}
+	unknown := invalid("Registered model alias %s not found.", cut(in.Alias, maxKey))
 	if checkAlias(in.Alias) != nil {
 		return nil, unknown
 	}
