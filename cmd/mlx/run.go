@@ -36,8 +36,8 @@ trouble.
 The command finds MLX_PARAMS (a JSON file with the parameters), MLX_METRICS (a file to write metrics to: one JSON object
 of numbers, or one a line with "step" and "time"), MLX_CHILDREN (a file to write runs inside this one to, such as the trials
 of a study, one JSON object a line), MLX_RUN_ID and MLX_ATTEMPT in its environment, and MLFLOW_TRACKING_URI: what a
-program tracks with MLflow becomes part of the run. A version of a model that -d names is laid out for the command: MLX_MODEL
-and MLX_MODEL_NAME hold its path. What the run makes of it is derived from that version.`,
+program tracks with MLflow becomes part of the run. A version of a model that -d names is laid out for the command:
+MLX_MODEL and MLX_MODEL_NAME hold its path. What the run makes of it is derived from that version.`,
 		Example: `mlx run -d data/flights -p depth=6 -o model.pkl python train.py
 mlx run -d flights@v1 -o model.pkl python tune.py
 mlx run --name baseline --timeout 2h -- make train`,

@@ -131,10 +131,10 @@ func (a *app) runShownText(v runShown, t *cli.Text) {
 	for _, o := range v.Outputs {
 		t.KeyValue(2, "outputs", cli.Fmt("%s %s", cli.Path(a.shown(o.Path)), cli.Hex(o.Digest, 12)), cli.Bytes(o.Bytes))
 	}
-	trackedText(v.View, t)
 	for _, m := range v.Versions {
 		t.KeyValue(2, "model", cli.Str(m.Name))
 	}
+	trackedText(v.View, t)
 	outputText(v.View, t)
 	showEnvironment(v.Environment, t)
 	t.KeyValue(2, "machine", machineCell(v.View))
