@@ -184,7 +184,7 @@ func FuzzFilter(f *testing.F) {
 		f.Add(s)
 	}
 	r := rowOf([32]byte{}, testBody(), "ana")
-	find := runSearch{places: &places{&experiments{names: map[string][]tenure{}}, map[string]place{}}}
+	find := runSearch{places: &places{&experiments{names: map[string][]tenure{}}, map[string]belonging{}}}
 	f.Fuzz(func(t *testing.T, text string) {
 		where, err := parseFilter(text, runGrammar())
 		if err != nil && failure(err).Code != InvalidParameterValue {
