@@ -95,10 +95,11 @@ func (a *app) trackingServer(e *endpoint, o endpointOptions) (*tracking.Server, 
 	if err != nil {
 		return nil, err
 	}
+	k := &asked{app: a}
 	s := tracking.New(tracking.Options{
 		Runner: o.runner, History: a.history(o.runner.Ledger), Registry: registry.Registry{Ledger: o.runner.Ledger, Now: a.now},
 		Ledger: o.runner.Ledger, Store: o.runner.Store, Now: a.now, Dir: trackingDir(r), Base: base,
-		Token: o.token, Hosts: o.hosts, Joined: o.joined,
+		Token: o.token, Hosts: o.hosts, Joined: o.joined, Allow: k.allow, Fetch: k.fetch,
 		Peer:    func(addr string) tracking.Peer { p, _ := run.PeerOf(addr); return tracking.Peer(p) },
 		Trouble: func(err error) { o.tell("%v", err) },
 	})

@@ -116,7 +116,9 @@ func (a *app) runShownText(v runShown, t *cli.Text) {
 		head = append(head, cli.Duration(time.Duration(*v.DurationS*float64(time.Second))))
 	}
 	t.Line(append(head, cli.Fmt("by %s on %s", cli.Str(v.By), cli.Str(v.Machine.Host)))...)
-	t.KeyValue(2, "command", cli.Str(commandLine(v.Command)))
+	if len(v.Command) > 0 { // a client of mlx server tells none
+		t.KeyValue(2, "command", cli.Str(commandLine(v.Command)))
+	}
 	if v.Cause != nil {
 		t.KeyValue(2, "cause", cli.Str(*v.Cause))
 	}

@@ -22,6 +22,9 @@ func trackedText(v run.View, t *cli.Text) {
 	if k == nil {
 		return
 	}
+	if program := k.Tags["mlflow.source.name"]; program != "" && len(v.Command) == 0 {
+		t.KeyValue(2, "program", cli.Path(program))
+	}
 	if a := k.Artifacts; a != nil {
 		t.KeyValue(2, "artifacts", cli.Fmt("%s %s", cli.Num(a.Files, "file"), cli.ID(a.Root)), cli.Bytes(a.Bytes))
 	}

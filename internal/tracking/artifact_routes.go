@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"mlx/internal/object"
 )
 
 // artifactRoots are where bytes are sent and fetched. These calls go past the mux, which would clean their paths and send clients
@@ -192,8 +194,38 @@ type workbench struct {
 	release func()       // in any case
 }
 
-// shelf finds the artifacts of an owner.
+// shelf finds the artifacts of an owner. Versions that are not here are fetched.
 func (s *Server) shelf(ctx context.Context, at place) (shelf, error) {
+	found, err := s.shelfOf(ctx, at)
+	for _, k := range found.kept {
+		if err == nil {
+			err = s.here(ctx, k.root)
+		}
+	}
+	return found, err
+}
+
+// here makes sure that a version is in the store, where that is possible.
+func (s *Server) here(ctx context.Context, root object.Digest) error {
+	if _, known := s.present.Load(root); known || s.o.Fetch == nil {
+		return nil // reading it says what is missing
+	}
+	here, err := s.o.Store.Has(ctx, root)
+	if err != nil {
+		return err
+	}
+	if here {
+		s.present.Store(root, true)
+		return nil
+	}
+	if err := s.o.Fetch(ctx, root); err != nil {
+		return missingBytes(err)
+	}
+	s.present.Store(root, true)
+	return nil
+}
+
+func (s *Server) shelfOf(ctx context.Context, at place) (shelf, error) {
 	switch at.of {
 	case ofModel:
 		return s.modelShelf(ctx, at.id)

@@ -37,6 +37,8 @@ type Options struct {
 	Peer func(addr string) Peer
 	// Allow refuses a move of a version that the policy does not allow. nil allows all.
 	Allow func(ctx context.Context, v *registry.Version, to registry.Stage) ([]registry.Evidence, error)
+	// Fetch brings a version that is not in the store from elsewhere. nil: there is no elsewhere.
+	Fetch func(ctx context.Context, root object.Digest) error
 	// Trouble is told of what a client cannot be told; may be nil.
 	Trouble func(error)
 }
@@ -59,6 +61,7 @@ type Server struct {
 	experiments experiments
 	creating    sync.Mutex // of experiments
 	rows        rows
+	present     sync.Map // object.Digest of versions that are in the store
 
 	sums        sums
 	models      models

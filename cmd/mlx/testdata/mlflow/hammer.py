@@ -4,7 +4,7 @@ import os
 import sys
 
 os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "7"
-os.environ["MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR"] = "0.2"
+os.environ["MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR"] = "1"
 import mlflow
 from mlflow import MlflowClient
 

@@ -42,19 +42,19 @@ def versions():
     first = client.get_model_version("plus", "1")
     assert first.run_id == run.info.run_id and first.status == "READY" and first.current_stage == "None", first
     second = mlflow.register_model(info.model_uri, "plus", tags={"a": "b"})
-    assert str(second.version) == "2" and client.get_model_version("plus", 2).tags == {"a": "b"}
+    assert str(second.version) == "2" and client.get_model_version("plus", "2").tags == {"a": "b"}
     if V3:
         assert mlflow.pyfunc.load_model("models:/plus/2").predict([1]) == [2]
     refused("RESOURCE_ALREADY_EXISTS", client.create_registered_model, "plus")
     refused("RESOURCE_DOES_NOT_EXIST", client.get_registered_model, "nope")
-    refused("RESOURCE_DOES_NOT_EXIST", client.get_model_version, "plus", 99)
+    refused("RESOURCE_DOES_NOT_EXIST", client.get_model_version, "plus", "99")
     client.update_registered_model("plus", "adds")
     client.set_registered_model_tag("plus", "k", "v")
-    client.update_model_version("plus", 1, "the first")
-    client.set_model_version_tag("plus", 1, "k", "v")
-    client.set_registered_model_alias("plus", "champion", 1)
-    client.transition_model_version_stage("plus", 1, "Staging")
-    client.transition_model_version_stage("plus", 2, "Staging", archive_existing_versions=True)
+    client.update_model_version("plus", "1", "the first")
+    client.set_model_version_tag("plus", "1", "k", "v")
+    client.set_registered_model_alias("plus", "champion", "1")
+    client.transition_model_version_stage("plus", "1", "Staging")
+    client.transition_model_version_stage("plus", "2", "Staging", archive_existing_versions=True)
     got = client.get_registered_model("plus")
     assert got.description == "adds" and got.tags["k"] == "v" and {k: str(v) for k, v in got.aliases.items()} == {"champion": "1"}, got
     one = client.get_model_version_by_alias("plus", "champion")
@@ -63,15 +63,15 @@ def versions():
     assert [str(v.version) for v in client.get_latest_versions("plus", ["Staging"])] == ["2"]
     for uri, right in {"models:/plus/1": 3, "models:/plus@champion": 3, "models:/plus/Staging": 2 if V3 else 3, "models:/plus/latest": 2 if V3 else 3}.items():
         assert mlflow.pyfunc.load_model(uri).predict([1]) == [right], uri
-    assert client.get_model_version_download_uri("plus", 1)
+    assert client.get_model_version_download_uri("plus", "1")
     assert {str(v.version) for v in client.search_model_versions("name = 'plus'")} == {"1", "2"}
     assert {str(v.version) for v in client.search_model_versions(f"run_id = '{run.info.run_id}'")} == {"1", "2"}
     assert [m.name for m in client.search_registered_models("name LIKE 'pl%'")] == ["plus"]
     assert client.copy_model_version("models:/plus/1", "copy").version
-    client.delete_model_version_tag("plus", 1, "k")
+    client.delete_model_version_tag("plus", "1", "k")
     client.delete_registered_model_tag("plus", "k")
     client.delete_registered_model_alias("plus", "champion")
-    client.delete_model_version("copy", 1)
+    client.delete_model_version("copy", "1")
     client.delete_registered_model("copy")
     client.rename_registered_model("plus", "plus2")
     assert {str(v.version) for v in client.search_model_versions("name = 'plus2'")} == {"1", "2"}
