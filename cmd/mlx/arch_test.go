@@ -62,7 +62,7 @@ var owners = map[string][]string{
 	"github.com/spf13/viper":            {"internal/repo"},
 	"github.com/go-git/go-git/v5":       {"internal/repo"},
 	"github.com/go-git/go-billy/v5":     {"internal/repo"},
-	"github.com/goccy/go-yaml":          {"internal/repo"},
+	"github.com/goccy/go-yaml":          {"internal/repo", "internal/history"},                     // files that MLflow and W&B write
 	"github.com/pelletier/go-toml":      {"internal/repo"},                                         // files of parameters
 	"github.com/klauspost/compress":     {"internal/snapshot", "internal/lineage", "internal/run"}, // packs and series are zstd frames
 	"golang.org/x/mod":                  {"internal/lineage"},
@@ -78,6 +78,7 @@ var owners = map[string][]string{
 	"golang.org/x/oauth2":               {"internal/bucket"},
 	"filippo.io/age":                    {"internal/remote"},
 	"github.com/jackc/pgx":              {"internal/source"},
+	"github.com/CycloneDX/cyclonedx-go": {"internal/registry"}, // bills of materials
 	"github.com/spf13/cobra":            {"cmd/mlx"},
 	"github.com/spf13/pflag":            {"cmd/mlx"}, // the flags of cobra
 	"github.com/google/go-cmp":          {"tests"},

@@ -27,7 +27,7 @@ type modelRow struct {
 type moments struct {
 	tenures map[object.Digest]registry.Tenure
 	next    map[object.Digest]fault.Ref // the version that took the place, by the record of the move that it ended
-	clashes map[object.Digest]bool // records that contradict each other
+	clashes map[object.Digest]bool      // records that contradict each other
 	now     time.Time
 }
 

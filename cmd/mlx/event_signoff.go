@@ -45,7 +45,7 @@ func signedName(s registry.SignOff) string { return fmt.Sprintf("%s@v%d", s.Mode
 
 // signOffShown is the JSON of `mlx show` of a sign-off: sign-off/v1, and whether it counts now.
 type signOffShown struct {
-	signOffView
+	signedView
 	Counts bool   `json:"counts"`
 	Why    string `json:"why"` // it does not; empty where it does
 	signer string
@@ -69,7 +69,7 @@ func (a *app) showSignOff(ctx context.Context, rec lineage.Record) error {
 	if err != nil {
 		return err
 	}
-	v := signOffShown{signOffView: viewOfSignOff(rec, s)}
+	v := signOffShown{signedView: viewOfSignOff(rec, s)}
 	for _, known := range signers {
 		if known.Fingerprint == s.Fingerprint && len(known.Names) > 0 && v.signer == "" {
 			v.signer = known.Names[0]

@@ -18,13 +18,15 @@ type importOptions struct {
 	update bool
 	query  string
 	from   string
+
+	artifacts []string // folders that the files of a history may be in
 }
 
 func newImport(a *app) *cobra.Command {
 	var o importOptions
 	cmd := &cobra.Command{
 		Use:   "import SOURCE [PATH]",
-		Short: "Bring in data from elsewhere, pinned",
+		Short: "Bring in data or history from elsewhere, pinned",
 		Long: `Brings the bytes of SOURCE to PATH, saves them as a version and records where they came from. SOURCE is a URL of http, https,
 file, s3, gs or azblob; a file or folder; dvc:REPO[:PATH] for what dvc tracks in a folder or git repository, all of it
 without PATH; with --from REV:PATH of another repository of mlx; with --query a database (postgres://…), or exec:COMMAND,
@@ -32,18 +34,29 @@ which gets the query as $MLX_QUERY and on stdin and prints the data.
 
 --update reads again what was imported, where size, time or tag of a file say that it changed, and makes a new version if
 the bytes differ. Each source must have been imported here once: nobody else's record contacts it for you. Passwords and
-signatures in a URL are used and never recorded. Data at PATH that is in no snapshot is never overwritten.`,
+signatures in a URL are used and never recorded. Data at PATH that is in no snapshot is never overwritten.
+
+mlflow:PATH brings the history of MLflow: runs with parameters, every value of their metrics, tags, datasets and artifacts, and
+registered models with versions, stages and aliases. PATH is a folder mlruns, a database mlflow.db, or a folder with one of
+them. wandb:PATH does it for the folders of W&B, and for runs exported as CSV or JSON. dvc:REPO also brings its experiments
+and what its commits measured. What came before is not brought twice, and what cannot be brought is listed.`,
 		Example: `mlx import ../exports/flights.csv data/flights.csv
 mlx import --update
 mlx import --update data/flights.csv
 mlx import dvc:../old:data/weather data/weather
 mlx import --from ../other main:data/planes data/planes
-mlx import 'exec:python report.py' data/report.csv --query "SELECT count(*) FROM flights"`,
+mlx import 'exec:python report.py' data/report.csv --query "SELECT count(*) FROM flights"
+mlx import mlflow:../old/mlruns
+mlx import mlflow:../old/mlflow.db --artifacts ../bucket/mlartifacts
+mlx import wandb:../old/wandb`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.words = args
 			if err := o.check(); err != nil {
 				return err
+			}
+			if _, _, ok := historyOf(o.words0()); ok {
+				return importHistoryRun(cmd.Context(), a, o)
 			}
 			return importRun(cmd.Context(), a, o)
 		},
@@ -53,6 +66,7 @@ mlx import 'exec:python report.py' data/report.csv --query "SELECT count(*) FROM
 	flags.BoolVar(&o.update, "update", false, "read again what was imported, all of it or the paths named, where it changed")
 	flags.StringVar(&o.query, "query", "", "keep the result of `SQL`")
 	flags.StringVar(&o.from, "from", "", "read another repository of mlx; SOURCE is then REV:PATH in `REPO`")
+	flags.StringArrayVar(&o.artifacts, "artifacts", nil, "look for the files of a history in `FOLDER` too")
 	return cmd
 }
 
@@ -68,7 +82,14 @@ func (o importOptions) check() error {
 		return fault.New(fault.Usage, "cannot import: it takes a source and perhaps a path, not %s", cli.FormatNum(int64(len(o.words)), "word")).
 			Hint("mlx import SOURCE [PATH]").Hint("mlx import --update [PATH…]")
 	}
-	return nil
+	return o.checkHistory()
+}
+
+func (o importOptions) words0() string {
+	if o.update || len(o.words) == 0 {
+		return ""
+	}
+	return o.words[0]
 }
 
 func importRun(ctx context.Context, a *app, o importOptions) error {
@@ -96,7 +117,7 @@ func importRun(ctx context.Context, a *app, o importOptions) error {
 	if len(troubles) > 0 && (a.streams.JSON || len(all) == 0) {
 		return a.untold(troubles) // with --json stdout is one whole document or empty
 	}
-	if err := a.emitImported(ctx, i.repo, all); err != nil || len(troubles) == 0 {
+	if err := a.emitImported(ctx, i.repo, all, nil); err != nil || len(troubles) == 0 {
 		return err
 	}
 	return a.untold(troubles)

@@ -12,6 +12,7 @@ import (
 type importView struct {
 	Kind    string         `json:"kind"`
 	Imports []importedView `json:"imports"`
+	History *historyView   `json:"history"` // null: only data was asked for
 }
 
 type importedView struct {
@@ -25,14 +26,27 @@ type importedView struct {
 	At       time.Time `json:"at"`
 }
 
-func (a *app) emitImported(ctx context.Context, r *repo.Repo, all []imported) error {
-	v := importView{Kind: "import/v1", Imports: []importedView{}}
+func (a *app) emitImported(ctx context.Context, r *repo.Repo, all []imported, h *historyView) error {
+	v := importView{Kind: "import/v1", Imports: []importedView{}, History: h}
 	for _, d := range all {
 		v.Imports = append(v.Imports, importedView{Path: d.body.Path, Snapshot: d.body.Root.Hex(), Source: d.source.Shown, Files: d.body.Files,
 			Bytes: d.body.Bytes, Rows: d.rows, Changed: d.changed, At: d.at.UTC()})
 	}
-	if err := a.streams.EmitVerdict(v, false, func(t *cli.Text) { a.importText(all, t) }); err != nil {
+	if err := a.streams.EmitVerdict(v, false, func(t *cli.Text) {
+		if len(all) > 0 || h == nil {
+			a.importText(all, t)
+		}
+		if h != nil {
+			h.text(t)
+		}
+	}); err != nil {
 		return err
+	}
+	if h != nil && h.Runs.New > 0 {
+		a.streams.Hint("mlx log -k run", "lists them")
+	}
+	if len(all) == 0 && h != nil {
+		return nil
 	}
 	if len(all) == 0 {
 		a.streams.Hint("mlx import SOURCE PATH", "the first import")

@@ -182,7 +182,7 @@ func (d derivation) changes() []string {
 
 // paramPhrase says how a value changed: a number in percent where that is easier to grasp than the two numbers.
 func paramPhrase(c valueChange) string {
-	name := plainWords(c.Key)
+	name := spoken(c.Key)
 	switch {
 	case c.A == nil:
 		return fmt.Sprintf("%s %s added", name, valueWord(c.B))
@@ -219,15 +219,15 @@ func valueWord(v any) string {
 	return fmt.Sprint(v)
 }
 
-// plainWords is a key as words: learning_rate is "learning rate".
-func plainWords(key string) string { return strings.ReplaceAll(key, "_", " ") }
+// spoken is a key as words: learning_rate is "learning rate".
+func spoken(key string) string { return strings.ReplaceAll(key, "_", " ") }
 
 func dataPhrase(p dataPairView) string {
 	name := path.Base(p.Path)
 	if dot := strings.IndexByte(name, '.'); dot > 0 {
 		name = name[:dot]
 	}
-	name = plainWords(name)
+	name = spoken(name)
 	switch {
 	case p.A == nil:
 		return name + " added"

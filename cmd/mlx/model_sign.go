@@ -34,9 +34,9 @@ file means the key in your ssh-agent.
 
 With -o the signature of OpenSSF model signing is written as well, which the tool model-signing and mlx verify --signature check; it
 needs an ECDSA key in a file. --withdraw takes back what was signed off as this kind.`,
-		Example: `mlx model sign flights@v9 --kind security -m "threat model reviewed"
-mlx model sign flights@v9 --kind security --key release-key -o model.sig
-mlx model sign flights@v9 --kind security --withdraw -m "the review missed a dependency"`,
+		Example: `mlx model sign flights@v1 --kind security -m "threat model reviewed"
+mlx model sign flights@v1 --kind security --key release-key -o model.sig
+mlx model sign flights@v1 --kind security --withdraw -m "the review missed a dependency"`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.ref = args[0]
@@ -141,8 +141,8 @@ func (a *app) openSSF(ctx context.Context, o modelSignOptions, b exactBytes, sig
 	return registry.SignModel(ctx, m, key)
 }
 
-// signOffView is sign-off/v1.
-type signOffView struct {
+// signedView is sign-off/v1.
+type signedView struct {
 	row
 	SignOff     string     `json:"sign_off"` // security, ethics, …
 	Digest      string     `json:"digest"`
@@ -156,10 +156,10 @@ type signOffView struct {
 	Out         *string    `json:"out"` // where the OpenSSF signature was written
 }
 
-func viewOfSignOff(rec lineage.Record, s registry.SignOff) signOffView {
+func viewOfSignOff(rec lineage.Record, s registry.SignOff) signedView {
 	e := event{rec: rec, id: rec.ID}
 	e.text = cli.Sentence(signOffWords(s)...)
-	v := signOffView{row: e.row("sign-off/v1"), SignOff: s.Kind, Digest: s.Digest.Hex(), SignedAt: s.SignedAt, Message: some(s.Message),
+	v := signedView{row: e.row("sign-off/v1"), SignOff: s.Kind, Digest: s.Digest.Hex(), SignedAt: s.SignedAt, Message: some(s.Message),
 		Fingerprint: s.Fingerprint, Signature: s.Signature, Signed: string(s.Text()), Withdrawn: s.Withdrawn}
 	if s.Model != "" {
 		ref := refOf(refModel, "", signedName(s))
@@ -173,7 +173,7 @@ func viewOfSignOff(rec lineage.Record, s registry.SignOff) signOffView {
 	return v
 }
 
-func signOffText(v signOffView, t *cli.Text) {
+func signOffText(v signedView, t *cli.Text) {
 	word := "signed off"
 	if v.Withdrawn {
 		word = "withdrawn"
@@ -184,6 +184,6 @@ func signOffText(v signOffView, t *cli.Text) {
 	}
 	t.Line(append(cells, cli.Hex(v.Digest, 12), cli.Str(v.Fingerprint))...)
 	if v.Out != nil {
-		t.Line(cli.Fmt("wrote %s", cli.Path(*v.Out)))
+		t.Line(cli.Str("wrote"), cli.Path(*v.Out))
 	}
 }

@@ -100,7 +100,7 @@ func (a *app) meansMore(ctx context.Context, ref string) bool {
 	return err == nil && t.Kind != refPath
 }
 
-func signatureText(s *signatureView, t *cli.Text) {
+func modelSignatureText(s *signatureView, t *cli.Text) {
 	if s.Reason != nil {
 		t.Line(cli.Word(cli.RoleFail, "NOT SIGNED"), cli.Str(s.Of), cli.Str(*s.Reason))
 		return

@@ -93,7 +93,7 @@ func viewOfDamage(d snapshot.Damage, folder string, known []dataAt) damageView {
 
 func (a *app) verifyText(v verifyView, t *cli.Text) {
 	if v.Signature != nil {
-		signatureText(v.Signature, t)
+		modelSignatureText(v.Signature, t)
 	}
 	if v.Ledger != nil {
 		for _, p := range v.Ledger.Damage {

@@ -64,6 +64,16 @@ type Registration struct {
 	Signature json.RawMessage   `json:"signature,omitempty"` // inputs and outputs, as the format of the model states them
 	Message   string            `json:"message,omitempty"`
 	Tags      map[string]string `json:"tags,omitempty"`
+
+	Imported *Imported `json:"imported,omitempty"` // it was registered elsewhere first
+}
+
+// Imported says where a version was registered before it was registered here.
+type Imported struct {
+	From string `json:"from"`         // mlflow
+	ID   string `json:"id"`           // its name and number there, and when it was made
+	By   string `json:"by,omitempty"` // who made it there
+	MS   int64  `json:"ms,omitempty"` // when, in milliseconds since 1970
 }
 
 // Name is the version as a person types it, under the name that it was registered with.

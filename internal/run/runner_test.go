@@ -28,7 +28,7 @@ type bench struct {
 	history History
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	t.Helper()
 	dir := t.TempDir()
 	clock := time.Date(2026, 11, 23, 16, 0, 0, 0, time.UTC)
