@@ -67,7 +67,7 @@ func promoteRun(ctx context.Context, a *app, o promoteOptions) error {
 		p.decision = registry.Decision{Allowed: true, Verdict: registry.Pass, Model: v.Name(), Digest: v.Digest, Record: v.Record, From: v.Stage, To: to}
 		return a.emitPromotion(p)
 	}
-	if err := a.bring(ctx, v, to); err != nil {
+	if err := a.bringVersion(ctx, v, to); err != nil {
 		return err
 	}
 	if p.decision, err = a.judgeMove(ctx, v, to); err != nil {
@@ -88,8 +88,8 @@ func promoteRun(ctx context.Context, a *app, o promoteOptions) error {
 	return a.emitPromotion(p)
 }
 
-// bring fetches the bytes of a version that a policy is about to judge, where they are not here.
-func (a *app) bring(ctx context.Context, v *registry.Version, to registry.Stage) (err error) {
+// bringVersion fetches the bytes of a version that a policy is about to judge, where they are not here.
+func (a *app) bringVersion(ctx context.Context, v *registry.Version, to registry.Stage) (err error) {
 	needs, err := a.needsOf(to)
 	if err != nil || len(needs) == 0 || v.Root.IsZero() {
 		return err
