@@ -49,6 +49,7 @@ bench: build ## mlx beside its peers; ROWS=small,status picks rows of snapshots,
 	go run ./bench/series -mlx bin/mlx
 	go run ./bench/log -mlx bin/mlx
 	go run ./bench/pipeline -mlx bin/mlx
+	go run ./bench/registry -mlx bin/mlx
 	go run ./bench/remote -mlx bin/mlx $(if $(REMOTE),-rows $(REMOTE))
 
 docs: build ## the pages under docs/ that are generated

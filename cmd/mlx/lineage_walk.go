@@ -127,6 +127,9 @@ func (b *grapher) neighbours(ctx context.Context, t target) ([]neighbour, error)
 // aboveRun is what a run was made from: data, code, and the run it was started in.
 func (b *grapher) aboveRun(ctx context.Context, t target) ([]neighbour, error) {
 	v, err := b.history.Get(ctx, t.ID)
+	if fault.KindOf(err) == fault.NotFound {
+		return nil, nil // a version of a model names it, and its records are on another machine
+	}
 	if err != nil {
 		return nil, err
 	}
