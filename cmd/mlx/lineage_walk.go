@@ -158,8 +158,7 @@ func (b *grapher) aboveRun(ctx context.Context, t target) ([]neighbour, error) {
 			all = append(all, neighbour{"repeats", target{Kind: refRun, ID: id}})
 		}
 	}
-	used, err := b.usedBy(ctx, v)
-	return append(all, used...), err
+	return append(all, usedBy(v)...), nil
 }
 
 // aboveSnapshot is the runs that wrote a snapshot. For the root of a question, also the version before.
