@@ -109,20 +109,6 @@ func (a *app) trustedKeys(ctx context.Context) ([]trustedKey, error) {
 	return keys, nil
 }
 
-// mayRun refuses a command of mlx.yaml that its user has not allowed. Kind and name say where it stands: repo.TrustStage, TrustCheck
-// (the name of its gate or service) or TrustService.
-func (a *app) mayRun(kind, name, command string) error {
-	t, err := a.allowed()
-	if err != nil {
-		return err
-	}
-	if !t.Approved(kind, name, command) {
-		return fault.New(fault.Denied, "cannot run %s %s: %s says %q, which you have not allowed here", kind, name, repo.ConfigName, command).
-			Hint("mlx trust")
-	}
-	return nil
-}
-
 // stageLeave remembers, for one command, which commands of stages may run. It may be asked by many at once.
 type stageLeave struct {
 	mu    sync.Mutex

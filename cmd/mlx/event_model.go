@@ -40,6 +40,12 @@ func momentsOf(m *registry.Model, now time.Time) *moments {
 			k.next[t.Record] = refOfNumber(m, t.Next)
 		}
 	}
+	live := m.Live()
+	for i, v := range live {
+		if i > 0 && live[i-1].Version == v.Version {
+			k.clashes[v.Record], k.clashes[live[i-1].Record] = true, true
+		}
+	}
 	for _, p := range m.Conflicts() {
 		for _, id := range p.Records {
 			k.clashes[id] = true

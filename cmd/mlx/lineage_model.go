@@ -12,20 +12,12 @@ import (
 )
 
 // usedBy is the versions of models that a run read.
-func (b *grapher) usedBy(ctx context.Context, v run.View) ([]neighbour, error) {
-	rec, err := b.ledger.Get(ctx, v.Record)
-	if err != nil {
-		return nil, err
-	}
-	body, ok := runBody(rec)
-	if !ok {
-		return nil, nil
-	}
+func usedBy(v run.View) []neighbour {
 	var all []neighbour
-	for _, u := range body.Used {
+	for _, u := range v.Used {
 		all = add(all, neighbour{"model", target{Kind: refModel, ID: u.Record, Name: u.Model + "@v" + numberWord(u.Version)}})
 	}
-	return all, nil
+	return all
 }
 
 // aboveVersion is what a version was made from: its run or, where none is known, its bytes; the versions that it was derived from; and

@@ -127,6 +127,9 @@ func (b *grapher) neighbours(ctx context.Context, t target) ([]neighbour, error)
 // aboveRun is what a run was made from: data, code, and the run it was started in.
 func (b *grapher) aboveRun(ctx context.Context, t target) ([]neighbour, error) {
 	v, err := b.history.Get(ctx, t.ID)
+	if fault.KindOf(err) == fault.NotFound {
+		return nil, nil // a version of a model names it, and its records are on another machine
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -155,8 +158,7 @@ func (b *grapher) aboveRun(ctx context.Context, t target) ([]neighbour, error) {
 			all = append(all, neighbour{"repeats", target{Kind: refRun, ID: id}})
 		}
 	}
-	used, err := b.usedBy(ctx, v)
-	return append(all, used...), err
+	return append(all, usedBy(v)...), nil
 }
 
 // aboveSnapshot is the runs that wrote a snapshot. For the root of a question, also the version before.

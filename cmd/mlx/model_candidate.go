@@ -95,7 +95,7 @@ func (c *candidate) ofRun(ctx context.Context, t target) error {
 		inner = named[0]
 	}
 	for _, m := range slices.Backward(body.Models) { // of several with one name the last
-		if (m.Name == inner || m.ID == inner) && !m.Root.IsZero() {
+		if name := strings.TrimPrefix(inner, "models/"); (m.Name == name || m.ID == name) && !m.Root.IsZero() {
 			c.body = registry.Registration{Root: m.Root, Digest: m.Root, Kind: string(snapshot.Directory), Path: m.Name, Files: m.Files, Bytes: m.Bytes,
 				Run: &id, Logged: m.ID, Format: m.Format}
 			return nil
@@ -113,7 +113,7 @@ func (c *candidate) ofRun(ctx context.Context, t target) error {
 		}
 	}
 	if artifacts := trackedArtifacts(body); !artifacts.IsZero() {
-		return c.part(ctx, located{Path: "", Root: artifacts, Inner: inner}, &id)
+		return c.part(ctx, located{Path: "", Root: artifacts, Inner: strings.TrimPrefix(inner, "artifacts/")}, &id)
 	}
 	return c.which(t, named)
 }

@@ -201,17 +201,8 @@ func (a *app) nextPolicy(p registry.Proof, s *modelShown) error {
 	return nil
 }
 
-// addModels adds the versions of models that a run read, and those that were made of what it wrote.
+// addModels adds the versions of models that were made of what a run wrote.
 func (s *runShown) addModels(ctx context.Context, l *lineage.Ledger) error {
-	rec, err := l.Get(ctx, s.Record)
-	if err != nil {
-		return err
-	}
-	if body, ok := runBody(rec); ok {
-		for _, u := range body.Used {
-			s.Used = append(s.Used, refOf(refModel, u.Record.Hex(), u.Model+"@v"+numberWord(u.Version)))
-		}
-	}
 	for rec, err := range l.Referring(ctx, s.RunID) {
 		if err != nil {
 			return err

@@ -20,7 +20,7 @@ func (a *app) judgeMove(ctx context.Context, v *registry.Version, to registry.St
 	if err != nil {
 		return registry.Decision{}, err
 	}
-	if to != registry.Archived && !v.Root.IsZero() {
+	if len(needs) > 0 && !v.Root.IsZero() {
 		if err := a.whole(ctx, bytesOf(v)); err != nil {
 			return registry.Decision{}, err
 		}

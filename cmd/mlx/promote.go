@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -66,6 +67,9 @@ func promoteRun(ctx context.Context, a *app, o promoteOptions) error {
 		p.decision = registry.Decision{Allowed: true, Verdict: registry.Pass, Model: v.Name(), Digest: v.Digest, Record: v.Record, From: v.Stage, To: to}
 		return a.emitPromotion(p)
 	}
+	if err := a.bringVersion(ctx, v, to); err != nil {
+		return err
+	}
 	if p.decision, err = a.judgeMove(ctx, v, to); err != nil {
 		return err
 	}
@@ -82,6 +86,27 @@ func promoteRun(ctx context.Context, a *app, o promoteOptions) error {
 	}
 	p.record = &rec.ID
 	return a.emitPromotion(p)
+}
+
+// bringVersion fetches the bytes of a version that a policy is about to judge, where they are not here.
+func (a *app) bringVersion(ctx context.Context, v *registry.Version, to registry.Stage) (err error) {
+	needs, err := a.needsOf(to)
+	if err != nil || len(needs) == 0 || v.Root.IsZero() {
+		return err
+	}
+	o, err := a.hereOrigin()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, o.close()) }()
+	p := piece{located: located{Path: v.Path, Root: v.Root}, from: o}
+	return a.reading(ctx, p, nil, func() error {
+		here, err := o.store.Has(ctx, v.Root)
+		if err == nil && !here {
+			err = fault.New(fault.NotFound, "%s is not on this machine", v.Name())
+		}
+		return err
+	})
 }
 
 // mayMove refuses to move what a service moves: its rollouts would not know.

@@ -40,6 +40,9 @@ func (f *finder) everything() {
 	f.digest()
 	f.runName()
 	f.model()
+	if len(f.found) == 1 && f.found[0].Version != nil {
+		return // NAME@v3 of a model that exists is no chance: git need not be asked
+	}
 	f.path(false)
 	f.git()
 	if len(f.found) == 0 {

@@ -21,7 +21,6 @@ type runShown struct {
 	Curves []curveView `json:"curves"` // by name
 
 	Children []fault.Ref `json:"children"` // runs started inside it, the one started first first
-	Used     []fault.Ref `json:"used"`     // versions of models that it read
 	Versions []fault.Ref `json:"versions"` // of models, made from what it wrote
 
 	family family
@@ -66,7 +65,7 @@ func (a *app) showOneRun(ctx context.Context, t target, o showOptions) error {
 	}
 	v.Tags = event{tags: known[v.RunID]}.words()
 	v.Text = cli.Sentence(runWords(v)...)
-	shown := runShown{View: v, Judged: []judgement{}, Reruns: []rejudged{}, Used: []fault.Ref{}, Versions: []fault.Ref{}, said: known[v.RunID]}
+	shown := runShown{View: v, Judged: []judgement{}, Reruns: []rejudged{}, Versions: []fault.Ref{}, said: known[v.RunID]}
 	if shown.family, err = a.childrenOf(ctx, v); err != nil {
 		return err
 	}
@@ -125,9 +124,6 @@ func (a *app) runShownText(v runShown, t *cli.Text) {
 	placeText(v.View, t)
 	runSourceText(v.View, t)
 	a.showFiles(v.View, t)
-	for _, m := range v.Used {
-		t.KeyValue(2, "used", cli.Str(m.Name))
-	}
 	runNumbersText(v, t)
 	a.curvesText(v, t)
 	for _, o := range v.Outputs {

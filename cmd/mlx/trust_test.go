@@ -31,15 +31,23 @@ func inProject(t *testing.T, config string) *app {
 	return newApp(nil, cli.Discard())
 }
 
+// mayRun reports whether the user has allowed a command of the stage train.
+func mayRun(t *testing.T, a *app, command string) bool {
+	t.Helper()
+	given, err := a.allowed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return given.Approved(repo.TrustStage, "train", command)
+}
+
 func TestNothingRunsOrCountsUnasked(t *testing.T) {
 	a := inProject(t, "ledger: 7f3a90c2d15e4b68\ntrusted_keys: [ana.pub]\nstages:\n  train: {cmd: python train.py}\n")
 	if keys, err := a.trustedKeys(t.Context()); err != nil || len(keys) != 0 {
 		t.Errorf("%v %v", keys, err)
 	}
-	err := a.mayRun(repo.TrustStage, "train", "python train.py")
-	want := `cannot run stage train: mlx.yaml says "python train.py", which you have not allowed here`
-	if fault.KindOf(err) != fault.Denied || err.Error() != want || len(fault.Hints(err)) != 1 {
-		t.Errorf("%v", err)
+	if mayRun(t, a, "python train.py") {
+		t.Error("it may run before anybody allowed it")
 	}
 	if err := trustRun(t.Context(), a, trustOptions{}); fault.KindOf(err) != fault.Usage {
 		t.Errorf("nobody can be asked: %v", err)
@@ -50,10 +58,10 @@ func TestNothingRunsOrCountsUnasked(t *testing.T) {
 	if keys, err := a.trustedKeys(t.Context()); err != nil || len(keys) != 1 || string(keys[0].line) != somebodysKey {
 		t.Errorf("%v %v", keys, err)
 	}
-	if err := a.mayRun(repo.TrustStage, "train", "python train.py"); err != nil {
-		t.Error(err)
+	if !mayRun(t, a, "python train.py") {
+		t.Error("it may not run")
 	}
-	if err := a.mayRun(repo.TrustStage, "train", "python train.py; curl evil"); err == nil {
+	if mayRun(t, a, "python train.py; curl evil") {
 		t.Error("another command may run")
 	}
 }

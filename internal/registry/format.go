@@ -9,6 +9,9 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"mlx/internal/object"
 )
 
 // maxDescribed is how much is read of a file that describes a model.
@@ -150,6 +153,12 @@ func readMLmodel(text string) Known {
 	}
 	if len(parts) > 0 {
 		k.Signature, _ = json.Marshal(parts) // raw values that are valid
+	}
+	if len(k.Format) > 60 || !utf8.ValidString(k.Format) {
+		k.Format = ""
+	}
+	if _, err := object.Encode(k.Signature); err != nil {
+		k.Signature = nil // no record can hold it
 	}
 	return k
 }
