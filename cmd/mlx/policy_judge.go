@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"strconv"
+	"time"
 
 	"mlx/internal/fault"
 	"mlx/internal/gate"
@@ -49,7 +51,20 @@ func (a *app) needsOf(to registry.Stage) ([]registry.Need, error) {
 }
 
 func needOf(n repo.Need) registry.Need {
-	return registry.Need{Gate: n.Gate, Scan: n.Scan, SignOff: n.SignOff, By: n.By, MaxAge: n.MaxAge.Duration, AgeText: n.MaxAge.String()}
+	return registry.Need{Gate: n.Gate, Scan: n.Scan, SignOff: n.SignOff, By: n.By, MaxAge: n.MaxAge.Duration, AgeText: ageText(n.MaxAge.Duration)}
+}
+
+// ageText writes an age in the largest unit that fits whole, as mlx.yaml does.
+func ageText(d time.Duration) string {
+	for _, unit := range []struct {
+		name string
+		size time.Duration
+	}{{"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}} {
+		if d >= unit.size && d%unit.size == 0 {
+			return strconv.FormatInt(int64(d/unit.size), 10) + unit.name
+		}
+	}
+	return d.String()
 }
 
 // proofOf collects what is known about the bytes of a version.

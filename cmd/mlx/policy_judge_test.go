@@ -175,3 +175,13 @@ func TestOtherBytesUnderTheSameName(t *testing.T) {
 		a.close()
 	}
 }
+
+func TestAgeText(t *testing.T) {
+	for age, want := range map[time.Duration]string{
+		90 * 24 * time.Hour: "90d", 36 * time.Hour: "36h", 90 * time.Minute: "90m", 90 * time.Second: "90s", time.Millisecond: "1ms", 1500 * time.Millisecond: "1.5s",
+	} {
+		if got := ageText(age); got != want {
+			t.Errorf("%v: %s, not %s", age, got, want)
+		}
+	}
+}

@@ -1,4 +1,8 @@
 package main
 
-// scanRules names the rules by which models are scanned now; empty: this version has none, so that every scan counts.
-func scanRules() string { return "" }
+import (
+	modelscan "mlx/internal/scan"
+)
+
+// scanRules names the rules by which models are scanned now. Scans by others say nothing.
+func scanRules() string { return modelscan.RulesVersion }
