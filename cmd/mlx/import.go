@@ -47,7 +47,7 @@ mlx import dvc:../old:data/weather data/weather
 mlx import --from ../other main:data/planes data/planes
 mlx import 'exec:python report.py' data/report.csv --query "SELECT count(*) FROM flights"
 mlx import mlflow:../old/mlruns
-mlx import mlflow:../old/mlflow.db --artifacts ../bucket/mlartifacts
+mlx import mlflow:../old/mlruns --artifacts ../bucket
 mlx import wandb:../old/wandb`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
