@@ -71,8 +71,14 @@ func (a *app) trustedRemote(ctx context.Context, name string) (repo.Remote, stri
 	return remote, name, nil
 }
 
-// trustedKeys returns the public keys, as in .pub files, that mlx.yaml names and its user has allowed.
-func (a *app) trustedKeys(ctx context.Context) ([][]byte, error) {
+// trustedKey is a public key that mlx.yaml names and its user has allowed: its file, and a line as in a .pub file.
+type trustedKey struct {
+	path string
+	line []byte
+}
+
+// trustedKeys returns the public keys that mlx.yaml names and its user has allowed.
+func (a *app) trustedKeys(ctx context.Context) ([]trustedKey, error) {
 	r, err := a.repo()
 	if err != nil {
 		return nil, err
@@ -85,7 +91,7 @@ func (a *app) trustedKeys(ctx context.Context) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var keys [][]byte
+	var keys []trustedKey
 	for _, path := range c.TrustedKeys {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -98,7 +104,7 @@ func (a *app) trustedKeys(ctx context.Context) ([][]byte, error) {
 			a.streams.Why("signatures by %s do not count: you have not allowed it here", path)
 			continue
 		}
-		keys = append(keys, key)
+		keys = append(keys, trustedKey{path, key})
 	}
 	return keys, nil
 }

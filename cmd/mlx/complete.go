@@ -22,7 +22,13 @@ func (a *app) completePaths(cmd *cobra.Command, _ []string, _ string) ([]string,
 
 // completeRefs offers what a reference can name: the newest runs, snapshots and verdicts, tags, tracked data; then files.
 func (a *app) completeRefs(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-	if kind, _, qualified := strings.Cut(typed, ":"); qualified {
+	if kind, _, qualified := strings.Cut(typed, ":"); qualified && kind == refModel {
+		known := a.versionsKnown(cmd.Context(), true)
+		for i, word := range known {
+			known[i] = refModel + ":" + word
+		}
+		return known, cobra.ShellCompDirectiveNoFileComp
+	} else if qualified {
 		return a.definedNames(cmd.Context(), kind), cobra.ShellCompDirectiveNoFileComp
 	}
 	all := append([]string{"@last\tthe newest run here"}, a.livePaths(cmd)...)
@@ -35,6 +41,7 @@ func (a *app) completeRefs(cmd *cobra.Command, _ []string, typed string) ([]stri
 			all = append(all, t.body.Name+"\ttag of "+t.body.Target.Kind+" "+t.body.Target.ID.Short())
 		}
 	}
+	all = append(all, a.versionsKnown(cmd.Context(), true)...)
 	tell, err := a.teller(cmd.Context())
 	if err != nil {
 		return all, cobra.ShellCompDirectiveDefault

@@ -50,6 +50,9 @@ func (a *app) versions(ctx context.Context, t target) ([]dataAt, error) {
 	switch t.Kind {
 	case refSnapshot:
 		return []dataAt{{t.Name, t.ID}}, nil
+	case refModel:
+		t, err := a.versionBytes(ctx, t)
+		return []dataAt{{t.Name, t.ID}}, err
 	case refRun:
 		v, err := a.runOf(ctx, t)
 		if err != nil {
@@ -145,6 +148,9 @@ type located struct {
 // locate finds REF:PATH. In a snapshot PATH starts at its data; in anything else at the root of the repository.
 func (a *app) locate(ctx context.Context, t target) (located, error) {
 	t, err := a.tracked(ctx, t)
+	if err == nil {
+		t, err = a.versionBytes(ctx, t)
+	}
 	if err != nil {
 		return located{}, err
 	}

@@ -22,10 +22,11 @@ func newDiff(a *app) *cobra.Command {
 	var o diffOptions
 	cmd := &cobra.Command{
 		Use:   "diff [A [B…]] [-- PATH…]",
-		Short: "Compare data, runs, snapshots or git revisions",
+		Short: "Compare data, runs, models, snapshots or git revisions",
 		Long: `Without references the files here are compared with their last snapshots, with one the data here with that of A (a run with
 the newest run), with two or more these with each other. Two runs are compared in parameters, metrics, data, code (with
-changes that were never committed), environment and machine; -v or -- PATH also prints the difference of the code. Of more
+changes that were never committed), environment and machine, two versions of models as the runs that made them, and in size and
+format; -v or -- PATH also prints the difference of the code. Of more
 than two runs the parameters and metrics that differ are shown; - reads references from stdin, and a quoted pattern such as
 'run:sweep-*' names every run that fits. Status 0 says that they are the same, 1 that they differ.`,
 		Example: `mlx diff
@@ -34,6 +35,7 @@ mlx diff @last~1 @last -- train.py
 mlx diff @last~1 @last -o curves.svg
 mlx diff HEAD~1 HEAD -- data/flights
 mlx diff HEAD
+mlx diff flights@v1 flights@production
 mlx diff 'run:sweep-*' -o sweep.csv`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.refs = args
@@ -66,6 +68,9 @@ func diffRun(ctx context.Context, a *app, o diffOptions) error {
 	}
 	found, err := a.resolveAll(ctx, o.refs)
 	if err != nil {
+		return err
+	}
+	if found, err = a.makersOf(ctx, found); err != nil {
 		return err
 	}
 	runs := 0

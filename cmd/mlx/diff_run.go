@@ -18,6 +18,7 @@ type runsDiff struct {
 	diffView
 	data   []dataPair
 	around surroundings
+	heads  [2]string // what stands over the columns; empty: the digest
 }
 
 // diffRuns compares two runs.
@@ -30,7 +31,10 @@ func (a *app) diffRuns(ctx context.Context, left, right target, o diffOptions) e
 	if err != nil {
 		return err
 	}
-	d := runsDiff{diffView: newDiffView(left.ref(), right.ref())}
+	d := runsDiff{diffView: newDiffView(versionOrSelf(left), versionOrSelf(right)), heads: [2]string{headOf(left), headOf(right)}}
+	if len(o.paths) == 0 {
+		d.Model = versionChanges(left.Version, right.Version)
+	}
 	if d.data, err = a.diffRunData(ctx, &d.diffView, x, y, o.paths); err != nil {
 		return err
 	}
@@ -46,7 +50,7 @@ func (a *app) diffRuns(ctx context.Context, left, right target, o diffOptions) e
 		}
 		d.Environment = append(d.Environment, d.around.all()...)
 	}
-	d.Equal = len(d.Params)+len(d.Metrics)+len(d.Environment)+len(d.Outputs)+len(d.Data)+len(d.data) == 0 && d.Code == nil
+	d.Equal = len(d.Model)+len(d.Params)+len(d.Metrics)+len(d.Environment)+len(d.Outputs)+len(d.Data)+len(d.data) == 0 && d.Code == nil
 	return a.finishDiff(d.diffView, d.Equal, o, diffForms{
 		text:  func(t *cli.Text) { d.text(t, len(o.paths) > 0) },
 		sheet: d.sheet,
@@ -187,6 +191,14 @@ func outputDigests(v run.View) map[string]any {
 // those are told.
 func (d runsDiff) text(t *cli.Text, filesOnly bool) {
 	c := newComparison(t, d.A.ID, d.B.ID)
+	for i, head := range d.heads {
+		if head != "" {
+			c.head[i+1] = cli.Str(head)
+		}
+	}
+	for _, p := range d.Model {
+		c.add("model", p.Key, versionCell(p.Key, p.A), versionCell(p.Key, p.B))
+	}
 	for _, p := range d.Params {
 		c.add("params", p.Key, cellOrNone(p.A), cellOrNone(p.B))
 	}
@@ -216,6 +228,9 @@ func (d runsDiff) text(t *cli.Text, filesOnly bool) {
 // compared are the sections that both runs say something about.
 func (d runsDiff) compared() []string {
 	all := []string{"params", "metrics", "data", "code"}
+	if d.heads[0] != "" && d.heads[1] != "" {
+		all = append([]string{"model"}, all...)
+	}
 	if d.around.known {
 		all = append(all, "environment")
 		if d.around.listed {
@@ -249,10 +264,18 @@ func (m metricChange) percent() string {
 // sheet is the comparison as a table for a file.
 func (d runsDiff) sheet() sheet {
 	s := sheet{head: []string{"section", "key", short12(d.A.ID), short12(d.B.ID), "change"}}
+	for i, head := range d.heads {
+		if head != "" {
+			s.head[i+2] = head
+		}
+	}
 	add := func(section, key string, cells ...cli.Cell) {
 		row := []cli.Cell{cli.Str(section), cli.Str(key), cli.Str(""), cli.Str(""), cli.Str("")}
 		copy(row[2:], cells)
 		s.rows = append(s.rows, row)
+	}
+	for _, p := range d.Model {
+		add("model", p.Key, versionCell(p.Key, p.A), versionCell(p.Key, p.B))
 	}
 	for _, p := range d.Params {
 		add("params", p.Key, cellOrNone(p.A), cellOrNone(p.B))

@@ -12,6 +12,7 @@ import (
 	"mlx/internal/cli"
 	"mlx/internal/fault"
 	"mlx/internal/object"
+	"mlx/internal/registry"
 	"mlx/internal/remote"
 	"mlx/internal/snapshot"
 )
@@ -80,7 +81,7 @@ func eraseRun(ctx context.Context, a *app, o eraseOptions) error {
 	if o.record {
 		return a.eraseRecord(ctx, o, sign)
 	}
-	e := &erasing{a: a, o: o, sign: sign, view: eraseView{Kind: "erase/v1", Basis: o.basis, Remotes: []eraseRemoteView{}, Shared: []fault.Ref{}, Records: []string{}}}
+	e := &erasing{a: a, o: o, sign: sign, view: eraseView{Kind: "erase/v1", Basis: o.basis, Remotes: []eraseRemoteView{}, Shared: []fault.Ref{}, Records: []string{}, Models: []fault.Ref{}}}
 	return e.run(ctx)
 }
 
@@ -120,6 +121,7 @@ type eraseView struct {
 	Shared   []fault.Ref       `json:"shared"`       // those versions
 	Remotes  []eraseRemoteView `json:"remotes"`
 	Records  []string          `json:"records"` // that say so
+	Models   []fault.Ref       `json:"models"`  // versions whose bytes these are
 	Changed  bool              `json:"changed"`
 }
 
@@ -141,6 +143,7 @@ type erasing struct {
 
 	roots  []object.Digest
 	inside string
+	stages []registry.Stage // of the versions of models whose bytes these are
 	plan   *snapshot.ErasePlan
 }
 
@@ -209,7 +212,16 @@ func (e *erasing) target(ctx context.Context) error {
 	if e.inside != "" {
 		e.view.Path = &e.inside
 	}
-	return nil
+	r, err := e.a.registry()
+	if err != nil {
+		return err
+	}
+	versions, err := r.Of(ctx, at.Root)
+	for _, v := range versions {
+		e.view.Models = append(e.view.Models, refOfVersion(v))
+		e.stages = append(e.stages, v.Stage)
+	}
+	return err
 }
 
 // live yields every version but those that go, here and at the remotes: what they need stays.

@@ -150,6 +150,9 @@ func (e *erasing) text(t *cli.Text, word string) {
 	for _, s := range v.Shared {
 		t.Indented(2, cli.Str("shared with"), cli.Hex(s.ID, 12), cli.Str(s.Name))
 	}
+	for i, m := range v.Models {
+		t.Indented(2, cli.Word(cli.RoleWarn, "bytes of"), cli.Str(m.Name), cli.Str(string(e.stages[i])))
+	}
 	eraseRemotesText(v.Remotes, word, t)
 	if word == "erased" && v.Changed {
 		e.a.streams.Note("other clones erase it at their next pull or push; copies outside mlx, work trees among them, are yours to find")
@@ -186,7 +189,7 @@ func (a *app) eraseRecord(ctx context.Context, o eraseOptions, sign func([]byte,
 	if id.IsZero() {
 		return fault.New(fault.Usage, "cannot redact %s: it is no record", o.ref).Hint("mlx log")
 	}
-	v := eraseView{Kind: "erase/v1", Record: some(id.Hex()), Basis: o.basis, Remotes: []eraseRemoteView{}, Shared: []fault.Ref{}, Records: []string{}}
+	v := eraseView{Kind: "erase/v1", Record: some(id.Hex()), Basis: o.basis, Remotes: []eraseRemoteView{}, Shared: []fault.Ref{}, Records: []string{}, Models: []fault.Ref{}}
 	show := func(word string) func(*cli.Text) {
 		return func(t *cli.Text) {
 			t.Line(cli.Str(word), cli.Str("record"), cli.ID(id))

@@ -14,6 +14,7 @@ import (
 	"mlx/internal/gate"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
+	"mlx/internal/registry"
 	"mlx/internal/run"
 )
 
@@ -39,6 +40,7 @@ func (e event) hidden() bool {
 type teller struct {
 	history run.History
 	tags    map[object.Digest][]tagBody
+	moments *moments // of the models that are asked about; nil for none
 }
 
 func (a *app) teller(ctx context.Context) (*teller, error) {
@@ -110,6 +112,10 @@ func (t *teller) event(rec lineage.Record) (event, error) {
 		err = t.imported(&e)
 	case run.Rejudged.Is(rec):
 		err = t.rerun(&e)
+	case ofRegistry(rec):
+		err = t.model(&e)
+	case registry.Signed.Is(rec):
+		err = t.signOff(&e)
 	default:
 		t.other(&e)
 	}

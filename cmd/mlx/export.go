@@ -28,9 +28,12 @@ func newExport(a *app) *cobra.Command {
 	var o exportOptions
 	cmd := &cobra.Command{
 		Use:   "export FORM [REF]",
-		Short: "Write a run, the pipeline or a stage for other tools",
+		Short: "Write a run, a model, the pipeline or a stage for other tools",
 		Long: `FORM of a run: slsa (provenance v1 in an in-toto statement), openlineage (events, one a line), prov (PROV-JSON), csv (a row a
-run, of several runs as well). Statements are not signed; that comes with the sign-offs of models.
+run, of several runs as well). Statements are not signed; mlx model sign signs the bytes of a model.
+
+FORM of a version of a model: card (Markdown; with --json or -o FILE.json as JSON), cyclonedx (1.6, a bill of materials with its
+model card). The digests of files are those of the bytes, which are read; what is not known is named.
 
 FORM of the pipeline, without REF: github, gitlab, argo, airflow. Each stage is a job that runs mlx repro STAGE --only between
 mlx pull and mlx push. FORM of stage:NAME, with --schedule: crontab, systemd, github, cronjob.
@@ -38,6 +41,8 @@ mlx pull and mlx push. FORM of stage:NAME, with --schedule: crontab, systemd, gi
 The same input gives the same bytes. Secrets are named, never written.`,
 		Example: `mlx export slsa @last
 mlx export csv baseline @last -o runs.csv
+mlx export card flights@production -o flights.md
+mlx export cyclonedx flights@v1 -o flights.cdx.json
 mlx export github -o .github/workflows/mlx.yaml
 mlx export crontab stage:train --schedule '15 3 * * *'`,
 		Args: cobra.MinimumNArgs(1),
@@ -60,7 +65,7 @@ mlx export crontab stage:train --schedule '15 3 * * *'`,
 func runForms() []string { return []string{"slsa", "openlineage", "prov", "csv"} }
 
 func exportForms() []string {
-	all := slices.Concat(runForms(), export.PipelineForms(), export.StageForms())
+	all := slices.Concat(runForms(), modelForms(), export.PipelineForms(), export.StageForms())
 	slices.Sort(all)
 	return slices.Compact(all)
 }
@@ -100,8 +105,9 @@ func exportRun(ctx context.Context, a *app, o exportOptions) error {
 
 // exporter finds what writes a form, or says why nothing does.
 func (a *app) exporter(o exportOptions) (func(context.Context, exportOptions, *exportView) error, error) {
+	ofModel := slices.Contains(modelForms(), o.form)
 	ofRun, ofAll, ofStage := slices.Contains(runForms(), o.form), slices.Contains(export.PipelineForms(), o.form), slices.Contains(export.StageForms(), o.form)
-	if !ofRun && !ofAll && !ofStage {
+	if !ofRun && !ofModel && !ofAll && !ofStage {
 		err := fault.New(fault.Usage, "cannot export as %q: there is no such form", o.form)
 		if near := fault.Nearest(o.form, exportForms()); near != "" {
 			return nil, err.Hint("%s", a.retyped(o.form, near))
@@ -110,12 +116,16 @@ func (a *app) exporter(o exportOptions) (func(context.Context, exportOptions, *e
 	}
 	one := len(o.refs) == 1
 	switch {
+	case ofModel && !one:
+		return nil, fault.New(fault.Usage, "cannot export as %s: it needs one version of a model", o.form).Hint("mlx export %s NAME@production", o.form)
+	case (ofRun || ofModel) && (o.schedule != "" || o.image != "" || len(o.secrets) > 0):
+		return nil, fault.New(fault.Usage, "cannot export a run or a model with --schedule, --image or --secret: these are for pipelines and stages")
+	case ofModel:
+		return a.exportOfModel, nil
 	case ofRun && len(o.refs) == 0:
 		return nil, fault.New(fault.Usage, "cannot export as %s: it needs a run", o.form).Hint("mlx export %s @last", o.form)
 	case ofRun && o.form != "csv" && !one:
 		return nil, fault.New(fault.Usage, "cannot export %d runs as %s: it describes one", len(o.refs), o.form).Hint("mlx export %s %s", o.form, shellWord(o.refs[0]))
-	case ofRun && (o.schedule != "" || o.image != "" || len(o.secrets) > 0):
-		return nil, fault.New(fault.Usage, "cannot export a run with --schedule, --image or --secret: these are for pipelines and stages")
 	case ofRun:
 		return a.exportOfRuns, nil
 	case len(o.refs) == 0 && ofAll && o.schedule != "":
@@ -169,6 +179,8 @@ func (a *app) completeExport(cmd *cobra.Command, args []string, typed string) ([
 	case slices.Contains(runForms(), args[0]) && (len(args) == 1 || args[0] == "csv"):
 		all, _ := a.completeRefs(cmd, nil, typed)
 		return all, cobra.ShellCompDirectiveNoFileComp
+	case slices.Contains(modelForms(), args[0]) && len(args) == 1:
+		return a.versionsKnown(cmd.Context(), true), cobra.ShellCompDirectiveNoFileComp
 	case slices.Contains(export.StageForms(), args[0]) && len(args) == 1:
 		return a.definedNames(cmd.Context(), refStage), cobra.ShellCompDirectiveNoFileComp
 	}

@@ -8,6 +8,7 @@ import (
 	"mlx/internal/gate"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
+	"mlx/internal/registry"
 	"mlx/internal/repo"
 	"mlx/internal/run"
 )
@@ -104,7 +105,10 @@ func (a *app) gateSubject(o gateOptions) func(context.Context, gate.Spec) (gate.
 		if err != nil {
 			return gate.Subject{}, err
 		}
-		named, err := a.resolve(ctx, ref, refRun)
+		named, err := a.resolve(ctx, ref, refRun, refModel)
+		if err == nil {
+			named, err = a.runOfVersion(ctx, named, "judge")
+		}
 		if err != nil {
 			return gate.Subject{}, fault.New(fault.KindOf(err), "cannot judge %s: %w", s.Name, err)
 		}
@@ -123,7 +127,8 @@ func (a *app) gateSubject(o gateOptions) func(context.Context, gate.Spec) (gate.
 
 // critical are the records about a thing that must not be passed over, of kinds that this version does not know.
 func critical(ctx context.Context, l *lineage.Ledger, id object.Digest) ([]lineage.Record, error) {
-	known := []string{snapshotSaved.Name(), tagSet.Name(), run.Started.Name(), run.Ended.Name(), gate.Judged.Name()}
+	known := []string{snapshotSaved.Name(), tagSet.Name(), run.Started.Name(), run.Ended.Name(), gate.Judged.Name(), registry.Registered.Name(),
+		registry.Described.Name(), registry.Aliased.Name(), registry.Logged.Name(), registry.Scanned.Name(), registry.Moved.Name(), registry.Signed.Name()}
 	var all []lineage.Record
 	for rec, err := range l.Referring(ctx, id) {
 		if err != nil {

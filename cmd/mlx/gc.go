@@ -29,7 +29,7 @@ func newGC(a *app) *cobra.Command {
 		Use:   "gc",
 		Short: "Remove what nothing needs any more",
 		Long: `Stays: every version that a pointer file names in any commit, stash, reflog entry, index or file of any worktree; what is
-tagged; what was saved, or read or written by a run, within --keep-within, or is among the --keep-last newest of its
+tagged; what is registered as a version of a model; what was saved, or read or written by a run, within --keep-within, or is among the --keep-last newest of its
 path. All clones that share the store are asked. Everything else is condemned, and deleted by the first gc that runs at
 least a day later, unless it is needed again by then. Records are never removed.
 

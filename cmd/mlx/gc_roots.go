@@ -13,6 +13,7 @@ import (
 	"mlx/internal/fault"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
+	"mlx/internal/registry"
 	"mlx/internal/repo"
 	"mlx/internal/run"
 	"mlx/internal/snapshot"
@@ -120,7 +121,7 @@ func (l liveRoots) records(ctx context.Context, ledger *lineage.Ledger, of strin
 		return err
 	}
 	k := keeper{options: l.options, since: l.now.Add(-l.options.within), marked: marked, of: of, seen: map[string][]object.Digest{}, yield: yield}
-	for rec, err := range ledger.Select(ctx, lineage.Query{Nouns: []string{"snapshot", "run"}, All: true}) {
+	for rec, err := range ledger.Select(ctx, lineage.Query{Nouns: []string{"snapshot", "run", "model"}, All: true}) {
 		if err != nil {
 			return err
 		}
@@ -169,6 +170,9 @@ func (k keeper) record(rec lineage.Record) error {
 		}
 		return k.version(rec, body.Path, body.Root, "saved")
 	}
+	if m, ok := keptModelOf(rec); ok {
+		return k.model(rec, m)
+	}
 	kind := run.Ended
 	if run.Started.Is(rec) {
 		kind = run.Started
@@ -209,6 +213,17 @@ func (k keeper) record(rec lineage.Record) error {
 		}
 	}
 	return nil
+}
+
+// model keeps what is registered, however old it is: only erase removes it. A model that was only logged is like an output.
+func (k keeper) model(rec lineage.Record, m keptModel) error {
+	switch {
+	case m.version != "":
+		return k.yield(snapshot.Root{Digest: m.root, Why: "registered as a model" + k.of})
+	case registry.Logged.Is(rec):
+		return k.version(rec, "logged model "+m.path, m.root, "logged as a model")
+	}
+	return nil // who looked at bytes does not keep them
 }
 
 // version keeps a version that is young, or among the newest of its path.

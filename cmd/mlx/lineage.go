@@ -22,9 +22,11 @@ func newLineage(a *app) *cobra.Command {
 		Use:   "lineage [REF]",
 		Short: "Show what something was made from; alone, the pipeline",
 		Long: `Shows what something was made from, or with --down what was made from it. Without a reference it draws the pipeline: the stages
-of mlx.yaml and of every dvc.yaml, and what each reads. The stages of one matrix are drawn as one; -v draws each of them.`,
+of mlx.yaml and of every dvc.yaml, and what each reads. Of a version of a model a sentence says what differs from the one that it was
+derived from. The stages of one matrix are drawn as one; -v draws each of them.`,
 		Example: `mlx lineage @last
 mlx lineage data/flights --down
+mlx lineage flights@v2
 mlx lineage @last --format mermaid
 mlx lineage @last --json`,
 		Args: cobra.MaximumNArgs(1),
@@ -78,6 +80,13 @@ func (a *app) graphOf(ctx context.Context, o lineageOptions) (*graph, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if found.Kind == refModel && found.ID.IsZero() { // of a whole model the newest version
+		_, v, err := a.modelVersion(ctx, found)
+		if err != nil {
+			return nil, err
+		}
+		found = versionTarget(v)
 	}
 	if found.Kind == refGit {
 		found.Name = "" // the word that was typed is not the branch

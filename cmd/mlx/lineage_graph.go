@@ -112,6 +112,8 @@ func (n *node) cells(kind bool) []cli.Cell {
 	switch {
 	case n.Kind == refSnapshot && n.Name != "":
 		cells = []cli.Cell{cli.Fmt("%s %s", cli.Path(n.Name), cli.Hex(n.Ref, 12))}
+	case n.Kind == refModel:
+		cells = []cli.Cell{cli.Str(n.Name)}
 	case n.Kind == refGit:
 		return []cli.Cell{cli.Fmt("%s %s", cli.Hex(n.Ref, 7), cli.Str(n.Text))}
 	case n.Ref == "":

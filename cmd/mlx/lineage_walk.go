@@ -23,6 +23,7 @@ type grapher struct {
 	down    bool
 	history run.History
 	shown   func(string) string
+	app     *app
 }
 
 // step is a thing to visit, and how far it is from the root.
@@ -40,7 +41,7 @@ func (a *app) grapher(ctx context.Context, o lineageOptions) (*grapher, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &grapher{ledger: l, tell: tell, g: newGraph(), depth: o.depth, down: o.down, history: a.history(l), shown: a.shown}
+	b := &grapher{ledger: l, tell: tell, g: newGraph(), depth: o.depth, down: o.down, history: a.history(l), shown: a.shown, app: a}
 	if o.down {
 		b.g.Direction = "down"
 	}
@@ -109,6 +110,10 @@ func (b *grapher) neighbours(ctx context.Context, t target) ([]neighbour, error)
 		return b.belowCommit(ctx, t)
 	case t.Kind == refGit:
 		return nil, nil
+	case t.Kind == refModel && b.down:
+		return b.belowVersion(ctx, t)
+	case t.Kind == refModel:
+		return b.aboveVersion(ctx, t)
 	case b.down:
 		return b.below(ctx, t)
 	case t.Kind == refRun:
@@ -150,7 +155,8 @@ func (b *grapher) aboveRun(ctx context.Context, t target) ([]neighbour, error) {
 			all = append(all, neighbour{"repeats", target{Kind: refRun, ID: id}})
 		}
 	}
-	return all, nil
+	used, err := b.usedBy(ctx, v)
+	return append(all, used...), err
 }
 
 // aboveSnapshot is the runs that wrote a snapshot. For the root of a question, also the version before.
@@ -302,6 +308,8 @@ func (b *grapher) below(ctx context.Context, t target) ([]neighbour, error) {
 			}
 		case run.Rejudged.Is(rec):
 			all = add(all, neighbour{"compared", found})
+		case found.Kind == refModel && (t.Kind == refSnapshot || loggedAs(rec)):
+			all = add(all, neighbour{"registered", found})
 		case snapshotSaved.Is(rec):
 			if saved, err := snapshotSaved.Decode(rec); err == nil && saved.Previous != nil && *saved.Previous == t.ID && saved.Root != t.ID {
 				all = add(all, neighbour{"then", found})
@@ -337,6 +345,8 @@ func (b *grapher) describe(ctx context.Context, t target) (node, error) {
 			n.Text = "on " + t.Name
 		}
 		return n, nil
+	case refModel:
+		return b.describeVersion(ctx, t, n)
 	case refSnapshot:
 		n.Name = b.shown(t.Name)
 		var err error

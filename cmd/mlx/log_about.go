@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"mlx/internal/gate"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
+	"mlx/internal/registry"
 	"mlx/internal/run"
 )
 
@@ -21,6 +23,8 @@ type filter struct {
 	takes func(lineage.Record) bool
 	where string                           // an expression for the ledger
 	all   map[object.Digest]lineage.Record // all that it takes, superseded ones too; nil when only looking at each record tells
+
+	moments *moments // of the models that are asked about: then what is superseded is history, and is shown
 }
 
 // whole reports whether the ledger alone can select what is asked for.
@@ -38,6 +42,7 @@ func (a *app) about(ctx context.Context, refs []string) (*filter, error) {
 	var tests []func(lineage.Record) bool
 	var clauses []string
 	ids := make(map[object.Digest]lineage.Record)
+	var known *moments
 	for _, ref := range refs {
 		m, err := a.meaning(ctx, ref)
 		if err != nil {
@@ -50,6 +55,12 @@ func (a *app) about(ctx context.Context, refs []string) (*filter, error) {
 			tests = append(tests, m.test)
 			continue
 		}
+		if m.target.Kind == refModel {
+			if known, err = a.collectModel(ctx, m.target, ids, known); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if err := a.collect(ctx, m.target, ids); err != nil {
 			return nil, err
 		}
@@ -57,7 +68,7 @@ func (a *app) about(ctx context.Context, refs []string) (*filter, error) {
 	if len(clauses) == len(refs) {
 		return &filter{where: strings.Join(clauses, " or ")}, nil
 	}
-	f := &filter{all: ids}
+	f := &filter{all: ids, moments: known}
 	if len(tests) > 0 {
 		f.all = nil
 	}
@@ -148,12 +159,50 @@ func (a *app) collect(ctx context.Context, t target, ids map[object.Digest]linea
 	return nil
 }
 
+// collectModel adds what happened to a model, or to one version of it, and to known what that tells of each record.
+func (a *app) collectModel(ctx context.Context, t target, ids map[object.Digest]lineage.Record, known *moments) (*moments, error) {
+	r, err := a.registry()
+	if err != nil {
+		return nil, err
+	}
+	m, v, err := t.Model, (*registry.Version)(nil), error(nil)
+	if !t.ID.IsZero() || m == nil {
+		if m, v, err = a.modelVersion(ctx, t); err != nil {
+			return nil, err
+		}
+	}
+	records, err := r.Log(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	for _, rec := range records {
+		if v == nil || v.About(rec) {
+			ids[rec.ID] = rec
+		}
+	}
+	if v != nil {
+		for rec, err := range r.Ledger.Referring(ctx, v.Record) { // tags, runs that read it, versions derived from it
+			if err != nil {
+				return nil, err
+			}
+			ids[rec.ID] = rec
+		}
+	}
+	fresh := momentsOf(m, a.now())
+	if known != nil {
+		maps.Copy(fresh.tenures, known.tenures)
+		maps.Copy(fresh.next, known.next)
+		maps.Copy(fresh.clashes, known.clashes)
+	}
+	return fresh, nil
+}
+
 // selected yields from all what q would: of its nouns, not before its time, not superseded, newest first.
 func (f *filter) selected(q lineage.Query) iter.Seq2[lineage.Record, error] {
 	superseded := make(map[object.Digest]bool)
 	for _, rec := range f.all {
 		for _, p := range rec.Prev {
-			if f.all[p].Noun() == rec.Noun() {
+			if f.moments == nil && f.all[p].Noun() == rec.Noun() {
 				superseded[p] = true
 			}
 		}

@@ -37,6 +37,9 @@ func (s *selection) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if s.about != nil && s.about.moments != nil {
+		s.tell.moments, s.query.All = s.about.moments, true
+	}
 	if asked {
 		for id, said := range s.tell.tags {
 			s.query.Extra = append(s.query.Extra, lineage.Extra{ID: id, Field: "tags", Words: event{tags: said}.words()})

@@ -46,7 +46,10 @@ func (a *app) findHere(ctx context.Context, typed string) (piece, error) {
 		return piece{}, err
 	}
 	p := piece{from: o, commit: t.Commit}
-	if t, err = a.tracked(ctx, t); err != nil {
+	if t, err = a.tracked(ctx, t); err == nil {
+		t, err = a.versionBytes(ctx, t)
+	}
+	if err != nil {
 		return piece{}, err
 	}
 	if t.Kind == refPath {

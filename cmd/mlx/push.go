@@ -220,7 +220,7 @@ func (a *app) recordedRoots(ctx context.Context, known func(object.Digest) bool)
 			all = append(all, remote.Root{Root: root, Path: path, Kind: kind})
 		}
 	}
-	for rec, err := range l.Naming(ctx, []string{"snapshot", "run"}, []string{"root", "patch", "files", "list"}, known) {
+	for rec, err := range l.Naming(ctx, []string{"snapshot", "run", "model"}, []string{"root", "patch", "files", "list"}, known) {
 		if err != nil {
 			return nil, err
 		}
@@ -230,6 +230,9 @@ func (a *app) recordedRoots(ctx context.Context, known func(object.Digest) bool)
 				return nil, err
 			}
 			add(body.Root, body.Path, snapshot.Kind(body.Kind))
+		}
+		if m, ok := keptModelOf(rec); ok {
+			add(m.root, m.path, m.kind)
 		}
 		body, ok := runBody(rec)
 		if !ok {

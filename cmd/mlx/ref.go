@@ -10,6 +10,7 @@ import (
 	"mlx/internal/fault"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
+	"mlx/internal/registry"
 )
 
 // The kinds of thing that a reference can name. Those after refPath are names in mlx.yaml.
@@ -34,6 +35,9 @@ type target struct {
 	Inner   string         // PATH of REF:PATH, with slashes
 	Section string         // config: where in mlx.yaml, such as gates
 	Record  lineage.Record // the record that explains it; empty for git, path and config
+
+	Model   *registry.Model   // of a reference to a model, where it is at hand
+	Version *registry.Version // of a reference to one version of it
 }
 
 // ref is the target as JSON shows it.
@@ -50,7 +54,7 @@ func (t target) short() string {
 	switch {
 	case t.Kind == refGit:
 		return "git " + t.Commit[:min(7, len(t.Commit))]
-	case t.ID.IsZero():
+	case t.ID.IsZero() || t.Kind == refModel && t.Name != "":
 		return t.Kind + " " + t.Name
 	}
 	return t.Kind + " " + t.ID.Short()
@@ -61,7 +65,7 @@ func (t target) certain() string {
 	switch {
 	case t.Kind == refGit:
 		return "git:" + t.Commit[:min(12, len(t.Commit))]
-	case t.ID.IsZero():
+	case t.ID.IsZero() || t.Kind == refModel && t.Name != "":
 		return t.Kind + ":" + t.Name
 	}
 	return t.Kind + ":" + t.ID.Short()
@@ -79,7 +83,7 @@ type reading struct {
 
 // prefixes are the kinds that may stand before a colon.
 func prefixes() []string {
-	return []string{refRun, refSnapshot, refGate, refRecord, refTag, refGit, refPath, "model", refStage, "monitor", "service", "backend",
+	return []string{refRun, refSnapshot, refGate, refRecord, refTag, refGit, refPath, refModel, refStage, "monitor", "service", "backend",
 		"remote", "env"}
 }
 
@@ -214,6 +218,11 @@ func (a *app) read(ctx context.Context, r reading) ([]target, error) {
 		if r.kind == refSnapshot && len(f.found) == 0 {
 			f.pathSnapshot()
 		}
+	case refModel:
+		if f.model(); len(f.found) == 0 {
+			f.digest()
+			f.keep(refModel)
+		}
 	case refGate:
 		if f.config("gates"); len(f.found) == 0 {
 			f.digest()
@@ -225,6 +234,9 @@ func (a *app) read(ctx context.Context, r reading) ([]target, error) {
 		f.everything()
 	default:
 		f.config(r.kind + "s")
+	}
+	if len(f.found) == 0 && f.err == nil {
+		f.err = f.wrong
 	}
 	return f.found, f.err
 }
@@ -248,6 +260,8 @@ func (a *app) unresolved(ctx context.Context, r reading, kinds []string) error {
 		what = fmt.Sprintf("no %s has this name or digest", r.kind)
 	case r.kind == refTag:
 		what = "there is no such tag"
+	case r.kind == refModel:
+		what = "nothing is registered under this name"
 	case r.kind != "" && r.kind != refPath:
 		what = fmt.Sprintf("mlx.yaml defines no such %s", r.kind)
 	case r.kind == refPath:
@@ -282,11 +296,11 @@ func (a *app) ambiguous(r reading, found []target) error {
 	err := fault.New(fault.Conflict, "cannot resolve %q: it could be %s", r.typed, strings.Join(words, " or "))
 	for i, t := range found {
 		certain := t.Kind + ":" + r.word
-		if _, err := object.ParsePrefix(r.word); err != nil && !t.ID.IsZero() {
+		if _, err := object.ParsePrefix(r.word); err != nil && !t.ID.IsZero() && t.Kind != refModel {
 			certain = t.Kind + ":" + t.ID.Short()
 		}
 		for j, other := range found {
-			if i != j && other.Kind == t.Kind && !t.ID.IsZero() {
+			if i != j && other.Kind == t.Kind && !t.ID.IsZero() && t.Kind != refModel {
 				certain = t.Kind + ":" + t.ID.Short()
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"mlx/internal/gate"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
+	"mlx/internal/registry"
 	"mlx/internal/repo"
 	"mlx/internal/run"
 )
@@ -22,6 +23,7 @@ type finder struct {
 	r     reading
 	found []target
 	err   error
+	wrong error // what is wrong with the word if it means what it most likely does
 }
 
 // everything tries each meaning of a word without a kind. A file that mlx does not track counts only when nothing else
@@ -37,6 +39,7 @@ func (f *finder) everything() {
 	f.tag()
 	f.digest()
 	f.runName()
+	f.model()
 	f.path(false)
 	f.git()
 	if len(f.found) == 0 {
@@ -211,6 +214,9 @@ func explain(m lineage.Match) (target, bool) {
 		return target{}, false // some record says that it exists, none what it is
 	}
 	switch {
+	case registry.Registered.Is(rec):
+		body, err := registry.Registered.Decode(rec)
+		return target{Kind: refSnapshot, ID: body.Root, Name: body.Path, Record: rec}, err == nil && (body.Root == m.ID || body.Digest == m.ID)
 	case snapshotSaved.Is(rec):
 		body, err := snapshotSaved.Decode(rec)
 		return target{Kind: refSnapshot, ID: m.ID, Name: body.Path, Record: rec}, err == nil
@@ -229,6 +235,10 @@ func recordTarget(rec lineage.Record) target {
 		return target{Kind: refRun, ID: id, Record: rec}
 	}
 	switch {
+	case registry.Registered.Is(rec):
+		if body, err := registry.Registered.Decode(rec); err == nil {
+			return target{Kind: refModel, ID: rec.ID, Name: body.Name(), Record: rec}
+		}
 	case gate.Judged.Is(rec):
 		return target{Kind: refGate, ID: rec.ID, Record: rec}
 	case snapshotSaved.Is(rec):

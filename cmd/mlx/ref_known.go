@@ -33,6 +33,16 @@ func (a *app) knownNames(ctx context.Context, kind string) []string {
 			names = append(names, t.body.Name)
 		}
 	}
+	if r, err := a.registry(); err == nil {
+		if models, err := r.Names(ctx); err == nil {
+			for _, name := range models {
+				if kind == refModel {
+					name = refModel + ":" + name
+				}
+				names = append(names, name)
+			}
+		}
+	}
 	for v, err := range a.history(l).Views(ctx, lineage.Query{Where: "name != null", Limit: completed}) {
 		if err != nil {
 			break

@@ -64,8 +64,9 @@ func (x reproExecutor) Execute(ctx context.Context, step pipeline.Step) (pipelin
 	if err != nil {
 		return pipeline.Outcome{}, err
 	}
+	err = w.register(context.WithoutCancel(ctx), s, result)
 	a.pushAfter(context.WithoutCancel(ctx), result)
-	return outcomeOf(result), nil
+	return outcomeOf(result), err
 }
 
 // mayExecute refuses what must not run, before anything is touched.

@@ -146,6 +146,12 @@ func (j *rerunJob) repeat(ctx context.Context, tree *rerunTree) (run.View, error
 	if err != nil {
 		return run.View{}, err
 	}
+	models, err := j.app.giveAgain(ctx, j.body.Used)
+	if err != nil {
+		return run.View{}, fault.New(fault.KindOf(err), "cannot rerun %s: %w", j.original.RunID.Short(), err)
+	}
+	defer models.release()
+	spec.Used, spec.Env = models.used, append(spec.Env, models.env...)
 	out := live{stdout: os.Stderr, stderr: os.Stderr}
 	if j.app.streams.Quiet {
 		out = live{}

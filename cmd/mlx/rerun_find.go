@@ -37,6 +37,9 @@ func (a *app) rerunJob(ctx context.Context, ref string) (*rerunJob, error) {
 		return nil, err
 	}
 	found, err := a.resolve(ctx, ref)
+	if err == nil {
+		found, err = a.runOfVersion(ctx, found, "rerun")
+	}
 	if err != nil {
 		return nil, err
 	}

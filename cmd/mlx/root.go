@@ -45,6 +45,10 @@ func sections() []section {
 		{"Judge", []func(*app) *cobra.Command{
 			newGate,
 		}},
+		{"Models", []func(*app) *cobra.Command{
+			newModel,
+			newPromote,
+		}},
 		{"Share", []func(*app) *cobra.Command{
 			newPush,
 			newPull,

@@ -34,8 +34,10 @@ trouble.
 
 The command finds MLX_PARAMS (a JSON file with the parameters), MLX_METRICS (a file to write metrics to: one JSON object
 of numbers, or one a line with "step" and "time"), MLX_CHILDREN (a file to write runs inside this one to, such as the trials
-of a study, one JSON object a line), MLX_RUN_ID and MLX_ATTEMPT in its environment.`,
+of a study, one JSON object a line), MLX_RUN_ID and MLX_ATTEMPT in its environment. A version of a model that -d names is laid
+out for the command: MLX_MODEL and MLX_MODEL_NAME hold its path. What the run makes of it is derived from that version.`,
 		Example: `mlx run -d data/flights -p depth=6 -o model.pkl python train.py
+mlx run -d flights@v1 -o model.pkl python tune.py
 mlx run --name baseline --timeout 2h -- make train`,
 		Args:        cobra.ArbitraryArgs,
 		Annotations: map[string]string{troubleStatus: "125"},
@@ -49,7 +51,7 @@ mlx run --name baseline --timeout 2h -- make train`,
 	flags.SortFlags = false
 	flags.StringArrayVarP(&o.params, "param", "p", nil, "parameter `KEY=VALUE`; repeat it for more")
 	flags.StringVar(&o.paramsFile, "params", "", "YAML or JSON `FILE` of parameters; -p wins over it")
-	flags.StringArrayVarP(&o.data, "data", "d", nil, "`PATH` of data that the command reads; saved first if it is in no snapshot")
+	flags.StringArrayVarP(&o.data, "data", "d", nil, "`PATH` of data that the command reads, saved first if it is in no snapshot; or NAME@v3, a version of a model")
 	flags.StringArrayVarP(&o.outs, "out", "o", nil, "`PATH` of a file or folder that the command writes; saved when it ends")
 	flags.StringVar(&o.name, "name", "", "name of the run: run:`NAME` refers to the newest of that name")
 	flags.StringVar(&o.experiment, "experiment", "", "`NAME` of the experiment that the run belongs to")
@@ -74,7 +76,13 @@ func runRun(ctx context.Context, a *app, o runOptions) error {
 	if spec.Code, spec.Patch, err = codeOf(ctx, r, spec.Outs); err != nil {
 		return err
 	}
-	data, release, err := runData(ctx, a, o.data)
+	paths, models, err := a.give(ctx, o.data)
+	if err != nil {
+		return err
+	}
+	defer models.release()
+	spec.Used, spec.Env = models.used, append(spec.Env, models.env...)
+	data, release, err := runData(ctx, a, paths)
 	if err != nil {
 		return err
 	}

@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
 	"mlx/internal/gate"
+	"mlx/internal/registry"
 	"mlx/internal/repo"
 	"mlx/internal/run"
 )
@@ -20,20 +22,24 @@ type showOptions struct {
 	rows   int
 
 	columns []string
+	at      string
+	then    time.Time // at as a time; zero: now
 }
 
 func newShow(a *app) *cobra.Command {
 	var o showOptions
 	cmd := &cobra.Command{
 		Use:   "show REF",
-		Short: "Show anything: run, snapshot, file, verdict, tag, record, gate, remote",
+		Short: "Show anything: run, model, snapshot, file, verdict, tag, record, gate, remote",
 		Long: `REF is a digest or at least four digits of one, @last, the name of a run, a tag, a git revision or a path; REF:PATH is a
-file or folder inside it; gate:NAME and mlx.yaml show what mlx.yaml says, remote:NAME what this clone last saw of a remote.`,
+file or folder inside it; NAME is a model with its versions, NAME@v3, NAME@production or NAME@ALIAS one of them, with --at as it
+was then; gate:NAME and mlx.yaml show what mlx.yaml says, remote:NAME what this clone last saw of a remote.`,
 		Example: `mlx show @last
 mlx show @last --columns loss
 mlx show @last -o report.html -o curves.svg
 mlx show data/flights
 mlx show data/flights:2013-01.csv --rows 3
+mlx show flights@production --at 2026-05-01
 mlx show gate:quality
 mlx show remote:team
 mlx show mlx.yaml`,
@@ -49,6 +55,7 @@ mlx show mlx.yaml`,
 	flags.IntVar(&o.rows, "rows", 0, "of a file, also print the first `N` lines")
 	flags.StringVar(&o.format, "format", "", "print as `FORM`: a verdict as markdown, junit or github, a run as csv (its series), html or markdown")
 	flags.StringArrayVarP(&o.outs, "out", "o", nil, "also write `FILE`: of a verdict .md, .xml or .json, of a run .html, .svg, .csv, .md or .json")
+	flags.StringVar(&o.at, "at", "", "of a model, what was known and who was where at this `TIME`: 2026-05-01, or RFC 3339")
 	flags.StringSliceVar(&o.columns, "columns", nil, "of a run, draw only the series `NAME[,NAME]`")
 	return cmd
 }
@@ -56,6 +63,9 @@ mlx show mlx.yaml`,
 func showRun(ctx context.Context, a *app, o showOptions) error {
 	if _, err := os.Lstat(repo.ConfigName); o.ref == repo.ConfigName && err == nil {
 		return a.showConfig()
+	}
+	if o.at != "" {
+		return a.showThen(ctx, o)
 	}
 	found, err := a.resolve(ctx, o.ref)
 	if err != nil {
@@ -78,6 +88,8 @@ func showRun(ctx context.Context, a *app, o showOptions) error {
 		return a.showSnapshot(ctx, found)
 	case refGate:
 		return a.showVerdict(found, o)
+	case refModel:
+		return a.showModel(ctx, found, o)
 	case refGit:
 		return a.showCommit(ctx, found)
 	case refPath:
@@ -90,6 +102,9 @@ func showRun(ctx context.Context, a *app, o showOptions) error {
 	}
 	if run.Rejudged.Is(found.Record) {
 		return a.showRerun(ctx, found)
+	}
+	if registry.Signed.Is(found.Record) {
+		return a.showSignOff(ctx, found.Record)
 	}
 	return a.showRecord(ctx, found)
 }

@@ -79,6 +79,11 @@ func statusRun(ctx context.Context, a *app, o statusOptions) error {
 	if v.Conflicts, err = a.tagConflicts(ctx); err != nil {
 		return err
 	}
+	models, err := a.modelConflicts(ctx)
+	if err != nil {
+		return err
+	}
+	v.Conflicts = append(v.Conflicts, models...)
 	if o.remote != "" {
 		if v.Remote, err = a.askRemote(ctx, o.remote); err != nil {
 			return err

@@ -127,6 +127,14 @@ func (u *unpushed) records(ctx context.Context, l *lineage.Ledger) error {
 	if len(u.unsent) == 0 {
 		return nil
 	}
+	for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"model"}, All: true, Where: "root != null"}) {
+		if err != nil {
+			return err
+		}
+		if m, ok := keptModelOf(rec); ok && u.unsent[rec.ID] {
+			u.add(m.root, m.bytes)
+		}
+	}
 	for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"run"}, All: true}) {
 		if err != nil {
 			return err

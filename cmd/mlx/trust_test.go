@@ -34,7 +34,7 @@ func inProject(t *testing.T, config string) *app {
 func TestNothingRunsOrCountsUnasked(t *testing.T) {
 	a := inProject(t, "ledger: 7f3a90c2d15e4b68\ntrusted_keys: [ana.pub]\nstages:\n  train: {cmd: python train.py}\n")
 	if keys, err := a.trustedKeys(t.Context()); err != nil || len(keys) != 0 {
-		t.Errorf("%q %v", keys, err)
+		t.Errorf("%v %v", keys, err)
 	}
 	err := a.mayRun(repo.TrustStage, "train", "python train.py")
 	want := `cannot run stage train: mlx.yaml says "python train.py", which you have not allowed here`
@@ -47,8 +47,8 @@ func TestNothingRunsOrCountsUnasked(t *testing.T) {
 	if err := trustRun(t.Context(), a, trustOptions{yes: true}); err != nil {
 		t.Fatal(err)
 	}
-	if keys, err := a.trustedKeys(t.Context()); err != nil || len(keys) != 1 || string(keys[0]) != somebodysKey {
-		t.Errorf("%q %v", keys, err)
+	if keys, err := a.trustedKeys(t.Context()); err != nil || len(keys) != 1 || string(keys[0].line) != somebodysKey {
+		t.Errorf("%v %v", keys, err)
 	}
 	if err := a.mayRun(repo.TrustStage, "train", "python train.py"); err != nil {
 		t.Error(err)

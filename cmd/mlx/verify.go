@@ -17,6 +17,8 @@ type verifyOptions struct {
 	remote string
 	sample string
 	repair bool
+
+	signature, key string
 }
 
 func newVerify(a *app) *cobra.Command {
@@ -29,8 +31,17 @@ snapshots and paths that it hurts. With references only their versions are read.
 
 With -r a remote is read instead: its whole log, every pack of records, and the packs of data, or with --sample a random
 share of these. --repair brings good copies of what is damaged here from any remote, and with -r sends again what is damaged
-there and whole here; what could be repaired does not count as damage.`,
-		Example:           "mlx verify\nmlx verify --ledger\nmlx verify data/flights\nmlx verify --repair\nmlx verify -r team --sample 1%\nmlx verify -r team --repair",
+there and whole here; what could be repaired does not count as damage.
+
+With --signature the bytes of one reference are compared with an OpenSSF model signature, as model-signing and mlx model sign -o
+write it, by the public key or the certificates in --key. Of a path these are the files that lie there now.`,
+		Example: `mlx verify
+mlx verify --ledger
+mlx verify data/flights
+mlx verify --repair
+mlx verify -r team --sample 1%
+mlx verify -r team --repair
+mlx verify ./model --signature model.sig --key release-key.pub`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completeRefs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -44,18 +55,23 @@ there and whole here; what could be repaired does not count as damage.`,
 	flags.StringVarP(&o.remote, "remote", "r", "", "read the remote of this `NAME`")
 	flags.StringVar(&o.sample, "sample", "", "with -r: read a random `SHARE` of the packs of data, such as 1%")
 	flags.BoolVar(&o.repair, "repair", false, "put good copies in the place of what is damaged")
+	flags.StringVar(&o.signature, "signature", "", "compare with the OpenSSF model signature in `FILE`")
+	flags.StringVar(&o.key, "key", "", "public key (PEM or .pub) or certificates in `FILE` that must have made it")
 	completeFlag(cmd, "remote", a.completeRemotes)
 	return cmd
 }
 
 func verifyRun(ctx context.Context, a *app, o verifyOptions) error {
-	if o.ledger && len(o.refs) > 0 {
-		return fault.New(fault.Usage, "cannot verify the ledger of %s: --ledger reads all of it", o.refs[0])
-	}
 	if err := o.check(); err != nil {
 		return err
 	}
 	v := verifyView{Kind: "verify/v1", Clean: true}
+	if o.signature != "" {
+		if err := a.verifySignature(ctx, &v, o); err != nil {
+			return err
+		}
+		return a.verified(v)
+	}
 	if o.remote != "" {
 		if err := a.verifyRemote(ctx, &v, o); err != nil {
 			return err
@@ -78,8 +94,16 @@ func verifyRun(ctx context.Context, a *app, o verifyOptions) error {
 // check refuses flags that do not belong together.
 func (o verifyOptions) check() error {
 	switch {
+	case (o.signature == "") != (o.key == ""):
+		return fault.New(fault.Usage, "a signature is checked with the key that must have made it: --signature and --key belong together").
+			Hint("mlx verify REF --signature FILE --key PUBKEY")
+	case o.signature != "" && (len(o.refs) != 1 || o.ledger || o.repair || o.remote != ""):
+		return fault.New(fault.Usage, "a signature is compared with the bytes of one reference, and with nothing else").
+			Hint("mlx verify REF --signature %s --key %s", shellWord(o.signature), shellWord(o.key))
 	case o.remote != "" && (o.ledger || len(o.refs) > 0):
 		return fault.New(fault.Usage, "cannot verify a part of remote %s: all of it is read", o.remote).Hint("mlx verify -r %s --sample 1%%   # reads less", o.remote)
+	case o.ledger && len(o.refs) > 0:
+		return fault.New(fault.Usage, "cannot verify the ledger of %s: --ledger reads all of it", o.refs[0])
 	case o.sample != "" && o.remote == "":
 		return fault.New(fault.Usage, "--sample is for a remote").Hint("mlx verify -r NAME --sample %s", o.sample)
 	case o.sample != "" && o.repair:
@@ -236,7 +260,7 @@ func (a *app) allVersions(ctx context.Context) ([]dataAt, error) {
 	if err != nil {
 		return nil, err
 	}
-	for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"snapshot", "run"}, All: true}) {
+	for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"snapshot", "run", "model"}, All: true}) {
 		if fault.KindOf(err) == fault.Integrity {
 			return all, nil // a damaged ledger names fewer paths; its damage is reported by itself
 		}
@@ -249,6 +273,9 @@ func (a *app) allVersions(ctx context.Context) ([]dataAt, error) {
 				return nil, err
 			}
 			all = append(all, dataAt{body.Path, body.Root})
+		}
+		if m, ok := keptModelOf(rec); ok && m.version != "" {
+			all = append(all, dataAt{m.path, m.root})
 		}
 		if body, ok := runBody(rec); ok {
 			for _, d := range body.Data {

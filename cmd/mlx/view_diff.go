@@ -17,7 +17,8 @@ type diffView struct {
 	Outputs     []valueChange  `json:"outputs"`
 	Code        *codeChange    `json:"code"`
 	Environment []valueChange  `json:"environment"`
-	Rows        *struct{}      `json:"rows"` // rows of tables are compared from a later version on
+	Model       []valueChange  `json:"model"` // of two versions of models: digest, bytes, files, format
+	Rows        *struct{}      `json:"rows"`  // rows of tables are compared from a later version on
 }
 
 // dataChange is one file that differs.
@@ -76,5 +77,5 @@ type valueRow struct {
 
 func newDiffView(a, b fault.Ref) diffView {
 	return diffView{Kind: "diff/v1", A: a, B: b, Data: []dataChange{}, Params: []valueChange{}, Metrics: []metricChange{},
-		Outputs: []valueChange{}, Environment: []valueChange{}}
+		Model: []valueChange{}, Outputs: []valueChange{}, Environment: []valueChange{}}
 }

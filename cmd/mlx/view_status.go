@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
@@ -53,6 +54,14 @@ type dataView struct {
 type conflictView struct {
 	Name   string      `json:"name"`
 	Values []fault.Ref `json:"values"`
+}
+
+// what is the kind of thing that has the name: a tag, or an alias or a stage of a model.
+func (c conflictView) what() string {
+	if len(c.Values) > 0 && c.Values[0].Kind == refModel && strings.Contains(c.Name, "@") {
+		return refModel
+	}
+	return refTag
 }
 
 func newStatusView() statusView {
@@ -127,10 +136,14 @@ func (a *app) statusText(v statusView, t *cli.Text) {
 	for _, c := range v.Conflicts {
 		cells := []cli.Cell{cli.Str(c.Name)}
 		for _, ref := range c.Values {
-			cells = append(cells, cli.Fmt(ref.Kind+" %s", cli.Hex(ref.ID, 12)))
+			cell := cli.Fmt(ref.Kind+" %s", cli.Hex(ref.ID, 12))
+			if ref.Kind == refModel {
+				cell = cli.Str(ref.Name)
+			}
+			cells = append(cells, cell)
 		}
 		if !t.TTY() {
-			cells = slices.Insert(cells, 0, cli.Str("conflicts"), cli.Str("tag"))
+			cells = slices.Insert(cells, 0, cli.Str("conflicts"), cli.Str(c.what()))
 		}
 		rows = append(rows, cells)
 	}
@@ -196,6 +209,13 @@ func (a *app) hintStatus(v statusView) {
 			missing = append(missing, a.typed(d.Path))
 		case stateConflict:
 			a.streams.Hint("git checkout --ours "+a.typed(d.Path+repo.PointerExt), "or --theirs; then mlx checkout "+a.typed(d.Path))
+			return
+		}
+	}
+	for _, c := range v.Conflicts {
+		if c.what() == refModel {
+			model, _, _ := splitModel(c.Name)
+			a.streams.Hint("mlx show model:"+shellWord(model), "then promote, or alias, the version that is meant")
 			return
 		}
 	}

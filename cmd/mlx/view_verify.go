@@ -19,6 +19,8 @@ type verifyView struct {
 	Ledger *ledgerView         `json:"ledger"`
 	Store  *storeView          `json:"store"`
 	Remote *remoteVerifiedView `json:"remote"`
+
+	Signature *signatureView `json:"signature"` // of a model, with --signature
 }
 
 type ledgerView struct {
@@ -90,6 +92,9 @@ func viewOfDamage(d snapshot.Damage, folder string, known []dataAt) damageView {
 }
 
 func (a *app) verifyText(v verifyView, t *cli.Text) {
+	if v.Signature != nil {
+		modelSignatureText(v.Signature, t)
+	}
 	if v.Ledger != nil {
 		for _, p := range v.Ledger.Damage {
 			t.Line(cli.Word(cli.RoleFail, "damaged"), cli.Path(p.File), cli.Str(p.What))

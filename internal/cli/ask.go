@@ -4,7 +4,10 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"os"
 	"strings"
+
+	"golang.org/x/term"
 
 	"mlx/internal/fault"
 )
@@ -39,5 +42,43 @@ func (s *Streams) Ask(ctx context.Context, question string) (bool, error) {
 		return false, ctx.Err()
 	case word := <-answer:
 		return word == "y" || word == "yes", nil
+	}
+}
+
+// AskSecret asks a person for a secret, which the terminal does not show. Where nobody can be asked it is an error of kind Usage.
+func (s *Streams) AskSecret(ctx context.Context, what string) ([]byte, error) {
+	in, ok := s.In.(*os.File)
+	if !ok || !s.Interactive() {
+		return nil, fault.New(fault.Usage, "cannot ask you for the %s: there is no terminal", what)
+	}
+	fd := int(in.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return nil, fault.New(fault.Usage, "cannot ask you for the %s: %w", what, err)
+	}
+	s.mu.Lock()
+	s.clearLive()
+	_, err = io.WriteString(s.Err, clean(what)+": ")
+	s.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	type answer struct {
+		text []byte
+		err  error
+	}
+	read := make(chan answer, 1)
+	go func() { // reading a terminal cannot be interrupted; the process ends soon after
+		text, err := term.ReadPassword(fd)
+		read <- answer{text, err}
+	}()
+	select {
+	case <-ctx.Done():
+		_ = term.Restore(fd, before) // else what is typed next is not shown
+		s.errLine("")
+		return nil, ctx.Err()
+	case a := <-read:
+		s.errLine("")
+		return a.text, a.err
 	}
 }

@@ -87,6 +87,9 @@ func (s Spec) threshold(r Rule) (Check, error) {
 	return threshold{gate: s.Name, metric: r.Name, min: r.Min, max: r.Max, severity: severity, at: r.At}, nil
 }
 
+// ConfigOf is what Report.Config is of a judgement by these gates, in this order.
+func ConfigOf(specs []Spec) (object.Digest, error) { return digest(specs) }
+
 // digest names the gates by what they demand: comments, order of keys and place in the file do not matter.
 func digest(specs []Spec) (object.Digest, error) {
 	type rule struct {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"mlx/internal/lineage"
@@ -43,9 +42,6 @@ type Version struct {
 
 	standing []object.Digest // current records of its stage
 }
-
-// Name is the version as a person types it.
-func (v *Version) Name() string { return v.Model + "@v" + strconv.Itoa(v.Version) }
 
 // Pointer is an alias or a held stage, and where it points. More than one version is a conflict, unless Shared.
 type Pointer struct {

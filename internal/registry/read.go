@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,6 +42,24 @@ func (r Registry) modelAt(ctx context.Context, name string, at time.Time) (*Mode
 		return nil, fault.New(fault.NotFound, "cannot find model %.200q: nothing is registered under this name", name).Hint("mlx model list")
 	}
 	return m, nil
+}
+
+// Names lists the names that records give to models, in order. Some of these models may have been deleted since.
+func (r Registry) Names(ctx context.Context) ([]string, error) {
+	table, err := r.Ledger.Values(ctx, lineage.Query{Nouns: []string{"model"}, Where: "model != null", All: true}, "model")
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	for row, err := range table.Rows {
+		if err != nil {
+			return nil, err
+		}
+		if name, ok := row.Values[0].(string); ok {
+			seen[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(seen)), nil
 }
 
 // Live are the versions that nobody deleted.
@@ -85,6 +104,28 @@ func (r Registry) records(ctx context.Context, name string, at time.Time) ([]lin
 		}
 	}
 	return all, nil
+}
+
+// NameNow is the name that a model has now which had one when the record of a clock was written.
+func (r Registry) NameNow(ctx context.Context, name string, lc uint64) (string, error) {
+	for range maxRenames {
+		next := ""
+		for rec, err := range r.Ledger.Select(ctx, lineage.Query{Nouns: []string{"model"}, All: true, Sort: "lc",
+			Where: "renamed != null and model == " + strconv.Quote(name)}) {
+			if err != nil {
+				return "", err
+			}
+			if d, err := Described.Decode(rec); err == nil && rec.LC > lc {
+				next, lc = d.Renamed, rec.LC
+				break
+			}
+		}
+		if next == "" {
+			break
+		}
+		name = next
+	}
+	return name, nil
 }
 
 // renamedTo finds the name that a model had before it got this one, and the place of that record.
@@ -169,7 +210,7 @@ func (m *Model) Version(number int) (*Version, error) {
 	for _, v := range found {
 		e.Refs = append(e.Refs, fault.Ref{Kind: "model", ID: v.Record.Hex(), Name: v.Name()})
 	}
-	return nil, e.Hint("mlx model register %s record:%s   # gives this one the next number", m.Name, found[1].Record.Short())
+	return nil, e.Hint("mlx model register %s model:%s   # gives this one the next number", m.Name, found[1].Record.Short())
 }
 
 // Latest returns the highest version, nil if there is none.

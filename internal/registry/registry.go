@@ -7,7 +7,9 @@
 package registry
 
 import (
+	"context"
 	"encoding/json"
+	"strconv"
 	"time"
 
 	"mlx/internal/lineage"
@@ -73,6 +75,9 @@ type Imported struct {
 	By   string `json:"by,omitempty"` // who made it there
 	MS   int64  `json:"ms,omitempty"` // when, in milliseconds since 1970
 }
+
+// Name is the version as a person types it, under the name that it was registered with.
+func (b Registration) Name() string { return b.Model + "@v" + strconv.Itoa(b.Version) }
 
 // Parent is a version that another was derived from.
 type Parent struct {
@@ -181,4 +186,16 @@ type LoggedModel struct {
 type Registry struct {
 	Ledger *lineage.Ledger
 	Now    func() time.Time
+
+	// Lock keeps other processes of this clone from changing the model of a name until release is called, so that what they do one
+	// after the other is no conflict. nil: nobody else is there.
+	Lock func(ctx context.Context, model string) (release func(), err error)
+}
+
+// alone is Lock where there is one.
+func (r Registry) alone(ctx context.Context, model string) (release func(), err error) {
+	if r.Lock == nil {
+		return func() {}, nil
+	}
+	return r.Lock(ctx, model)
 }

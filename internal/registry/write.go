@@ -10,6 +10,7 @@ import (
 
 	"mlx/internal/fault"
 	"mlx/internal/lineage"
+	"mlx/internal/object"
 )
 
 // maxName is how many bytes the name of a model or an alias may have.
@@ -52,11 +53,27 @@ func CheckAlias(alias string) error {
 	return nil
 }
 
+// Renumber gives a version the next number: where two clones gave the same one to different bytes.
+func (r Registry) Renumber(ctx context.Context, v *Version) (*Version, error) {
+	b := v.Registration
+	b.Version = 0
+	return r.append(ctx, b, v.Record)
+}
+
 // Register makes the next version of a model. b.Version is set here, unless it is given and free.
 func (r Registry) Register(ctx context.Context, b Registration) (*Version, error) {
+	return r.append(ctx, b)
+}
+
+func (r Registry) append(ctx context.Context, b Registration, prev ...object.Digest) (*Version, error) {
 	if err := CheckName(b.Model); err != nil {
 		return nil, err
 	}
+	release, err := r.alone(ctx, b.Model)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	records, err := r.records(ctx, b.Model, time.Time{})
 	if err != nil {
 		return nil, err
@@ -85,7 +102,7 @@ func (r Registry) Register(ctx context.Context, b Registration) (*Version, error
 	for _, p := range b.From {
 		in = append(in, lineage.Input{Role: "parent", ID: p.Record})
 	}
-	rec, err := Registered.Append(ctx, r.Ledger, lineage.Entry[Registration]{Body: b, In: in})
+	rec, err := Registered.Append(ctx, r.Ledger, lineage.Entry[Registration]{Body: b, In: in, Prev: prev})
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +130,11 @@ func (r Registry) SetAlias(ctx context.Context, a Alias) (bool, error) {
 	if err := CheckAlias(a.Alias); err != nil {
 		return false, err
 	}
+	release, err := r.alone(ctx, a.Model)
+	if err != nil {
+		return false, err
+	}
+	defer release()
 	m, err := r.Model(ctx, a.Model)
 	if err != nil {
 		return false, err
@@ -152,6 +174,11 @@ type Step struct {
 // Move gives a version another stage. What held a stage that one version holds leaves it and is archived, unless Keep. It ends a conflict
 // about that stage. It judges nothing: ask the policy first.
 func (r Registry) Move(ctx context.Context, s Step) (lineage.Record, error) {
+	release, err := r.alone(ctx, s.Version.Model)
+	if err != nil {
+		return lineage.Record{}, err
+	}
+	defer release()
 	m, err := r.Model(ctx, s.Version.Model)
 	if err != nil {
 		return lineage.Record{}, err

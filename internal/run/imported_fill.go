@@ -20,7 +20,6 @@ const (
 	maxEnded     = object.MaxBytes - 16<<10 // of the last record of a run: its header comes on top
 	maxTag       = 4 << 10                  // bytes of a tag that stays in a record which is too long
 	maxOutput    = 256 << 20                // of what an imported run printed
-	moreName     = "tracking.json"
 	importedTemp = "mlx-import-*"
 )
 

@@ -48,6 +48,12 @@ func (r Runner) recoverOne(ctx context.Context, l Live) (*View, error) {
 		return nil, nil // somebody watches it, or records its end at this moment
 	}
 	defer claim.Close()
+	if t, err := r.ofClients(ctx, l); err != nil || t != nil {
+		if err != nil {
+			return nil, err
+		}
+		return r.recoverTracked(ctx, l, t)
+	}
 	started, body, err := r.openRun(ctx, l.ID)
 	if err != nil || body == nil || !l.over(*body, r.Host, r.Now()) { // whoever was first has done it, or it goes on
 		return nil, err

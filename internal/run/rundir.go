@@ -25,6 +25,7 @@ const (
 	cancelName    = "cancel"
 	claimName     = "claim"
 	patchName     = "uncommitted.patch"
+	restingName   = "resting" // nobody tells of the run just now, and it goes on all the same
 )
 
 // maxNote bounds the small files of the folder when they are read.
@@ -158,7 +159,7 @@ func LiveRun(runs, id string) (Live, bool) {
 // heard returns when the folder last gave a sign of life: zero if never.
 func (l Live) heard() time.Time {
 	var last time.Time
-	for _, name := range []string{childName, outputName, resourcesName, metricsName, paramsName} {
+	for _, name := range []string{childName, outputName, resourcesName, metricsName, paramsName, trackedName, restingName} {
 		if info, err := os.Stat(filepath.Join(l.Dir, name)); err == nil && info.ModTime().After(last) {
 			last = info.ModTime()
 		}

@@ -29,6 +29,7 @@ type Spec struct {
 	Experiment string
 	Params     map[string]any
 	Data       []Data
+	Used       []UsedModel // versions of models that the command is given
 	Outs       []Out
 	Code       Code   // without the patch
 	Patch      []byte // uncommitted.patch; nil when there is none
@@ -215,7 +216,7 @@ func (r Runner) begin(ctx context.Context, s Spec, tmp string) (lineage.Record, 
 		State: Running, Command: s.Command, Folder: s.Folder, Name: s.Name, Experiment: s.Experiment,
 		StartedAt: r.Now().UTC().Truncate(time.Microsecond), Code: s.Code, Data: s.Data, Params: s.Params,
 		Attempt: max(1, s.Attempt), Parent: s.Parent, TimeoutS: s.Timeout.Seconds(), Worktree: s.Worktree,
-		Environment: s.Environment, Stage: s.Stage, RerunOf: s.RerunOf,
+		Environment: s.Environment, Stage: s.Stage, RerunOf: s.RerunOf, Used: s.Used,
 		Process: Self(r.Host, os.Getpid()),
 		Machine: Machine{Host: r.Host, OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: cpuModel(), CPUs: runtime.NumCPU(),
 			MemoryBytes: memory()},

@@ -55,7 +55,7 @@ func ReadSeries(ctx context.Context, store *snapshot.Store, s *Series) (*Curves,
 // just now, half a line, is left out.
 func LiveSeries(dir string) (*Curves, map[string]Number, error) {
 	var file bytes.Buffer
-	told, err := readTold(dir, &file)
+	told, err := readTold(dir, &file, Body{})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -70,6 +70,7 @@ type told struct {
 	metrics error // what could not be read
 	torn    bool  // metrics is about half a line at the end
 	machine error
+	tracked *story // by clients; may be nil
 }
 
 // trouble is what deserves a word. Half a last line deserves none of a command that was stopped while it wrote it.
@@ -81,7 +82,7 @@ func (t told) trouble(stopped bool) error {
 }
 
 // readTold reads what lies in the folder of a run, and writes its points to w as a file of series.
-func readTold(dir string, w io.Writer) (told, error) {
+func readTold(dir string, w io.Writer, known Body) (told, error) {
 	var t told
 	out, err := series.NewWriter(w)
 	if err != nil {
@@ -93,6 +94,10 @@ func readTold(dir string, w io.Writer) (told, error) {
 	if cut, t.machine = table.readFile(filepath.Join(dir, resourcesName), maxMetricsFile); cut {
 		t.machine = nil // mlx itself was killed
 	}
+	if t.tracked, err = readStory(dir, known); err == nil && t.tracked != nil {
+		err = table.tell(t.tracked)
+	}
+	t.metrics = errors.Join(t.metrics, err)
 	t.values = table.values()
 	if t.series, err = out.Close(); err != nil {
 		return t, fault.New(fault.KindOf(err), "cannot keep the metrics: %w", err)
@@ -110,6 +115,7 @@ func (r Runner) collectTold(ctx context.Context, dir string, body *Body) (c coll
 	for name, n := range t.values {
 		body.Metrics[name] = n.stored()
 	}
+	r.collectTracked(ctx, t.tracked, body, dir, &c)
 	bad := t.trouble(body.State != Succeeded)
 	c.badMetrics = bad != nil
 	for _, trouble := range []error{bad, t.machine, err} {
@@ -133,7 +139,7 @@ func (r Runner) saveSeries(ctx context.Context, dir string, body *Body, c *colle
 	}
 	defer os.Remove(name)
 	out := bufio.NewWriter(f) // the blocks of many names are short
-	t, err := readTold(dir, out)
+	t, err := readTold(dir, out, *body)
 	if err := errors.Join(err, out.Flush(), f.Close()); err != nil || t.series.Names == 0 {
 		return t, err
 	}

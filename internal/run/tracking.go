@@ -17,6 +17,23 @@ type Tracking struct {
 	Datasets  []Dataset         `json:"datasets,omitempty"`
 	Artifacts *Output           `json:"artifacts,omitempty"` // all files that it logged, one snapshot
 	More      *object.Digest    `json:"more,omitempty"`      // snapshot of one JSON file: what is too long for a record
+
+	EndedAt  *time.Time       `json:"ended_at,omitempty"` // as the client said
+	Refused  []ChangedParam   `json:"refused,omitempty"`  // values that parameters were to have after they had one, at most 100
+	Measured []Measured       `json:"measured,omitempty"` // metrics of logged models, the newest of each
+	Inputs   []TrackedModelIO `json:"inputs,omitempty"`   // logged models that it read
+	Outputs  []TrackedModelIO `json:"outputs,omitempty"`  // logged models that it says to have written
+}
+
+// Measured is a metric of a logged model. Without one it is of the machine, as clients name what it did: no result of the run.
+type Measured struct {
+	Key     string `json:"key"`
+	Value   any    `json:"value"` // as in Body.Metrics
+	MS      int64  `json:"ms,omitempty"`
+	Step    int64  `json:"step,omitempty"`
+	Model   string `json:"model"`
+	Dataset string `json:"dataset,omitempty"`
+	Digest  string `json:"digest,omitempty"`
 }
 
 // Point is a place in a series.

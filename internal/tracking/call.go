@@ -36,8 +36,16 @@ func (c *call) into(v any) error {
 		}
 		body, _ = json.Marshal(flat) // strings only
 	}
-	if err := json.Unmarshal(body, v); err != nil {
-		return failf(InvalidParameterValue, "Cannot read the request: %v", err)
+	err := json.Unmarshal(body, v)
+	var kind *json.UnmarshalTypeError
+	var value *mistypedError
+	switch {
+	case errors.As(err, &kind):
+		return invalid("Invalid value for parameter '%s' supplied:  Hint: Value was of type '%s'.%s", kind.Field, kind.Value, seeDocs)
+	case errors.As(err, &value):
+		return invalid("Invalid value %s supplied:  Hint: Value was of type '%s'.%s", clip(value.value), kindName(value.value), seeDocs)
+	case err != nil:
+		return invalid("Cannot read the request: %v", err)
 	}
 	return nil
 }
@@ -72,7 +80,12 @@ func write(w http.ResponseWriter, status int, answer any) {
 	if answer == nil {
 		answer = struct{}{}
 	}
-	body, err := json.Marshal(answer)
+	body, err := []byte(nil), error(nil)
+	if ready, ok := answer.(document); ok {
+		body = ready
+	} else {
+		body, err = json.Marshal(answer)
+	}
 	if err != nil {
 		writeError(w, fault.New(fault.Internal, "cannot write the answer: %w", err))
 		return

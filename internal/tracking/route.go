@@ -18,7 +18,7 @@ func prefixes() []string { return []string{"/api/2.0/mlflow/", "/ajax-api/2.0/ml
 // table is every call that is served with JSON. Calls that carry bytes are in raw.
 func table() []route {
 	var all []route
-	for _, part := range [][]route{serverRoutes()} {
+	for _, part := range [][]route{serverRoutes(), experimentRoutes(), runRoutes()} {
 		all = append(all, part...)
 	}
 	return all
@@ -63,3 +63,6 @@ const dialect = "3.17.2"
 
 // text is an answer that is no JSON.
 type text string
+
+// document is an answer that is JSON already.
+type document []byte

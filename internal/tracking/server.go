@@ -6,6 +6,7 @@ package tracking
 import (
 	"context"
 	"net/http"
+	"sync"
 	"time"
 
 	"mlx/internal/lineage"
@@ -50,13 +51,21 @@ type Peer struct {
 
 // Server answers clients. It is an http.Handler; Close records what is not recorded yet.
 type Server struct {
-	o   Options
-	mux *http.ServeMux
+	o           Options
+	mux         *http.ServeMux
+	woken       sync.Once
+	live        live
+	join        join
+	experiments experiments
+	creating    sync.Mutex // of experiments
+	rows        rows
 }
 
 // New makes a server. It opens nothing and reads nothing yet: a script that never calls costs nothing.
 func New(o Options) *Server {
 	s := &Server{o: o}
+	s.live.runs = map[string]*held{}
+	s.experiments.o, s.rows.o = &s.o, &s.o
 	s.mux = s.routes()
 	return s
 }
@@ -67,5 +76,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
+	s.woken.Do(func() { s.wake(context.WithoutCancel(r.Context())) })
 	s.mux.ServeHTTP(w, r)
 }

@@ -1,5 +1,5 @@
 // Package sshsig hides the form of signatures: those of OpenSSH (PROTOCOL.sshsig), so that `ssh-keygen -Y verify` checks
-// them without mlx. Only ed25519 keys are accepted.
+// them without mlx. The log is signed with ed25519 keys only, statements also with ECDSA keys.
 package sshsig
 
 import (
@@ -59,8 +59,9 @@ func ParseKey(line []byte) (Key, string, error) {
 		return Key{}, "", errors.New("this is no SSH public key")
 	case len(options) > 0 || len(bytes.TrimSpace(rest)) > 0:
 		return Key{}, "", errors.New("one key without options is expected")
-	case pub.Type() != ssh.KeyAlgoED25519:
-		return Key{}, "", fmt.Errorf("a key of type %s is not accepted, only %s", pub.Type(), ssh.KeyAlgoED25519)
+	}
+	if err := refuseType(pub.Type(), statementTypes()); err != nil {
+		return Key{}, "", err
 	}
 	return Key{pub}, comment, nil
 }
@@ -115,30 +116,5 @@ func (s Signer) Sign(namespace string, message []byte) (string, error) {
 // Verify checks an armored signature of message for namespace and returns the key that made it. Whether that key may
 // be believed is another question.
 func Verify(armored, namespace string, message []byte) (Key, error) {
-	if len(armored) > maxSize {
-		return Key{}, fmt.Errorf("%d bytes are too many for a signature", len(armored))
-	}
-	p, rest := pem.Decode([]byte(armored))
-	if p == nil || p.Type != block || len(bytes.TrimSpace(rest)) > 0 || !bytes.HasPrefix(p.Bytes, []byte(magic)) {
-		return Key{}, errors.New("no SSH signature")
-	}
-	var b blob
-	if err := ssh.Unmarshal(p.Bytes[len(magic):], &b); err != nil {
-		return Key{}, errors.New("bad SSH signature")
-	}
-	if b.Version != 1 || b.Namespace != namespace || b.Hash != hash || b.Reserved != "" {
-		return Key{}, fmt.Errorf("signature is for %.40q with %.40q, not for %q with %q", b.Namespace, b.Hash, namespace, hash)
-	}
-	pub, err := ssh.ParsePublicKey([]byte(b.PublicKey))
-	if err != nil || pub.Type() != ssh.KeyAlgoED25519 {
-		return Key{}, errors.New("signature is not made by an ed25519 key")
-	}
-	var sig ssh.Signature
-	if err := ssh.Unmarshal([]byte(b.Signature), &sig); err != nil || sig.Format != ssh.KeyAlgoED25519 {
-		return Key{}, errors.New("bad SSH signature")
-	}
-	if err := pub.Verify(toSign(namespace, message), &sig); err != nil {
-		return Key{}, errors.New("signature does not match")
-	}
-	return Key{pub}, nil
+	return verify(armored, namespace, message, []string{ssh.KeyAlgoED25519})
 }

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"mlx/internal/fault"
+)
+
+// modelConflicts are the aliases and stages of models that people moved to several versions at once, and the numbers that two clones
+// gave to different bytes.
+func (a *app) modelConflicts(ctx context.Context) ([]conflictView, error) {
+	r, err := a.registry()
+	if err != nil {
+		return nil, err
+	}
+	names, err := r.Contested(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []conflictView
+	for _, name := range names {
+		m, err := r.Model(ctx, name)
+		if fault.KindOf(err) == fault.NotFound {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, conflictsOf(m)...)
+		live := m.Live()
+		for i, v := range live {
+			if i > 0 && live[i-1].Version == v.Version {
+				all = append(all, conflictView{Name: v.Name(), Values: []fault.Ref{refOfVersion(live[i-1]), refOfVersion(v)}})
+			}
+		}
+	}
+	return slices.Clip(all), nil
+}

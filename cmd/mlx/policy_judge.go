@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+
+	"mlx/internal/fault"
+	"mlx/internal/gate"
+	"mlx/internal/lineage"
+	"mlx/internal/object"
+	"mlx/internal/registry"
+	"mlx/internal/repo"
+	"mlx/internal/run"
+)
+
+// judgeMove says whether the policy of mlx.yaml lets a version move to a stage. The bytes of the version are read whole and compared with
+// the digest that all evidence is bound to: what they no longer fit is an error of the kind Integrity, whatever the evidence says. To be
+// archived needs nothing.
+func (a *app) judgeMove(ctx context.Context, v *registry.Version, to registry.Stage) (registry.Decision, error) {
+	needs, err := a.needsOf(to)
+	if err != nil {
+		return registry.Decision{}, err
+	}
+	if to != registry.Archived && !v.Root.IsZero() {
+		if err := a.whole(ctx, bytesOf(v)); err != nil {
+			return registry.Decision{}, err
+		}
+	}
+	proof, err := a.proofOf(ctx, v)
+	if err != nil {
+		return registry.Decision{}, err
+	}
+	d := proof.Judge(needs, a.now())
+	d.Record, d.From, d.To = v.Record, v.Stage, to
+	return d, nil
+}
+
+// needsOf is what mlx.yaml asks of a move to a stage.
+func (a *app) needsOf(to registry.Stage) ([]registry.Need, error) {
+	cfg, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	list, _ := cfg.Policy.Get(string(to))
+	needs := make([]registry.Need, 0, len(list))
+	for _, n := range list {
+		needs = append(needs, needOf(n))
+	}
+	return needs, nil
+}
+
+func needOf(n repo.Need) registry.Need {
+	return registry.Need{Gate: n.Gate, Scan: n.Scan, SignOff: n.SignOff, By: n.By, MaxAge: n.MaxAge.Duration, AgeText: n.MaxAge.String()}
+}
+
+// proofOf collects what is known about the bytes of a version.
+func (a *app) proofOf(ctx context.Context, v *registry.Version) (registry.Proof, error) {
+	p := registry.Proof{Version: v.Name(), Digest: v.Digest, Rules: scanRules()}
+	r, err := a.registry()
+	if err != nil {
+		return p, err
+	}
+	about := []object.Digest{v.Record}
+	if !v.Digest.IsZero() {
+		about = append(about, v.Digest)
+		if p.Scans, err = r.Scans(ctx, v.Digest); err != nil {
+			return p, err
+		}
+		if p.SignOffs, err = r.SignOffs(ctx, v.Digest); err != nil {
+			return p, err
+		}
+	}
+	if p.Signers, err = a.signers(ctx, r.Ledger); err != nil {
+		return p, err
+	}
+	runID, err := a.makerOf(ctx, r.Ledger, v)
+	if err != nil {
+		return p, err
+	}
+	if !runID.IsZero() {
+		p.Run = "run:" + runID.Short()
+		about = append(about, runID)
+	}
+	for _, id := range about {
+		if err := a.judged(ctx, r.Ledger, id, &p); err != nil {
+			return p, err
+		}
+		unknown, err := critical(ctx, r.Ledger, id)
+		if err != nil {
+			return p, err
+		}
+		for _, rec := range unknown {
+			p.Unknown = append(p.Unknown, registry.Unknown{Kind: rec.Kind, Record: rec.ID})
+		}
+	}
+	return p, nil
+}
+
+// makerOf is the run that wrote the bytes of a version: the one that its registration names, if that run says so itself. Zero: none.
+func (a *app) makerOf(ctx context.Context, l *lineage.Ledger, v *registry.Version) (object.Digest, error) {
+	if v.Run == nil || v.Digest.IsZero() {
+		return object.Digest{}, nil
+	}
+	account, err := a.history(l).Account(ctx, *v.Run)
+	if fault.KindOf(err) == fault.NotFound {
+		a.streams.Why("run %s is not known here", v.Run.Short())
+		return object.Digest{}, nil
+	}
+	if err != nil {
+		return object.Digest{}, err
+	}
+	if !wrote(account.Body, v) {
+		a.streams.Why("run %s did not write the bytes of %s", v.Run.Short(), v.Name())
+		return object.Digest{}, nil
+	}
+	return account.RunID, nil
+}
+
+// wrote reports whether a run says that it wrote the bytes of a version.
+func wrote(b run.Body, v *registry.Version) bool {
+	for _, o := range b.Outputs {
+		if o.Digest == v.Digest && o.Root == v.Root {
+			return true
+		}
+	}
+	for _, m := range b.Models {
+		if m.Root == v.Root && v.Root == v.Digest {
+			return true
+		}
+	}
+	return false
+}
+
+// judged adds the verdicts on a thing, newest first.
+func (a *app) judged(ctx context.Context, l *lineage.Ledger, id object.Digest, p *registry.Proof) error {
+	var specs []gate.Spec
+	for rec, err := range l.Referring(ctx, id) {
+		if err != nil {
+			return err
+		}
+		if !gate.Judged.Is(rec) {
+			continue
+		}
+		report, err := gate.Judged.Decode(rec)
+		if err != nil {
+			return err
+		}
+		if specs == nil {
+			if specs, err = a.gatesNow(); err != nil {
+				return err
+			}
+		}
+		now, err := sameChecks(specs, report)
+		if err != nil {
+			return err
+		}
+		for _, g := range report.Gates {
+			if g.For.ID == id {
+				p.Gates = append(p.Gates, registry.GateProof{Gate: g.Name, Verdict: registry.Verdict(g.Verdict), Subject: id.Hex(), Record: rec.ID, At: rec.At, Now: now})
+			}
+		}
+	}
+	return nil
+}
+
+// gatesNow are the gates of mlx.yaml.
+func (a *app) gatesNow() ([]gate.Spec, error) {
+	cfg, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	specs := []gate.Spec{}
+	for name, g := range cfg.Gates.All() {
+		specs = append(specs, gateSpec(repo.ConfigName, name, g))
+	}
+	return specs, nil
+}
+
+// sameChecks reports whether a judgement was made by the checks that its gates have in mlx.yaml now.
+func sameChecks(specs []gate.Spec, report gate.Report) (bool, error) {
+	var same []gate.Spec
+	for _, g := range report.Gates {
+		for _, s := range specs {
+			if s.Name == g.Name {
+				same = append(same, s)
+			}
+		}
+	}
+	config, err := gate.ConfigOf(same)
+	return err == nil && len(same) == len(report.Gates) && config == report.Config, err
+}

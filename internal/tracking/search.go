@@ -1,0 +1,251 @@
+package tracking
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+)
+
+// Limits of searches for runs.
+const (
+	usualRuns = 1000
+	mostRuns  = 50_000
+)
+
+// runGrammar is that of filters for runs.
+func runGrammar() *grammar {
+	return &grammar{
+		kinds: map[string]string{
+			"": "attribute", "attribute": "attribute", "attributes": "attribute", "attr": "attribute", "run": "attribute",
+			"metric": "metric", "metrics": "metric", "param": "parameter", "params": "parameter", "parameter": "parameter",
+			"parameters": "parameter", "tag": "tag", "tags": "tag", "dataset": "dataset", "datasets": "dataset",
+		},
+		fields: map[string]map[string]valueKind{
+			"attribute": {
+				"run_id": textValue, "run_name": textValue, "Run name": textValue, "Run Name": textValue, "run name": textValue,
+				"status": textValue, "artifact_uri": textValue, "user_id": textValue, "experiment_id": textValue, "lifecycle_stage": textValue,
+				"start_time": numberValue, "end_time": numberValue, "created": numberValue, "Created": numberValue,
+			},
+			"dataset": {"name": textValue, "digest": textValue, "context": textValue},
+		},
+		values: map[string]valueKind{"metric": numberValue},
+		lists:  func(kind, key string) bool { return kind == "dataset" || kind == "attribute" && key == "run_id" },
+		nulls:  map[string]bool{"tag": true, "parameter": true},
+		alias: map[string]string{
+			"created": "start_time", "Created": "start_time", "Run name": "run_name", "Run Name": "run_name", "run name": "run_name",
+		},
+	}
+}
+
+// views are the stages that a request may see.
+func viewOf(view string) (active, deleted bool, err error) {
+	switch view {
+	case "", "ACTIVE_ONLY", "1":
+		return true, false, nil
+	case "DELETED_ONLY", "2":
+		return false, true, nil
+	case "ALL", "3":
+		return true, true, nil
+	}
+	return false, false, invalid("Invalid value %s for parameter 'view_type' supplied.%s", quoted(view), seeDocs)
+}
+
+// view is a word, or its number.
+type view string
+
+// UnmarshalJSON reads "ALL" and 3.
+func (v *view) UnmarshalJSON(b []byte) error {
+	*v = view(strings.Trim(string(b), `"`))
+	return nil
+}
+
+// runSearch is a question for runs, parsed.
+type runSearch struct {
+	experiments map[string]bool
+	active      bool
+	deleted     bool
+	where       []comparison
+	order       []ordering
+}
+
+func (s *Server) searchRuns(c *call) (any, error) {
+	var q struct {
+		IDs    many   `json:"experiment_ids"`
+		Filter string `json:"filter"`
+		View   view   `json:"run_view_type"`
+		Max    *whole `json:"max_results"`
+		Order  many   `json:"order_by"`
+		Token  string `json:"page_token"`
+	}
+	if err := c.into(&q); err != nil {
+		return nil, err
+	}
+	most := usualRuns
+	if q.Max != nil {
+		if *q.Max <= 0 || *q.Max > mostRuns {
+			return nil, invalid("Invalid value %d for parameter 'max_results' supplied: It must be a positive integer of at most %d.%s", *q.Max, mostRuns, seeDocs)
+		}
+		most = int(*q.Max)
+	}
+	find := runSearch{experiments: map[string]bool{}}
+	for _, id := range q.IDs {
+		find.experiments[id] = true
+	}
+	var err error
+	if find.active, find.deleted, err = viewOf(string(q.View)); err != nil {
+		return nil, err
+	}
+	if find.where, err = parseFilter(q.Filter, runGrammar()); err != nil {
+		return nil, err
+	}
+	if find.order, err = parseOrders(q.Order, runGrammar()); err != nil {
+		return nil, err
+	}
+	found, err := s.findRuns(c.ctx, &find)
+	if err != nil {
+		return nil, err
+	}
+	page, next, err := paged(found, q.Token, most)
+	if err != nil {
+		return nil, err
+	}
+	return s.answerRuns(page, next), nil
+}
+
+func (s *Server) answerRuns(page []*row, next string) document {
+	out := []byte(`{`)
+	if len(page) > 0 {
+		out = append(out, `"runs":[`...)
+		for i, r := range page {
+			out = s.appendRun(comma(out, i), r)
+		}
+		out = append(out, ']')
+	}
+	if next != "" {
+		out = appendText(append(out, `,"next_page_token":`...), next)
+	}
+	return append(out, '}')
+}
+
+// findRuns is every run that is asked for, in the order that is asked for: then the newest first, and then by id.
+func (s *Server) findRuns(ctx context.Context, find *runSearch) ([]*row, error) {
+	if err := s.experiments.refresh(ctx, false); err != nil {
+		return nil, err
+	}
+	all, err := s.allRows(ctx)
+	if err != nil {
+		return nil, err
+	}
+	type hit struct {
+		*row
+		keys []sortKey
+	}
+	var hits []hit
+	keys := make([]sortKey, 0, len(all)*len(find.order))
+	for _, r := range all {
+		if !s.holds(find, r) {
+			continue
+		}
+		start := len(keys)
+		for i := range find.order {
+			keys = append(keys, s.keyOf(r, &find.order[i]))
+		}
+		hits = append(hits, hit{r, keys[start:len(keys):len(keys)]})
+	}
+	slices.SortFunc(hits, func(a, b hit) int {
+		for i := range find.order {
+			if d := find.order[i].compare(&a.keys[i], &b.keys[i]); d != 0 {
+				return d
+			}
+		}
+		return cmp.Or(cmp.Compare(b.start, a.start), a.id.Compare(b.id))
+	})
+	out := make([]*row, len(hits))
+	for i, h := range hits {
+		out[i] = h.row
+	}
+	return out, nil
+}
+
+// holds says whether a run is asked for.
+func (s *Server) holds(find *runSearch, r *row) bool {
+	if !find.experiments[s.experiments.of(r.experiment, r.started())] {
+		return false
+	}
+	gone := r.deleted || s.experiments.deleted(r.experiment, r.started())
+	if gone && !find.deleted || !gone && !find.active {
+		return false
+	}
+	for i := range find.where {
+		if !s.meets(r, &find.where[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Server) meets(r *row, c *comparison) bool {
+	switch c.kind {
+	case "metric":
+		return c.holdsNumber(r.metric(c.key))
+	case "parameter":
+		return c.holdsText(r.param(c.key))
+	case "tag":
+		return c.holdsText(r.tag(c.key))
+	case "dataset":
+		return slices.ContainsFunc(r.datasets, func(d dataset) bool {
+			text := map[string]string{"name": d.name, "digest": d.digest, "context": d.context}[c.key]
+			return c.holdsText(text, c.key != "context" || text != "")
+		})
+	}
+	switch c.key {
+	case "start_time":
+		return c.holdsNumber(float64(r.start), true)
+	case "end_time":
+		return c.holdsNumber(float64(r.end), r.end != 0)
+	}
+	return c.holdsText(s.attribute(r, c.key), true)
+}
+
+// attribute is a field of a run that is text.
+func (s *Server) attribute(r *row, key string) string {
+	switch key {
+	case "run_id":
+		return clientID(r.id)
+	case "run_name":
+		return r.name
+	case "status":
+		return r.status
+	case "user_id":
+		return r.user
+	case "lifecycle_stage":
+		if r.deleted {
+			return "deleted"
+		}
+		return "active"
+	}
+	experiment := s.experiments.of(r.experiment, r.started())
+	if key == "experiment_id" {
+		return experiment
+	}
+	return s.experiments.location(experiment) + "/" + clientID(r.id) + "/artifacts"
+}
+
+func (s *Server) keyOf(r *row, o *ordering) sortKey {
+	switch {
+	case o.kind == "metric":
+		return numberKey(r.metric(o.key))
+	case o.kind == "parameter":
+		return textKey(r.param(o.key))
+	case o.kind == "tag":
+		return textKey(r.tag(o.key))
+	case o.kind == "dataset":
+		return sortKey{rank: 2}
+	case o.key == "start_time":
+		return numberKey(float64(r.start), true)
+	case o.key == "end_time":
+		return numberKey(float64(r.end), r.end != 0)
+	}
+	return textKey(s.attribute(r, o.key), true)
+}
