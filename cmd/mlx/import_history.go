@@ -9,6 +9,7 @@ import (
 	"mlx/internal/fault"
 	"mlx/internal/history"
 	"mlx/internal/run"
+	"mlx/internal/source"
 )
 
 // historyOf says whether a source is the history of another tool, and of which.
@@ -69,6 +70,35 @@ func (a *app) openHistory(ctx context.Context, tool, place string, o importOptio
 		return history.OpenWandb(ctx, place, ho)
 	}
 	return history.OpenMLflow(ctx, place, ho)
+}
+
+// dvcHistory imports the runs of a whole repository of dvc, once its data is here. nil: they were not asked for, or there are none.
+func (a *app) dvcHistory(ctx context.Context, o importOptions) (*historyView, error) {
+	place, ok := strings.CutPrefix(o.words0(), "dvc:")
+	if !ok || o.from != "" {
+		return nil, nil
+	}
+	dir, err := a.cwd()
+	if err != nil {
+		return nil, err
+	}
+	src, err := source.Parse(o.words0(), dir)
+	if err != nil || !src.Whole() {
+		return nil, err
+	}
+	r, err := a.repo()
+	if err != nil {
+		return nil, err
+	}
+	h, err := history.OpenDVC(ctx, place, history.Options{Dir: dir, Tmp: r.Tmp(), Environ: a.environ})
+	if err != nil {
+		return nil, err
+	}
+	defer a.closeHistory(h)
+	if len(h.Runs) == 0 {
+		return nil, nil
+	}
+	return a.bring(ctx, h)
 }
 
 func from(dir, path string) string {

@@ -171,6 +171,10 @@ func numbers(name string, v any, depth int, visit func(name string, f float64)) 
 		}
 	case float64:
 		visit(name, v)
+	case json.RawMessage:
+		if f, ok := pythonFloat(string(v)); ok {
+			visit(name, f)
+		}
 	case string:
 		switch v {
 		case "NaN", "Infinity", "-Infinity":

@@ -105,6 +105,17 @@ func typed(v any, depth int) any {
 			}
 		}
 		return all
+	case map[string]any:
+		all := make(map[string]any, len(v))
+		for key, inner := range v {
+			all[key] = inner
+			if depth < 32 {
+				all[key] = typed(inner, depth+1)
+			}
+		}
+		return all
+	case json.Number:
+		return v
 	case string:
 		if v == "true" || v == "false" || json.Valid([]byte(v)) && strings.ContainsAny(v[:1], "-0123456789") {
 			return json.RawMessage(v)
