@@ -134,6 +134,7 @@ func (a *app) runShownText(v runShown, t *cli.Text) {
 	for _, m := range v.Versions {
 		t.KeyValue(2, "model", cli.Str(m.Name))
 	}
+	trackedText(v.View, t)
 	outputText(v.View, t)
 	showEnvironment(v.Environment, t)
 	t.KeyValue(2, "machine", machineCell(v.View))

@@ -241,8 +241,8 @@ func listRun(s *Server, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	experiment := s.experiments.of(body.Experiment, body.StartedAt)
-	return s.listBelow(c, place{of: ofRun, id: id}, "path", s.experiments.location(experiment)+"/"+id+"/artifacts")
+	at, _ := s.experiments.at(body.Experiment, body.StartedAt)
+	return s.listBelow(c, place{of: ofRun, id: id}, "path", at.location+"/"+id+"/artifacts")
 }
 
 func listModel(s *Server, c *call) (any, error) {

@@ -202,15 +202,15 @@ func (x *experiments) idAt(name string, at time.Time) string {
 	return id
 }
 
-// place is the experiment that a run belongs to.
-type place struct {
+// whereabouts is the experiment that a run belongs to.
+type whereabouts struct {
 	id       string
 	deleted  bool // and so is the run
 	location string
 }
 
 // at is the experiment that a name meant at a time. always: at any time.
-func (x *experiments) at(name string, when time.Time) (p place, always bool) {
+func (x *experiments) at(name string, when time.Time) (p whereabouts, always bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	p.id = x.idAt(name, when)
@@ -231,12 +231,12 @@ func (x *experiments) deleted(name string, when time.Time) bool {
 // places remembers the experiments of the runs of one answer.
 type places struct {
 	x     *experiments
-	known map[string]place
+	known map[string]whereabouts
 }
 
-func (s *Server) places() *places { return &places{&s.experiments, map[string]place{}} }
+func (s *Server) places() *places { return &places{&s.experiments, map[string]whereabouts{}} }
 
-func (p *places) of(r *row) place {
+func (p *places) of(r *row) whereabouts {
 	if known, ok := p.known[r.experiment]; ok {
 		return known
 	}

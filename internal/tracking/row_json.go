@@ -10,7 +10,7 @@ import (
 )
 
 // appendRun writes a run as clients read it. By hand: a search may answer thousands.
-func appendRun(out []byte, r *row, p place) []byte {
+func appendRun(out []byte, r *row, p whereabouts) []byte {
 	out = append(out, `{"info":`...)
 	out = appendInfo(out, r, p)
 	out = append(out, `,"data":{`...)
@@ -36,7 +36,7 @@ func appendRun(out []byte, r *row, p place) []byte {
 }
 
 // appendInfo writes what a run is, without what it has.
-func appendInfo(out []byte, r *row, p place) []byte {
+func appendInfo(out []byte, r *row, p whereabouts) []byte {
 	id := clientID(r.id)
 	out = append(append(append(out, `{"run_uuid":"`...), id...), `","experiment_id":"`...)
 	out = append(append(out, p.id...), `","run_name":`...)
