@@ -139,8 +139,10 @@ func (a *app) bring(ctx context.Context, h *history.History) (*historyView, erro
 	if err := errors.Join(err, importer.Close(ctx)); err != nil {
 		return nil, err
 	}
-	if err := b.registry(ctx, runner); err != nil {
-		return nil, err
+	for _, step := range []func(context.Context, run.Runner) error{b.experiments, b.logged, b.registry} {
+		if err := step(ctx, runner); err != nil {
+			return nil, err
+		}
 	}
 	if h.Changed() {
 		return nil, fault.New(fault.Conflict, "cannot import %s:%s as a whole: somebody wrote to it meanwhile", h.From, h.Source).

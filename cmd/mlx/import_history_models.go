@@ -18,7 +18,11 @@ import (
 // registry imports registered models: their versions under their numbers where these are free, then tags, aliases and stages. What
 // people here did since an earlier import is left as it is.
 func (b *bringing) registry(ctx context.Context, runner run.Runner) error {
-	m := &modelBringing{bringing: b, store: runner.Store, registry: registry.Registry{Ledger: runner.Ledger, Now: b.app.now}}
+	reg, err := b.app.registry()
+	if err != nil {
+		return err
+	}
+	m := &modelBringing{bringing: b, store: runner.Store, registry: reg}
 	progress := b.app.streams.Progress("importing", "models", int64(len(b.history.Models)))
 	defer progress.Done()
 	for _, there := range b.history.Models {
