@@ -186,6 +186,14 @@ func (m *modelBringing) stages(ctx context.Context, here *registry.Model, there 
 		if err != nil || one.Stage != registry.Experimenting || !one.StageSince.Equal(one.At) {
 			continue
 		}
+		needs, err := m.app.needsOf(to)
+		if err != nil {
+			return err
+		}
+		if len(needs) > 0 { // what mlx.yaml asks for was not proved there
+			m.history.Left.Add("stage "+string(to), one.Name(), "mlx.yaml has a policy for it: mlx promote judges")
+			continue
+		}
 		if _, err := m.registry.Move(ctx, registry.Step{Version: one, To: to, Why: "imported from MLflow", Keep: true}); err != nil {
 			return err
 		}
