@@ -84,8 +84,8 @@ var owners = map[string][]string{
 	"github.com/spf13/cobra":            {"cmd/mlx"},
 	"github.com/spf13/pflag":            {"cmd/mlx"}, // the flags of cobra
 	"github.com/google/go-cmp":          {"tests"},
-	"github.com/in-toto/attestation":    {"tests"}, // the published definitions that export slsa is read with
-	"google.golang.org/protobuf":        {"tests"},
+	"github.com/in-toto/attestation":    {"tests"},                     // the published definitions that export slsa is read with
+	"google.golang.org/protobuf":        {"internal/history", "tests"}, // the log of W&B
 	"github.com/rogpeppe/go-internal":   {"tests"},
 }
 

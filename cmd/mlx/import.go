@@ -47,7 +47,7 @@ mlx import dvc:../old:data/weather data/weather
 mlx import --from ../other main:data/planes data/planes
 mlx import 'exec:python report.py' data/report.csv --query "SELECT count(*) FROM flights"
 mlx import mlflow:../old/mlruns
-mlx import mlflow:../old/mlflow.db --artifacts ../bucket/mlartifacts
+mlx import mlflow:../old/mlruns --artifacts ../bucket
 mlx import wandb:../old/wandb`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -114,10 +114,14 @@ func importRun(ctx context.Context, a *app, o importOptions) error {
 		}
 		all = append(all, done)
 	}
+	past, err := a.dvcHistory(ctx, o)
+	if err != nil {
+		troubles = append(troubles, err)
+	}
 	if len(troubles) > 0 && (a.streams.JSON || len(all) == 0) {
 		return a.untold(troubles) // with --json stdout is one whole document or empty
 	}
-	if err := a.emitImported(ctx, i.repo, all, nil); err != nil || len(troubles) == 0 {
+	if err := a.emitImported(ctx, i.repo, all, past); err != nil || len(troubles) == 0 {
 		return err
 	}
 	return a.untold(troubles)

@@ -9,6 +9,7 @@ import (
 	"mlx/internal/fault"
 	"mlx/internal/history"
 	"mlx/internal/run"
+	"mlx/internal/source"
 )
 
 // historyOf says whether a source is the history of another tool, and of which.
@@ -71,6 +72,35 @@ func (a *app) openHistory(ctx context.Context, tool, place string, o importOptio
 	return history.OpenMLflow(ctx, place, ho)
 }
 
+// dvcHistory imports the runs of a whole repository of dvc, once its data is here. nil: they were not asked for, or there are none.
+func (a *app) dvcHistory(ctx context.Context, o importOptions) (*historyView, error) {
+	place, ok := strings.CutPrefix(o.words0(), "dvc:")
+	if !ok || o.from != "" {
+		return nil, nil
+	}
+	dir, err := a.cwd()
+	if err != nil {
+		return nil, err
+	}
+	src, err := source.Parse(o.words0(), dir)
+	if err != nil || !src.Whole() {
+		return nil, err
+	}
+	r, err := a.repo()
+	if err != nil {
+		return nil, err
+	}
+	h, err := history.OpenDVC(ctx, place, history.Options{Dir: dir, Tmp: r.Tmp(), Environ: a.environ})
+	if err != nil {
+		return nil, err
+	}
+	defer a.closeHistory(h)
+	if len(h.Runs) == 0 {
+		return nil, nil
+	}
+	return a.bring(ctx, h)
+}
+
 func from(dir, path string) string {
 	if filepath.IsAbs(path) {
 		return path
@@ -109,8 +139,10 @@ func (a *app) bring(ctx context.Context, h *history.History) (*historyView, erro
 	if err := errors.Join(err, importer.Close(ctx)); err != nil {
 		return nil, err
 	}
-	if err := b.registry(ctx, runner); err != nil {
-		return nil, err
+	for _, step := range []func(context.Context, run.Runner) error{b.experiments, b.logged, b.registry} {
+		if err := step(ctx, runner); err != nil {
+			return nil, err
+		}
 	}
 	if h.Changed() {
 		return nil, fault.New(fault.Conflict, "cannot import %s:%s as a whole: somebody wrote to it meanwhile", h.From, h.Source).

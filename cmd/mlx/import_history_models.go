@@ -18,7 +18,11 @@ import (
 // registry imports registered models: their versions under their numbers where these are free, then tags, aliases and stages. What
 // people here did since an earlier import is left as it is.
 func (b *bringing) registry(ctx context.Context, runner run.Runner) error {
-	m := &modelBringing{bringing: b, store: runner.Store, registry: registry.Registry{Ledger: runner.Ledger, Now: b.app.now}}
+	reg, err := b.app.registry()
+	if err != nil {
+		return err
+	}
+	m := &modelBringing{bringing: b, store: runner.Store, registry: reg}
 	progress := b.app.streams.Progress("importing", "models", int64(len(b.history.Models)))
 	defer progress.Done()
 	for _, there := range b.history.Models {
@@ -180,6 +184,14 @@ func (m *modelBringing) stages(ctx context.Context, here *registry.Model, there 
 		}
 		one, err := here.Version(numbers[v.Version])
 		if err != nil || one.Stage != registry.Experimenting || !one.StageSince.Equal(one.At) {
+			continue
+		}
+		needs, err := m.app.needsOf(to)
+		if err != nil {
+			return err
+		}
+		if len(needs) > 0 { // what mlx.yaml asks for was not proved there
+			m.history.Left.Add("stage "+string(to), one.Name(), "mlx.yaml has a policy for it: mlx promote judges")
 			continue
 		}
 		if _, err := m.registry.Move(ctx, registry.Step{Version: one, To: to, Why: "imported from MLflow", Keep: true}); err != nil {

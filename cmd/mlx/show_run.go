@@ -110,11 +110,14 @@ func (a *app) runShownText(v runShown, t *cli.Text) {
 	if v.Name != nil {
 		head = append(head, cli.Str(*v.Name))
 	}
-	head = append(head, cli.Time(v.At))
+	head = append(head, cli.Time(happened(v.View)))
 	if v.DurationS != nil {
 		head = append(head, cli.Duration(time.Duration(*v.DurationS*float64(time.Second))))
 	}
-	t.Line(append(head, cli.Fmt("by %s on %s", cli.Str(v.By), cli.Str(v.Machine.Host)))...)
+	if v.Machine.Host != "" || v.Imported == nil {
+		head = append(head, cli.Fmt("by %s on %s", cli.Str(v.By), cli.Str(v.Machine.Host)))
+	}
+	t.Line(head...)
 	if len(v.Command) > 0 { // a client of mlx server tells none
 		t.KeyValue(2, "command", cli.Str(commandLine(v.Command)))
 	}
@@ -135,7 +138,9 @@ func (a *app) runShownText(v runShown, t *cli.Text) {
 	trackedText(v.View, t)
 	outputText(v.View, t)
 	showEnvironment(v.Environment, t)
-	t.KeyValue(2, "machine", machineCell(v.View))
+	if v.Machine.OS != "" || v.Imported == nil {
+		t.KeyValue(2, "machine", machineCell(v.View))
+	}
 	v.usedText(t)
 	tagsText(v.said, t)
 	for _, j := range v.Judged {

@@ -140,6 +140,7 @@ type History struct {
 	Runs        []Ref  // a run comes after the one that it happened in
 	Experiments []Experiment
 	Models      []Model
+	Logged      map[string]string // models that runs logged, and their runs
 	Left        Lefts
 
 	read    func(ctx context.Context, r Ref) (*Run, error)

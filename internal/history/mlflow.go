@@ -16,6 +16,8 @@ import (
 // Options say where else to look.
 type Options struct {
 	Dir       string   // that relative paths start from
+	Tmp       string   // for temporary files
+	Environ   []string // of git
 	Artifacts []string // folders that artifacts may be in, beside that of the store
 }
 

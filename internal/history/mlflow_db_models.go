@@ -13,6 +13,7 @@ import (
 // loadLoggedModels lists the models that MLflow 3 keeps beside runs, and which run wrote which.
 func (d *database) loadLoggedModels() error {
 	d.models, d.written, d.dirs = make(map[string]int64), make(map[string][]step), make(map[string]string)
+	d.h.Logged = make(map[string]string)
 	for row, err := range d.all("logged_models") {
 		if err != nil {
 			return err
@@ -21,6 +22,7 @@ func (d *database) loadLoggedModels() error {
 		d.models[id] = row.ID
 		if run != "" {
 			d.written[run] = append(d.written[run], step{model: id})
+			d.h.Logged[id] = run
 		} else {
 			d.h.Left.Add("logged model", id, "no run wrote it")
 		}

@@ -46,7 +46,7 @@ func openFileStore(ctx context.Context, dir string, o Options) (*History, error)
 	if err != nil {
 		return nil, err
 	}
-	h := &History{From: "mlflow"}
+	h := &History{From: "mlflow", Logged: make(map[string]string)}
 	s := &fileStore{h: h, root: root, dirs: make(map[string]string), models: make(map[string][]LoggedModel)}
 	h.read = s.run
 	if s.places, err = newPlaces(root, o.Artifacts); err != nil {
@@ -160,7 +160,7 @@ func (s *fileStore) list(dir string, e *fileExperiment) error {
 	ref := Ref{ID: filepath.Base(dir), MS: numberOf(meta["start_time"]), at: len(s.runs)}
 	parent, err := readSmall(filepath.Join(dir, "tags", "mlflow.parentRunId"), maxTextFile)
 	if err == nil {
-		ref.Parent = string(parent)
+		ref.Parent = oneLine(string(parent))
 	}
 	s.h.Runs = append(s.h.Runs, ref)
 	s.runs = append(s.runs, fileRun{dir, e})
@@ -185,10 +185,18 @@ func (s *fileStore) texts(dir string) (map[string]string, error) {
 			s.h.Left.Add(filepath.Base(dir), key, told(err))
 			return nil
 		}
-		all[key] = strings.ToValidUTF8(string(b), "\ufffd")
+		all[key] = oneLine(strings.ToValidUTF8(string(b), "\ufffd"))
 		return nil
 	})
 	return all, err
+}
+
+// oneLine drops the end of a single line, which MLflow wrote behind each value before 1.0.
+func oneLine(s string) string {
+	if strings.IndexByte(s, '\n') == len(s)-1 {
+		return strings.TrimSuffix(s, "\n")
+	}
+	return s
 }
 
 // walkKeys visits the files of a folder of keys. A folder that is not there holds none.

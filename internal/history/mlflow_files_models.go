@@ -45,6 +45,7 @@ func (s *fileStore) loggedModels(dir string, e *fileExperiment) error {
 			continue
 		}
 		s.models[run] = append(s.models[run], m)
+		s.h.Logged[id] = run
 	}
 	return nil
 }

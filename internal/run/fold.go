@@ -29,6 +29,7 @@ func viewOf(id object.Digest, rec lineage.Record, b Body) View {
 	if v.Added = b.Added; v.Added == nil {
 		v.Added = []Addition{}
 	}
+	v.Imported = b.Imported
 	v.Environment, v.Stage, v.RerunOf, v.Log, v.Series = b.Environment, b.Stage, some(b.RerunOf), b.Log, b.Series
 	if v.LeftOut, v.LeftOutN = b.Code.LeftOut, b.Code.LeftOutCount; v.LeftOut == nil {
 		v.LeftOut = []LeftOut{}
@@ -36,7 +37,7 @@ func viewOf(id object.Digest, rec lineage.Record, b Body) View {
 	if b.Code.Files != nil {
 		v.Files = some(b.Code.Files.Hex())
 	}
-	if b.EndedAt != nil {
+	if b.EndedAt != nil && !b.StartedAt.IsZero() { // of what another tool wrote down, only the end may be known
 		v.DurationS = &b.DurationS
 	}
 	if v.Params == nil {
