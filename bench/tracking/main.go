@@ -62,6 +62,11 @@ func start(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	models, err := measureRegistry(ctx, self, dir)
+	if err != nil {
+		return err
+	}
+	ours = append(ours, models...)
 	theirs := onceMeasured()
 	if o.peer != "" {
 		if theirs, err = peer(ctx, o, filepath.Join(dir, "peer")); err != nil {
@@ -95,6 +100,8 @@ func onceMeasured() []figure {
 		{name: "search: best of one metric", cpu: ms(3900), wall: 21 * time.Second},
 		{name: "100,000 steps written in batches", cpu: 0, wall: 77 * time.Second},
 		{name: "100,000 steps read", cpu: 0, wall: 32 * time.Second},
+		{name: "200 MB sent", wall: 2800 * time.Millisecond},
+		{name: "200 MB fetched, the run goes on", wall: 2 * time.Second},
 	}
 }
 

@@ -143,7 +143,7 @@ func measureServer(cmd *exec.Cmd, url string, runs int) (figures []figure, err e
 			return nil, err
 		}
 	}
-	for _, step := range []func() error{b.logging, b.searching, b.series} {
+	for _, step := range []func() error{b.logging, b.searching, b.series, b.artifacts} {
 		if err := step(); err != nil {
 			return nil, err
 		}

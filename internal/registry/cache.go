@@ -102,13 +102,7 @@ func (c *Cache) take(rec lineage.Record, names map[string]bool) (renamed bool, e
 
 func (c *Cache) reload(ctx context.Context) ([]*Model, error) {
 	c.byName, c.read = nil, map[object.Digest]struct{}{}
-	for rec, err := range c.Ledger.Select(ctx, lineage.Query{Nouns: nouns, All: true}) {
-		if err != nil {
-			return nil, err
-		}
-		c.read[rec.ID] = struct{}{}
-	}
-	all, err := c.Registry.Models(ctx)
+	all, err := c.models(ctx, func(id object.Digest) { c.read[id] = struct{}{} })
 	if err != nil {
 		return nil, err
 	}

@@ -143,12 +143,18 @@ func (r Registry) renamedTo(ctx context.Context, name string, at time.Time) (str
 
 // Models folds every model, in the order of names.
 func (r Registry) Models(ctx context.Context) ([]*Model, error) {
+	return r.models(ctx, func(object.Digest) {})
+}
+
+// models is Models, and tells the id of each record that it read.
+func (r Registry) models(ctx context.Context, read func(object.Digest)) ([]*Model, error) {
 	byName := map[string][]lineage.Record{}
 	renamed := map[string]bool{}
 	for rec, err := range r.Ledger.Select(ctx, lineage.Query{Nouns: nouns, All: true}) {
 		if err != nil {
 			return nil, err
 		}
+		read(rec.ID)
 		var body struct {
 			Model   string `json:"model"`
 			Renamed string `json:"renamed"`

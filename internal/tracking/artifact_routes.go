@@ -23,10 +23,10 @@ func artifactRoots() []string {
 func (s *Server) bytes(w http.ResponseWriter, r *http.Request) bool {
 	var err error
 	escaped := r.URL.EscapedPath()
-	switch {
-	case escaped == "/get-artifact":
+	switch escaped {
+	case "/get-artifact":
 		err = s.getArtifact(w, r)
-	case escaped == "/model-versions/get-artifact":
+	case "/model-versions/get-artifact":
 		err = s.getVersionArtifact(w, r)
 	default:
 		rest, ok := "", false
@@ -134,7 +134,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, at place, named st
 	if err != nil {
 		return pathTrouble(err)
 	}
-	defer o.Close() //nolint:errcheck // only read
+	defer o.Close()
 	digest, err := s.sums.of(o)
 	if err != nil {
 		return err

@@ -70,7 +70,7 @@ func (sh shelf) listLive(rel string, found map[string]listed) error {
 	if err != nil {
 		return err
 	}
-	defer dir.Close() //nolint:errcheck // only read
+	defer dir.Close()
 	if info, err := dir.Stat(); err != nil || !info.IsDir() {
 		return err
 	}

@@ -162,7 +162,7 @@ func (s *Server) describe(ctx context.Context, root object.Digest, dir string) m
 	if err != nil {
 		return mlmodel{}
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	b, err := readAtMost(f, maxMLmodel)
 	if err != nil {
 		return mlmodel{}

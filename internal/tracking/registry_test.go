@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -250,4 +252,48 @@ func TestSearchOfTheRegistry(t *testing.T) {
 	}
 	sh.same("GET", "model-versions/get?name=greet&version=1", nil, 200, `{"model_version":{"name":"greet","version":"1","creation_timestamp":T,"last_updated_timestamp":T,"current_stage":"None",`+
 		`"description":"","source":"dummy-source","run_id":"","status":"READY","tags":[{"key":"mlflow.prompt.is_prompt","value":"true"},{"key":"mlflow.prompt.text","value":"Hi {{name}}"}],"run_link":""}}`)
+}
+
+// TestAnotherClone loads a version where only its records and the store are known.
+func TestAnotherClone(t *testing.T) {
+	sh, _ := registerTwo(t)
+	other := &shop{t: t, dir: t.TempDir()}
+	if err := os.Symlink(filepath.Join(sh.dir, "store"), filepath.Join(other.dir, "store")); err != nil {
+		t.Skip("no symlinks here")
+	}
+	other.start()
+	if _, err := other.o.Ledger.Union(t.Context(), sh.o.Ledger); err != nil {
+		t.Fatal(err)
+	}
+	m := other.want("GET", "model-versions/get-download-uri?name=flights&version=2", nil, 200, "*")
+	uri := strings.TrimPrefix(m["artifact_uri"].(string), scheme)
+	other.want("GET", files+uri+"/model.pkl", nil, 200, "bytes of model")
+	if got := other.list(strings.TrimPrefix(uri, "/")); !strings.Contains(got, `"path":"MLmodel"`) {
+		t.Error(got)
+	}
+	other.want("GET", "/model-versions/get-artifact?name=flights&version=2&path=model.pkl", nil, 200, "bytes of model")
+}
+
+func TestRefused(t *testing.T) {
+	sh := openShop(t)
+	for _, path := range []string{"unity-catalog/registered-models/create", "/api/2.1/unity-catalog/models", "/api/2.0/mlflow/nothing", "/api/3.0/mlflow/jobs", "/graphql"} {
+		if w := sh.do("POST", path, "{}"); w.Code != 404 || !strings.Contains(w.Body.String(), `"error_code":"ENDPOINT_NOT_FOUND"`) {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	sh.want("POST", "registered-models/create", fields{"name": "catalog.schema.model"}, 200, "*")
+}
+
+func TestModelsOfOldClients(t *testing.T) {
+	sh := openShop(t)
+	for _, name := range []string{"a", "b"} {
+		sh.want("POST", "runs/log-model", fields{"run_id": sh.run, "model_json": `{"artifact_path":"` + name + `","flavors":{},"utc_time_created":"x","run_id":"y"}`}, 200, "{}")
+	}
+	body, _, err := sh.s.bodyOf(t.Context(), sh.run)
+	if want := `[{"artifact_path":"a","flavors":{},"utc_time_created":"x","run_id":"y"},{"artifact_path":"b","flavors":{},"utc_time_created":"x","run_id":"y"}]`; err != nil || body.Tracking.Tags[modelHistory] != want {
+		t.Errorf("%v %v", body.Tracking.Tags, err)
+	}
+	for _, bad := range []string{"", "{", "[]", `{"flavors":{}}`} {
+		sh.want("POST", "runs/log-model", fields{"run_id": sh.run, "model_json": bad}, 400, "*")
+	}
 }

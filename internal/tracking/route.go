@@ -19,7 +19,7 @@ func prefixes() []string { return []string{"/api/2.0/mlflow/", "/ajax-api/2.0/ml
 func table() []route {
 	var all []route
 	for _, part := range [][]route{serverRoutes(), experimentRoutes(), runRoutes(), artifactRoutes(), modelRoutes(), registeredRoutes(), versionRoutes(),
-		traceRoutes(), datasetRoutes()} {
+		oldModelRoutes(), traceRoutes(), datasetRoutes(), refusedRoutes()} {
 		all = append(all, part...)
 	}
 	return all

@@ -290,9 +290,9 @@ func (s *Server) takeCopy(ctx context.Context, tree fs.FS, name string, out *sou
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	dir := filepath.Join(s.o.Dir, "copy-"+rand.Text(), filesName)
-	defer os.RemoveAll(filepath.Dir(dir)) //nolint:errcheck // the copy is in the store, or nowhere
+	defer os.RemoveAll(filepath.Dir(dir)) // the copy is in the store, or nowhere
 	if _, err := putFile(dir, path.Base(name), f, -1); err != nil {
 		return err
 	}
