@@ -195,7 +195,7 @@ func (x *experiments) ofRuns(ctx context.Context, byID map[string]*experiment) e
 func (x *experiments) idAt(name string, at time.Time) string {
 	id := experimentID(name)
 	for i, t := range x.names[name] {
-		if i == 0 || !t.from.After(at) {
+		if i == 0 || t.from.UnixMilli() <= at.UnixMilli() { // clients know no finer time
 			id = t.id
 		}
 	}

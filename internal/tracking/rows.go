@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -60,6 +61,8 @@ func (x *rows) readAll(ctx context.Context) error {
 		}
 		x.read(ctx, rec)
 	}
+	x.words = map[string]string{} // most of them are of one run only
+	debug.FreeOSMemory()          // reading took several times what is kept, and the endpoint may wait for days from here on
 	return nil
 }
 
