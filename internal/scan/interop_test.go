@@ -177,7 +177,7 @@ func TestThousandMutants(t *testing.T) {
 func TestRealModels(t *testing.T) {
 	python := os.Getenv("MLX_TEST_SCAN")
 	if python == "" {
-		t.Fatal("MLX_TEST_SCAN is not set: export MLX_TEST_SCAN=$(.ci/python scan)")
+		t.Fatal("MLX_TEST_SCAN is not set: export MLX_TEST_SCAN=$(.ci/python cmd/mlx/testdata/python/scan.txt)")
 	}
 	dir := t.TempDir()
 	cmd := exec.Command(python, filepath.Join("testdata", "python", "estimators.py"), dir, "xgboost", "lightgbm")

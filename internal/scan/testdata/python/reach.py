@@ -49,7 +49,9 @@ def row(b, names):
 
 
 def streams(b):
-    for new in (lambda: zlib.decompressobj(15), lambda: zlib.decompressobj(31), bz2.BZ2Decompressor, lzma.LZMADecompressor):
+    kinds = ((b[0] & 15 == 8, lambda: zlib.decompressobj(15)), (b[:2] == b"\x1f\x8b", lambda: zlib.decompressobj(31)), (b[:3] == b"BZh", bz2.BZ2Decompressor),
+             (b[:1] in (b"\xfd", b"\x5d"), lzma.LZMADecompressor)) if b else ()
+    for new in [new for is_one, new in kinds if is_one]:
         d, out = new(), b""
         try:
             for i in range(0, len(b), 64):
