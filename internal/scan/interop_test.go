@@ -132,10 +132,10 @@ func damaged(rng *rand.Rand, b []byte) []byte {
 	return wrapped(rng, b)
 }
 
-// TestThousandMutants damages every hostile file in 1,000 ways. Whenever Python still reaches a name that is not on the list,
+// TestDamagedMutants damages every hostile file in many ways, SCAN_MUTANTS=1000 in as many as the measure asks for. Whenever Python still reaches a name that is not on the list,
 // the verdict must not be clean.
-func TestThousandMutants(t *testing.T) {
-	n := 1000
+func TestDamagedMutants(t *testing.T) {
+	n := 60
 	if v, err := strconv.Atoi(os.Getenv("SCAN_MUTANTS")); err == nil {
 		n = v
 	}
