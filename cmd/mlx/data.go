@@ -183,7 +183,7 @@ func (a *app) outputsOf(ctx context.Context, t target) ([]dataAt, error) {
 		return nil, err
 	}
 	var all []dataAt
-	for _, o := range v.Outputs {
+	for _, o := range v.Written() {
 		root, err := object.ParseDigest(o.Snapshot)
 		if err != nil {
 			return nil, err

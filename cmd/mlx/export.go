@@ -12,6 +12,7 @@ import (
 	"mlx/internal/cli"
 	"mlx/internal/fault"
 	"mlx/internal/pipeline/export"
+	"mlx/internal/registry"
 	"mlx/internal/repo"
 )
 
@@ -32,7 +33,7 @@ func newExport(a *app) *cobra.Command {
 		Long: `FORM of a run: slsa (provenance v1 in an in-toto statement), openlineage (events, one a line), prov (PROV-JSON), csv (a row a
 run, of several runs as well). Statements are not signed; mlx model sign signs the bytes of a model.
 
-FORM of a version of a model: card (Markdown; with --json or -o FILE.json as JSON), cyclonedx (1.6, a bill of materials with its
+FORM of a version of a model: card (Markdown; -o FILE.json as JSON), cyclonedx (1.6, a bill of materials with its
 model card). The digests of files are those of the bytes, which are read; what is not known is named.
 
 FORM of the pipeline, without REF: github, gitlab, argo, airflow. Each stage is a job that runs mlx repro STAGE --only between
@@ -77,6 +78,8 @@ type exportView struct {
 	Of    []fault.Ref   `json:"of"`    // empty for the pipeline
 	Files []export.File `json:"files"` // what was written, or would be
 	Out   *string       `json:"out"`   // where it was written
+
+	Card *registry.Card `json:"card"` // of a model, whatever form was asked for
 }
 
 func exportRun(ctx context.Context, a *app, o exportOptions) error {

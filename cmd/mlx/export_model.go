@@ -47,12 +47,12 @@ func (a *app) exportOfModel(ctx context.Context, o exportOptions, v *exportView)
 	case o.form == "cyclonedx":
 		name = "bom.cdx.json"
 		text, err = card.CycloneDX()
-	case a.streams.JSON && o.out == "" || strings.EqualFold(filepath.Ext(o.out), ".json"):
+	case strings.EqualFold(filepath.Ext(o.out), ".json"):
 		name = "card.json"
 		text, err = json.MarshalIndent(card, "", "  ")
 		text = append(text, '\n')
 	}
-	v.Files = []export.File{{Name: name, Text: string(text)}}
+	v.Files, v.Card = []export.File{{Name: name, Text: string(text)}}, &card
 	return err
 }
 

@@ -155,7 +155,7 @@ func (a *app) dataOfRun(ctx context.Context, t target) ([]trackedVersion, error)
 	for _, d := range read {
 		all = append(all, trackedVersion{dataAt: d, kind: snapshot.Directory})
 	}
-	for _, o := range v.Outputs {
+	for _, o := range v.Written() {
 		root, err := object.ParseDigest(o.Snapshot)
 		if err != nil {
 			return nil, err

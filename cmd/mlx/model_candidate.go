@@ -163,8 +163,8 @@ func (c *candidate) ofPath(ctx context.Context, t target) error {
 	if err != nil {
 		return err
 	}
-	if written.Kind == refSnapshot {
-		return c.ofSnapshot(ctx, written)
+	if id, ok := run.IDOf(written.Record); ok && written.Kind == refSnapshot {
+		return c.ofRun(ctx, target{Kind: refRun, ID: id, Inner: t.Name})
 	}
 	r, err := c.app.repo()
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -67,7 +68,7 @@ func (a *app) derivationOf(ctx context.Context, m *registry.Model, v *registry.V
 		}
 		return &d, nil
 	}
-	if err := a.compareMakers(ctx, &d, *x, *y, parent.Root); err != nil {
+	if err := a.compareMakers(ctx, &d, *x, *y, parent); err != nil {
 		return nil, err
 	}
 	d.Text = d.sentence(v, parent, d.changes())
@@ -94,7 +95,11 @@ func (a *app) parentOf(ctx context.Context, v *registry.Version) (*registry.Vers
 }
 
 // compareMakers compares the runs of two versions. The bytes of the parent itself are no news among the data.
-func (a *app) compareMakers(ctx context.Context, d *derivation, x, y run.View, parent object.Digest) error {
+func (a *app) compareMakers(ctx context.Context, d *derivation, x, y run.View, parent *registry.Version) error {
+	r, err := a.registry()
+	if err != nil {
+		return err
+	}
 	d.Params = valueChanges(x.Params, y.Params)
 	left, err := versionsOfRun(x)
 	if err != nil {
@@ -113,9 +118,20 @@ func (a *app) compareMakers(ctx context.Context, d *derivation, x, y run.View, p
 		}
 	}
 	for _, p := range sortedKeys(roots) {
-		if pair := roots[p]; pair[0] != pair[1] && pair[1] != parent {
-			d.Data = append(d.Data, dataPairView{p, hexOrNil(pair[0]), hexOrNil(pair[1])})
+		pair := roots[p]
+		if pair[0] == pair[1] || pair[1] == parent.Root {
+			continue
 		}
+		if pair[0].IsZero() {
+			same, err := a.versionsOfFile(ctx, r, pair[1])
+			if err != nil {
+				return err
+			}
+			if slices.ContainsFunc(same, func(v *registry.Version) bool { return v.Record == parent.Record }) {
+				continue
+			}
+		}
+		d.Data = append(d.Data, dataPairView{p, hexOrNil(pair[0]), hexOrNil(pair[1])})
 	}
 	if from, to := withPatch(x), withPatch(y); wordOf(from) != wordOf(to) {
 		d.Code = &codeMove{from, to}

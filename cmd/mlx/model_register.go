@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io/fs"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,6 +12,7 @@ import (
 	"mlx/internal/lineage"
 	"mlx/internal/object"
 	"mlx/internal/registry"
+	"mlx/internal/snapshot"
 )
 
 type modelRegisterOptions struct {
@@ -180,6 +182,11 @@ func (a *app) parentsOf(ctx context.Context, r registry.Registry, id object.Dige
 		if err != nil {
 			return nil, err
 		}
+		if len(found) == 0 && d.Kind == string(snapshot.File) { // the snapshot of a file holds its name as well
+			if found, err = a.versionsOfFile(ctx, r, d.Root); err != nil {
+				return nil, err
+			}
+		}
 		for _, v := range found {
 			if v.Digest != own {
 				add(registry.Parent{Model: v.Model, Version: v.Version, Digest: v.Digest, Record: v.Record})
@@ -187,6 +194,30 @@ func (a *app) parentsOf(ctx context.Context, r registry.Registry, id object.Dige
 		}
 	}
 	return all[:min(len(all), maxParents)], nil
+}
+
+// versionsOfFile lists the versions that have the bytes of a file, whatever it is called.
+func (a *app) versionsOfFile(ctx context.Context, r registry.Registry, root object.Digest) ([]*registry.Version, error) {
+	store, err := a.store()
+	if err != nil {
+		return nil, err
+	}
+	files, err := store.FS(ctx, root)
+	if lacksObject(err) {
+		return nil, nil // only its name is known here
+	}
+	if err != nil {
+		return nil, err
+	}
+	entries, err := fs.ReadDir(files, ".")
+	if err != nil || len(entries) != 1 {
+		return nil, err
+	}
+	digest, err := store.FileDigest(ctx, root, entries[0].Name())
+	if err != nil {
+		return nil, err
+	}
+	return r.Of(ctx, digest)
 }
 
 // maxParents bounds how many versions one may name that it was derived from.

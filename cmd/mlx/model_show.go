@@ -7,6 +7,7 @@ import (
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
+	"mlx/internal/lineage"
 	"mlx/internal/registry"
 	"mlx/internal/run"
 )
@@ -196,6 +197,28 @@ func (a *app) nextPolicy(p registry.Proof, s *modelShown) error {
 		view := viewOfDecision(d)
 		s.Policy, s.next = &view, &d
 		return nil
+	}
+	return nil
+}
+
+// addModels adds the versions of models that a run read, and those that were made of what it wrote.
+func (s *runShown) addModels(ctx context.Context, l *lineage.Ledger) error {
+	rec, err := l.Get(ctx, s.Record)
+	if err != nil {
+		return err
+	}
+	if body, ok := runBody(rec); ok {
+		for _, u := range body.Used {
+			s.Used = append(s.Used, refOf(refModel, u.Record.Hex(), u.Model+"@v"+numberWord(u.Version)))
+		}
+	}
+	for rec, err := range l.Referring(ctx, s.RunID) {
+		if err != nil {
+			return err
+		}
+		if b, err := registry.Registered.Decode(rec); err == nil && b.Run != nil && *b.Run == s.RunID {
+			s.Versions = append(s.Versions, refOf(refModel, rec.ID.Hex(), b.Name()))
+		}
 	}
 	return nil
 }

@@ -55,6 +55,7 @@ func sections() []section {
 			newTrust,
 			newRemote,
 			newExport,
+			newServer,
 		}},
 		{"Care", []func(*app) *cobra.Command{
 			newVerify,

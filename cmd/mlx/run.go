@@ -20,6 +20,7 @@ type runOptions struct {
 	experiment string
 	tags       []string
 	timeout    string
+	captureURI bool
 	command    []string
 }
 
@@ -34,8 +35,9 @@ trouble.
 
 The command finds MLX_PARAMS (a JSON file with the parameters), MLX_METRICS (a file to write metrics to: one JSON object
 of numbers, or one a line with "step" and "time"), MLX_CHILDREN (a file to write runs inside this one to, such as the trials
-of a study, one JSON object a line), MLX_RUN_ID and MLX_ATTEMPT in its environment. A version of a model that -d names is laid
-out for the command: MLX_MODEL and MLX_MODEL_NAME hold its path. What the run makes of it is derived from that version.`,
+of a study, one JSON object a line), MLX_RUN_ID and MLX_ATTEMPT in its environment, and MLFLOW_TRACKING_URI: what a
+program tracks with MLflow becomes part of the run. A version of a model that -d names is laid out for the command:
+MLX_MODEL and MLX_MODEL_NAME hold its path. What the run makes of it is derived from that version.`,
 		Example: `mlx run -d data/flights -p depth=6 -o model.pkl python train.py
 mlx run -d flights@v1 -o model.pkl python tune.py
 mlx run --name baseline --timeout 2h -- make train`,
@@ -57,6 +59,7 @@ mlx run --name baseline --timeout 2h -- make train`,
 	flags.StringVar(&o.experiment, "experiment", "", "`NAME` of the experiment that the run belongs to")
 	flags.StringArrayVar(&o.tags, "tag", nil, "tag the run with `NAME[=VALUE]`")
 	flags.StringVar(&o.timeout, "timeout", "", "end the command after this `TIME`: 90s, 5m, 2h")
+	flags.BoolVar(&o.captureURI, "capture-uri", false, "record here what a Python program tracks with MLflow, even if it names another URI")
 	completeFlag(cmd, "data", a.completePaths)
 	return cmd
 }
@@ -88,7 +91,7 @@ func runRun(ctx context.Context, a *app, o runOptions) error {
 	}
 	defer release()
 	spec.Data = data
-	result, err := a.executeRun(ctx, spec, live{os.Stdin, os.Stdout, os.Stderr})
+	result, err := a.executeRun(ctx, spec, live{os.Stdin, os.Stdout, os.Stderr, o.captureURI})
 	if err != nil {
 		return err
 	}

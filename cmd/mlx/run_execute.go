@@ -22,6 +22,8 @@ type live struct {
 	stdin  *os.File
 	stdout io.Writer
 	stderr io.Writer
+
+	captureURI bool // what it tracks with MLflow stays here, whatever URI it asks for
 }
 
 // runsOf is the folder of the folders of runs in progress.
@@ -63,6 +65,10 @@ func (a *app) executeRun(ctx context.Context, spec run.Spec, l live) (*run.Resul
 	}
 	defer around.release()
 	a.recoverRuns(ctx, runner)
+	clients := &tracked{app: a, repo: r, runner: runner, spec: &spec, capture: l.captureURI}
+	if err := clients.open(ctx); err != nil {
+		return nil, err
+	}
 	signals := make(chan os.Signal, 8)
 	for _, s := range run.SignalsHandedOn() {
 		if !signal.Ignored(s) { // nohup
@@ -78,10 +84,16 @@ func (a *app) executeRun(ctx context.Context, spec run.Spec, l live) (*run.Resul
 	runner.Stdin, runner.Stdout, runner.Stderr, runner.Signals = l.stdin, l.stdout, l.stderr, signals
 	runner.Begun = func(id object.Digest) {
 		a.streams.Why("run %s started", id.Short())
+		clients.id.Store(&id)
 		around.begun(ctx)
 	}
-	runner.Late = around.late
-	return runner.Run(ctx, spec)
+	runner.Late = func(ctx context.Context, e *run.Environment) *run.Environment {
+		clients.over(ctx)
+		return around.late(ctx, e)
+	}
+	result, err := runner.Run(ctx, spec)
+	clients.close(ctx, result)
+	return result, err
 }
 
 // recoverRuns records the end of runs whose mlx was killed. It costs next to nothing where there are none.

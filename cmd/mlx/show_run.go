@@ -21,6 +21,8 @@ type runShown struct {
 	Curves []curveView `json:"curves"` // by name
 
 	Children []fault.Ref `json:"children"` // runs started inside it, the one started first first
+	Used     []fault.Ref `json:"used"`     // versions of models that it read
+	Versions []fault.Ref `json:"versions"` // of models, made from what it wrote
 
 	family family
 	said   []tagBody
@@ -64,11 +66,14 @@ func (a *app) showOneRun(ctx context.Context, t target, o showOptions) error {
 	}
 	v.Tags = event{tags: known[v.RunID]}.words()
 	v.Text = cli.Sentence(runWords(v)...)
-	shown := runShown{View: v, Judged: []judgement{}, Reruns: []rejudged{}, said: known[v.RunID]}
+	shown := runShown{View: v, Judged: []judgement{}, Reruns: []rejudged{}, Used: []fault.Ref{}, Versions: []fault.Ref{}, said: known[v.RunID]}
 	if shown.family, err = a.childrenOf(ctx, v); err != nil {
 		return err
 	}
 	shown.Children = shown.family.refs
+	if err := shown.addModels(ctx, l); err != nil {
+		return err
+	}
 	for rec, err := range l.Referring(ctx, v.RunID) {
 		if err != nil {
 			return err
@@ -118,11 +123,18 @@ func (a *app) runShownText(v runShown, t *cli.Text) {
 	placeText(v.View, t)
 	runSourceText(v.View, t)
 	a.showFiles(v.View, t)
+	for _, m := range v.Used {
+		t.KeyValue(2, "used", cli.Str(m.Name))
+	}
 	runNumbersText(v, t)
 	a.curvesText(v, t)
 	for _, o := range v.Outputs {
 		t.KeyValue(2, "outputs", cli.Fmt("%s %s", cli.Path(a.shown(o.Path)), cli.Hex(o.Digest, 12)), cli.Bytes(o.Bytes))
 	}
+	for _, m := range v.Versions {
+		t.KeyValue(2, "model", cli.Str(m.Name))
+	}
+	trackedText(v.View, t)
 	outputText(v.View, t)
 	showEnvironment(v.Environment, t)
 	t.KeyValue(2, "machine", machineCell(v.View))

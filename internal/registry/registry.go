@@ -165,7 +165,7 @@ type SignOff struct {
 // LoggedModel is the body of model.logged/v1: a model as an MLflow client logs it, with a life of its own beside its run. Each record
 // replaces the one before.
 type LoggedModel struct {
-	ID         string            `json:"id"` // "m-" and 32 hex digits
+	ID         string            `json:"logged_model"` // "m-" and 32 hex digits; called like the field of a registration, so that both are found by it
 	Name       string            `json:"name"`
 	Experiment string            `json:"experiment"` // id
 	Run        *object.Digest    `json:"run,omitempty"`

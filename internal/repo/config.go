@@ -44,6 +44,8 @@ type Remote struct {
 type Runs struct {
 	Push string   `yaml:"push" doc:"When a run ends: never, or the name of a remote."`
 	Env  []string `yaml:"env" doc:"Environment variables recorded beside the built-in list."`
+
+	MLflow string `yaml:"mlflow" enum:"record capture none" doc:"What a command tracks with MLflow: recorded here; the same whatever URI it asks for; or left alone."`
 }
 
 // Backend is a machine or a cluster that runs can use.

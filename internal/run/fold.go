@@ -58,6 +58,7 @@ func viewOf(id object.Digest, rec lineage.Record, b Body) View {
 			Snapshot: o.Root.Hex(), Kind: o.Kind, Files: o.Files})
 	}
 	v.show(b.Code.LeftOut, b.Added)
+	v.showTracked(b)
 	v.Text = v.text()
 	return v
 }
@@ -93,7 +94,7 @@ func some[T comparable](v T) *T {
 
 // startedIn yields the runs started in a worktree, the one started last first.
 func (h History) startedIn(ctx context.Context, worktree string, limit int) iter.Seq2[View, error] {
-	where := fmt.Sprintf("worktree == %q", worktree)
+	where := fmt.Sprintf("worktree == %q and not (inside == true)", worktree) // what happened within a run was not started by itself
 	return h.Views(ctx, lineage.Query{Where: where, Sort: "-started_at", Limit: limit})
 }
 

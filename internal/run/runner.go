@@ -218,8 +218,7 @@ func (r Runner) begin(ctx context.Context, s Spec, tmp string) (lineage.Record, 
 		Attempt: max(1, s.Attempt), Parent: s.Parent, TimeoutS: s.Timeout.Seconds(), Worktree: s.Worktree,
 		Environment: s.Environment, Stage: s.Stage, RerunOf: s.RerunOf, Used: s.Used,
 		Process: Self(r.Host, os.Getpid()),
-		Machine: Machine{Host: r.Host, OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: cpuModel(), CPUs: runtime.NumCPU(),
-			MemoryBytes: memory()},
+		Machine: Here(r.Host),
 	}
 	for _, o := range s.Outs {
 		body.Outs = append(body.Outs, o.Path)
@@ -246,6 +245,11 @@ func (r Runner) begin(ctx context.Context, s Spec, tmp string) (lineage.Record, 
 	}
 	body.Run = &rec.ID
 	return rec, body, nil
+}
+
+// Here is this machine, which calls itself host.
+func Here(host string) Machine {
+	return Machine{Host: host, OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: cpuModel(), CPUs: runtime.NumCPU(), MemoryBytes: memory()}
 }
 
 func (r Runner) end(ctx context.Context, started lineage.Record, body *Body) (lineage.Record, error) {

@@ -18,7 +18,7 @@ import (
 // What a record of a tracked run holds itself. The rest is in a file beside it.
 const (
 	maxTold    = 384 << 10 // bytes of a record that nothing is taken out of
-	maxToldAll = 128 << 10 // of parameters, tags and metrics that stay when something is
+	maxToldAll = 64 << 10  // of parameters, of tags and of metrics that stay when something is
 	maxMore    = 1 << 30   // of the file
 
 	moreName = "tracking.json"
@@ -59,17 +59,16 @@ func (r Runner) spill(ctx context.Context, dir string, b *Body, c *collected) er
 	}
 	c.releases = append(c.releases, saved.Release)
 	t.More, t.Datasets, t.Measured, t.Refused = &saved.Root, nil, nil, nil
-	room := maxToldAll
-	b.Params = shortest(b.Params, &room, func(v any) int { return len(ParamText(v)) })
-	t.Tags = shortest(t.Tags, &room, func(v string) int { return len(v) })
-	b.Metrics = shortest(b.Metrics, &room, func(any) int { return 60 })
+	b.Params = shortest(b.Params, func(v any) int { return len(ParamText(v)) })
+	t.Tags = shortest(t.Tags, func(v string) int { return len(v) })
+	b.Metrics = shortest(b.Metrics, func(any) int { return 60 })
 	t.Latest = maps.Clone(t.Latest)
 	maps.DeleteFunc(t.Latest, func(name string, _ Point) bool { _, kept := b.Metrics[name]; return !kept })
 	return nil
 }
 
 // shortest keeps the values that need least room, as many as there is room for.
-func shortest[V any](all map[string]V, room *int, size func(V) int) map[string]V {
+func shortest[V any](all map[string]V, size func(V) int) map[string]V {
 	keys := slices.Collect(maps.Keys(all))
 	slices.SortFunc(keys, func(a, b string) int {
 		if d := len(a) + size(all[a]) - len(b) - size(all[b]); d != 0 {
@@ -77,10 +76,9 @@ func shortest[V any](all map[string]V, room *int, size func(V) int) map[string]V
 		}
 		return strings.Compare(a, b)
 	})
-	kept := make(map[string]V)
+	kept, room := make(map[string]V), maxToldAll
 	for _, k := range keys {
-		if *room -= len(k) + size(all[k]) + 16; *room < 0 {
-			*room = 0
+		if room -= len(k) + size(all[k]) + 16; room < 0 {
 			break
 		}
 		kept[k] = all[k]

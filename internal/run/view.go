@@ -69,6 +69,14 @@ type View struct {
 	AddedShown       []shownAddition   `json:"added"`
 	Added            []Addition        `json:"-"` // what was recorded after the run had ended
 
+	TrackingShown *shownTracking `json:"tracking"` // null: no client of MLflow told anything
+	ModelsShown   []shownModel   `json:"models"`   // that clients logged
+	UsedShown     []shownUsed    `json:"used"`     // versions of registered models that it read
+	Imported      *Imported      `json:"imported"` // null: it happened here
+	Tracking      *Tracking      `json:"-"`
+	Models        []LoggedModel  `json:"-"`
+	Used          []UsedModel    `json:"-"`
+
 	RunID  object.Digest `json:"-"` // ID as a digest
 	Record object.Digest `json:"-"` // the newest record of the run
 

@@ -134,15 +134,9 @@ func (j *join) enter(ctx context.Context, s *Server, q *creation) (*held, error)
 	if outer.IsZero() || j.taken && !j.beside(s, q) {
 		return nil, nil
 	}
-	h := s.written(clientID(outer))
-	if h == nil {
-		t, err := s.o.Runner.TrackJoined(ctx, outer)
-		if err != nil {
-			return nil, err
-		}
-		s.live.mu.Lock()
-		h = s.hold(t)
-		s.live.mu.Unlock()
+	h, err := s.writer(ctx, clientID(outer))
+	if err != nil {
+		return nil, err
 	}
 	e := run.Entry{User: cmp.Or(q.User, q.tags[tagUser])}
 	if j.taken {

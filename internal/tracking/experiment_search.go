@@ -58,15 +58,7 @@ func (s *Server) searchExperiments(c *call) (any, error) {
 	all = slices.DeleteFunc(all, func(e experiment) bool {
 		return e.deleted && !deleted || !e.deleted && !active || slices.ContainsFunc(where, func(c comparison) bool { return !e.meets(&c) })
 	})
-	slices.SortFunc(all, func(a, b experiment) int {
-		for i := range order {
-			x, y := a.key(&order[i]), b.key(&order[i])
-			if d := order[i].compare(&x, &y); d != 0 {
-				return d
-			}
-		}
-		return cmp.Compare(b.id, a.id)
-	})
+	sortExperiments(all, order)
 	page, next, err := paged(all, q.Token, most)
 	if err != nil {
 		return nil, err
@@ -79,6 +71,18 @@ func (s *Server) searchExperiments(c *call) (any, error) {
 		answer.Experiments = append(answer.Experiments, page[i].shown())
 	}
 	return answer, nil
+}
+
+func sortExperiments(all []experiment, order []ordering) {
+	slices.SortFunc(all, func(a, b experiment) int {
+		for i := range order {
+			x, y := a.key(&order[i]), b.key(&order[i])
+			if d := order[i].compare(&x, &y); d != 0 {
+				return d
+			}
+		}
+		return cmp.Compare(b.id, a.id)
+	})
 }
 
 func (e *experiment) meets(c *comparison) bool {

@@ -1,6 +1,7 @@
 package tracking
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -70,7 +71,6 @@ type experiments struct {
 	runs    int // records of runs, that were looked at; -1: none
 	byID    map[string]*experiment
 	names   map[string][]tenure
-	removed bool // one of them is deleted
 }
 
 // refresh reads what is new. It costs next to nothing when nothing is. With runs, also which experiments only they name.
@@ -99,7 +99,7 @@ func (x *experiments) refresh(ctx context.Context, runs bool) error {
 
 func (x *experiments) fold(ctx context.Context) error {
 	byID := map[string]*experiment{defaultID: {id: defaultID, name: defaultName}}
-	x.names, x.removed = map[string][]tenure{}, false
+	x.names = map[string][]tenure{}
 	var all []lineage.Record
 	for rec, err := range x.o.Ledger.Select(ctx, lineage.Query{Nouns: []string{"experiment"}, All: true}) {
 		if err != nil {
@@ -126,9 +126,6 @@ func (x *experiments) fold(ctx context.Context) error {
 		x.apply(byID, set, rec.At)
 	}
 	x.byID = byID
-	for _, e := range byID {
-		x.removed = x.removed || e.deleted
-	}
 	return nil
 }
 
@@ -205,32 +202,49 @@ func (x *experiments) idAt(name string, at time.Time) string {
 	return id
 }
 
-// of is the id of the experiment that a run of that time belongs to.
-func (x *experiments) of(name string, at time.Time) string {
+// whereabouts is the experiment that a run belongs to.
+type whereabouts struct {
+	id       string
+	deleted  bool // and so is the run
+	location string
+}
+
+// at is the experiment that a name meant at a time. always: at any time.
+func (x *experiments) at(name string, when time.Time) (p whereabouts, always bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.idAt(name, at)
+	p.id = x.idAt(name, when)
+	p.location = "mlflow-artifacts:/" + p.id
+	if e := x.byID[p.id]; e != nil {
+		p.deleted = e.deleted
+		p.location = cmp.Or(e.location, p.location)
+	}
+	return p, len(x.names[name]) < 2
 }
 
 // deleted says whether the experiment of a run is in the bin, and so the run.
-func (x *experiments) deleted(name string, at time.Time) bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if !x.removed {
-		return false
-	}
-	e := x.byID[x.idAt(name, at)]
-	return e != nil && e.deleted
+func (x *experiments) deleted(name string, when time.Time) bool {
+	p, _ := x.at(name, when)
+	return p.deleted
 }
 
-// location is where the artifacts of an experiment are.
-func (x *experiments) location(id string) string {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if e := x.byID[id]; e != nil && e.location != "" {
-		return e.location
+// places remembers the experiments of the runs of one answer.
+type places struct {
+	x     *experiments
+	known map[string]whereabouts
+}
+
+func (s *Server) places() *places { return &places{&s.experiments, map[string]whereabouts{}} }
+
+func (p *places) of(r *row) whereabouts {
+	if known, ok := p.known[r.experiment]; ok {
+		return known
 	}
-	return "mlflow-artifacts:/" + id
+	at, always := p.x.at(r.experiment, time.UnixMilli(r.start))
+	if always {
+		p.known[r.experiment] = at
+	}
+	return at
 }
 
 // get is the experiment with that id.
@@ -295,8 +309,10 @@ func (x *experiments) set(ctx context.Context, sets ...ExperimentSet) error {
 		}
 		drafts[i] = Experiments.Draft(lineage.Entry[ExperimentSet]{Body: set})
 	}
-	_, err := x.o.Ledger.AppendAll(ctx, drafts...)
-	return err
+	if _, err := x.o.Ledger.AppendAll(ctx, drafts...); err != nil {
+		return err
+	}
+	return x.refresh(ctx, false)
 }
 
 // create makes an experiment. A name that another had before it was renamed gets an id of its own.

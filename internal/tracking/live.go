@@ -78,7 +78,11 @@ func (s *Server) writer(ctx context.Context, id string) (*held, error) {
 	if h := s.live.runs[clientID(digest)]; h != nil {
 		return h, nil
 	}
-	t, err := s.o.Runner.TrackAgain(ctx, digest)
+	goOn := s.o.Runner.TrackAgain
+	if s.o.Joined != nil && s.o.Joined() == digest {
+		goOn = s.o.Runner.TrackJoined
+	}
+	t, err := goOn(ctx, digest)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +102,6 @@ func (s *Server) letGo(h *held) {
 	defer s.live.mu.Unlock()
 	if s.live.runs[clientID(h.ID)] == h {
 		delete(s.live.runs, clientID(h.ID))
-		s.rows.stale(h.ID)
 	}
 }
 

@@ -18,7 +18,8 @@ func prefixes() []string { return []string{"/api/2.0/mlflow/", "/ajax-api/2.0/ml
 // table is every call that is served with JSON. Calls that carry bytes are in raw.
 func table() []route {
 	var all []route
-	for _, part := range [][]route{serverRoutes(), experimentRoutes(), runRoutes()} {
+	for _, part := range [][]route{serverRoutes(), experimentRoutes(), runRoutes(), artifactRoutes(), modelRoutes(), registeredRoutes(), versionRoutes(),
+		traceRoutes(), datasetRoutes()} {
 		all = append(all, part...)
 	}
 	return all

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"mlx/internal/object"
 	"mlx/internal/run"
@@ -178,5 +177,3 @@ func (r *row) metric(key string) (float64, bool) {
 	}
 	return r.metrics[i].value, true
 }
-
-func (r *row) started() time.Time { return time.UnixMilli(r.start) }

@@ -10,9 +10,9 @@ import (
 )
 
 // appendRun writes a run as clients read it. By hand: a search may answer thousands.
-func (s *Server) appendRun(out []byte, r *row) []byte {
+func appendRun(out []byte, r *row, p whereabouts) []byte {
 	out = append(out, `{"info":`...)
-	out = s.appendInfo(out, r)
+	out = appendInfo(out, r, p)
 	out = append(out, `,"data":{`...)
 	start := len(out)
 	if len(r.metrics) > 0 {
@@ -36,11 +36,10 @@ func (s *Server) appendRun(out []byte, r *row) []byte {
 }
 
 // appendInfo writes what a run is, without what it has.
-func (s *Server) appendInfo(out []byte, r *row) []byte {
+func appendInfo(out []byte, r *row, p whereabouts) []byte {
 	id := clientID(r.id)
-	experiment := s.experiments.of(r.experiment, r.started())
 	out = append(append(append(out, `{"run_uuid":"`...), id...), `","experiment_id":"`...)
-	out = append(append(out, experiment...), `","run_name":`...)
+	out = append(append(out, p.id...), `","run_name":`...)
 	out = appendText(out, r.name)
 	out = appendText(append(out, `,"user_id":`...), r.user)
 	out = append(append(append(out, `,"status":"`...), r.status...), `","start_time":`...)
@@ -48,9 +47,9 @@ func (s *Server) appendInfo(out []byte, r *row) []byte {
 	if r.end != 0 {
 		out = strconv.AppendInt(append(out, `,"end_time":`...), r.end, 10)
 	}
-	out = appendText(append(out, `,"artifact_uri":`...), s.experiments.location(experiment)+"/"+id+"/artifacts")
+	out = appendText(append(out, `,"artifact_uri":`...), p.location+"/"+id+"/artifacts")
 	stage := "active"
-	if r.deleted || s.experiments.deleted(r.experiment, r.started()) {
+	if r.deleted || p.deleted {
 		stage = "deleted"
 	}
 	out = append(append(append(out, `,"lifecycle_stage":"`...), stage...), `","run_id":"`...)

@@ -1,7 +1,10 @@
 package tracking
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -17,6 +20,7 @@ type rows struct {
 	mu      sync.Mutex
 	records int // of runs, in the ledger when it was last read; 0: never
 	byID    map[object.Digest]*known
+	sorted  []*known
 	words   map[string]string // one copy of each text that many runs have
 }
 
@@ -26,9 +30,6 @@ type known struct {
 	row    *row
 	open   *run.Body // of a run without an end: whether it goes on has to be asked each time
 }
-
-// stale says that a run was recorded anew by this server.
-func (x *rows) stale(object.Digest) {}
 
 // refresh reads what is new.
 func (x *rows) refresh(ctx context.Context) error {
@@ -44,10 +45,12 @@ func (x *rows) refresh(ctx context.Context) error {
 	} else {
 		err = x.readNew(ctx)
 	}
-	if err == nil {
-		x.records = now
+	if err != nil {
+		return err
 	}
-	return err
+	x.records, x.sorted = now, slices.AppendSeq(x.sorted[:0], maps.Values(x.byID))
+	slices.SortFunc(x.sorted, func(a, b *known) int { return newer(a.row, b.row) })
+	return nil
 }
 
 func (x *rows) readAll(ctx context.Context) error {
@@ -130,7 +133,7 @@ func (x *rows) share(r *row) {
 	}
 }
 
-// allRows is every run, as it is now.
+// allRows is every run, as it is now, the newest first and then by id.
 func (s *Server) allRows(ctx context.Context) ([]*row, error) {
 	s.live.mu.Lock()
 	writing := make(map[object.Digest]*held, len(s.live.runs))
@@ -143,17 +146,22 @@ func (s *Server) allRows(ctx context.Context) ([]*row, error) {
 	if err := s.rows.refresh(ctx); err != nil {
 		return nil, err
 	}
-	all := make([]*row, 0, len(s.rows.byID)+len(writing))
-	for id, k := range s.rows.byID {
-		if writing[id] == nil {
+	all := make([]*row, 0, len(s.rows.sorted)+len(writing))
+	for _, k := range s.rows.sorted {
+		if len(writing) == 0 || writing[k.row.id] == nil {
 			all = append(all, s.rows.current(k))
 		}
 	}
 	for _, h := range writing {
-		all = append(all, s.rowOfHeld(h))
+		r := s.rowOfHeld(h)
+		i, _ := slices.BinarySearchFunc(all, r, newer)
+		all = slices.Insert(all, i, r)
 	}
 	return all, nil
 }
+
+// newer is the usual order of runs.
+func newer(a, b *row) int { return cmp.Or(cmp.Compare(b.start, a.start), a.id.Compare(b.id)) }
 
 // current is a row whose status is right now.
 func (x *rows) current(k *known) *row {

@@ -49,7 +49,7 @@ func (w which) id() (string, error) {
 
 // answerRun is the answer with one run.
 func (s *Server) answerRun(r *row) document {
-	return append(s.appendRun([]byte(`{"run":`), r), '}')
+	return append(appendRun([]byte(`{"run":`), r, s.places().of(r)), '}')
 }
 
 func (s *Server) getRun(c *call) (any, error) {
@@ -164,7 +164,7 @@ func (s *Server) updateRun(c *call) (any, error) {
 	if q.Status != nil && h.Over() {
 		s.trouble(s.settle(c.ctx, h))
 	}
-	return document(append(s.appendInfo([]byte(`{"run_info":`), r), '}')), nil
+	return document(append(appendInfo([]byte(`{"run_info":`), r, s.places().of(r)), '}')), nil
 }
 
 func statuses() []string { return []string{"RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"} }

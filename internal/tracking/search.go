@@ -1,7 +1,6 @@
 package tracking
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -67,6 +66,8 @@ type runSearch struct {
 	deleted     bool
 	where       []comparison
 	order       []ordering
+	want        int
+	places      *places
 }
 
 func (s *Server) searchRuns(c *call) (any, error) {
@@ -102,90 +103,94 @@ func (s *Server) searchRuns(c *call) (any, error) {
 	if find.order, err = parseOrders(q.Order, runGrammar()); err != nil {
 		return nil, err
 	}
-	found, err := s.findRuns(c.ctx, &find)
+	start, err := pageStart(q.Token)
 	if err != nil {
 		return nil, err
 	}
-	page, next, err := paged(found, q.Token, most)
+	find.want, find.places = start+most, s.places()
+	found, total, err := s.findRuns(c.ctx, &find)
 	if err != nil {
 		return nil, err
 	}
-	return s.answerRuns(page, next), nil
+	next := ""
+	if find.want < total {
+		next = pageToken(find.want)
+	}
+	return answerRuns(found[min(start, len(found)):], find.places, next), nil
 }
 
-func (s *Server) answerRuns(page []*row, next string) document {
-	out := []byte(`{`)
+func answerRuns(page []*row, at *places, next string) document {
+	out := make([]byte, 0, 16+2048*len(page))
+	out = append(out, '{')
 	if len(page) > 0 {
 		out = append(out, `"runs":[`...)
 		for i, r := range page {
-			out = s.appendRun(comma(out, i), r)
+			out = appendRun(comma(out, i), r, at.of(r))
 		}
 		out = append(out, ']')
 	}
 	if next != "" {
-		out = appendText(append(out, `,"next_page_token":`...), next)
+		out = appendText(append(comma(out, len(page)), `"next_page_token":`...), next)
 	}
 	return append(out, '}')
 }
 
-// findRuns is every run that is asked for, in the order that is asked for: then the newest first, and then by id.
-func (s *Server) findRuns(ctx context.Context, find *runSearch) ([]*row, error) {
+// findRuns is the first of the runs that are asked for, as many as are wanted, in the order that is asked for: then the newest first,
+// and then by id. total is how many there are.
+func (s *Server) findRuns(ctx context.Context, find *runSearch) (found []*row, total int, err error) {
 	if err := s.experiments.refresh(ctx, false); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	all, err := s.allRows(ctx)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	type hit struct {
-		*row
-		keys []sortKey
-	}
-	var hits []hit
-	keys := make([]sortKey, 0, len(all)*len(find.order))
+	best := first{want: find.want, order: find.order}
 	for _, r := range all {
-		if !s.holds(find, r) {
+		if !find.holds(r) {
 			continue
 		}
-		start := len(keys)
-		for i := range find.order {
-			keys = append(keys, s.keyOf(r, &find.order[i]))
-		}
-		hits = append(hits, hit{r, keys[start:len(keys):len(keys)]})
-	}
-	slices.SortFunc(hits, func(a, b hit) int {
-		for i := range find.order {
-			if d := find.order[i].compare(&a.keys[i], &b.keys[i]); d != 0 {
-				return d
+		total++
+		if len(find.order) == 0 {
+			if total <= find.want {
+				found = append(found, r)
 			}
+			continue
 		}
-		return cmp.Or(cmp.Compare(b.start, a.start), a.id.Compare(b.id))
-	})
-	out := make([]*row, len(hits))
-	for i, h := range hits {
-		out[i] = h.row
+		h := hit{row: r, at: total}
+		if len(find.order) > 1 {
+			h.more = make([]sortKey, len(find.order)-1)
+		}
+		for i := range find.order {
+			*h.key(i) = find.keyOf(r, &find.order[i])
+		}
+		best.add(h)
 	}
-	return out, nil
+	if len(find.order) > 0 {
+		found = best.rows()
+	}
+	return found, total, nil
 }
 
 // holds says whether a run is asked for.
-func (s *Server) holds(find *runSearch, r *row) bool {
-	if !find.experiments[s.experiments.of(r.experiment, r.started())] {
+func (find *runSearch) holds(r *row) bool {
+	at := find.places.of(r)
+	if !find.experiments[at.id] {
 		return false
 	}
-	gone := r.deleted || s.experiments.deleted(r.experiment, r.started())
+	gone := r.deleted || at.deleted
 	if gone && !find.deleted || !gone && !find.active {
 		return false
 	}
 	for i := range find.where {
-		if !s.meets(r, &find.where[i]) {
+		if !find.meets(r, &find.where[i]) {
 			return false
 		}
 	}
 	return true
 }
 
-func (s *Server) meets(r *row, c *comparison) bool {
+func (find *runSearch) meets(r *row, c *comparison) bool {
 	switch c.kind {
 	case "metric":
 		return c.holdsNumber(r.metric(c.key))
@@ -205,11 +210,11 @@ func (s *Server) meets(r *row, c *comparison) bool {
 	case "end_time":
 		return c.holdsNumber(float64(r.end), r.end != 0)
 	}
-	return c.holdsText(s.attribute(r, c.key), true)
+	return c.holdsText(find.attribute(r, c.key), true)
 }
 
 // attribute is a field of a run that is text.
-func (s *Server) attribute(r *row, key string) string {
+func (find *runSearch) attribute(r *row, key string) string {
 	switch key {
 	case "run_id":
 		return clientID(r.id)
@@ -225,14 +230,14 @@ func (s *Server) attribute(r *row, key string) string {
 		}
 		return "active"
 	}
-	experiment := s.experiments.of(r.experiment, r.started())
+	at := find.places.of(r)
 	if key == "experiment_id" {
-		return experiment
+		return at.id
 	}
-	return s.experiments.location(experiment) + "/" + clientID(r.id) + "/artifacts"
+	return at.location + "/" + clientID(r.id) + "/artifacts"
 }
 
-func (s *Server) keyOf(r *row, o *ordering) sortKey {
+func (find *runSearch) keyOf(r *row, o *ordering) sortKey {
 	switch {
 	case o.kind == "metric":
 		return numberKey(r.metric(o.key))
@@ -247,5 +252,5 @@ func (s *Server) keyOf(r *row, o *ordering) sortKey {
 	case o.key == "end_time":
 		return numberKey(float64(r.end), r.end != 0)
 	}
-	return textKey(s.attribute(r, o.key), true)
+	return textKey(find.attribute(r, o.key), true)
 }

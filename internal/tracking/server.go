@@ -59,11 +59,18 @@ type Server struct {
 	experiments experiments
 	creating    sync.Mutex // of experiments
 	rows        rows
+
+	sums        sums
+	models      models
+	registering locks
+	cache       registry.Cache
+	traces      traces
+	evalsets    locks
 }
 
 // New makes a server. It opens nothing and reads nothing yet: a script that never calls costs nothing.
 func New(o Options) *Server {
-	s := &Server{o: o}
+	s := &Server{o: o, cache: registry.Cache{Registry: o.Registry}}
 	s.live.runs = map[string]*held{}
 	s.experiments.o, s.rows.o = &s.o, &s.o
 	s.mux = s.routes()
@@ -77,5 +84,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.woken.Do(func() { s.wake(context.WithoutCancel(r.Context())) })
-	s.mux.ServeHTTP(w, r)
+	if !s.bytes(w, r) {
+		s.mux.ServeHTTP(w, r)
+	}
 }

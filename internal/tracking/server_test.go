@@ -25,20 +25,23 @@ const host = "bench"
 
 // TestMain lets a test start this binary again as an endpoint in a process of its own.
 func TestMain(m *testing.M) {
-	if os.Getenv("TRACKING_TEST_ROLE") == "server" {
-		os.Exit(playServer(os.Args[1]))
+	switch os.Getenv("TRACKING_TEST_ROLE") {
+	case "server":
+		os.Exit(playServer(os.Args[1], os.Args[2]))
+	case "client":
+		os.Exit(playClient(os.Args[1], os.Args[2], os.Args[3]))
 	}
 	os.Exit(m.Run())
 }
 
 // playServer serves the folder until it is killed. It prints where.
-func playServer(dir string) int {
+func playServer(dir, addr string) int {
 	o, err := optionsIn(dir)
 	if err != nil {
 		fmt.Println(err)
 		return 1
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		fmt.Println(err)
 		return 1
@@ -220,4 +223,12 @@ func (b *bench) records(id string) []lineage.Record {
 		}
 	}
 	return all
+}
+
+// folder makes the folder of a run in progress, as whoever runs its command does.
+func (b *bench) folder(id object.Digest) {
+	b.Helper()
+	if err := os.MkdirAll(filepath.Join(b.o.Runner.Runs, id.Hex()), 0o777); err != nil {
+		b.Fatal(err)
+	}
 }

@@ -1,0 +1,147 @@
+package run
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// PeerOf finds the process at the other end of a TCP connection on this machine, whose address there is addr. Processes of other
+// users, and of other containers, are not seen. A process that inherited the connection does not count.
+func PeerOf(addr string) (Peer, bool) {
+	none := Peer{Rank: -1}
+	at, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return none, false
+	}
+	link := socketLink(at)
+	if link == "" {
+		return none, false
+	}
+	all := parents()
+	near := make([]int, 0, len(all)) // those of this process first: mlx run is asked by what it started
+	for pid := range all {
+		near = append(near, pid)
+	}
+	own := os.Getpid()
+	slices.SortFunc(near, func(a, b int) int {
+		if x, y := descends(all, a, own), descends(all, b, own); x != y {
+			return map[bool]int{true: -1, false: 1}[x]
+		}
+		return a - b
+	})
+	for i, pid := range near {
+		if pid == own || !holds(pid, link) {
+			continue
+		}
+		for _, other := range near[i+1:] { // an ancestor made the connection, its copies have it only because they are copies
+			if descends(all, pid, other) && holds(other, link) {
+				pid = other
+			}
+		}
+		return describe(pid, all[pid]), true
+	}
+	return none, false
+}
+
+// describe reads what a process is.
+func describe(pid, parent int) Peer {
+	words := nulls(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+	above := nulls(filepath.Join("/proc", strconv.Itoa(parent), "cmdline"))
+	return Peer{PID: pid, Parent: parent, Rank: rankIn(nulls(filepath.Join("/proc", strconv.Itoa(pid), "environ"))), Worker: isWorker(words, above)}
+}
+
+// descends says whether a process was started, over any number of others, by another one.
+func descends(parents map[int]int, pid, from int) bool {
+	for range len(parents) {
+		up, ok := parents[pid]
+		if !ok || up == pid {
+			return false
+		}
+		if up == from {
+			return true
+		}
+		pid = up
+	}
+	return false
+}
+
+// socketLink is how the socket with this local address stands among the open files of its process; empty: there is none.
+func socketLink(at netip.AddrPort) string {
+	want := map[string]bool{socketAddress(at): true}
+	files := []string{"/proc/net/tcp"}
+	if at.Addr().Is6() {
+		files = []string{"/proc/net/tcp6"}
+		if at.Addr().Is4In6() {
+			files = append(files, "/proc/net/tcp")
+			want[socketAddress(netip.AddrPortFrom(at.Addr().Unmap(), at.Port()))] = true
+		}
+	}
+	for _, file := range files {
+		if inode := inodeIn(file, want); inode != "" && inode != "0" {
+			return "socket:[" + inode + "]"
+		}
+	}
+	return ""
+}
+
+func inodeIn(file string, want map[string]bool) string {
+	f, err := os.Open(file)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		// number, local address, remote address, state, queues, timer, retransmissions, user, timeout, inode
+		if fields := strings.Fields(lines.Text()); len(fields) > 9 && want[fields[1]] {
+			return fields[9]
+		}
+	}
+	return ""
+}
+
+// socketAddress writes an address as /proc/net does: words of four bytes in the order of the machine.
+func socketAddress(at netip.AddrPort) string {
+	raw := at.Addr().AsSlice()
+	out := make([]byte, 0, len(raw))
+	for word := range slices.Chunk(raw, 4) {
+		out = binary.BigEndian.AppendUint32(out, binary.NativeEndian.Uint32(word))
+	}
+	return strings.ToUpper(hex.EncodeToString(out)) + fmt.Sprintf(":%04X", at.Port())
+}
+
+// holds says whether a process has a socket open.
+func holds(pid int, link string) bool {
+	dir := filepath.Join("/proc", strconv.Itoa(pid), "fd")
+	for _, name := range threads(dir) {
+		if to, err := os.Readlink(filepath.Join(dir, name)); err == nil && to == link {
+			return true
+		}
+	}
+	return false
+}
+
+// maxNulls bounds what is read of the words and the environment of a process.
+const maxNulls = 1 << 20
+
+// nulls reads a /proc file of texts that end with a zero byte.
+func nulls(file string) []string {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxNulls))
+	if err != nil || len(text) == 0 {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00")
+}
