@@ -159,6 +159,7 @@ func rank(s Severity) int {
 		return 2
 	case Unclear:
 		return 1
+	case Warn:
 	}
 	return 0
 }
@@ -180,6 +181,7 @@ func verdictOf(s Severity) Verdict {
 		return Fail
 	case Unclear:
 		return Inconclusive
+	case Warn:
 	}
 	return Pass
 }
