@@ -11,7 +11,7 @@ func (w *walker) checked(callee value, args []value, known bool) value {
 	case "latin1": // bytes as protocol 2 writes them: any other codec could compute a text
 		codec, is := w.argument(args, 1, 32)
 		_, isText := w.argument(args, 0, ^uint32(0))
-		escaped := len(args) > 0 && args[0].kind == kindOpaque
+		escaped := len(args) > 0 && (args[0].kind == kindOpaque || args[0].kind == kindDecoded)
 		ok = known && len(args) == 2 && is && (isLatin1(codec)) && (isText || escaped)
 		result = value{kind: kindOpaque}
 	case "class":

@@ -68,7 +68,7 @@ type Report struct {
 // Options bounds a scan. The zero value takes the defaults.
 type Options struct {
 	Depth    int    // archives inside archives; default 6
-	Expanded int64  // bytes that may be expanded from archives, in all; default 16 GiB
+	Expanded int64  // bytes that may be expanded from archives, in all; default 8 GiB
 	Findings int    // findings kept; default 1000
 	Temp     string // folder for expanded files too large for memory; default the system's
 }
@@ -78,7 +78,7 @@ func (o Options) filled() Options {
 		o.Depth = 6
 	}
 	if o.Expanded <= 0 {
-		o.Expanded = 16 << 30
+		o.Expanded = 8 << 30
 	}
 	if o.Findings <= 0 {
 		o.Findings = 1000
@@ -159,6 +159,7 @@ func rank(s Severity) int {
 		return 2
 	case Unclear:
 		return 1
+	case Warn:
 	}
 	return 0
 }
@@ -180,6 +181,7 @@ func verdictOf(s Severity) Verdict {
 		return Fail
 	case Unclear:
 		return Inconclusive
+	case Warn:
 	}
 	return Pass
 }

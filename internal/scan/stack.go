@@ -3,6 +3,7 @@ package scan
 import (
 	"bytes"
 	"strconv"
+	"unicode/utf8"
 )
 
 // memo holds what was remembered: a dense part, and a map for numbers far beyond it, so that a file cannot ask for memory
@@ -162,7 +163,7 @@ func (w *walker) opLong(o operand) error {
 	return w.push(value{kind: kindPlain})
 }
 
-// opQuoted reads a string of protocol 0. One with escapes is left unread: used as a name, it is refused.
+// opQuoted reads a string of protocol 0.
 func (w *walker) opQuoted(o operand) error {
 	b := o.line
 	if o.long {
@@ -172,16 +173,79 @@ func (w *walker) opQuoted(o operand) error {
 		return errNumber
 	}
 	if bytes.IndexByte(b, '\\') >= 0 {
-		return w.push(value{kind: kindOpaque})
+		return w.pushDecoded(b[1:len(b)-1], unquote)
 	}
 	return w.push(value{kind: kindString, off: o.off + 1, n: uint32(len(b) - 2)})
 }
 
 func (w *walker) opEscaped(o operand) error {
-	if o.long || bytes.IndexByte(o.line, '\\') >= 0 {
+	if o.long {
 		return w.push(value{kind: kindOpaque})
 	}
+	if bytes.IndexByte(o.line, '\\') >= 0 {
+		return w.pushDecoded(o.line, unescape)
+	}
 	return w.push(value{kind: kindString, off: o.off, n: uint32(len(o.line))})
+}
+
+// maxDecoded is how many texts with escapes are kept, each as long as a name may be. Others are not known: used as a name,
+// they are refused.
+const maxDecoded = 64 << 10
+
+func (w *walker) pushDecoded(b []byte, decode func([]byte) (string, bool)) error {
+	if len(b) <= longestName && len(w.decoded) < maxDecoded {
+		if text, ok := decode(b); ok {
+			w.decoded = append(w.decoded, text)
+			return w.push(value{kind: kindDecoded, n: uint32(len(w.decoded) - 1)})
+		}
+	}
+	return w.push(value{kind: kindOpaque})
+}
+
+// unquote reads the escapes of a string of Python: \n, \x6f, \157.
+func unquote(b []byte) (string, bool) {
+	var out []byte
+	for len(b) > 0 {
+		if b[0] == '\\' && len(b) > 1 && b[1] == '"' { // strconv wants it unescaped inside other quotes
+			out, b = append(out, '"'), b[2:]
+			continue
+		}
+		r, wide, rest, err := strconv.UnquoteChar(string(b), '\'')
+		if err != nil {
+			return "", false
+		}
+		if wide {
+			out = utf8.AppendRune(out, r)
+		} else {
+			out = append(out, byte(r))
+		}
+		b = b[len(b)-len(rest):]
+	}
+	return string(out), true
+}
+
+// unescape reads the escapes of a Unicode text of protocol 0: \u0041 and \U00000041. Any other backslash is itself.
+func unescape(b []byte) (string, bool) {
+	var out []byte
+	for len(b) > 0 {
+		width := 0
+		if len(b) > 1 && b[0] == '\\' {
+			width = map[byte]int{'u': 4, 'U': 8}[b[1]]
+		}
+		if width == 0 {
+			out, b = utf8.AppendRune(out, rune(b[0])), b[1:]
+			continue
+		}
+		if len(b) < 2+width {
+			return "", false
+		}
+		n, err := strconv.ParseUint(string(b[2:2+width]), 16, 32)
+		if err != nil || n > utf8.MaxRune {
+			return "", false
+		}
+		out, b = utf8.AppendRune(out, rune(n)), b[2+width:]
+	}
+	return string(out), true
 }
 
 func (w *walker) opProto(o operand) error {

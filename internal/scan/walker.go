@@ -16,6 +16,7 @@ const (
 	kindNone                   //
 	kindString                 // text at off, n bytes
 	kindBytes                  // bytes at off, n bytes
+	kindDecoded                // text that was written with escapes: walker.decoded[n]
 	kindTuple                  // n is its index in walker.tuples
 	kindList                   //
 	kindSet                    //
@@ -59,6 +60,7 @@ type walker struct {
 	globals []global
 	named   map[string]uint32
 	tuples  [][]value
+	decoded []string
 	objects []object
 
 	op    *opcode
@@ -172,6 +174,9 @@ func (w *walker) popMark() ([]value, error) {
 
 // text reads a string or bytes value, if it is at most most bytes long.
 func (w *walker) text(v value, most uint32) (string, bool) {
+	if v.kind == kindDecoded {
+		return w.decoded[v.n], true
+	}
 	if v.kind != kindString && v.kind != kindBytes || v.n > most {
 		return "", false
 	}

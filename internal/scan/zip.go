@@ -80,7 +80,6 @@ func findZipEnd(b blob) (zipDirectory, bool) {
 	d.several = bytes.Contains(tail[:i], []byte(zipEnd))
 	last := d.at
 	if wide := b.at(d.at-20, 20); d.at >= 20 && string(wide[:4]) == "PK\x06\x07" {
-		last = int64(binary.LittleEndian.Uint64(wide[8:]))
 		record := b.at(d.at-20-56, 56)
 		if d.at < 76 || len(record) < 56 || string(record[:4]) != "PK\x06\x06" {
 			return d, true
