@@ -48,6 +48,7 @@ bench: build ## mlx beside its peers; ROWS=small,status picks rows of snapshots,
 	go run ./bench/run -mlx bin/mlx
 	go run ./bench/series -mlx bin/mlx
 	go run ./bench/log -mlx bin/mlx
+	go run -tags $(TAGS) ./bench/tracking
 	go run ./bench/pipeline -mlx bin/mlx
 	go run ./bench/remote -mlx bin/mlx $(if $(REMOTE),-rows $(REMOTE))
 

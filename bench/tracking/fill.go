@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -61,7 +62,10 @@ func fill(ctx context.Context, dir string, n int) error {
 	if err != nil {
 		return err
 	}
-	defer o.Ledger.Close()
+	return errors.Join(fillLedger(ctx, o, n), o.Ledger.Close())
+}
+
+func fillLedger(ctx context.Context, o tracking.Options, n int) error {
 	const group = 500
 	for at := 0; at < n; at += group {
 		var begun []lineage.Draft

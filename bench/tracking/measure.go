@@ -71,6 +71,12 @@ func (b *bench) times(name string, n int, do func(i int) error) error {
 	return nil
 }
 
+// note notes how much memory the server has.
+func (b *bench) note(name string) error {
+	b.figures = append(b.figures, figure{name: name, note: memoryOf(b.pid)})
+	return nil
+}
+
 // cpuOf is the processor time of a process and those it started, and that of those that it waited for.
 func cpuOf(pid int) time.Duration {
 	var sum time.Duration
@@ -94,16 +100,18 @@ func cpuOf(pid int) time.Duration {
 	return sum
 }
 
-// peakOf is the most memory that a process has had.
-func peakOf(pid int) string {
+// memoryOf is the memory that a process has, and the most that it has had.
+func memoryOf(pid int) string {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	var all []string
 	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kb, _ := strconv.Atoi(strings.Fields(rest)[0])
-			return fmt.Sprintf("peak %.1f MiB", float64(kb)/1024)
+		name, rest, _ := strings.Cut(line, ":")
+		if fields := strings.Fields(rest); len(fields) > 0 && (name == "VmHWM" || name == "VmRSS") {
+			kb, _ := strconv.Atoi(fields[0])
+			all = append(all, fmt.Sprintf("%s %.1f MiB", name, float64(kb)/1024))
 		}
 	}
-	return ""
+	return strings.Join(all, ", ")
 }
 
 func between(text, before, after string) (string, error) {
@@ -129,7 +137,7 @@ func measureServer(cmd *exec.Cmd, url string, runs int) (figures []figure, err e
 		return nil, err
 	}
 	b := &bench{client: newClient(at), pid: cmd.Process.Pid}
-	b.figures = append(b.figures, figure{name: "ready", calls: 1, cpu: cpuOf(b.pid), wall: ready, note: peakOf(b.pid)})
+	b.figures = append(b.figures, figure{name: "ready", calls: 1, cpu: cpuOf(b.pid), wall: ready, note: memoryOf(b.pid)})
 	if url != "" {
 		if err := b.fill(runs); err != nil {
 			return nil, err
@@ -140,8 +148,7 @@ func measureServer(cmd *exec.Cmd, url string, runs int) (figures []figure, err e
 			return nil, err
 		}
 	}
-	b.figures = append(b.figures, figure{name: "memory at the end", note: peakOf(b.pid)})
-	return b.figures, nil
+	return b.figures, b.note("memory at the end")
 }
 
 func (b *bench) newRun() (string, error) {
@@ -200,6 +207,7 @@ func (b *bench) searching() error {
 		b.times("search: metric > x", 20, ask(`"filter": "metrics.m0 > 0.99"`)),
 		b.times("search: param and tag, by metric", 20, ask(`"filter": "params.p0 = '3' and tags.t1 = 'v1'", "order_by": ["metrics.m1 DESC"]`)),
 		b.times("search: best of one metric", 20, ask(`"order_by": ["metrics.m2 DESC"], "max_results": 1`)),
+		b.note("memory with all runs"),
 		b.times("search: 1,000 runs", 5, ask(`"max_results": 1000`)))
 }
 

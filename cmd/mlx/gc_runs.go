@@ -35,7 +35,7 @@ func endedFolders(ctx context.Context, a *app, record bool) ([]string, error) {
 			a.streams.Why("%v", err) // a run of a ledger that is not here: its folder is not ours to judge
 			continue
 		}
-		if v.EndedAt != nil {
+		if v.EndedAt != nil && !one.Held() {
 			all = append(all, filepath.Join(runsOf(r), one.ID.Hex()))
 		}
 	}

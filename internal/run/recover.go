@@ -103,10 +103,16 @@ func (l Live) over(b Body, host string, now time.Time) bool {
 	case alive:
 		return false
 	case gone:
-		return l.childSeen(host) != alive
+		return l.childSeen(host) != alive && !l.rests(now)
 	case unknown: // this machine before it was started anew, or another container of the same name
 	}
 	return now.Sub(l.heard()) > silence
+}
+
+// rests says whether the run was left to be gone on with, not long ago: its client may come back.
+func (l Live) rests(now time.Time) bool {
+	_, err := os.Stat(filepath.Join(l.Dir, restingName))
+	return err == nil && now.Sub(l.heard()) < patience
 }
 
 // lose writes down how a run ended that nobody saw end.

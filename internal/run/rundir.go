@@ -156,6 +156,15 @@ func LiveRun(runs, id string) (Live, bool) {
 	return l, true
 }
 
+// Held says whether some process writes to the folder: also to that of a run that has ended, when a client adds to it.
+func (l Live) Held() bool {
+	claim, err := claimFolder(l.Dir)
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	return claim.Close() != nil
+}
+
 // heard returns when the folder last gave a sign of life: zero if never.
 func (l Live) heard() time.Time {
 	var last time.Time

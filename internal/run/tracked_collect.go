@@ -92,8 +92,7 @@ func (r Runner) collectTracked(ctx context.Context, s *story, body *Body, dir st
 func (r Runner) recoverTracked(ctx context.Context, l Live, t *Tracked) (*View, error) {
 	first := t.state.first
 	if !t.state.over() {
-		_, err := os.Stat(filepath.Join(l.Dir, restingName))
-		if rests := err == nil && r.Now().Sub(l.heard()) < patience; rests || !l.over(first, r.Host, r.Now()) {
+		if l.rests(r.Now()) || !l.over(first, r.Host, r.Now()) {
 			return nil, t.drop()
 		}
 		r.lose(&first, l)

@@ -1,3 +1,5 @@
+//go:build unix
+
 package run
 
 import (
@@ -358,4 +360,30 @@ func FuzzJournal(f *testing.F) {
 			t.Fatalf("%v of %q", err, text)
 		}
 	})
+}
+
+func TestFolderOfARunThatIsAddedToIsHeld(t *testing.T) {
+	b := newBench(t)
+	r := b.track(t, TrackSpec{Name: "n"})
+	if err := r.End(context.Background(), "FINISHED", b.runner.Now()); err != nil {
+		t.Fatal(err)
+	}
+	again, err := b.runner.TrackAgain(context.Background(), r.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, ok := LiveRun(b.runner.Runs, r.ID.Hex())
+	if !ok || !l.Held() {
+		t.Error("nobody holds it")
+	}
+	if _, err := b.runner.TrackAgain(context.Background(), r.ID); err == nil {
+		t.Error("two write one journal")
+	}
+	tell(t, again, Entry{Tags: []TrackedTag{{"a", value("b")}}})
+	if err := again.Close(false); err != nil || l.Held() {
+		t.Errorf("it is held for ever, %v", err)
+	}
+	if _, err := b.runner.Recover(context.Background()); err != nil || b.recorded(t, r.ID).Tracking.Tags["a"] != "b" {
+		t.Errorf("what was added is lost, %v", err)
+	}
 }

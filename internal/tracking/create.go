@@ -52,10 +52,7 @@ func (s *Server) createRun(c *call) (any, error) {
 	if err := q.read(); err != nil {
 		return nil, err
 	}
-	e, err := s.experiments.get(c.ctx, cmp.Or(q.Experiment, defaultID))
-	if err == nil {
-		err = e.active()
-	}
+	e, err := s.experiments.open(c.ctx, cmp.Or(q.Experiment, defaultID))
 	if err != nil {
 		return nil, err
 	}

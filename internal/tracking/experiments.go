@@ -259,6 +259,23 @@ func (x *experiments) get(ctx context.Context, id string) (experiment, error) {
 	return e, err
 }
 
+// open is the experiment with that id, to begin a run in. What is known already is not asked for again: each run that begins makes the
+// ledger another.
+func (x *experiments) open(ctx context.Context, id string) (experiment, error) {
+	x.mu.Lock()
+	e := x.byID[id]
+	if e != nil && !e.deleted {
+		defer x.mu.Unlock()
+		return *e, nil
+	}
+	x.mu.Unlock()
+	found, err := x.get(ctx, id)
+	if err == nil {
+		err = found.active()
+	}
+	return found, err
+}
+
 // find looks at experiments that records name, and if it is none of these at those that only runs name.
 func (x *experiments) find(ctx context.Context, is func(*experiment) bool) (experiment, bool, error) {
 	for _, runs := range []bool{false, true} {

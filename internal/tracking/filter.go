@@ -160,7 +160,7 @@ func parseFilter(filter string, g *grammar) ([]comparison, error) {
 	var out []comparison
 	for len(all) > 0 {
 		if len(out) > 0 {
-			if !word(all[0], "AND") {
+			if !word(all[0], "AND") || len(all) == 1 {
 				return nil, invalid("Invalid clause(s) in filter string: '%s'", clip(all[0].raw))
 			}
 			all = all[1:]
@@ -190,7 +190,7 @@ func raws(all []token) string {
 // clause reads one comparison, and says how many tokens it took.
 func (g *grammar) clause(all []token) (comparison, int, error) {
 	var c comparison
-	if all[0].kind != 'a' || len(all) < 2 {
+	if len(all) < 2 || all[0].kind != 'a' {
 		return c, 0, invalid("Invalid clause(s) in filter string: '%s'", raws(all))
 	}
 	kind, err := g.name(all[0].text, &c)

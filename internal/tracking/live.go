@@ -25,6 +25,7 @@ type live struct {
 	mu     sync.Mutex
 	runs   map[string]*held
 	sealed bool
+	most   int // open at a time
 }
 
 // held is one of them.
@@ -89,8 +90,25 @@ func (s *Server) writer(ctx context.Context, id string) (*held, error) {
 	return s.hold(t), nil
 }
 
-// hold keeps a run; the lock is held.
+// maxHeld is how many runs are open at a time. Each of them takes two files.
+const maxHeld = 500
+
+// hold keeps a run; the lock is held. The one that was silent longest gives way where there are too many: it is opened again when its
+// client comes back.
 func (s *Server) hold(t *run.Tracked) *held {
+	if len(s.live.runs) >= s.live.most {
+		var oldest *held
+		var since time.Time
+		for _, h := range s.live.runs {
+			if _, at := h.Changed(); !h.Joined() && (oldest == nil || at.Before(since)) {
+				oldest, since = h, at
+			}
+		}
+		if oldest != nil {
+			delete(s.live.runs, clientID(oldest.ID))
+			s.trouble(oldest.Close(true))
+		}
+	}
 	h := &held{Tracked: t}
 	s.live.runs[clientID(t.ID)] = h
 	return h

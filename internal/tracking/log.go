@@ -53,13 +53,16 @@ func (s *Server) logParam(c *call) (any, error) {
 	return nil, err
 }
 
+// batchRequest is a request for many things at once.
+type batchRequest struct {
+	which
+	Metrics []metric `json:"metrics"`
+	Params  []pair   `json:"params"`
+	Tags    []pair   `json:"tags"`
+}
+
 func (s *Server) logBatch(c *call) (any, error) {
-	var q struct {
-		which
-		Metrics []metric `json:"metrics"`
-		Params  []pair   `json:"params"`
-		Tags    []pair   `json:"tags"`
-	}
+	var q batchRequest
 	if err := c.into(&q); err != nil {
 		return nil, err
 	}

@@ -146,3 +146,20 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("refused values: %+v", refused)
 	}
 }
+
+func TestManyOpenRuns(t *testing.T) {
+	b := newBench(t)
+	first := b.create(`{"run_name": "first"}`)
+	b.post("runs/log-parameter", `{"run_id": "`+first+`", "key": "p", "value": "1"}`)
+	b.server.live.most = 5
+	for range 5 {
+		b.create(`{}`)
+	}
+	if b.server.written(first) != nil {
+		t.Fatal("nothing gave way")
+	}
+	b.post("runs/log-metric", `{"run_id": "`+first+`", "key": "m", "value": 1, "timestamp": 1}`)
+	if got := b.must("GET", "runs/get?run_id="+first, ""); !strings.Contains(got, `"params":[{"key":"p","value":"1"}]`) || !strings.Contains(got, `"key":"m"`) {
+		t.Error(got)
+	}
+}

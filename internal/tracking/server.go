@@ -71,7 +71,7 @@ type Server struct {
 // New makes a server. It opens nothing and reads nothing yet: a script that never calls costs nothing.
 func New(o Options) *Server {
 	s := &Server{o: o, cache: registry.Cache{Registry: o.Registry}}
-	s.live.runs = map[string]*held{}
+	s.live.runs, s.live.most = map[string]*held{}, maxHeld
 	s.experiments.o, s.rows.o = &s.o, &s.o
 	s.mux = s.routes()
 	return s

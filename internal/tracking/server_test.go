@@ -232,3 +232,34 @@ func (b *bench) folder(id object.Digest) {
 		b.Fatal(err)
 	}
 }
+
+// killedPoints is how many points each client logs.
+const killedPoints = 500
+
+// playClient logs points one by one, each until it is acknowledged, and prints when it is half-way.
+func playClient(url, id, key string) int {
+	post := func(i int) bool {
+		body := fmt.Sprintf(`{"run_id": %q, "key": %q, "value": %d, "timestamp": %d, "step": %d}`, id, key, i, 1700000000000+i, i)
+		resp, err := http.Post(url+"/api/2.0/mlflow/runs/log-metric", "application/json", strings.NewReader(body))
+		if err != nil {
+			return false
+		}
+		_, err = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+		return err == nil && resp.StatusCode == http.StatusOK
+	}
+	for i := range killedPoints {
+		for tries := 0; !post(i); tries++ {
+			if tries == 6000 {
+				fmt.Println("gave up")
+				return 1
+			}
+			time.Sleep(5 * time.Millisecond) // the endpoint is being started anew
+		}
+		if i%100 == 50 {
+			fmt.Println("at", i)
+		}
+	}
+	fmt.Println("done")
+	return 0
+}
