@@ -52,7 +52,7 @@ func (b *bench) artifacts() error {
 		return err
 	}
 	err = b.times("200 MB fetched from the store", 1, func(int) error { return b.fetch(place, want) })
-	b.figures[len(b.figures)-1].note = peakOf(b.pid)
+	b.figures[len(b.figures)-1].note = memoryOf(b.pid)
 	return err
 }
 
@@ -170,6 +170,6 @@ func measureRegistry(ctx context.Context, self, dir string) ([]figure, error) {
 			return nil, err
 		}
 	}
-	b.figures[len(b.figures)-1].note = peakOf(b.pid)
+	b.figures[len(b.figures)-1].note = memoryOf(b.pid)
 	return b.figures, nil
 }
