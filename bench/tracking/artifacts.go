@@ -100,7 +100,7 @@ func fillModels(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	defer o.Ledger.Close()
+	defer o.Ledger.Close() //nolint:errcheck // it is sealed
 	for i := range manyModels {
 		name := fmt.Sprintf("model-%05d", i)
 		drafts := []lineage.Draft{registry.Described.Draft(lineage.Entry[registry.Description]{Body: registry.Description{Model: name, Created: true}})}

@@ -2,7 +2,6 @@ package tracking
 
 import (
 	"context"
-	"errors"
 
 	"mlx/internal/fault"
 	"mlx/internal/registry"
@@ -231,29 +230,23 @@ func downloadURI(s *Server, c *call) (any, error) {
 	uri := v.Source
 	if !v.Root.IsZero() {
 		uri = versionURI(v.Record)
-		if err := s.used(c.ctx, v); err != nil {
-			return nil, err
-		}
+		s.used(c.ctx, v)
 	}
 	return map[string]string{"artifact_uri": uri}, nil
 }
 
-// used tells the run that its client is part of that it reads a version.
-func (s *Server) used(ctx context.Context, v *registry.Version) error {
+// used tells the run that its client is part of that it reads a version. A load does not fail over that: what still reads when the
+// command is over is no part of the run.
+func (s *Server) used(ctx context.Context, v *registry.Version) {
 	if s.o.Joined == nil {
-		return nil
+		return
 	}
 	id := s.o.Joined()
 	if id.IsZero() || v.Run != nil && *v.Run == id {
-		return nil
+		return
 	}
 	u := run.UsedModel{Model: v.Model, Version: v.Version, Record: v.Record, Root: v.Root}
-	err := s.tell(ctx, id, run.Entry{Used: []run.UsedModel{u}})
-	var f *Failure
-	if errors.As(err, &f) && f.Code == ResourceDoesNotExist {
-		return nil // its command is over: what still reads is no part of it
-	}
-	return err
+	s.trouble(s.tell(ctx, id, run.Entry{Used: []run.UsedModel{u}}))
 }
 
 // versionShelf finds the bytes of a registered version by its record.
