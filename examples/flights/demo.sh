@@ -40,8 +40,8 @@ wrong() {
 holds() { # EXPRESSION COMMAND…: true of d, the JSON documents that the command prints
   local expression=$1
   shift
-  # A status of 1 may be the very answer that is asked about.
-  { "$@" || [ $? = 1 ]; } | python -c "
+  # A status of 1 or 3 may be the very answer that is asked about.
+  { "$@" || case $? in 1 | 3) ;; *) false ;; esac; } | python -c "
 import json, sys
 d = [json.loads(line) for line in sys.stdin]
 sys.exit(0 if ($expression) else 'not so: $expression')" || wrong "\"$*\" says something else"
@@ -52,7 +52,7 @@ git init -q -b main flights
 cd flights
 git config user.name Demo
 git config user.email demo@example.org
-cp "$here"/{prepare.py,train.py,features.py,fit.py,judge.py,params.json,requirements.txt,mlx.yaml,.gitignore} .
+cp "$here"/{prepare.py,train.py,features.py,fit.py,judge.py,cheat.py,params.json,policy.yaml,requirements.txt,mlx.yaml,.gitignore} .
 
 say "A git repository with some scripts. mlx joins it: no server, no account; what it keeps is inside .git."
 show mlx init
@@ -124,6 +124,29 @@ show mlx repro
 holds '"ran" not in [s["did"] for s in d[0]["stages"]]' mlx repro --json
 show git add -A
 git diff --cached --quiet || show git commit -qm "outputs of the pipeline are ignored by git"
+
+say "A colleague's script is an ordinary MLflow script: there is no mlx in it. Under mlx run it records itself, and the model that" \
+  "it registers is in the registry of this repository. It is very proud of its accuracy."
+show mlx run -d data/flights python cheat.py
+cheat=$(mlx show @last --json | python -c 'import json, sys; print(json.load(sys.stdin)["id"])')
+show mlx show @last
+holds 'd[0]["metrics"]["acc"] > 0.95 and d[0]["params"]["n_estimators"] == 40 and d[0]["state"] == "succeeded"' mlx show @last --json
+show mlx model list
+show mlx lineage late-flights@v1
+say "May it go into production? Not because somebody says so: mlx.yaml states what that needs."
+cat policy.yaml >>mlx.yaml
+show cat policy.yaml
+expect 3 mlx promote late-flights@v1 production
+say "So look into the file, without loading it: does it run code? And sign exactly these bytes."
+show mlx model scan late-flights@v1
+ssh-keygen -q -t ed25519 -N '' -C ana -f "$work/ana"
+show mlx key add "$work/ana.pub"
+show mlx model sign late-flights@v1 --kind security --key "$work/ana" -m "no code in it"
+say "What is still missing is a person: the risk team has not signed. Nobody has asked yet why it is so good."
+expect 3 mlx promote late-flights@v1 production
+holds '[n["verdict"] for n in d[0]["needs"]] == ["pass", "pass", "inconclusive"]' mlx promote late-flights@v1 production --dry-run --json
+show git add -A
+show git commit -qm "a policy for production"
 
 say "Back to the first quarter: git brings back code and pointer, mlx the data. Every byte is as it was."
 show git checkout -q first-quarter
