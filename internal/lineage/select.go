@@ -161,6 +161,9 @@ func (v *view) run(ctx context.Context, p *plan) (found, error) {
 		}
 		p.extra[i] = part.extra(p.Extra)
 		in := column.Scope{Extra: p.extra[i], Rows: part.scope(&p.Query)}
+		if in.Rows != nil && in.Rows.Count() == 0 {
+			continue // no value has to be compared
+		}
 		rows, err := part.filter(p.filter, in)
 		if err != nil {
 			return found{}, err

@@ -86,10 +86,7 @@ func (c *Cache) news(ctx context.Context, q lineage.Query, n int) (names map[str
 
 // take reads which model a record is about. A record that renames one changes two.
 func (c *Cache) take(rec lineage.Record, names map[string]bool) (renamed bool, err error) {
-	var body struct {
-		Model   string `json:"model"`
-		Renamed string `json:"renamed"`
-	}
+	var body about
 	if err := object.Decode(rec.Body, &body); err != nil {
 		return false, err
 	}

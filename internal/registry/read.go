@@ -70,75 +70,70 @@ func (m *Model) Live() []*Version {
 // records selects what was said of a model under its name, and under those that it had before.
 func (r Registry) records(ctx context.Context, name string, at time.Time) ([]lineage.Record, error) {
 	var all []lineage.Record
-	names, from := []string{name}, uint64(0)
+	names, until := []string{name}, ^uint64(0)
 	for i := 0; i < len(names) && i < maxRenames; i++ {
-		renamedAway, until := uint64(0), ^uint64(0)
-		if i > 0 {
-			until = from
-		}
-		var found []lineage.Record
-		for rec, err := range r.Ledger.Select(ctx, lineage.Query{Nouns: nouns, Where: "model == " + strconv.Quote(names[i]), All: true}) {
-			if err != nil {
-				return nil, err
-			}
-			if !at.IsZero() && rec.At.After(at) || rec.LC > until {
-				continue
-			}
-			if Described.Is(rec) {
-				if d, err := Described.Decode(rec); err == nil && d.Renamed != "" && i == 0 {
-					renamedAway = max(renamedAway, rec.LC)
-				}
-			}
-			found = append(found, rec)
-		}
-		if i == 0 { // what was renamed away is another model now
-			found = slices.DeleteFunc(found, func(rec lineage.Record) bool { return rec.LC <= renamedAway })
-		}
-		all = append(all, found...)
-		old, lc, err := r.renamedTo(ctx, names[i], at)
+		now, err := r.recordsOf(ctx, names[i], at)
 		if err != nil {
 			return nil, err
 		}
-		if old != "" && !slices.Contains(names, old) && lc > renamedAway {
-			names, from = append(names, old), lc
+		for _, rec := range now.own {
+			if rec.LC <= until && (i > 0 || rec.LC > now.away) { // what was renamed away is another model now
+				all = append(all, rec)
+			}
+		}
+		if now.before != "" && !slices.Contains(names, now.before) && (i > 0 || now.since > now.away) {
+			names, until = append(names, now.before), now.since
 		}
 	}
 	return all, nil
 }
 
+// under is what was said under one name.
+type under struct {
+	own    []lineage.Record
+	away   uint64 // when a model of this name last got another
+	before string // the name before this one of the model that last got this one
+	since  uint64 // when it did
+}
+
+func (r Registry) recordsOf(ctx context.Context, name string, at time.Time) (under, error) {
+	var u under
+	err := r.named(ctx, name, func(rec lineage.Record, b about) {
+		if !at.IsZero() && rec.At.After(at) {
+			return
+		}
+		renames := b.Renamed != "" && Described.Is(rec)
+		if b.Model == name {
+			u.own = append(u.own, rec)
+			if renames {
+				u.away = max(u.away, rec.LC)
+			}
+		}
+		if renames && b.Renamed == name && (u.before == "" || rec.LC > u.since) {
+			u.before, u.since = b.Model, rec.LC
+		}
+	})
+	return u, err
+}
+
 // NameNow is the name that a model has now which had one when the record of a clock was written.
 func (r Registry) NameNow(ctx context.Context, name string, lc uint64) (string, error) {
 	for range maxRenames {
-		next := ""
-		for rec, err := range r.Ledger.Select(ctx, lineage.Query{Nouns: []string{"model"}, All: true, Sort: "lc",
-			Where: "renamed != null and model == " + strconv.Quote(name)}) {
-			if err != nil {
-				return "", err
+		next, when := "", ^uint64(0)
+		err := r.named(ctx, name, func(rec lineage.Record, b about) {
+			if Described.Is(rec) && b.Model == name && b.Renamed != "" && rec.LC > lc && rec.LC < when {
+				next, when = b.Renamed, rec.LC
 			}
-			if d, err := Described.Decode(rec); err == nil && rec.LC > lc {
-				next, lc = d.Renamed, rec.LC
-				break
-			}
+		})
+		if err != nil {
+			return "", err
 		}
 		if next == "" {
 			break
 		}
-		name = next
+		name, lc = next, when
 	}
 	return name, nil
-}
-
-// renamedTo finds the name that a model had before it got this one, and the place of that record.
-func (r Registry) renamedTo(ctx context.Context, name string, at time.Time) (string, uint64, error) {
-	for rec, err := range r.Ledger.Select(ctx, lineage.Query{Nouns: []string{"model"}, Where: "renamed == " + strconv.Quote(name), All: true, Sort: "-lc"}) {
-		if err != nil {
-			return "", 0, err
-		}
-		if d, err := Described.Decode(rec); err == nil && (at.IsZero() || !rec.At.After(at)) {
-			return d.Model, rec.LC, nil
-		}
-	}
-	return "", 0, nil
 }
 
 // Models folds every model, in the order of names.
@@ -155,12 +150,15 @@ func (r Registry) models(ctx context.Context, read func(object.Digest)) ([]*Mode
 			return nil, err
 		}
 		read(rec.ID)
-		var body struct {
-			Model   string `json:"model"`
-			Renamed string `json:"renamed"`
+		if !makesModel(rec) {
+			continue
 		}
+		var body about
 		if err := object.Decode(rec.Body, &body); err != nil {
 			return nil, err
+		}
+		if !isNamed(rec, body.Model) {
+			continue
 		}
 		if body.Renamed != "" {
 			renamed[body.Model], renamed[body.Renamed] = true, true
@@ -168,9 +166,7 @@ func (r Registry) models(ctx context.Context, read func(object.Digest)) ([]*Mode
 				byName[body.Renamed] = nil
 			}
 		}
-		if Registered.Is(rec) || Described.Is(rec) || Aliased.Is(rec) || Moved.Is(rec) {
-			byName[body.Model] = append(byName[body.Model], rec)
-		}
+		byName[body.Model] = append(byName[body.Model], rec)
 	}
 	var all []*Model
 	for name, records := range byName {
@@ -300,15 +296,11 @@ func (r Registry) Resolve(ctx context.Context, ref string) (*Model, *Version, er
 
 // Of returns the versions whose bytes have a digest, or are kept by the snapshot of that digest.
 func (r Registry) Of(ctx context.Context, digest object.Digest) ([]*Version, error) {
-	quoted := strconv.Quote(digest.String())
 	var all []*Version
 	seen := map[string]bool{}
-	for rec, err := range r.Ledger.Select(ctx, lineage.Query{Nouns: []string{"model"}, Where: "digest == " + quoted + " or root == " + quoted, All: true}) {
+	for rec, err := range r.Ledger.Mentioning(ctx, Registered.Name(), []object.Digest{digest}) {
 		if err != nil {
 			return nil, err
-		}
-		if !Registered.Is(rec) {
-			continue
 		}
 		b, err := Registered.Decode(rec)
 		if err != nil {
