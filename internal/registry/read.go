@@ -34,10 +34,7 @@ func (r Registry) modelAt(ctx context.Context, name string, at time.Time) (*Mode
 	if err != nil {
 		return nil, err
 	}
-	m, err := fold(name, records)
-	if err != nil {
-		return nil, err
-	}
+	m := fold(name, records)
 	if !m.Created && len(m.Live()) == 0 && (len(m.Versions) == 0 || at.IsZero()) {
 		return nil, fault.New(fault.NotFound, "cannot find model %.200q: nothing is registered under this name", name).Hint("mlx model list")
 	}
@@ -68,17 +65,17 @@ func (m *Model) Live() []*Version {
 }
 
 // records selects what was said of a model under its name, and under those that it had before.
-func (r Registry) records(ctx context.Context, name string, at time.Time) ([]lineage.Record, error) {
-	var all []lineage.Record
+func (r Registry) records(ctx context.Context, name string, at time.Time) ([]told, error) {
+	var all []told
 	names, until := []string{name}, ^uint64(0)
 	for i := 0; i < len(names) && i < maxRenames; i++ {
 		now, err := r.recordsOf(ctx, names[i], at)
 		if err != nil {
 			return nil, err
 		}
-		for _, rec := range now.own {
-			if rec.LC <= until && (i > 0 || rec.LC > now.away) { // what was renamed away is another model now
-				all = append(all, rec)
+		for _, t := range now.own {
+			if t.rec.LC <= until && (i > 0 || t.rec.LC > now.away) { // what was renamed away is another model now
+				all = append(all, t)
 			}
 		}
 		if now.before != "" && !slices.Contains(names, now.before) && (i > 0 || now.since > now.away) {
@@ -90,7 +87,7 @@ func (r Registry) records(ctx context.Context, name string, at time.Time) ([]lin
 
 // under is what was said under one name.
 type under struct {
-	own    []lineage.Record
+	own    []told
 	away   uint64 // when a model of this name last got another
 	before string // the name before this one of the model that last got this one
 	since  uint64 // when it did
@@ -98,35 +95,38 @@ type under struct {
 
 func (r Registry) recordsOf(ctx context.Context, name string, at time.Time) (under, error) {
 	var u under
-	err := r.named(ctx, name, func(rec lineage.Record, b about) {
-		if !at.IsZero() && rec.At.After(at) {
-			return
+	for t, err := range r.named(ctx, name) {
+		if err != nil {
+			return u, err
 		}
-		renames := b.Renamed != "" && Described.Is(rec)
-		if b.Model == name {
-			u.own = append(u.own, rec)
-			if renames {
-				u.away = max(u.away, rec.LC)
+		if !at.IsZero() && t.rec.At.After(at) {
+			continue
+		}
+		model, renamed := t.about()
+		if model == name {
+			u.own = append(u.own, t)
+			if renamed != "" {
+				u.away = max(u.away, t.rec.LC)
 			}
 		}
-		if renames && b.Renamed == name && (u.before == "" || rec.LC > u.since) {
-			u.before, u.since = b.Model, rec.LC
+		if renamed == name && (u.before == "" || t.rec.LC > u.since) {
+			u.before, u.since = model, t.rec.LC
 		}
-	})
-	return u, err
+	}
+	return u, nil
 }
 
 // NameNow is the name that a model has now which had one when the record of a clock was written.
 func (r Registry) NameNow(ctx context.Context, name string, lc uint64) (string, error) {
 	for range maxRenames {
 		next, when := "", ^uint64(0)
-		err := r.named(ctx, name, func(rec lineage.Record, b about) {
-			if Described.Is(rec) && b.Model == name && b.Renamed != "" && rec.LC > lc && rec.LC < when {
-				next, when = b.Renamed, rec.LC
+		for t, err := range r.named(ctx, name) {
+			if err != nil {
+				return "", err
 			}
-		})
-		if err != nil {
-			return "", err
+			if model, renamed := t.about(); model == name && renamed != "" && t.rec.LC > lc && t.rec.LC < when {
+				next, when = renamed, t.rec.LC
+			}
 		}
 		if next == "" {
 			break
@@ -136,37 +136,16 @@ func (r Registry) NameNow(ctx context.Context, name string, lc uint64) (string, 
 	return name, nil
 }
 
-// Models folds every model, in the order of names.
+// Models folds every model, in the order of names. They are without their Events.
 func (r Registry) Models(ctx context.Context) ([]*Model, error) {
 	return r.models(ctx, func(object.Digest) {})
 }
 
 // models is Models, and tells the id of each record that it read.
 func (r Registry) models(ctx context.Context, read func(object.Digest)) ([]*Model, error) {
-	byName := map[string][]lineage.Record{}
-	renamed := map[string]bool{}
-	for rec, err := range r.Ledger.Select(ctx, lineage.Query{Nouns: nouns, All: true}) {
-		if err != nil {
-			return nil, err
-		}
-		read(rec.ID)
-		if !makesModel(rec) {
-			continue
-		}
-		var body about
-		if err := object.Decode(rec.Body, &body); err != nil {
-			return nil, err
-		}
-		if !isNamed(rec, body.Model) {
-			continue
-		}
-		if body.Renamed != "" {
-			renamed[body.Model], renamed[body.Renamed] = true, true
-			if _, known := byName[body.Renamed]; !known {
-				byName[body.Renamed] = nil
-			}
-		}
-		byName[body.Model] = append(byName[body.Model], rec)
+	byName, renamed, err := r.everything(ctx, read)
+	if err != nil {
+		return nil, err
 	}
 	var all []*Model
 	for name, records := range byName {
@@ -178,19 +157,46 @@ func (r Registry) models(ctx context.Context, read func(object.Digest)) ([]*Mode
 			if err != nil {
 				return nil, err
 			}
+			m.Events = nil
 			all = append(all, m)
 			continue
 		}
-		m, err := fold(name, records)
-		if err != nil {
-			return nil, err
-		}
-		if m.Created || len(m.Live()) > 0 {
+		m := fold(name, records)
+		if m.Events = nil; m.Created || len(m.Live()) > 0 {
 			all = append(all, m)
 		}
 	}
 	slices.SortFunc(all, func(a, b *Model) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
+}
+
+// everything reads the records of all models by the names that stand in them, and which names some model left or took over. Of the
+// records no bytes are kept: there are very many.
+func (r Registry) everything(ctx context.Context, read func(object.Digest)) (byName map[string][]told, renamed map[string]bool, err error) {
+	byName, renamed = map[string][]told{}, map[string]bool{}
+	for rec, err := range r.Ledger.Select(ctx, lineage.Query{Nouns: nouns, All: true}) {
+		if err != nil {
+			return nil, nil, err
+		}
+		read(rec.ID)
+		t, ok, err := tell(rec)
+		if err != nil {
+			return nil, nil, err
+		}
+		model, next := t.about()
+		if !ok || !isNamed(rec, model) {
+			continue
+		}
+		if next != "" {
+			renamed[model], renamed[next] = true, true
+			if _, known := byName[next]; !known {
+				byName[next] = nil
+			}
+		}
+		t.rec.Raw, t.rec.Body, t.rec.In = nil, nil, nil
+		byName[model] = append(byName[model], t)
+	}
+	return byName, renamed, nil
 }
 
 // Version returns the version of a number.

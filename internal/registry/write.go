@@ -79,15 +79,10 @@ func (r Registry) append(ctx context.Context, b Registration, prev ...object.Dig
 		return nil, err
 	}
 	used, taken := 0, false
-	for _, rec := range records { // also those that were deleted: a number never means two things
-		if !Registered.Is(rec) {
-			continue
+	for _, t := range records { // also those that were deleted: a number never means two things
+		if old, ok := t.body.(Registration); ok {
+			used, taken = max(used, old.Version), taken || old.Version == b.Version
 		}
-		old, err := Registered.Decode(rec)
-		if err != nil {
-			return nil, err
-		}
-		used, taken = max(used, old.Version), taken || old.Version == b.Version
 	}
 	if b.Version == 0 || taken {
 		b.Version = used + 1
@@ -106,10 +101,11 @@ func (r Registry) append(ctx context.Context, b Registration, prev ...object.Dig
 	if err != nil {
 		return nil, err
 	}
-	fresh, err := r.Model(ctx, b.Model)
+	mine, _, err := tell(rec)
 	if err != nil {
 		return nil, err
 	}
+	fresh := fold(b.Model, append(records, mine))
 	for _, v := range fresh.Versions {
 		if v.Record == rec.ID {
 			return v, nil
