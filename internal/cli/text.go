@@ -11,6 +11,7 @@ import (
 // Text renders an answer for a person at a terminal, or for a program that reads lines of tab-separated fields.
 type Text struct {
 	b     bytes.Buffer
+	block []labelled // lines of KeyValue that wait for the longest key of their block
 	tty   bool
 	color bool
 	width int
@@ -25,11 +26,27 @@ func (s *Streams) text() *Text {
 	return t
 }
 
+// labelled is a line of KeyValue.
+type labelled struct {
+	indent int
+	key    string
+	cells  []Cell
+}
+
+// bytes is all that was written.
+func (t *Text) bytes() []byte {
+	t.endBlock()
+	return t.b.Bytes()
+}
+
 // TTY reports whether a person reads.
 func (t *Text) TTY() bool { return t.tty }
 
 // Plain writes text as it is. The caller vouches for its bytes.
-func (t *Text) Plain(s string) { t.b.WriteString(s) }
+func (t *Text) Plain(s string) {
+	t.endBlock()
+	t.b.WriteString(s)
+}
 
 // Line writes cells: two spaces apart for a person, a tab apart for a program.
 func (t *Text) Line(cells ...Cell) { t.line(0, cells) }
@@ -38,6 +55,7 @@ func (t *Text) Line(cells ...Cell) { t.line(0, cells) }
 func (t *Text) Indented(n int, cells ...Cell) { t.line(n, cells) }
 
 func (t *Text) line(indent int, cells []Cell) {
+	t.endBlock()
 	if !t.tty {
 		t.b.WriteString(strings.Join(t.fields(cells), "\t") + "\n")
 		return
@@ -57,8 +75,21 @@ func (t *Text) KeyValue(indent int, key string, cells ...Cell) {
 		t.line(0, append([]Cell{Str(key)}, cells...))
 		return
 	}
-	pad := max(0, keyWidth-lipgloss.Width(key))
-	t.line(indent, append([]Cell{Str(key + strings.Repeat(" ", pad))}, cells...))
+	t.block = append(t.block, labelled{indent, key, cells})
+}
+
+// endBlock writes the lines that waited. Each keeps its own indent: the values of a block begin in one column.
+func (t *Text) endBlock() {
+	block := t.block
+	t.block = nil
+	column := 0
+	for _, l := range block {
+		column = max(column, l.indent+max(keyWidth, lipgloss.Width(l.key)))
+	}
+	for _, l := range block {
+		pad := column - l.indent - lipgloss.Width(l.key)
+		t.line(l.indent, append([]Cell{Str(l.key + strings.Repeat(" ", pad))}, l.cells...))
+	}
 }
 
 const keyWidth = 8
@@ -77,6 +108,7 @@ func (t *Text) Table(header []string, rows [][]Cell) { t.table(0, header, rows) 
 func (t *Text) Rows(indent int, rows [][]Cell) { t.table(indent, nil, rows) }
 
 func (t *Text) table(indent int, header []string, rows [][]Cell) {
+	t.endBlock()
 	if !t.tty {
 		for _, row := range rows {
 			fields := make([]string, 0, len(row))
@@ -173,11 +205,12 @@ func (t *Text) fields(cells []Cell) []string {
 func Sentence(cells ...Cell) string {
 	t := &Text{tty: true}
 	t.Line(cells...)
-	return strings.TrimSuffix(t.b.String(), "\n")
+	return strings.TrimSuffix(string(t.bytes()), "\n")
 }
 
 // Lines writes somebody else's text line by line, as it is but for what could move the cursor.
 func (t *Text) Lines(s string) {
+	t.endBlock()
 	for line := range strings.Lines(s) {
 		t.b.WriteString(clean(strings.TrimRight(line, "\r\n")) + "\n")
 	}
