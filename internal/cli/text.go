@@ -26,8 +26,9 @@ func (s *Streams) text() *Text {
 	return t
 }
 
-// labelled is a line of KeyValue.
+// labelled is a line of KeyValue, or rows that stand among such lines.
 type labelled struct {
+	rows   string
 	indent int
 	key    string
 	cells  []Cell
@@ -75,7 +76,7 @@ func (t *Text) KeyValue(indent int, key string, cells ...Cell) {
 		t.line(0, append([]Cell{Str(key)}, cells...))
 		return
 	}
-	t.block = append(t.block, labelled{indent, key, cells})
+	t.block = append(t.block, labelled{indent: indent, key: key, cells: cells})
 }
 
 // endBlock writes the lines that waited. Each keeps its own indent: the values of a block begin in one column.
@@ -84,9 +85,15 @@ func (t *Text) endBlock() {
 	t.block = nil
 	column := 0
 	for _, l := range block {
-		column = max(column, l.indent+max(keyWidth, lipgloss.Width(l.key)))
+		if l.rows == "" {
+			column = max(column, l.indent+max(keyWidth, lipgloss.Width(l.key)))
+		}
 	}
 	for _, l := range block {
+		if l.rows != "" {
+			t.b.WriteString(l.rows)
+			continue
+		}
 		pad := column - l.indent - lipgloss.Width(l.key)
 		t.line(l.indent, append([]Cell{Str(l.key + strings.Repeat(" ", pad))}, l.cells...))
 	}
@@ -108,7 +115,6 @@ func (t *Text) Table(header []string, rows [][]Cell) { t.table(0, header, rows) 
 func (t *Text) Rows(indent int, rows [][]Cell) { t.table(indent, nil, rows) }
 
 func (t *Text) table(indent int, header []string, rows [][]Cell) {
-	t.endBlock()
 	if !t.tty {
 		for _, row := range rows {
 			fields := make([]string, 0, len(row))
@@ -141,6 +147,18 @@ func (t *Text) table(indent int, header []string, rows [][]Cell) {
 	t.grid(indent, grid)
 }
 
+// put writes whole lines of a table; inside a block of labelled lines they do not end it.
+func (t *Text) put(indent int, lines string) {
+	if len(t.block) > 0 && (indent > 0 || lines == "") {
+		if lines != "" {
+			t.block = append(t.block, labelled{rows: lines})
+		}
+		return
+	}
+	t.endBlock()
+	t.b.WriteString(lines)
+}
+
 func (t *Text) grid(indent int, grid [][]string) {
 	var widths []int
 	for _, line := range grid {
@@ -151,6 +169,7 @@ func (t *Text) grid(indent int, grid [][]string) {
 			widths[i] = max(widths[i], lipgloss.Width(word))
 		}
 	}
+	var lines strings.Builder
 	for _, line := range grid {
 		var b strings.Builder
 		b.WriteString(strings.Repeat(" ", indent))
@@ -160,8 +179,9 @@ func (t *Text) grid(indent int, grid [][]string) {
 				b.WriteString(strings.Repeat(" ", widths[i]-lipgloss.Width(word)+2))
 			}
 		}
-		t.b.WriteString(t.cut(strings.TrimRight(b.String(), " ")) + "\n")
+		lines.WriteString(t.cut(strings.TrimRight(b.String(), " ")) + "\n")
 	}
+	t.put(indent, lines.String())
 }
 
 // cut shortens a line of a table to the terminal, so that columns stay columns.
