@@ -72,12 +72,16 @@ func serverRun(ctx context.Context, a *app, o serverOptions) error {
 	if err != nil {
 		return err
 	}
+	stayLean(ctx, e.calls.Load)
 	v := serverView{Kind: "server/v1", URL: e.url, TokenFile: some(tokenFile), PID: os.Getpid()}
 	if err := a.streams.Emit(v, func(t *cli.Text) { serverText(v, o, t) }); err != nil {
 		return errors.Join(err, e.close(ctx, ""))
 	}
 	if err := a.streams.Flush(); err != nil { // whoever waits for the address reads it now
 		return errors.Join(err, e.close(ctx, ""))
+	}
+	if a.streams.ErrTTY {
+		a.streams.Note("serving MLflow clients until Ctrl-C")
 	}
 	select {
 	case <-ctx.Done(): // asked to end: no failure

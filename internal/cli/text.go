@@ -11,6 +11,7 @@ import (
 // Text renders an answer for a person at a terminal, or for a program that reads lines of tab-separated fields.
 type Text struct {
 	b     bytes.Buffer
+	block []labelled // lines of KeyValue that wait for the longest key of their block
 	tty   bool
 	color bool
 	width int
@@ -25,11 +26,28 @@ func (s *Streams) text() *Text {
 	return t
 }
 
+// labelled is a line of KeyValue, or rows that stand among such lines.
+type labelled struct {
+	rows   string
+	indent int
+	key    string
+	cells  []Cell
+}
+
+// bytes is all that was written.
+func (t *Text) bytes() []byte {
+	t.endBlock()
+	return t.b.Bytes()
+}
+
 // TTY reports whether a person reads.
 func (t *Text) TTY() bool { return t.tty }
 
 // Plain writes text as it is. The caller vouches for its bytes.
-func (t *Text) Plain(s string) { t.b.WriteString(s) }
+func (t *Text) Plain(s string) {
+	t.endBlock()
+	t.b.WriteString(s)
+}
 
 // Line writes cells: two spaces apart for a person, a tab apart for a program.
 func (t *Text) Line(cells ...Cell) { t.line(0, cells) }
@@ -38,6 +56,7 @@ func (t *Text) Line(cells ...Cell) { t.line(0, cells) }
 func (t *Text) Indented(n int, cells ...Cell) { t.line(n, cells) }
 
 func (t *Text) line(indent int, cells []Cell) {
+	t.endBlock()
 	if !t.tty {
 		t.b.WriteString(strings.Join(t.fields(cells), "\t") + "\n")
 		return
@@ -57,8 +76,27 @@ func (t *Text) KeyValue(indent int, key string, cells ...Cell) {
 		t.line(0, append([]Cell{Str(key)}, cells...))
 		return
 	}
-	pad := max(0, keyWidth-lipgloss.Width(key))
-	t.line(indent, append([]Cell{Str(key + strings.Repeat(" ", pad))}, cells...))
+	t.block = append(t.block, labelled{indent: indent, key: key, cells: cells})
+}
+
+// endBlock writes the lines that waited. Each keeps its own indent: the values of a block begin in one column.
+func (t *Text) endBlock() {
+	block := t.block
+	t.block = nil
+	column := 0
+	for _, l := range block {
+		if l.rows == "" {
+			column = max(column, l.indent+max(keyWidth, lipgloss.Width(l.key)))
+		}
+	}
+	for _, l := range block {
+		if l.rows != "" {
+			t.b.WriteString(l.rows)
+			continue
+		}
+		pad := column - l.indent - lipgloss.Width(l.key)
+		t.line(l.indent, append([]Cell{Str(l.key + strings.Repeat(" ", pad))}, l.cells...))
+	}
 }
 
 const keyWidth = 8
@@ -109,6 +147,18 @@ func (t *Text) table(indent int, header []string, rows [][]Cell) {
 	t.grid(indent, grid)
 }
 
+// put writes whole lines of a table; inside a block of labelled lines they do not end it.
+func (t *Text) put(indent int, lines string) {
+	if len(t.block) > 0 && (indent > 0 || lines == "") {
+		if lines != "" {
+			t.block = append(t.block, labelled{rows: lines})
+		}
+		return
+	}
+	t.endBlock()
+	t.b.WriteString(lines)
+}
+
 func (t *Text) grid(indent int, grid [][]string) {
 	var widths []int
 	for _, line := range grid {
@@ -119,6 +169,7 @@ func (t *Text) grid(indent int, grid [][]string) {
 			widths[i] = max(widths[i], lipgloss.Width(word))
 		}
 	}
+	var lines strings.Builder
 	for _, line := range grid {
 		var b strings.Builder
 		b.WriteString(strings.Repeat(" ", indent))
@@ -128,8 +179,9 @@ func (t *Text) grid(indent int, grid [][]string) {
 				b.WriteString(strings.Repeat(" ", widths[i]-lipgloss.Width(word)+2))
 			}
 		}
-		t.b.WriteString(t.cut(strings.TrimRight(b.String(), " ")) + "\n")
+		lines.WriteString(t.cut(strings.TrimRight(b.String(), " ")) + "\n")
 	}
+	t.put(indent, lines.String())
 }
 
 // cut shortens a line of a table to the terminal, so that columns stay columns.
@@ -173,11 +225,12 @@ func (t *Text) fields(cells []Cell) []string {
 func Sentence(cells ...Cell) string {
 	t := &Text{tty: true}
 	t.Line(cells...)
-	return strings.TrimSuffix(t.b.String(), "\n")
+	return strings.TrimSuffix(string(t.bytes()), "\n")
 }
 
 // Lines writes somebody else's text line by line, as it is but for what could move the cursor.
 func (t *Text) Lines(s string) {
+	t.endBlock()
 	for line := range strings.Lines(s) {
 		t.b.WriteString(clean(strings.TrimRight(line, "\r\n")) + "\n")
 	}

@@ -36,7 +36,11 @@ func (r Registry) modelAt(ctx context.Context, name string, at time.Time) (*Mode
 	}
 	m := fold(name, records)
 	if !m.Created && len(m.Live()) == 0 && (len(m.Versions) == 0 || at.IsZero()) {
-		return nil, fault.New(fault.NotFound, "cannot find model %.200q: nothing is registered under this name", name).Hint("mlx model list")
+		was, when := "is", ""
+		if !at.IsZero() {
+			was, when = "was", " yet at "+at.UTC().Format(time.RFC3339)
+		}
+		return nil, fault.New(fault.NotFound, "cannot find model %.200q: nothing %s registered under this name%s", name, was, when).Hint("mlx model list")
 	}
 	return m, nil
 }
