@@ -267,7 +267,15 @@ func (v *view) superseded() []column.Bits {
 
 func (v *view) collect(p *plan, i int, rows column.Bits, best *top) error {
 	part := v.parts[i]
-	clock := part.ix.Clock()
+	n := rows.Count()
+	if n == 0 {
+		return nil
+	}
+	clock := part.ix.LC // a few clocks are looked up, many are read as a whole
+	if n > part.ix.Rows/16 {
+		all := part.ix.Clock()
+		clock = func(row int) uint64 { return all[row] }
+	}
 	key := func(int) (column.Key, error) { return column.Key{}, nil }
 	if p.sort != nil {
 		key = part.keys(p.sort, p.extra[i])
@@ -276,7 +284,7 @@ func (v *view) collect(p *plan, i int, rows column.Bits, best *top) error {
 		return nil // find sees it and starts again
 	}
 	for row := range rows.EachDown {
-		h := hit{part: i, row: row, lc: clock[row]}
+		h := hit{part: i, row: row, lc: clock(row)}
 		if v.jumped[i] {
 			h.lc = 0
 		}

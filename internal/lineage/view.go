@@ -47,7 +47,7 @@ func (l *Ledger) view() (*view, error) {
 		if err != nil {
 			return nil, because(err, "cannot read the ledger")
 		}
-		if l.tail != nil && !l.unchanged() {
+		if l.tail != nil && !l.unsealed() {
 			continue // something was sealed meanwhile: the same record could be in both
 		}
 		if err := l.openTail(v, segs); err != nil {
@@ -178,6 +178,7 @@ type tail struct {
 
 type tailFile struct {
 	base string
+	path string // where it was when last looked for
 	size int64
 }
 
@@ -215,9 +216,15 @@ func (l *Ledger) readSegments() ([]segmentText, error) {
 
 // unchanged reports whether the segments of the tail are still open, and as long as they were.
 func (l *Ledger) unchanged() bool {
-	for _, f := range l.tail.files {
-		path, _, err := segment.Find(l.path(segFolder), f.base)
-		if err != nil || segment.MayRepeat(path) || segment.Grown(path, f.size) {
+	return l.unsealed() && !slices.ContainsFunc(l.tail.files, func(f tailFile) bool { return segment.Grown(f.path, f.size) })
+}
+
+// unsealed reports whether the segments of the tail are still open. It leaves their paths in the tail.
+func (l *Ledger) unsealed() bool {
+	for i := range l.tail.files {
+		f := &l.tail.files[i]
+		var err error
+		if f.path, _, err = segment.Find(l.path(segFolder), f.base); err != nil || segment.MayRepeat(f.path) {
 			return false
 		}
 	}
@@ -263,7 +270,7 @@ func buildTail(v *view, segs []segmentText) (*tail, error) {
 	b := column.NewBuilder(0)
 	var check line.Parser
 	for _, s := range segs {
-		t.files = append(t.files, tailFile{segment.Base(s.path), s.size})
+		t.files = append(t.files, tailFile{segment.Base(s.path), s.path, s.size})
 		for _, d := range s.bad {
 			if !d.Torn {
 				t.damage = damaged(s.path, d.Offset, d.What)
