@@ -9,6 +9,7 @@ import (
 	"log/slog" //nolint:depguard // http.Server logs with nothing else: it is told to keep silent
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,7 +18,6 @@ import (
 
 	"mlx/internal/fault"
 	"mlx/internal/object"
-	"mlx/internal/registry"
 	"mlx/internal/repo"
 	"mlx/internal/run"
 	"mlx/internal/tracking"
@@ -87,24 +87,55 @@ func (a *app) openEndpoint(o endpointOptions) (*endpoint, error) {
 
 // trackingServer makes what answers.
 func (a *app) trackingServer(e *endpoint, o endpointOptions) (*tracking.Server, error) {
-	r, err := a.repo()
-	if err != nil {
-		return nil, err
-	}
 	base, err := o.base()
 	if err != nil {
 		return nil, err
 	}
+	t, err := a.trackingOptions(o.runner)
+	if err != nil {
+		return nil, err
+	}
 	k := &asked{app: a}
-	s := tracking.New(tracking.Options{
-		Runner: o.runner, History: a.history(o.runner.Ledger), Registry: registry.Registry{Ledger: o.runner.Ledger, Now: a.now},
-		Ledger: o.runner.Ledger, Store: o.runner.Store, Now: a.now, Dir: trackingDir(r), Base: base,
-		Token: o.token, Hosts: o.hosts, Joined: o.joined, Allow: k.allow, Fetch: k.fetch,
-		Peer:    func(addr string) tracking.Peer { p, _ := run.PeerOf(addr); return tracking.Peer(p) },
-		Trouble: func(err error) { o.tell("%v", err) },
-	})
+	t.Base, t.Token, t.Hosts, t.Joined, t.Allow, t.Fetch = base, o.token, o.hosts, o.joined, k.allow, k.fetch
+	t.Trouble = func(err error) { o.tell("%v", err) }
+	s := tracking.New(t)
 	e.made.Store(s)
 	return s, nil
+}
+
+// trackingOptions are what every endpoint of this repository has in common.
+func (a *app) trackingOptions(runner run.Runner) (tracking.Options, error) {
+	r, err := a.repo()
+	if err != nil {
+		return tracking.Options{}, err
+	}
+	models, err := a.registry() // which other processes change at the same time
+	return tracking.Options{
+		Runner: runner, History: a.history(runner.Ledger), Registry: models, Ledger: runner.Ledger, Store: runner.Store, Now: a.now, Dir: trackingDir(r),
+		Peer: func(addr string) tracking.Peer { p, _ := run.PeerOf(addr); return tracking.Peer(p) },
+	}, err
+}
+
+// cleanTracking removes what endpoints left behind that were killed. It costs nothing where no client ever called.
+func (a *app) cleanTracking(ctx context.Context) error {
+	r, err := a.repo()
+	if err != nil {
+		return nil //nolint:nilerr // a store may be collected from outside a repository
+	}
+	if _, err := os.Stat(trackingDir(r)); err != nil {
+		return nil //nolint:nilerr // nothing is there
+	}
+	runner, err := a.runner()
+	if err != nil {
+		return err
+	}
+	o, err := a.trackingOptions(runner)
+	if err != nil {
+		return err
+	}
+	o.Trouble = func(err error) { a.streams.Note("%v", err) }
+	s := tracking.New(o)
+	return errors.Join(s.Clean(ctx), s.Close(ctx))
 }
 
 // ServeHTTP implements http.Handler.

@@ -77,6 +77,9 @@ func gcRun(ctx context.Context, a *app, o gcOptions) (err error) {
 	}
 	if r, err := a.repo(); err == nil && !o.dryRun {
 		a.sweepReruns(r)
+		if err := a.cleanTracking(ctx); err != nil {
+			return err
+		}
 	}
 	if !o.dryRun {
 		for _, id := range o.forget {

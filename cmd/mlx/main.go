@@ -15,7 +15,7 @@ import (
 )
 
 func main() {
-	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
+	if ownMemory() {
 		debug.SetGCPercent(200)         // most commands end before they have garbage worth collecting
 		debug.SetMemoryLimit(272 << 20) // at a million files there is: it must not double the memory
 	}
@@ -30,3 +30,6 @@ func status(args []string) int {
 	a := newApp(args, cli.Open(os.Stdin, os.Stdout, os.Stderr, os.Getenv))
 	return a.execute(ctx)
 }
+
+// ownMemory says whether nobody else has decided how much memory this process may have.
+func ownMemory() bool { return os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" }

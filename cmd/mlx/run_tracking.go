@@ -171,7 +171,7 @@ func (t *tracked) over(ctx context.Context) {
 	}
 	err := t.endpoint.drain(ctx)
 	if s := t.endpoint.made.Load(); s != nil {
-		err = errors.Join(err, s.Seal())
+		err = errors.Join(err, s.Seal(ctx))
 	}
 	t.trouble(err)
 }

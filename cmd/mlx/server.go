@@ -72,6 +72,7 @@ func serverRun(ctx context.Context, a *app, o serverOptions) error {
 	if err != nil {
 		return err
 	}
+	stayLean(ctx, e.calls.Load)
 	v := serverView{Kind: "server/v1", URL: e.url, TokenFile: some(tokenFile), PID: os.Getpid()}
 	if err := a.streams.Emit(v, func(t *cli.Text) { serverText(v, o, t) }); err != nil {
 		return errors.Join(err, e.close(ctx, ""))

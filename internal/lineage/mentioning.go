@@ -13,20 +13,23 @@ import (
 // index once, however many digests there are.
 func (l *Ledger) Mentioning(ctx context.Context, kind string, digests []object.Digest) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		v, err := l.settled()
-		if err != nil {
-			yield(Record{}, err)
-			return
-		}
 		var rows []hit
-		for i, p := range v.parts {
-			for _, d := range digests {
-				for r := range p.ix.Refs(d, d) {
-					if r.Role == column.InBody && p.ix.Kind(r.Row) == kind {
-						rows = append(rows, v.hit(i, r.Row))
+		v, err := l.look(func(v *view) {
+			rows = nil
+			for i, p := range v.parts {
+				for _, d := range digests {
+					for r := range p.ix.Refs(d, d) {
+						if r.Role == column.InBody && p.ix.Kind(r.Row) == kind {
+							rows = append(rows, v.hit(i, r.Row))
+							p.ix.Locate(r.Row)
+						}
 					}
 				}
 			}
+		})
+		if err != nil {
+			yield(Record{}, err)
+			return
 		}
 		slices.SortStableFunc(rows, func(a, b hit) int { return -earlier(a, b) })
 		rows = slices.CompactFunc(rows, func(a, b hit) bool { return a.id == b.id })

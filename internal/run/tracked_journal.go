@@ -144,10 +144,18 @@ func (j *journal) close() error {
 	for j.syncing {
 		j.wake.Wait()
 	}
+	var err error
 	if j.broken == nil {
+		if j.safe < j.lines { // somebody waits for what he wrote
+			err = syncData(j.f)
+		}
+		if err == nil {
+			j.safe = j.lines
+		}
 		j.broken = errors.New("the journal is closed")
+		j.wake.Broadcast()
 	}
-	return j.f.Close()
+	return errors.Join(err, j.f.Close())
 }
 
 // writeDurably writes a new file that survives a crash together with its name.

@@ -205,15 +205,20 @@ func (s *Server) wake(ctx context.Context) {
 	all, err := s.o.Runner.TrackedBefore(ctx)
 	s.trouble(err)
 	s.live.mu.Lock()
-	defer s.live.mu.Unlock()
 	for _, t := range all {
 		s.hold(t)
 	}
+	s.live.mu.Unlock()
+	s.trouble(s.Clean(ctx))
 }
 
 // Seal refuses every change from here on, and leaves the joined run to whoever runs its command: all that was told of it is in its
 // folder. Call it when the command has ended, before the end is recorded.
-func (s *Server) Seal() error {
+func (s *Server) Seal(ctx context.Context) error {
+	var err error
+	if s.o.Joined != nil {
+		err = s.abandonBegun(ctx)
+	}
 	s.live.mu.Lock()
 	s.live.sealed = true
 	var joined []*held
@@ -223,7 +228,6 @@ func (s *Server) Seal() error {
 		}
 	}
 	s.live.mu.Unlock()
-	var err error
 	for _, h := range joined {
 		err = errors.Join(err, h.Close(false))
 		s.letGo(h)
@@ -236,7 +240,7 @@ func (s *Server) Close(ctx context.Context) error { return s.CloseAs(ctx, "") }
 
 // CloseAs is Close when the command ended that the clients were part of: runs that they did not end, ended as it did.
 func (s *Server) CloseAs(ctx context.Context, state run.State) error {
-	err := s.Seal()
+	err := s.Seal(ctx)
 	s.live.mu.Lock()
 	left := make([]*held, 0, len(s.live.runs))
 	for _, h := range s.live.runs {

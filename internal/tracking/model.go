@@ -31,6 +31,12 @@ const (
 	filesName = "artifacts"
 )
 
+// Beginnings of the names of folders that are worked in.
+const (
+	againPrefix = "again-"
+	copyPrefix  = "copy-"
+)
+
 // models keeps the logged models that are on their way. Each has a folder with what is known of it and its files, until all of that is
 // in the ledger and the store: whoever is killed in between loses nothing, and the next one that looks goes on.
 type models struct {
@@ -38,6 +44,8 @@ type models struct {
 
 	mu     sync.Mutex
 	looked bool // at what others left behind
+
+	begun sync.Map // ids of those that clients of this server began
 }
 
 func (s *Server) modelDir(id string) string { return filepath.Join(s.o.Dir, "models", id) }
@@ -82,6 +90,7 @@ func (s *Server) newModel(m registry.LoggedModel) (registry.LoggedModel, error) 
 	m.ID, m.Status = newID("m-"), modelPending
 	m.CreatedMS = s.o.Now().UnixMilli()
 	m.UpdatedMS = m.CreatedMS
+	s.models.begun.Store(m.ID, true)
 	return m, s.storePending(m)
 }
 
@@ -178,6 +187,7 @@ func (s *Server) finishModel(ctx context.Context, m registry.LoggedModel) error 
 			return err
 		}
 	}
+	s.models.begun.Delete(m.ID)
 	return os.RemoveAll(s.modelDir(m.ID))
 }
 
@@ -248,7 +258,7 @@ func (s *Server) modelBench(ctx context.Context, id string) (workbench, error) {
 	}
 	b.release = s.models.lock(id)
 	err = os.MkdirAll(s.o.Dir, 0o777)
-	dir := filepath.Join(s.o.Dir, "again-"+rand.Text())
+	dir := filepath.Join(s.o.Dir, againPrefix+rand.Text())
 	if err == nil {
 		err = os.Mkdir(dir, 0o777)
 	}

@@ -291,7 +291,7 @@ func (s *Server) takeCopy(ctx context.Context, tree fs.FS, name string, out *sou
 		return err
 	}
 	defer f.Close()
-	dir := filepath.Join(s.o.Dir, "copy-"+rand.Text(), filesName)
+	dir := filepath.Join(s.o.Dir, copyPrefix+rand.Text(), filesName)
 	defer os.RemoveAll(filepath.Dir(dir)) // the copy is in the store, or nowhere
 	if _, err := putFile(dir, path.Base(name), f, -1); err != nil {
 		return err
