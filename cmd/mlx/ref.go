@@ -273,7 +273,7 @@ func (a *app) unresolved(ctx context.Context, r reading, kinds []string) error {
 	if near := fault.Nearest(r.word, a.knownNames(ctx, "")); r.kind == "" && near != "" && near != r.word {
 		return err.Hint("%s", a.retyped(r.typed, near))
 	}
-	if near := fault.Nearest(r.kind+":"+r.word, a.knownNames(ctx, r.kind)); r.kind != "" && near != "" {
+	if near := fault.Nearest(r.kind+":"+r.word, a.knownNames(ctx, r.kind)); r.kind != "" && near != "" && near != r.kind+":"+r.word {
 		return err.Hint("%s", a.retyped(r.typed, near))
 	}
 	if name, which, ok := strings.Cut(r.word, "@"); ok && (r.kind == "" || r.kind == refModel) {

@@ -29,6 +29,7 @@ func (s *Streams) text() *Text {
 // labelled is a line of KeyValue, or rows that stand among such lines.
 type labelled struct {
 	rows   string
+	text   string // what stands for cells, if these are aligned already
 	indent int
 	key    string
 	cells  []Cell
@@ -79,6 +80,20 @@ func (t *Text) KeyValue(indent int, key string, cells ...Cell) {
 	t.block = append(t.block, labelled{indent: indent, key: key, cells: cells})
 }
 
+// KeyRows writes rows under one key: their columns are aligned, and begin where the values of the block do.
+func (t *Text) KeyRows(indent int, key string, rows [][]Cell) {
+	if !t.tty {
+		for _, row := range rows {
+			t.KeyValue(indent, key, row...)
+		}
+		return
+	}
+	for _, line := range columns(t.words(rows)) {
+		t.block = append(t.block, labelled{indent: indent, key: key, text: line})
+		key = ""
+	}
+}
+
 // endBlock writes the lines that waited. Each keeps its own indent: the values of a block begin in one column.
 func (t *Text) endBlock() {
 	block := t.block
@@ -95,6 +110,10 @@ func (t *Text) endBlock() {
 			continue
 		}
 		pad := column - l.indent - lipgloss.Width(l.key)
+		if l.text != "" {
+			t.b.WriteString(t.cut(strings.Repeat(" ", l.indent)+l.key+strings.Repeat(" ", pad+2)+l.text) + "\n")
+			continue
+		}
 		t.line(l.indent, append([]Cell{Str(l.key + strings.Repeat(" ", pad))}, l.cells...))
 	}
 }
@@ -129,7 +148,7 @@ func (t *Text) table(indent int, header []string, rows [][]Cell) {
 		}
 		return
 	}
-	grid := make([][]string, 0, len(rows)+1)
+	var grid [][]string
 	if header != nil {
 		head := make([]string, len(header))
 		for i, h := range header {
@@ -137,6 +156,15 @@ func (t *Text) table(indent int, header []string, rows [][]Cell) {
 		}
 		grid = append(grid, head)
 	}
+	var lines strings.Builder
+	for _, line := range columns(append(grid, t.words(rows)...)) {
+		lines.WriteString(t.cut(strings.Repeat(" ", indent)+line) + "\n")
+	}
+	t.put(indent, lines.String())
+}
+
+func (t *Text) words(rows [][]Cell) [][]string {
+	grid := make([][]string, 0, len(rows))
 	for _, row := range rows {
 		line := make([]string, len(row))
 		for i, c := range row {
@@ -144,7 +172,7 @@ func (t *Text) table(indent int, header []string, rows [][]Cell) {
 		}
 		grid = append(grid, line)
 	}
-	t.grid(indent, grid)
+	return grid
 }
 
 // put writes whole lines of a table; inside a block of labelled lines they do not end it.
@@ -159,7 +187,8 @@ func (t *Text) put(indent int, lines string) {
 	t.b.WriteString(lines)
 }
 
-func (t *Text) grid(indent int, grid [][]string) {
+// columns pads the words of each line, so that columns begin in one place.
+func columns(grid [][]string) []string {
 	var widths []int
 	for _, line := range grid {
 		for i, word := range line {
@@ -169,19 +198,18 @@ func (t *Text) grid(indent int, grid [][]string) {
 			widths[i] = max(widths[i], lipgloss.Width(word))
 		}
 	}
-	var lines strings.Builder
+	lines := make([]string, 0, len(grid))
 	for _, line := range grid {
 		var b strings.Builder
-		b.WriteString(strings.Repeat(" ", indent))
 		for i, word := range line {
 			b.WriteString(word)
 			if i < len(line)-1 {
 				b.WriteString(strings.Repeat(" ", widths[i]-lipgloss.Width(word)+2))
 			}
 		}
-		lines.WriteString(t.cut(strings.TrimRight(b.String(), " ")) + "\n")
+		lines = append(lines, strings.TrimRight(b.String(), " "))
 	}
-	t.put(indent, lines.String())
+	return lines
 }
 
 // cut shortens a line of a table to the terminal, so that columns stay columns.
