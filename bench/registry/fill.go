@@ -51,7 +51,7 @@ func fillModel(ctx context.Context, l *lineage.Ledger, name string, model int, c
 		drafts[v] = registry.Registered.Draft(lineage.Entry[registry.Registration]{
 			Body: registry.Registration{Model: name, Version: v + 1, Root: root, Digest: digest("bytes", model, v+1), Kind: "file", Path: "work/model.pkl",
 				Files: 1, Bytes: int64(1_000_000 + v), Run: &made, Format: "pickle"},
-			In: []lineage.Input{{Role: "bytes", ID: root}, {Role: "run", ID: made}},
+			In: []lineage.Input{registry.Named(name), {Role: "bytes", ID: root}, {Role: "run", ID: made}},
 		})
 	}
 	*clock = clock.Add(time.Minute)
@@ -62,7 +62,7 @@ func fillModel(ctx context.Context, l *lineage.Ledger, name string, model int, c
 	var standing, alias []object.Digest
 	for i := range moves {
 		v := versions - moves + i + 1
-		in := []lineage.Input{{Role: "version", ID: registered[v-1].ID}}
+		in := []lineage.Input{registry.Named(name), {Role: "version", ID: registered[v-1].ID}}
 		*clock = clock.Add(time.Second)
 		from, to := registry.Experimenting, registry.Production
 		if i == moves-1 {

@@ -6,7 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"log/slog"
+	"log/slog" //nolint:depguard // http.Server logs with nothing else: it is told to keep silent
 	"net"
 	"net/http"
 	"os"

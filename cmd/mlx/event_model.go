@@ -253,12 +253,13 @@ func (r *modelRow) logged(e *event) error {
 		return err
 	}
 	r.Model = refOf("logged_model", b.ID, b.Name)
-	e.what = []cli.Cell{cli.Fmt("logged %s", cli.Str(b.Name)), cli.Str(b.ID)}
+	e.what = []cli.Cell{cli.Fmt("logged %s", cli.Str(b.Name))}
 	if b.Deleted {
 		e.what[0] = cli.Fmt("%s deleted", cli.Str(b.Name))
 	}
 	if b.Run != nil {
 		e.what = append(e.what, cli.Fmt("run %s", cli.ID(*b.Run)))
 	}
+	e.what = append(e.what, cli.Str(b.ID))
 	return nil
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"mlx/internal/cli"
 )
 
@@ -42,10 +44,29 @@ func (v *historyView) text(t *cli.Text) {
 	if v.Runs.New+v.Runs.Failed+v.Versions == 0 {
 		t.Line(label, cli.Str("nothing new"), known)
 	} else {
-		t.Line(label, cli.Num(int64(v.Runs.New), "run"), cli.Num(v.Points, "metric value"), cli.Num(v.Artifacts.Files, "file"), cli.Bytes(v.Artifacts.Bytes),
-			cli.Num(int64(v.Models), "model"), cli.Num(int64(v.Versions), "version"), known)
+		t.Line(append([]cli.Cell{label}, v.counts(t.TTY(), known)...)...)
 	}
 	for _, l := range v.Left {
-		t.Line(cli.Str("left"), cli.Str(l.What), cli.Str(l.Name), cli.Fmt("(%s in all)", cli.Count(int64(l.Count))), cli.Str(l.Why))
+		cells := []cli.Cell{cli.Str("left"), cli.Str(l.What), cli.Str(l.Name), cli.Fmt("(%s in all)", cli.Count(int64(l.Count))), cli.Str(l.Why)}
+		if t.TTY() && l.Count == 1 {
+			cells = slices.Delete(cells, 3, 4)
+		}
+		t.Line(cells...)
 	}
+}
+
+// counts is what was brought. A program gets every field; a person is not told what there was none of.
+func (v *historyView) counts(tty bool, known cli.Cell) []cli.Cell {
+	cells := []cli.Cell{cli.Num(int64(v.Runs.New), "run"), cli.Num(v.Points, "metric value"), cli.Num(v.Artifacts.Files, "file"),
+		cli.Bytes(v.Artifacts.Bytes), cli.Num(int64(v.Models), "model"), cli.Num(int64(v.Versions), "version"), known}
+	if !tty {
+		return cells
+	}
+	var some []cli.Cell
+	for i, n := range []int64{1, v.Points, v.Artifacts.Files, v.Artifacts.Bytes, int64(v.Models), int64(v.Versions), int64(v.Runs.Known)} {
+		if n > 0 {
+			some = append(some, cells[i])
+		}
+	}
+	return some
 }

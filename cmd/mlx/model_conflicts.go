@@ -28,12 +28,6 @@ func (a *app) modelConflicts(ctx context.Context) ([]conflictView, error) {
 			return nil, err
 		}
 		all = append(all, conflictsOf(m)...)
-		live := m.Live()
-		for i, v := range live {
-			if i > 0 && live[i-1].Version == v.Version {
-				all = append(all, conflictView{Name: v.Name(), Values: []fault.Ref{refOfVersion(live[i-1]), refOfVersion(v)}})
-			}
-		}
 	}
 	return slices.Clip(all), nil
 }

@@ -30,6 +30,11 @@ func modelText(m *registry.Model, t *cli.Text) {
 	for _, name := range sortedKeys(m.Tags) {
 		t.KeyValue(2, "tag", cli.Str(name), cli.Str(m.Tags[name]))
 	}
+	for i, v := range live {
+		if i > 0 && live[i-1].Version == v.Version {
+			t.KeyValue(2, "v"+numberWord(v.Version), cli.Word(cli.RoleFail, "conflict: two clones gave the same number"), cli.ID(live[i-1].Digest), cli.ID(v.Digest))
+		}
+	}
 	var rows [][]cli.Cell
 	for i := len(live) - 1; i >= 0; i-- {
 		rows = append(rows, versionCells(live[i], false))
@@ -83,7 +88,7 @@ func (s modelShown) text(a *app, t *cli.Text) {
 	s.evidenceText(t)
 	if s.next != nil {
 		t.KeyValue(2, "policy", cli.Fmt("for %s", cli.Str(string(s.next.To))), gateWord(string(s.next.Verdict), string(s.next.Verdict)))
-		needsText(*s.next, t)
+		needsText(*s.next, 4, t)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -93,8 +94,12 @@ func modelSignRun(ctx context.Context, a *app, o modelSignOptions) error {
 		return err
 	}
 	if !counts(known, signer.Fingerprint()) {
+		public := "FILE.pub"
+		if o.key != "" {
+			public = shellWord(strings.TrimSuffix(o.key, ".pub") + ".pub")
+		}
 		return fault.New(fault.Denied, "cannot sign off: key %s is not trusted here, so that nobody would believe it", signer.Fingerprint()).
-			Hint("mlx key add FILE.pub   # the public half")
+			Hint("mlx key add %s   # the public half", public)
 	}
 	signature, err := a.openSSF(ctx, o, b, signer)
 	if err != nil {

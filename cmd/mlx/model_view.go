@@ -132,11 +132,18 @@ func refOfNumber(m *registry.Model, n int) fault.Ref {
 	return fault.Ref{Kind: refModel, Name: m.Name + "@v" + numberWord(n)}
 }
 
-// conflictsOf are the names of a model that people moved to several versions at once.
+// conflictsOf are the names of a model that people moved to several versions at once, and the numbers that two clones gave to different
+// bytes.
 func conflictsOf(m *registry.Model) []conflictView {
 	all := []conflictView{}
 	for _, p := range m.Conflicts() {
 		all = append(all, conflictView{Name: m.Name + "@" + p.Name, Values: viewOfPointer(m, p).Versions})
+	}
+	live := m.Live()
+	for i, v := range live {
+		if i > 0 && live[i-1].Version == v.Version {
+			all = append(all, conflictView{Name: v.Name(), Values: []fault.Ref{refOfVersion(live[i-1]), refOfVersion(v)}})
+		}
 	}
 	return all
 }

@@ -72,6 +72,6 @@ func (p promotion) text(t *cli.Text) {
 	}
 	t.Line(cells...)
 	if p.dryRun {
-		needsText(p.decision, t)
+		needsText(p.decision, 2, t)
 	}
 }

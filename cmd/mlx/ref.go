@@ -273,8 +273,13 @@ func (a *app) unresolved(ctx context.Context, r reading, kinds []string) error {
 	if near := fault.Nearest(r.word, a.knownNames(ctx, "")); r.kind == "" && near != "" && near != r.word {
 		return err.Hint("%s", a.retyped(r.typed, near))
 	}
-	if near := fault.Nearest(r.kind+":"+r.word, a.knownNames(ctx, r.kind)); r.kind != "" && near != "" {
+	if near := fault.Nearest(r.kind+":"+r.word, a.knownNames(ctx, r.kind)); r.kind != "" && near != "" && near != r.kind+":"+r.word {
 		return err.Hint("%s", a.retyped(r.typed, near))
+	}
+	if name, which, ok := strings.Cut(r.word, "@"); ok && (r.kind == "" || r.kind == refModel) {
+		if near := fault.Nearest(name, a.knownNames(ctx, "")); near != "" && near != name {
+			return err.Hint("%s", a.retyped(r.typed, near+"@"+which))
+		}
 	}
 	switch {
 	case a.annotation(ctx, r.word):
@@ -283,6 +288,8 @@ func (a *app) unresolved(ctx context.Context, r reading, kinds []string) error {
 		return err.Hint("mlx show mlx.yaml")
 	case r.kind == refGit:
 		return err.Hint("git log")
+	case r.kind == refModel || strings.Contains(r.word, "@"):
+		return err.Hint("mlx model list")
 	}
 	return err.Hint("mlx log")
 }

@@ -80,6 +80,9 @@ func serverRun(ctx context.Context, a *app, o serverOptions) error {
 	if err := a.streams.Flush(); err != nil { // whoever waits for the address reads it now
 		return errors.Join(err, e.close(ctx, ""))
 	}
+	if a.streams.ErrTTY {
+		a.streams.Note("serving MLflow clients until Ctrl-C")
+	}
 	select {
 	case <-ctx.Done(): // asked to end: no failure
 	case err = <-e.broken:

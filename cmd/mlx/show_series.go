@@ -107,18 +107,16 @@ func (v runShown) hasCurve(name string) bool {
 func (a *app) curvesText(v runShown, t *cli.Text) {
 	var rows [][]cli.Cell
 	unicode := a.drawsUnicode()
-	key := "curves"
 	for _, c := range v.Curves {
 		if strings.HasPrefix(c.Name, systemMetrics) && len(v.only) == 0 {
 			continue
 		}
 		low, high := cli.Float(float64(c.Min)), cli.Float(float64(c.Max))
 		if !t.TTY() {
-			t.Line(cli.Str(key), cli.Str(c.Name), cli.Float(float64(c.Last)), low, high, cli.Count(int64(c.Points)))
+			t.Line(cli.Str("curves"), cli.Str(c.Name), cli.Float(float64(c.Last)), low, high, cli.Count(int64(c.Points)))
 			continue
 		}
-		row := []cli.Cell{cli.Str(key + strings.Repeat(" ", max(0, 8-len(key)))), cli.Str(c.Name), cli.Float(float64(c.Last))}
-		key = ""
+		row := []cli.Cell{cli.Str(c.Name), cli.Float(float64(c.Last))}
 		if unicode {
 			row = append(row, cli.Str(spark(c.drawn, sparkWidth)))
 		}
@@ -128,7 +126,7 @@ func (a *app) curvesText(v runShown, t *cli.Text) {
 	if len(rows) > maxSparks {
 		more, rows = len(rows)-maxSparks, rows[:maxSparks]
 	}
-	t.Rows(2, rows)
+	t.KeyRows(2, "curves", rows)
 	if more > 0 {
 		t.KeyValue(2, "", cli.Shown(cli.RoleDim, "and "+cli.FormatNum(int64(more), "more series")+": --columns NAME"))
 	}

@@ -62,7 +62,7 @@ func decisionAnswer(d registry.Decision) answer {
 
 // needsText lists what was needed and what there is. A program gets six fields: verdict, what, the words, when that was, until when it
 // counts, and the command that supplies what is missing.
-func needsText(d registry.Decision, t *cli.Text) {
+func needsText(d registry.Decision, indent int, t *cli.Text) {
 	rows := make([][]cli.Cell, 0, len(d.Needs))
 	for _, n := range d.Needs {
 		verdict, what := gateWord(string(n.Verdict), string(n.Verdict)), cli.Str(n.What)
@@ -79,7 +79,7 @@ func needsText(d registry.Decision, t *cli.Text) {
 		}
 		rows = append(rows, []cli.Cell{verdict, what, cli.Fmt(format, cells...)})
 	}
-	t.Rows(2, rows)
+	t.Rows(indent, rows)
 }
 
 // stamp is a time as programs read it; empty for none.
@@ -93,10 +93,11 @@ func stamp(at *time.Time) string {
 // refusedText tells why a version may not enter a stage; doing is what was not done: "moved", "deployed".
 func refusedText(d registry.Decision, doing string, t *cli.Text) {
 	t.Line(cli.Fmt("%s: %s may not enter %s", cli.Word(cli.RoleFail, "not "+doing), cli.Str(d.Model), cli.Str(string(d.To))))
-	needsText(d, t)
+	needsText(d, 2, t)
 }
 
-// hintNeeds says on stderr how what is missing is supplied. Each need has its own command, so that there may be more than two.
+// hintNeeds says on stderr how what is missing is supplied: the first two commands, as everywhere. The rest come up once these ran, and
+// are all in the JSON.
 func (a *app) hintNeeds(d registry.Decision) {
 	said := map[string]bool{}
 	for _, n := range d.Needs {
@@ -108,7 +109,7 @@ func (a *app) hintNeeds(d registry.Decision) {
 		if n.Who != "" {
 			reason = "by " + n.Who
 		}
-		if !said[command+reason] {
+		if len(said) < 2 && !said[command+reason] {
 			said[command+reason] = true
 			a.streams.Hint(command, reason)
 		}

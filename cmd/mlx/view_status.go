@@ -137,7 +137,7 @@ func (a *app) statusText(v statusView, t *cli.Text) {
 		cells := []cli.Cell{cli.Str(c.Name)}
 		for _, ref := range c.Values {
 			cell := cli.Fmt(ref.Kind+" %s", cli.Hex(ref.ID, 12))
-			if ref.Kind == refModel {
+			if ref.Kind == refModel && (ref.Name != c.Name || !t.TTY()) {
 				cell = cli.Str(ref.Name)
 			}
 			cells = append(cells, cell)

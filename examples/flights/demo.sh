@@ -139,8 +139,10 @@ show cat policy.yaml
 expect 3 mlx promote late-flights@v1 production
 say "So look into the file, without loading it: does it run code? And sign exactly these bytes."
 show mlx model scan late-flights@v1
-ssh-keygen -q -t ed25519 -N '' -C ana -f "$work/ana"
-show mlx key add "$work/ana.pub"
+for name in ana risk-team; do
+  ssh-keygen -q -t ed25519 -N '' -C $name -f "$work/$name"
+  show mlx key add "$work/$name.pub"
+done
 show mlx model sign late-flights@v1 --kind security --key "$work/ana" -m "no code in it"
 say "What is still missing is a person: the risk team has not signed. Nobody has asked yet why it is so good."
 expect 3 mlx promote late-flights@v1 production
@@ -180,7 +182,8 @@ show mlx pull
 say "Everything is there: the data, byte for byte, the runs, the verdicts."
 show sha256sum --check "$work/april.sha256"
 show mlx log
-holds 'sorted(r["kind"] for r in d) == ["gate/v1"] * 2 + ["run/v1"] * 7 + ["snapshot/v1"] * 2' mlx log --json
+holds 'sorted(r["kind"] for r in d if r["kind"] in ("gate/v1", "run/v1", "snapshot/v1")) == ["gate/v1"] * 2 + ["run/v1"] * 8 + ["snapshot/v1"] * 2' mlx log --json
+show mlx show late-flights@v1
 holds 'd[0]["not_pushed"] == {**d[0]["not_pushed"], "snapshots": 0, "records": 0}' mlx status --json
 say "Is the best model what its record claims? In this clean clone: the recorded commit, data and parameters, run again, compared."
 show mlx rerun "${best:0:12}"
@@ -203,5 +206,5 @@ show mlx verify
 show mlx verify -r team
 expect 0 mlx status --check
 [ -z "$(git status --porcelain)" ] || wrong "git finds something unsaved: $(git status --porcelain)"
-say "That was: init, snapshot, run, gate, log, show, diff, lineage, repro, checkout, remote, push, trust, pull, rerun, get, verify. All answers were as expected."
+say "That was: init, snapshot, run, gate, log, show, diff, lineage, repro, model, promote, checkout, remote, push, trust, pull, rerun, get, verify." "All answers were as expected."
 [ -z "${KEEP:-}" ] || echo "The repository is $work/flights."

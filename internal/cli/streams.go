@@ -80,7 +80,7 @@ func (s *Streams) List(header []string, items iter.Seq2[Item, error]) error {
 	if len(table) > 0 {
 		t := s.text()
 		t.Table(header, table)
-		s.rows.Write(t.b.Bytes())
+		s.rows.Write(t.bytes())
 	}
 	return s.Flush()
 }
@@ -95,7 +95,7 @@ func (s *Streams) row(v any, text func(*Text)) error {
 	} else {
 		t := s.text()
 		text(t)
-		s.rows.Write(t.b.Bytes())
+		s.rows.Write(t.bytes())
 	}
 	if s.rows.Len() < rowBuffer {
 		return nil

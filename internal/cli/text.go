@@ -11,6 +11,7 @@ import (
 // Text renders an answer for a person at a terminal, or for a program that reads lines of tab-separated fields.
 type Text struct {
 	b     bytes.Buffer
+	block []labelled // lines of KeyValue that wait for the longest key of their block
 	tty   bool
 	color bool
 	width int
@@ -25,11 +26,29 @@ func (s *Streams) text() *Text {
 	return t
 }
 
+// labelled is a line of KeyValue, or rows that stand among such lines.
+type labelled struct {
+	rows   string
+	text   string // what stands for cells, if these are aligned already
+	indent int
+	key    string
+	cells  []Cell
+}
+
+// bytes is all that was written.
+func (t *Text) bytes() []byte {
+	t.endBlock()
+	return t.b.Bytes()
+}
+
 // TTY reports whether a person reads.
 func (t *Text) TTY() bool { return t.tty }
 
 // Plain writes text as it is. The caller vouches for its bytes.
-func (t *Text) Plain(s string) { t.b.WriteString(s) }
+func (t *Text) Plain(s string) {
+	t.endBlock()
+	t.b.WriteString(s)
+}
 
 // Line writes cells: two spaces apart for a person, a tab apart for a program.
 func (t *Text) Line(cells ...Cell) { t.line(0, cells) }
@@ -38,6 +57,7 @@ func (t *Text) Line(cells ...Cell) { t.line(0, cells) }
 func (t *Text) Indented(n int, cells ...Cell) { t.line(n, cells) }
 
 func (t *Text) line(indent int, cells []Cell) {
+	t.endBlock()
 	if !t.tty {
 		t.b.WriteString(strings.Join(t.fields(cells), "\t") + "\n")
 		return
@@ -57,8 +77,45 @@ func (t *Text) KeyValue(indent int, key string, cells ...Cell) {
 		t.line(0, append([]Cell{Str(key)}, cells...))
 		return
 	}
-	pad := max(0, keyWidth-lipgloss.Width(key))
-	t.line(indent, append([]Cell{Str(key + strings.Repeat(" ", pad))}, cells...))
+	t.block = append(t.block, labelled{indent: indent, key: key, cells: cells})
+}
+
+// KeyRows writes rows under one key: their columns are aligned, and begin where the values of the block do.
+func (t *Text) KeyRows(indent int, key string, rows [][]Cell) {
+	if !t.tty {
+		for _, row := range rows {
+			t.KeyValue(indent, key, row...)
+		}
+		return
+	}
+	for _, line := range columns(t.words(rows)) {
+		t.block = append(t.block, labelled{indent: indent, key: key, text: line})
+		key = ""
+	}
+}
+
+// endBlock writes the lines that waited. Each keeps its own indent: the values of a block begin in one column.
+func (t *Text) endBlock() {
+	block := t.block
+	t.block = nil
+	column := 0
+	for _, l := range block {
+		if l.rows == "" {
+			column = max(column, l.indent+max(keyWidth, lipgloss.Width(l.key)))
+		}
+	}
+	for _, l := range block {
+		if l.rows != "" {
+			t.b.WriteString(l.rows)
+			continue
+		}
+		pad := column - l.indent - lipgloss.Width(l.key)
+		if l.text != "" {
+			t.b.WriteString(t.cut(strings.Repeat(" ", l.indent)+l.key+strings.Repeat(" ", pad+2)+l.text) + "\n")
+			continue
+		}
+		t.line(l.indent, append([]Cell{Str(l.key + strings.Repeat(" ", pad))}, l.cells...))
+	}
 }
 
 const keyWidth = 8
@@ -91,7 +148,7 @@ func (t *Text) table(indent int, header []string, rows [][]Cell) {
 		}
 		return
 	}
-	grid := make([][]string, 0, len(rows)+1)
+	var grid [][]string
 	if header != nil {
 		head := make([]string, len(header))
 		for i, h := range header {
@@ -99,6 +156,15 @@ func (t *Text) table(indent int, header []string, rows [][]Cell) {
 		}
 		grid = append(grid, head)
 	}
+	var lines strings.Builder
+	for _, line := range columns(append(grid, t.words(rows)...)) {
+		lines.WriteString(t.cut(strings.Repeat(" ", indent)+line) + "\n")
+	}
+	t.put(indent, lines.String())
+}
+
+func (t *Text) words(rows [][]Cell) [][]string {
+	grid := make([][]string, 0, len(rows))
 	for _, row := range rows {
 		line := make([]string, len(row))
 		for i, c := range row {
@@ -106,10 +172,23 @@ func (t *Text) table(indent int, header []string, rows [][]Cell) {
 		}
 		grid = append(grid, line)
 	}
-	t.grid(indent, grid)
+	return grid
 }
 
-func (t *Text) grid(indent int, grid [][]string) {
+// put writes whole lines of a table; inside a block of labelled lines they do not end it.
+func (t *Text) put(indent int, lines string) {
+	if len(t.block) > 0 && (indent > 0 || lines == "") {
+		if lines != "" {
+			t.block = append(t.block, labelled{rows: lines})
+		}
+		return
+	}
+	t.endBlock()
+	t.b.WriteString(lines)
+}
+
+// columns pads the words of each line, so that columns begin in one place.
+func columns(grid [][]string) []string {
 	var widths []int
 	for _, line := range grid {
 		for i, word := range line {
@@ -119,17 +198,18 @@ func (t *Text) grid(indent int, grid [][]string) {
 			widths[i] = max(widths[i], lipgloss.Width(word))
 		}
 	}
+	lines := make([]string, 0, len(grid))
 	for _, line := range grid {
 		var b strings.Builder
-		b.WriteString(strings.Repeat(" ", indent))
 		for i, word := range line {
 			b.WriteString(word)
 			if i < len(line)-1 {
 				b.WriteString(strings.Repeat(" ", widths[i]-lipgloss.Width(word)+2))
 			}
 		}
-		t.b.WriteString(t.cut(strings.TrimRight(b.String(), " ")) + "\n")
+		lines = append(lines, strings.TrimRight(b.String(), " "))
 	}
+	return lines
 }
 
 // cut shortens a line of a table to the terminal, so that columns stay columns.
@@ -173,11 +253,12 @@ func (t *Text) fields(cells []Cell) []string {
 func Sentence(cells ...Cell) string {
 	t := &Text{tty: true}
 	t.Line(cells...)
-	return strings.TrimSuffix(t.b.String(), "\n")
+	return strings.TrimSuffix(string(t.bytes()), "\n")
 }
 
 // Lines writes somebody else's text line by line, as it is but for what could move the cursor.
 func (t *Text) Lines(s string) {
+	t.endBlock()
 	for line := range strings.Lines(s) {
 		t.b.WriteString(clean(strings.TrimRight(line, "\r\n")) + "\n")
 	}

@@ -211,14 +211,18 @@ func (p *part) scope(q *Query) column.Bits {
 			}
 		}
 	}
-	if q.Nouns == nil {
-		return rows
+	switch {
+	case q.Nouns == nil:
+	case rows == nil:
+		return p.ix.OfNouns(q.Nouns)
+	default:
+		for row := range rows.Each { // they are few
+			if !slices.Contains(q.Nouns, nounOf(p.ix.Kind(row))) {
+				rows.Clear(row)
+			}
+		}
 	}
-	nouns := p.ix.OfNouns(q.Nouns)
-	if rows != nil {
-		nouns.And(rows)
-	}
-	return nouns
+	return rows
 }
 
 // filter returns the rows of p for which e is true.

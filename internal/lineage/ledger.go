@@ -32,6 +32,7 @@ type Ledger struct {
 	stale []*packFile
 	tail  *tail
 	last  *view // the newest one: often nothing has changed since
+	order atomic.Pointer[order]
 
 	seal    sync.Mutex // one seal at a time in this process
 	enc     *pack.Encoder

@@ -77,6 +77,23 @@ func (l *Ledger) lastOrder() (order, object.Digest, error) {
 	return order{}, object.Digest{}, fault.New(fault.Unavailable, "cannot read the ledger: its log changes too fast")
 }
 
+// latestOrder is lastOrder for reading. An entry never changes: one that was read is not read again.
+func (l *Ledger) latestOrder() (*order, error) {
+	seqs, err := l.seqs()
+	if err != nil || len(seqs) == 0 {
+		return &order{}, err
+	}
+	if o := l.order.Load(); o != nil && o.Seq == seqs[len(seqs)-1] {
+		return o, nil
+	}
+	o, _, err := l.lastOrder()
+	if err != nil {
+		return nil, err
+	}
+	l.order.Store(&o)
+	return &o, nil
+}
+
 func readOrder(path string) (order, object.Digest, error) {
 	info, err := os.Stat(path)
 	if err != nil {

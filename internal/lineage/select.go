@@ -149,33 +149,12 @@ func (v *view) indexDamaged() bool {
 }
 
 func (v *view) run(ctx context.Context, p *plan) (found, error) {
-	var hidden []column.Bits // by part the rows that a later record supersedes
-	if !p.All {
-		hidden = v.superseded()
-	}
 	p.extra = make([]column.Extra, len(v.parts))
 	best := &top{limit: p.Limit, compare: p.compare}
-	for i, part := range slices.Backward(v.parts) { // the newest first: what comes after is rarely kept
-		if err := ctx.Err(); err != nil {
-			return found{}, err
-		}
-		p.extra[i] = part.extra(p.Extra)
-		in := column.Scope{Extra: p.extra[i], Rows: part.scope(&p.Query)}
-		rows, err := part.filter(p.filter, in)
+	for i := range slices.Backward(v.parts) { // the newest first: what comes after is rarely kept
+		rows, err := v.rowsOf(ctx, p, i)
 		if err != nil {
 			return found{}, err
-		}
-		if in.Rows != nil {
-			rows.And(in.Rows)
-		}
-		for _, row := range part.ix.Gone() {
-			rows.Clear(int(row))
-		}
-		if hidden != nil {
-			rows.AndNot(hidden[i])
-		}
-		if !p.Since.IsZero() {
-			since(rows, part.ix, p.Since)
 		}
 		if p.counting {
 			best.seen += rows.Count()
@@ -193,6 +172,36 @@ func (v *view) run(ctx context.Context, p *plan) (found, error) {
 		best.seen = len(hits)
 	}
 	return found{hits, best.seen}, nil
+}
+
+// rowsOf returns the rows of a part that p selects.
+func (v *view) rowsOf(ctx context.Context, p *plan, i int) (column.Bits, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	part := v.parts[i]
+	p.extra[i] = part.extra(p.Extra)
+	in := column.Scope{Extra: p.extra[i], Rows: part.scope(&p.Query)}
+	if in.Rows != nil && in.Rows.Count() == 0 {
+		return in.Rows, nil // no value has to be compared
+	}
+	rows, err := part.filter(p.filter, in)
+	if err != nil {
+		return nil, err
+	}
+	if in.Rows != nil {
+		rows.And(in.Rows)
+	}
+	for _, row := range part.ix.Gone() {
+		rows.Clear(int(row))
+	}
+	if !p.All {
+		rows.AndNot(v.superseded()[i])
+	}
+	if !p.Since.IsZero() {
+		since(rows, part.ix, p.Since)
+	}
+	return rows, nil
 }
 
 // extra finds the rows of a part that something is known of.

@@ -96,7 +96,7 @@ func (l *Ledger) packOrder() (ids []object.Digest, strays int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	o, _, err := l.lastOrder()
+	o, err := l.latestOrder()
 	if err != nil {
 		return nil, 0, err
 	}

@@ -86,18 +86,16 @@ func (c *Cache) news(ctx context.Context, q lineage.Query, n int) (names map[str
 
 // take reads which model a record is about. A record that renames one changes two.
 func (c *Cache) take(rec lineage.Record, names map[string]bool) (renamed bool, err error) {
-	var body struct {
-		Model   string `json:"model"`
-		Renamed string `json:"renamed"`
-	}
-	if err := object.Decode(rec.Body, &body); err != nil {
+	t, ok, err := tell(rec)
+	if err != nil {
 		return false, err
 	}
 	c.read[rec.ID] = struct{}{}
-	if body.Model != "" {
-		names[body.Model] = true
+	model, next := t.about()
+	if ok {
+		names[model] = true
 	}
-	return body.Renamed != "", nil
+	return next != "", nil
 }
 
 func (c *Cache) reload(ctx context.Context) ([]*Model, error) {

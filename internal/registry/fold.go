@@ -78,79 +78,94 @@ type aliased struct {
 	body Alias
 }
 
+// told is a record that makes a model, and its body: Registration, Description, Alias or Move.
+type told struct {
+	rec  lineage.Record
+	body any
+}
+
+// tell reads the body of a record. false: no model is made of it, it is of a later version, or evidence.
+func tell(rec lineage.Record) (t told, ok bool, err error) {
+	t.rec = rec
+	switch {
+	case Registered.Is(rec):
+		t.body, err = Registered.Decode(rec)
+	case Described.Is(rec):
+		t.body, err = Described.Decode(rec)
+	case Aliased.Is(rec):
+		t.body, err = Aliased.Decode(rec)
+	case Moved.Is(rec):
+		t.body, err = Moved.Decode(rec)
+	default:
+		return t, false, nil
+	}
+	return t, err == nil, err
+}
+
+// about is the name of the model that a record is about, and the one that it has from then on if it gets another.
+func (t told) about() (model, renamed string) {
+	switch b := t.body.(type) {
+	case Registration:
+		return b.Model, ""
+	case Description:
+		return b.Model, b.Renamed
+	case Alias:
+		return b.Model, ""
+	case Move:
+		return b.Model, ""
+	}
+	return "", ""
+}
+
 // fold makes a model of its records, which may come in any order. It is pure: the same records give the same model.
-func fold(name string, records []lineage.Record) (*Model, error) {
-	slices.SortFunc(records, func(a, b lineage.Record) int {
+func fold(name string, records []told) *Model {
+	slices.SortFunc(records, func(x, y told) int {
+		a, b := &x.rec, &y.rec
 		return cmp.Or(cmp.Compare(a.LC, b.LC), a.At.Compare(b.At), a.ID.Compare(b.ID))
 	})
 	f := folding{m: &Model{Name: name, Tags: map[string]string{}}, replaced: map[object.Digest]bool{}}
-	for _, rec := range records {
-		for _, p := range rec.Prev {
+	for i := range records {
+		for _, p := range records[i].rec.Prev {
 			f.replaced[p] = true
 		}
 	}
-	for _, rec := range records {
-		if err := f.record(rec); err != nil {
-			return nil, err
-		}
+	f.m.Events = make([]Event, 0, len(records))
+	for _, t := range records {
+		f.record(t)
 	}
 	f.m.Versions = slices.DeleteFunc(f.m.Versions, func(v *Version) bool { return f.replaced[v.Record] })
 	slices.SortStableFunc(f.m.Versions, func(a, b *Version) int { return cmp.Compare(a.Version, b.Version) })
 	f.stages()
 	f.points()
-	return f.m, nil
+	return f.m
 }
 
-func (f *folding) record(rec lineage.Record) error {
-	m := f.m
-	var body any
-	switch {
-	case Registered.Is(rec):
-		b, err := Registered.Decode(rec)
-		if err != nil {
-			return err
-		}
+func (f *folding) record(t told) {
+	m, rec := f.m, t.rec
+	switch b := t.body.(type) {
+	case Registration:
 		b.Model = m.Name
-		tags := maps.Clone(b.Tags)
-		if tags == nil {
-			tags = map[string]string{}
+		b.Tags = maps.Clone(b.Tags)
+		if b.Tags == nil {
+			b.Tags = map[string]string{}
 		}
-		b.Tags = tags
 		m.Versions = append(m.Versions, &Version{Registration: b, Record: rec.ID, At: rec.At, UpdatedAt: rec.At, By: rec.By,
 			Description: b.Message, Stage: Experimenting, StageSince: rec.At, StageBy: rec.By})
-		body = b
-	case Described.Is(rec):
-		b, err := Described.Decode(rec)
-		if err != nil {
-			return err
-		}
+		t.body = b
+	case Description:
 		f.describe(rec, b)
-		body = b
-	case Aliased.Is(rec):
-		b, err := Aliased.Decode(rec)
-		if err != nil {
-			return err
-		}
+	case Alias:
 		if !f.replaced[rec.ID] {
 			f.aliases = append(f.aliases, aliased{rec, b})
 		}
-		body = b
-	case Moved.Is(rec):
-		b, err := Moved.Decode(rec)
-		if err != nil {
-			return err
-		}
+	case Move:
 		f.moves = append(f.moves, moved{rec, b})
-		body = b
-	default:
-		return nil // of a later version, or evidence
 	}
 	if m.CreatedAt.IsZero() {
 		m.CreatedAt, m.By = rec.At, rec.By
 	}
 	m.UpdatedAt = rec.At
-	m.Events = append(m.Events, Event{rec, body})
-	return nil
+	m.Events = append(m.Events, Event{rec, t.body})
 }
 
 // describe applies what is said of the model or of a version.

@@ -34,12 +34,13 @@ func (r Registry) modelAt(ctx context.Context, name string, at time.Time) (*Mode
 	if err != nil {
 		return nil, err
 	}
-	m, err := fold(name, records)
-	if err != nil {
-		return nil, err
-	}
+	m := fold(name, records)
 	if !m.Created && len(m.Live()) == 0 && (len(m.Versions) == 0 || at.IsZero()) {
-		return nil, fault.New(fault.NotFound, "cannot find model %.200q: nothing is registered under this name", name).Hint("mlx model list")
+		was, when := "is", ""
+		if !at.IsZero() {
+			was, when = "was", " yet at "+at.UTC().Format(time.RFC3339)
+		}
+		return nil, fault.New(fault.NotFound, "cannot find model %.200q: nothing %s registered under this name%s", name, was, when).Hint("mlx model list")
 	}
 	return m, nil
 }
@@ -68,109 +69,87 @@ func (m *Model) Live() []*Version {
 }
 
 // records selects what was said of a model under its name, and under those that it had before.
-func (r Registry) records(ctx context.Context, name string, at time.Time) ([]lineage.Record, error) {
-	var all []lineage.Record
-	names, from := []string{name}, uint64(0)
+func (r Registry) records(ctx context.Context, name string, at time.Time) ([]told, error) {
+	var all []told
+	names, until := []string{name}, ^uint64(0)
 	for i := 0; i < len(names) && i < maxRenames; i++ {
-		renamedAway, until := uint64(0), ^uint64(0)
-		if i > 0 {
-			until = from
-		}
-		var found []lineage.Record
-		for rec, err := range r.Ledger.Select(ctx, lineage.Query{Nouns: nouns, Where: "model == " + strconv.Quote(names[i]), All: true}) {
-			if err != nil {
-				return nil, err
-			}
-			if !at.IsZero() && rec.At.After(at) || rec.LC > until {
-				continue
-			}
-			if Described.Is(rec) {
-				if d, err := Described.Decode(rec); err == nil && d.Renamed != "" && i == 0 {
-					renamedAway = max(renamedAway, rec.LC)
-				}
-			}
-			found = append(found, rec)
-		}
-		if i == 0 { // what was renamed away is another model now
-			found = slices.DeleteFunc(found, func(rec lineage.Record) bool { return rec.LC <= renamedAway })
-		}
-		all = append(all, found...)
-		old, lc, err := r.renamedTo(ctx, names[i], at)
+		now, err := r.recordsOf(ctx, names[i], at)
 		if err != nil {
 			return nil, err
 		}
-		if old != "" && !slices.Contains(names, old) && lc > renamedAway {
-			names, from = append(names, old), lc
+		for _, t := range now.own {
+			if t.rec.LC <= until && (i > 0 || t.rec.LC > now.away) { // what was renamed away is another model now
+				all = append(all, t)
+			}
+		}
+		if now.before != "" && !slices.Contains(names, now.before) && (i > 0 || now.since > now.away) {
+			names, until = append(names, now.before), now.since
 		}
 	}
 	return all, nil
 }
 
+// under is what was said under one name.
+type under struct {
+	own    []told
+	away   uint64 // when a model of this name last got another
+	before string // the name before this one of the model that last got this one
+	since  uint64 // when it did
+}
+
+func (r Registry) recordsOf(ctx context.Context, name string, at time.Time) (under, error) {
+	var u under
+	for t, err := range r.named(ctx, name) {
+		if err != nil {
+			return u, err
+		}
+		if !at.IsZero() && t.rec.At.After(at) {
+			continue
+		}
+		model, renamed := t.about()
+		if model == name {
+			u.own = append(u.own, t)
+			if renamed != "" {
+				u.away = max(u.away, t.rec.LC)
+			}
+		}
+		if renamed == name && (u.before == "" || t.rec.LC > u.since) {
+			u.before, u.since = model, t.rec.LC
+		}
+	}
+	return u, nil
+}
+
 // NameNow is the name that a model has now which had one when the record of a clock was written.
 func (r Registry) NameNow(ctx context.Context, name string, lc uint64) (string, error) {
 	for range maxRenames {
-		next := ""
-		for rec, err := range r.Ledger.Select(ctx, lineage.Query{Nouns: []string{"model"}, All: true, Sort: "lc",
-			Where: "renamed != null and model == " + strconv.Quote(name)}) {
+		next, when := "", ^uint64(0)
+		for t, err := range r.named(ctx, name) {
 			if err != nil {
 				return "", err
 			}
-			if d, err := Described.Decode(rec); err == nil && rec.LC > lc {
-				next, lc = d.Renamed, rec.LC
-				break
+			if model, renamed := t.about(); model == name && renamed != "" && t.rec.LC > lc && t.rec.LC < when {
+				next, when = renamed, t.rec.LC
 			}
 		}
 		if next == "" {
 			break
 		}
-		name = next
+		name, lc = next, when
 	}
 	return name, nil
 }
 
-// renamedTo finds the name that a model had before it got this one, and the place of that record.
-func (r Registry) renamedTo(ctx context.Context, name string, at time.Time) (string, uint64, error) {
-	for rec, err := range r.Ledger.Select(ctx, lineage.Query{Nouns: []string{"model"}, Where: "renamed == " + strconv.Quote(name), All: true, Sort: "-lc"}) {
-		if err != nil {
-			return "", 0, err
-		}
-		if d, err := Described.Decode(rec); err == nil && (at.IsZero() || !rec.At.After(at)) {
-			return d.Model, rec.LC, nil
-		}
-	}
-	return "", 0, nil
-}
-
-// Models folds every model, in the order of names.
+// Models folds every model, in the order of names. They are without their Events.
 func (r Registry) Models(ctx context.Context) ([]*Model, error) {
 	return r.models(ctx, func(object.Digest) {})
 }
 
 // models is Models, and tells the id of each record that it read.
 func (r Registry) models(ctx context.Context, read func(object.Digest)) ([]*Model, error) {
-	byName := map[string][]lineage.Record{}
-	renamed := map[string]bool{}
-	for rec, err := range r.Ledger.Select(ctx, lineage.Query{Nouns: nouns, All: true}) {
-		if err != nil {
-			return nil, err
-		}
-		read(rec.ID)
-		var body struct {
-			Model   string `json:"model"`
-			Renamed string `json:"renamed"`
-		}
-		if err := object.Decode(rec.Body, &body); err != nil {
-			return nil, err
-		}
-		if body.Renamed != "" {
-			renamed[body.Model], renamed[body.Renamed] = true, true
-			if _, known := byName[body.Renamed]; !known {
-				byName[body.Renamed] = nil
-			}
-		}
-		if Registered.Is(rec) || Described.Is(rec) || Aliased.Is(rec) || Moved.Is(rec) {
-			byName[body.Model] = append(byName[body.Model], rec)
-		}
+	byName, renamed, err := r.everything(ctx, read)
+	if err != nil {
+		return nil, err
 	}
 	var all []*Model
 	for name, records := range byName {
@@ -182,19 +161,46 @@ func (r Registry) models(ctx context.Context, read func(object.Digest)) ([]*Mode
 			if err != nil {
 				return nil, err
 			}
+			m.Events = nil
 			all = append(all, m)
 			continue
 		}
-		m, err := fold(name, records)
-		if err != nil {
-			return nil, err
-		}
-		if m.Created || len(m.Live()) > 0 {
+		m := fold(name, records)
+		if m.Events = nil; m.Created || len(m.Live()) > 0 {
 			all = append(all, m)
 		}
 	}
 	slices.SortFunc(all, func(a, b *Model) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
+}
+
+// everything reads the records of all models by the names that stand in them, and which names some model left or took over. Of the
+// records no bytes are kept: there are very many.
+func (r Registry) everything(ctx context.Context, read func(object.Digest)) (byName map[string][]told, renamed map[string]bool, err error) {
+	byName, renamed = map[string][]told{}, map[string]bool{}
+	for rec, err := range r.Ledger.Select(ctx, lineage.Query{Nouns: nouns, All: true}) {
+		if err != nil {
+			return nil, nil, err
+		}
+		read(rec.ID)
+		t, ok, err := tell(rec)
+		if err != nil {
+			return nil, nil, err
+		}
+		model, next := t.about()
+		if !ok || !isNamed(rec, model) {
+			continue
+		}
+		if next != "" {
+			renamed[model], renamed[next] = true, true
+			if _, known := byName[next]; !known {
+				byName[next] = nil
+			}
+		}
+		t.rec.Raw, t.rec.Body, t.rec.In = nil, nil, nil
+		byName[model] = append(byName[model], t)
+	}
+	return byName, renamed, nil
 }
 
 // Version returns the version of a number.
@@ -300,15 +306,11 @@ func (r Registry) Resolve(ctx context.Context, ref string) (*Model, *Version, er
 
 // Of returns the versions whose bytes have a digest, or are kept by the snapshot of that digest.
 func (r Registry) Of(ctx context.Context, digest object.Digest) ([]*Version, error) {
-	quoted := strconv.Quote(digest.String())
 	var all []*Version
 	seen := map[string]bool{}
-	for rec, err := range r.Ledger.Select(ctx, lineage.Query{Nouns: []string{"model"}, Where: "digest == " + quoted + " or root == " + quoted, All: true}) {
+	for rec, err := range r.Ledger.Mentioning(ctx, []object.Digest{digest}, Registered.Name()) {
 		if err != nil {
 			return nil, err
-		}
-		if !Registered.Is(rec) {
-			continue
 		}
 		b, err := Registered.Decode(rec)
 		if err != nil {

@@ -79,20 +79,15 @@ func (r Registry) append(ctx context.Context, b Registration, prev ...object.Dig
 		return nil, err
 	}
 	used, taken := 0, false
-	for _, rec := range records { // also those that were deleted: a number never means two things
-		if !Registered.Is(rec) {
-			continue
+	for _, t := range records { // also those that were deleted: a number never means two things
+		if old, ok := t.body.(Registration); ok {
+			used, taken = max(used, old.Version), taken || old.Version == b.Version
 		}
-		old, err := Registered.Decode(rec)
-		if err != nil {
-			return nil, err
-		}
-		used, taken = max(used, old.Version), taken || old.Version == b.Version
 	}
 	if b.Version == 0 || taken {
 		b.Version = used + 1
 	}
-	var in []lineage.Input
+	in := []lineage.Input{Named(b.Model)}
 	if !b.Root.IsZero() {
 		in = append(in, lineage.Input{Role: "bytes", ID: b.Root})
 	}
@@ -106,10 +101,11 @@ func (r Registry) append(ctx context.Context, b Registration, prev ...object.Dig
 	if err != nil {
 		return nil, err
 	}
-	fresh, err := r.Model(ctx, b.Model)
+	mine, _, err := tell(rec)
 	if err != nil {
 		return nil, err
 	}
+	fresh := fold(b.Model, append(records, mine))
 	for _, v := range fresh.Versions {
 		if v.Record == rec.ID {
 			return v, nil
@@ -120,7 +116,11 @@ func (r Registry) append(ctx context.Context, b Registration, prev ...object.Dig
 
 // Describe says something of a model or a version.
 func (r Registry) Describe(ctx context.Context, d Description) error {
-	_, err := Described.Append(ctx, r.Ledger, lineage.Entry[Description]{Body: d})
+	in := []lineage.Input{Named(d.Model)}
+	if d.Renamed != "" {
+		in = append(in, Named(d.Renamed))
+	}
+	_, err := Described.Append(ctx, r.Ledger, lineage.Entry[Description]{Body: d, In: in})
 	return err
 }
 
@@ -139,7 +139,7 @@ func (r Registry) SetAlias(ctx context.Context, a Alias) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	entry := lineage.Entry[Alias]{Body: a}
+	entry := lineage.Entry[Alias]{Body: a, In: []lineage.Input{Named(m.Name)}}
 	at := slices.IndexFunc(m.Aliases, func(p Pointer) bool { return p.Name == a.Alias })
 	if at >= 0 {
 		p := m.Aliases[at]
@@ -155,7 +155,7 @@ func (r Registry) SetAlias(ctx context.Context, a Alias) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		entry.In = []lineage.Input{{Role: "version", ID: v.Record}}
+		entry.In = append(entry.In, lineage.Input{Role: "version", ID: v.Record})
 	}
 	_, err = Aliased.Append(ctx, r.Ledger, entry)
 	return err == nil, err
@@ -205,7 +205,7 @@ func (r Registry) Move(ctx context.Context, s Step) (lineage.Record, error) {
 			}
 		}
 	}
-	entry := lineage.Entry[Move]{Body: body, Prev: prev[:min(len(prev), 8)], In: []lineage.Input{{Role: "version", ID: v.Record}}}
+	entry := lineage.Entry[Move]{Body: body, Prev: prev[:min(len(prev), 8)], In: []lineage.Input{Named(m.Name), {Role: "version", ID: v.Record}}}
 	for _, e := range s.Evidence {
 		entry.In = append(entry.In, lineage.Input{Role: "evidence", ID: e.Record})
 	}

@@ -64,6 +64,10 @@ func TestParseMistakes(t *testing.T) {
 	for _, c := range []struct{ name, text, message, hint string }{
 		{"unknown limit", strings.Replace(string(readTestdata(t, "complete.yaml")), "{measure: rows, min:", "{measure: rows, minimum:", 1),
 			`cannot read mlx.yaml: line 39, column 25: unknown key "minimum"`, `did you mean "min"? Limits are min, max, margin, nulls, in, mostly`},
+		{"policy of no stage", "policy:\n  prodction:\n    - {scan: clean}\n", `cannot read mlx.yaml: line 3, column 7: policy names the unknown stage "prodction"`,
+			`did you mean "production"? Stages are experimenting, staging, production, archived`},
+		{"policy of no stage, empty", "policy:\n  live: []\n", `cannot read mlx.yaml: policy names the unknown stage "live"`,
+			`stages are experimenting, staging, production, archived`},
 		{"unknown section", "ledger: 7f3a90c2d15e4b68\nremote:\n  a: 1\n", `cannot read mlx.yaml: line 2, column 1: unknown key "remote"`,
 			`did you mean "remotes"? Keys are ledger, trusted_keys, default_remote, remotes, runs, backends, vars, stages, samples, gates, monitors, services, environments, policy`},
 		{"case counts", "gates:\n  a: {Checks: []}\n", `cannot read mlx.yaml: line 2, column 7: unknown key "Checks"`,

@@ -38,6 +38,9 @@ func (p *Pipeline) check() error {
 			}
 		}
 		for model, out := range s.Register {
+			if model == "" || strings.ContainsAny(model, "/:@") {
+				return failIn(s.At, "stage %s registers a model called %q: a name holds no / : and @", s.Name, model)
+			}
 			if maker, ok := p.makers[out]; !ok || maker != i {
 				return failIn(s.At, "stage %s registers %s from %s, which is not among its outputs", s.Name, model, out).
 					Hint("%s", suggestion(out, s.outPaths(), "outputs are "+strings.Join(append(s.outPaths(), "none")[:max(1, len(s.Outs))], ", ")))

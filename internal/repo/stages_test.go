@@ -173,6 +173,7 @@ func TestStageMistakes(t *testing.T) {
 		{"name", "stages:\n  a@b: {cmd: x}\n", `cannot read mlx.yaml: line 2, column 8: a stage cannot be called "a@b"`, `names have no space and none of @ : / , \ * ? [ ]`},
 		{"no file of parameters", "stages:\n  a: {cmd: x, params: [lr]}\n", "cannot read mlx.yaml: line 2, column 24: stage a needs lr of params.yaml, which does not exist",
 			"edit params.yaml   # one line a parameter: key: value"},
+		{"name of a model", "stages:\n  a: {cmd: x, outs: [m.pkl], register: {\"a@b\": m.pkl}}\n", "cannot read mlx.yaml: line 2, column 6: stage a registers a model called \"a@b\": a name holds no / : and @", ""},
 		{"register", "stages:\n  a: {cmd: x, outs: [m.pkl], register: {f: m.pk}}\n", "cannot read mlx.yaml: line 2, column 6: stage a registers f from m.pk, which is not among its outputs",
 			`did you mean "m.pkl"? outputs are m.pkl`},
 		{"empty command", "stages:\n  a: {cmd: \" \"}\n", "cannot read mlx.yaml: line 2, column 12: the command of stage a is empty", ""},

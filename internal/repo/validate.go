@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -46,7 +47,16 @@ func (c *Config) validate(body ast.Node) error {
 }
 
 func (c *Config) validatePolicy() error {
+	stages := []string{"experimenting", "staging", "production", "archived"}
 	for stage, needs := range c.Policy.All() {
+		// A policy that no move asks is one that its author believes in.
+		if !slices.Contains(stages, stage) {
+			err := fault.New(fault.Usage, "cannot read %s: policy names the unknown stage %q", ConfigName, stage)
+			if len(needs) > 0 {
+				err = failPosition(needs[0].At, "policy names the unknown stage %q", stage)
+			}
+			return err.Hint("%s", suggestion(stage, stages, "Stages are "+strings.Join(stages, ", ")))
+		}
 		for _, n := range needs {
 			if count(n.Gate, n.Scan, n.SignOff) != 1 {
 				return failPosition(n.At, "a need has exactly one subject: gate, scan or sign_off")

@@ -3,6 +3,7 @@ package column
 import (
 	"encoding/hex"
 	"math"
+	"sort"
 	"strings"
 	"time"
 
@@ -336,13 +337,17 @@ func (ix *Index) testText(out Bits, col pairs[uint32], n need) {
 			out.Set(row)
 		}
 	}
-	if n.rows == nil || len(col.dense) == 0 {
+	if n.rows == nil {
 		col.each(decide)
 		return
 	}
+	at := 0
 	for row := range n.rows.Each {
 		if row < len(col.dense) {
 			decide(row, col.dense[row])
+		}
+		for at += sort.Search(len(col.rows)-at, func(i int) bool { return int(col.rows[at+i]) >= row }); at < len(col.rows) && int(col.rows[at]) == row; at++ {
+			decide(row, col.vals[at])
 		}
 	}
 }

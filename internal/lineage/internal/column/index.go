@@ -275,18 +275,16 @@ func (ix *Index) By(row int) string {
 // OfNouns returns the rows whose kind begins with one of the nouns.
 func (ix *Index) OfNouns(nouns []string) Bits {
 	out := NewBits(ix.Rows)
-	known := make(map[uint32]bool)
-	last, in := uint32(missingCode), false
+	var known [64]struct {
+		code     uint32
+		seen, in bool
+	}
 	for row, code := range fixedView[uint32](ix, secKind) {
-		if code != last { // else as in the row before
-			last = code
-			var seen bool
-			if in, seen = known[code]; !seen {
-				in = slices.Contains(nouns, noun(string(ix.text(code))))
-				known[code] = in
-			}
+		k := &known[code%uint32(len(known))] // kinds are few, and neighbours mostly have the same ones
+		if !k.seen || k.code != code {
+			k.code, k.seen, k.in = code, true, slices.Contains(nouns, noun(string(ix.text(code))))
 		}
-		if in {
+		if k.in {
 			out.Set(row)
 		}
 	}

@@ -38,15 +38,15 @@ func (ix *Index) Keys(path where.Path, extra Extra) func(row int) Key {
 const missing = 3
 
 func (ix *Index) keysOf(path string) func(row int) Key {
-	num, str, flag := ix.numbers(path), ix.texts(path), ix.flags(path)
+	num, str, flag := ix.numbers(path).reader(), ix.texts(path).reader(), ix.flags(path).reader()
 	return func(row int) Key {
-		if v, ok := num.at(row); ok && v == v {
+		if v, ok := num(row); ok && v == v {
 			return Key{Num: v}
 		}
-		if code, ok := str.at(row); ok && code != missingCode {
+		if code, ok := str(row); ok && code != missingCode {
 			return Key{Class: 1, Str: ix.word(code)}
 		}
-		if v, ok := flag.at(row); ok && v != missingCode {
+		if v, ok := flag(row); ok && v != missingCode {
 			return Key{Class: 2, Num: float64(v)}
 		}
 		return Key{Class: missing}
@@ -59,14 +59,25 @@ func (ix *Index) word(code uint32) string {
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }
 
-func (p pairs[T]) at(row int) (v T, ok bool) {
-	if row < len(p.dense) {
-		return p.dense[row], true
-	}
-	if i, found := slices.BinarySearch(p.rows, uint32(row)); found {
+// reader returns a function that gives the first value of a row. Whoever asks for one row after the other finds the next beside the
+// last; one goroutine may ask.
+func (p pairs[T]) reader() func(row int) (v T, ok bool) {
+	last := 0
+	return func(row int) (v T, ok bool) {
+		if row < len(p.dense) {
+			return p.dense[row], true
+		}
+		if last+1 < len(p.rows) && int(p.rows[last]) < row && int(p.rows[last+1]) == row {
+			last++
+			return p.vals[last], true
+		}
+		i, found := slices.BinarySearch(p.rows, uint32(row))
+		if !found {
+			return v, false
+		}
+		last = i
 		return p.vals[i], true
 	}
-	return v, false
 }
 
 func (ix *Index) specialKeys(path string) func(row int) Key {
