@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -51,6 +52,7 @@ func serve(dir string) error {
 	if err != nil {
 		return err
 	}
+	debug.SetGCPercent(40) // as mlx server
 	fmt.Println("http://" + l.Addr().String())
 	server := http.Server{Handler: tracking.New(o), ReadHeaderTimeout: time.Minute}
 	return server.Serve(l)

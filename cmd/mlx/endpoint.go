@@ -74,7 +74,7 @@ func (a *app) openEndpoint(o endpointOptions) (*endpoint, error) {
 	}
 	e.server = sync.OnceValues(func() (*tracking.Server, error) { return a.trackingServer(e, o) })
 	e.http = &http.Server{
-		Handler: e, ReadHeaderTimeout: endpointHeaderTime, IdleTimeout: endpointIdleTime, MaxHeaderBytes: endpointMaxHeader,
+		Handler: e, ReadHeaderTimeout: endpointHeaderTime, IdleTimeout: endpointIdleTime, MaxHeaderBytes: endpointMaxHeader, DisableGeneralOptionsHandler: true,
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0), // of clients that went away or spoke no HTTP
 	}
 	e.served.Go(func() {

@@ -15,6 +15,7 @@ import (
 type collected struct {
 	troubles   []error
 	badMetrics bool
+	keep       bool     // what clients sent could not be kept: the folder of the run has it
 	untouched  []string // outputs of a run that succeeded which are the files that were there before
 	releases   []func() error
 }

@@ -66,7 +66,7 @@ func (r Runner) recoverOne(ctx context.Context, l Live) (*View, error) {
 		return nil, err
 	}
 	r.collectChildren(ctx, *body, l.Dir, &got)
-	if !got.badMetrics {
+	if !got.badMetrics && !got.keep {
 		_ = os.RemoveAll(l.Dir) // gc removes what stays
 	}
 	v := viewOf(l.ID, rec, *body)

@@ -159,7 +159,7 @@ func (r Runner) Run(ctx context.Context, s Spec) (*Result, error) {
 		return nil, fault.New(fault.KindOf(err), "cannot record the end of run %s, which %s: %w", started.ID.Short(), body.State, err)
 	}
 	r.collectChildren(ctx, *body, dir, &got)
-	keep = got.badMetrics
+	keep = got.badMetrics || got.keep
 	for _, err := range slices.Concat(got.release(), []error{end.trouble, startErr}) {
 		if err != nil {
 			got.troubles = append(got.troubles, err)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"mlx/internal/fault"
@@ -14,16 +15,28 @@ import (
 	"mlx/internal/snapshot"
 )
 
-// partialPrefix begins the names of files that are being written: they are no artifacts yet.
-const partialPrefix = ".mlx-partial-"
+// Unkept collects what of a folder of artifacts no version can hold: a client that logs a whole working copy sends .git too, and
+// must lose neither the rest nor its word about it.
+type Unkept struct{ paths []string }
 
-// Partial says whether the file below a folder of artifacts is one that is being written.
-func Partial(rel string) bool {
-	return strings.HasPrefix(path.Base(filepath.ToSlash(rel)), partialPrefix)
+// Ignore implements snapshot.Ignore.
+func (l *Unkept) Ignore(rel string, _ bool) bool {
+	if snapshot.Holds(path.Base(rel)) {
+		return false
+	}
+	if !slices.Contains(l.paths, rel) {
+		l.paths = append(l.paths, rel)
+	}
+	return true
 }
 
-// PartialPattern is a pattern for os.CreateTemp in a folder of artifacts: rename the file once it is whole.
-const PartialPattern = partialPrefix + "*"
+// Err says what was left out; nil: nothing.
+func (l *Unkept) Err() error {
+	if len(l.paths) == 0 {
+		return nil
+	}
+	return fault.New(fault.Usage, "artifacts %s are not kept: no version may hold a name like this", strings.Join(l.paths[:min(5, len(l.paths))], ", "))
+}
 
 // Artifacts says where the files of the run are: in a folder, when some were written since it was recorded, else in a snapshot,
 // whose root is zero when there are none.

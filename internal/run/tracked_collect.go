@@ -78,6 +78,7 @@ func (r Runner) collectTracked(ctx context.Context, s *story, body *Body, dir st
 		}
 	}
 	err := r.saveArtifacts(ctx, dir, body, c)
+	c.keep = err != nil // the files are in the folder, and nowhere else
 	for name, n := range b.Metrics {
 		if _, known := body.Metrics[name]; !known {
 			body.setMetric(name, n)

@@ -40,11 +40,12 @@ func (t *Tracked) Record(ctx context.Context) (done bool, err error) {
 	if !t.state.over() {
 		return false, nil
 	}
-	if err := t.append(context.WithoutCancel(ctx)); err != nil {
+	told, err := t.append(context.WithoutCancel(ctx))
+	if err != nil {
 		return false, fault.New(fault.KindOf(err), "cannot record run %s: %w", t.ID.Short(), err)
 	}
 	t.closed = true
-	err = errors.Join(t.journal.close(), os.RemoveAll(t.Dir)) // what stays is read again and found to be recorded
+	err = errors.Join(told, t.journal.close(), os.RemoveAll(t.Dir)) // what stays is read again and found to be recorded
 	if t.claim != nil {
 		err = errors.Join(err, t.claim.Close())
 	}
@@ -72,41 +73,42 @@ func (t *Tracked) Close(rest bool) error {
 	return err
 }
 
-// append writes the record, unless the ledger says all of it already.
-func (t *Tracked) append(ctx context.Context) error {
+// append writes the record, unless the ledger says all of it already. told is what has no place in it.
+func (t *Tracked) append(ctx context.Context) (told, err error) {
 	if !t.changed {
-		return nil
+		return nil, nil
 	}
 	var saved collected
-	body, err := t.state.record(t.r.Now()), error(nil)
+	body := t.state.record(t.r.Now())
 	defer func() {
 		for _, free := range saved.releases {
 			_ = free() // it is recorded, or it is not needed: what stays behind is removed by gc
 		}
 	}()
 	if err = t.r.saveCurves(ctx, t.Dir, t.state, &body, &saved); err != nil {
-		return err
+		return nil, err
 	}
 	if err = t.r.saveArtifacts(ctx, t.Dir, &body, &saved); err != nil {
-		return err
+		return nil, err
 	}
+	told = errors.Join(saved.troubles...)
 	if body.Run == nil {
 		body.Run = &t.ID
 	}
 	if t.recorded() {
 		if same(body, t.state.first) {
-			return nil
+			return told, nil
 		}
 		body.amended(t.r.Now())
 	}
 	if err = t.r.spill(ctx, t.Dir, &body, &saved); err != nil {
-		return err
+		return nil, err
 	}
 	rec, err := Ended.Append(ctx, t.r.Ledger, lineage.Entry[Body]{Body: body, Prev: t.heads, In: inputs(body)})
 	if err == nil {
 		t.heads, t.changed = []object.Digest{rec.ID}, false
 	}
-	return err
+	return told, err
 }
 
 // recorded says whether the ledger has an end of the run.
@@ -139,11 +141,13 @@ func (r Runner) saveArtifacts(ctx context.Context, dir string, body *Body, c *co
 	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
 		return nil
 	}
-	saved, err := r.Store.Save(ctx, snapshot.SaveOptions{Path: folder, Once: true, Ignore: func(rel string, _ bool) bool {
-		return Partial(rel)
-	}})
+	var left Unkept
+	saved, err := r.Store.Save(ctx, snapshot.SaveOptions{Path: folder, Once: true, Ignore: left.Ignore})
 	if err != nil {
 		return fault.New(fault.KindOf(err), "cannot keep the artifacts: %w", err)
+	}
+	if err := left.Err(); err != nil {
+		c.troubles = append(c.troubles, err)
 	}
 	c.releases = append(c.releases, saved.Release)
 	if saved.Summary.Files == 0 {

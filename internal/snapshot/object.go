@@ -130,6 +130,9 @@ func checkName(name string) error {
 	return fault.New(fault.Integrity, "the name %q is refused", name)
 }
 
+// Holds says whether a version can hold a file or folder of this name.
+func Holds(name string) bool { return checkName(name) == nil }
+
 // escapes says whether a name with backslashes would be a path out of the folder, or into .git, on Windows.
 func escapes(name string) bool {
 	for part := range strings.SplitSeq(name, `\`) {

@@ -80,6 +80,9 @@ func ownerAt(folder, id string) (place, bool) {
 // maxPath bounds the path of an artifact, in bytes.
 const maxPath = 4096
 
+// maxDepth bounds how many folders it names: each is made durable by itself.
+const maxDepth = 100
+
 // safePath decodes the path of an artifact and refuses whatever could name something outside its folder, here or on a machine that
 // fetches it, be it encoded once more for somebody who decodes again.
 func safePath(escaped string) (string, error) {
@@ -106,6 +109,9 @@ func harmless(p string) bool {
 		return false
 	}
 	parts := strings.Split(strings.TrimSuffix(p, "/"), "/")
+	if len(parts) > maxDepth {
+		return false
+	}
 	for i, part := range parts {
 		if len(part) == 2 && part[1] == ':' || strings.EqualFold(part, "file:") { // a drive, or a URI
 			return false

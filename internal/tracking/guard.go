@@ -42,6 +42,9 @@ func (s *Server) ours(host string) bool {
 		name = h
 	}
 	name = strings.ToLower(strings.Trim(name, "[]"))
+	if name == "" { // a page of no site says so too, and a machine may have no name
+		return false
+	}
 	ip := net.ParseIP(name)
 	return name == "localhost" || ip != nil && ip.IsLoopback() || slices.Contains(s.o.Hosts, name)
 }

@@ -131,3 +131,30 @@ func TestClean(t *testing.T) {
 	}
 	b.server.o.Trouble, b.server.o.Now = func(error) {}, time.Now
 }
+
+// A client that logs a whole working copy sends .git too: the rest is kept, the run ends, and what is not kept is said.
+func TestArtifactsThatNoVersionHolds(t *testing.T) {
+	b := newBench(t)
+	var told []string
+	b.server.o.Trouble = func(err error) { told = append(told, err.Error()) }
+	id := b.create(`{"experiment_id":"0"}`)
+	for _, name := range []string{".git/config", ".git/HEAD", "sub/.mlx/x", ".mlxignore", "plots/roc.png", ".mlx-partial-x"} {
+		b.must("PUT", "/api/2.0/mlflow-artifacts/artifacts/0/"+id+"/artifacts/"+name, "*")
+	}
+	b.post("runs/update", `{"run_id":"`+id+`","status":"FINISHED"}`)
+	if h := b.server.written(id); h != nil {
+		t.Error("the run is not recorded")
+	}
+	for name, want := range map[string]int{".mlxignore": 200, "plots/roc.png": 200, ".mlx-partial-x": 200, ".git/config": 404, "sub/.mlx/x": 404} {
+		if status, _ := b.call("GET", "/api/2.0/mlflow-artifacts/artifacts/0/"+id+"/artifacts/"+name, ""); status != want {
+			t.Errorf("%s is answered with %d, want %d", name, status, want)
+		}
+	}
+	if len(told) != 1 || !strings.Contains(told[0], "artifacts .git, sub/.mlx are not kept") {
+		t.Errorf("told %q", told)
+	}
+	deep := strings.Repeat("a/", maxDepth) + "x"
+	if status, _ := b.call("PUT", "/api/2.0/mlflow-artifacts/artifacts/0/"+id+"/artifacts/"+deep, "x"); status != 400 {
+		t.Errorf("a path of %d folders is answered with %d", maxDepth, status)
+	}
+}

@@ -157,7 +157,11 @@ func (s *Server) saveFolder(ctx context.Context, folder string, before object.Di
 	if err != nil {
 		return saved, false, err
 	}
-	saved, err = s.o.Store.Save(ctx, snapshot.SaveOptions{Path: folder, Previous: before, Once: true})
+	var left run.Unkept
+	saved, err = s.o.Store.Save(ctx, snapshot.SaveOptions{Path: folder, Previous: before, Once: true, Ignore: left.Ignore})
+	if err == nil {
+		s.trouble(left.Err())
+	}
 	return saved, err == nil, err
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"mlx/internal/object"
 	"mlx/internal/registry"
+	"mlx/internal/run"
 	"mlx/internal/snapshot"
 )
 
@@ -240,7 +241,8 @@ func (s *Server) takeLive(ctx context.Context, folder, rel string, out *sourced)
 	if _, err := os.Lstat(abs); err != nil {
 		return err
 	}
-	saved, err := s.o.Store.Save(ctx, snapshot.SaveOptions{Path: abs, Once: true})
+	var left run.Unkept // its run or its model tells of that
+	saved, err := s.o.Store.Save(ctx, snapshot.SaveOptions{Path: abs, Once: true, Ignore: left.Ignore})
 	if err != nil {
 		return err
 	}
