@@ -103,12 +103,13 @@ func fillModels(ctx context.Context, dir string) error {
 	defer o.Ledger.Close() //nolint:errcheck // it is sealed
 	for i := range manyModels {
 		name := fmt.Sprintf("model-%05d", i)
-		drafts := []lineage.Draft{registry.Described.Draft(lineage.Entry[registry.Description]{Body: registry.Description{Model: name, Created: true}})}
+		in := []lineage.Input{registry.Named(name)}
+		drafts := []lineage.Draft{registry.Described.Draft(lineage.Entry[registry.Description]{Body: registry.Description{Model: name, Created: true}, In: in})}
 		for v := range manyVersions {
 			d := object.Sum(fmt.Appendf(nil, "%d %d", i, v))
 			drafts = append(drafts, registry.Registered.Draft(lineage.Entry[registry.Registration]{Body: registry.Registration{
 				Model: name, Version: v + 1, Root: d, Digest: d, Kind: "directory", Format: "sklearn", Source: "models:/m-" + d.Hex()[:32],
-			}}))
+			}, In: in}))
 		}
 		if _, err := o.Ledger.AppendAll(ctx, drafts...); err != nil {
 			return err

@@ -219,6 +219,7 @@ func fatal(err error) bool {
 	switch fault.KindOf(err) {
 	case fault.Usage, fault.NotFound, fault.Denied, fault.Integrity:
 		return false
+	case fault.Internal, fault.Conflict, fault.Unavailable, fault.Interrupted:
 	}
 	return true
 }

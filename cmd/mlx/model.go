@@ -74,8 +74,8 @@ func modelListRun(ctx context.Context, a *app, o modelListOptions) error {
 	if err != nil {
 		return err
 	}
-	if len(models) == 0 && a.streams.OutTTY {
-		a.streams.Note("no model is registered: mlx model register NAME REF")
+	if len(models) == 0 {
+		a.streams.Hint("mlx model register NAME REF", "no model is registered")
 	}
 	header := []string{"NAME", "VERSION", "STAGE", "ALIASES", "WHEN", "SIZE", "FORMAT", "DIGEST"}
 	return a.streams.List(header, modelRows(models, o.stage))

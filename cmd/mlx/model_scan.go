@@ -151,6 +151,7 @@ func findingWord(s modelscan.Severity) cli.Cell {
 		return cli.Word(cli.RoleFail, "block")
 	case modelscan.Unclear:
 		return cli.Word(cli.RoleWarn, "unclear")
+	case modelscan.Warn:
 	}
 	return cli.Word(cli.RoleWarn, "warn")
 }

@@ -228,13 +228,13 @@ func (a *app) nextPolicy(p registry.Proof, s *modelShown) error {
 }
 
 // addModels adds the versions of models that were made of what a run wrote.
-func (s *runShown) addModels(ctx context.Context, l *lineage.Ledger) error {
-	for rec, err := range l.Referring(ctx, s.RunID) {
+func (v *runShown) addModels(ctx context.Context, l *lineage.Ledger) error {
+	for rec, err := range l.Referring(ctx, v.RunID) {
 		if err != nil {
 			return err
 		}
-		if b, err := registry.Registered.Decode(rec); err == nil && b.Run != nil && *b.Run == s.RunID {
-			s.Versions = append(s.Versions, refOf(refModel, rec.ID.Hex(), b.Name()))
+		if b, err := registry.Registered.Decode(rec); err == nil && b.Run != nil && *b.Run == v.RunID {
+			v.Versions = append(v.Versions, refOf(refModel, rec.ID.Hex(), b.Name()))
 		}
 	}
 	return nil

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"mlx/internal/fault"
-	"mlx/internal/object"
 	"mlx/internal/registry"
 )
 
@@ -156,23 +155,4 @@ func (a *app) runOfVersion(ctx context.Context, t target, doing string) (target,
 		return t, fault.New(fault.NotFound, "cannot %s %s: no run is recorded that made it", doing, v.Name()).Hint("mlx show %s", shellWord(v.Name()))
 	}
 	return target{Kind: refRun, ID: *v.Run, Version: v}, nil
-}
-
-// versionNames lists the versions whose bytes are kept by some snapshots, as a person types them.
-func (a *app) versionNames(ctx context.Context, roots ...object.Digest) ([]string, error) {
-	r, err := a.registry()
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, root := range roots {
-		found, err := r.Of(ctx, root)
-		if err != nil {
-			return nil, err
-		}
-		for _, v := range found {
-			names = append(names, v.Name())
-		}
-	}
-	return names, nil
 }

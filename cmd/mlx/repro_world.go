@@ -164,7 +164,7 @@ func (w *reproWorld) made(ctx context.Context, keys []object.Digest) (map[object
 	if w.sample != nil {
 		return all, nil
 	}
-	for rec, err := range w.ledger.Mentioning(ctx, run.Ended.Name(), keys) {
+	for rec, err := range w.ledger.Mentioning(ctx, keys, run.Ended.Name()) {
 		if err != nil {
 			return nil, err
 		}
@@ -333,7 +333,7 @@ func (w *reproWorld) params(ctx context.Context, s pipeline.Stage) ([]pipeline.P
 // known says whether a version is one that some record names: nothing is lost when it goes.
 func (w *reproWorld) known(ctx context.Context, root object.Digest) (bool, error) {
 	for _, kind := range []string{run.Ended.Name(), snapshotSaved.Name()} {
-		for _, err := range w.ledger.Mentioning(ctx, kind, []object.Digest{root}) {
+		for _, err := range w.ledger.Mentioning(ctx, []object.Digest{root}, kind) {
 			return err == nil, err
 		}
 	}

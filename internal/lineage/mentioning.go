@@ -9,9 +9,9 @@ import (
 	"mlx/internal/object"
 )
 
-// Mentioning yields the records of a kind whose body names one of the digests, newest first, each once. It asks the
+// Mentioning yields the records of some kinds whose body names one of the digests, newest first, each once. It asks the
 // index once, however many digests there are.
-func (l *Ledger) Mentioning(ctx context.Context, kind string, digests []object.Digest) iter.Seq2[Record, error] {
+func (l *Ledger) Mentioning(ctx context.Context, digests []object.Digest, kinds ...string) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		var rows []hit
 		v, err := l.look(func(v *view) {
@@ -19,7 +19,7 @@ func (l *Ledger) Mentioning(ctx context.Context, kind string, digests []object.D
 			for i, p := range v.parts {
 				for _, d := range digests {
 					for r := range p.ix.Refs(d, d) {
-						if r.Role == column.InBody && p.ix.Kind(r.Row) == kind {
+						if r.Role == column.InBody && slices.Contains(kinds, p.ix.Kind(r.Row)) {
 							rows = append(rows, v.hit(i, r.Row))
 							p.ix.Locate(r.Row)
 						}

@@ -33,7 +33,7 @@ func TestMentioning(t *testing.T) {
 			}
 		}
 		slices.SortFunc(want, func(a, b object.Digest) int { return slices.Index(ids, b) - slices.Index(ids, a) })
-		for rec, err := range l.Mentioning(t.Context(), "run.ended/v1", digests) {
+		for rec, err := range l.Mentioning(t.Context(), digests, "run.ended/v1") {
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -26,15 +26,13 @@ func (r Registry) Log(ctx context.Context, m *Model) ([]lineage.Record, error) {
 	if len(digests) == 0 {
 		return all, nil
 	}
-	for _, kind := range []string{Scanned.Name(), Signed.Name()} {
-		for rec, err := range r.Ledger.Mentioning(ctx, kind, digests) {
-			if err != nil {
-				return nil, err
-			}
-			if !seen[rec.ID] {
-				seen[rec.ID] = true
-				all = append(all, rec)
-			}
+	for rec, err := range r.Ledger.Mentioning(ctx, digests, Scanned.Name(), Signed.Name()) {
+		if err != nil {
+			return nil, err
+		}
+		if !seen[rec.ID] {
+			seen[rec.ID] = true
+			all = append(all, rec)
 		}
 	}
 	return all, nil

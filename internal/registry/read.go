@@ -308,7 +308,7 @@ func (r Registry) Resolve(ctx context.Context, ref string) (*Model, *Version, er
 func (r Registry) Of(ctx context.Context, digest object.Digest) ([]*Version, error) {
 	var all []*Version
 	seen := map[string]bool{}
-	for rec, err := range r.Ledger.Mentioning(ctx, Registered.Name(), []object.Digest{digest}) {
+	for rec, err := range r.Ledger.Mentioning(ctx, []object.Digest{digest}, Registered.Name()) {
 		if err != nil {
 			return nil, err
 		}
