@@ -58,6 +58,10 @@ func (a *app) exportOfModel(ctx context.Context, o exportOptions, v *exportView)
 
 // cardOf collects what is known of a version. The digests of its files are those of the bytes, read now.
 func (a *app) cardOf(ctx context.Context, m *registry.Model, v *registry.Version) (registry.Card, error) {
+	v, err := a.tagged(ctx, v)
+	if err != nil {
+		return registry.Card{}, err
+	}
 	proof, err := a.proofOf(ctx, v)
 	if err != nil {
 		return registry.Card{}, err

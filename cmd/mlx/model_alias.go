@@ -88,6 +88,8 @@ func pointsAt(m *registry.Model, alias string, version int) bool {
 func (a *app) emitAlias(v aliasView) error {
 	return a.streams.EmitVerdict(v, false, func(t *cli.Text) {
 		switch {
+		case !v.Changed && v.Deleted:
+			t.Line(cli.Fmt("nothing changed: %s is not called %s", cli.Str(v.Model.Name), cli.Str(v.Alias)))
 		case !v.Changed:
 			t.Line(cli.Fmt("nothing changed: %s %s", cli.Str(v.Model.Name), cli.Str(v.Alias)))
 		case v.Deleted:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"time"
 
@@ -57,6 +58,11 @@ func (a *app) showModel(ctx context.Context, t target, o showOptions) error {
 	if v == nil {
 		return a.streams.Emit(viewOfModel(m), func(t *cli.Text) { modelText(m, t) })
 	}
+	if o.then.IsZero() {
+		if v, err = a.tagged(ctx, v); err != nil {
+			return err
+		}
+	}
 	shown, err := a.versionShown(ctx, m, v)
 	if err != nil {
 		return err
@@ -66,6 +72,26 @@ func (a *app) showModel(ctx context.Context, t target, o showOptions) error {
 		shown.AsOf = &at
 	}
 	return a.streams.Emit(shown, func(t *cli.Text) { shown.text(a, t) })
+}
+
+// tagged is a version with what mlx tag says of it, which wins over what an MLflow client said.
+func (a *app) tagged(ctx context.Context, v *registry.Version) (*registry.Version, error) {
+	l, err := a.ledger()
+	if err != nil {
+		return nil, err
+	}
+	found, err := tagsOf(ctx, l, v.Record)
+	if err != nil || len(found) == 0 {
+		return v, err
+	}
+	with := *v
+	if with.Tags = maps.Clone(v.Tags); with.Tags == nil {
+		with.Tags = map[string]string{}
+	}
+	for _, said := range found[v.Record] {
+		with.Tags[said.Name] = said.Value
+	}
+	return &with, nil
 }
 
 // showThen shows a model as it was.

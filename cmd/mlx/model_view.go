@@ -31,7 +31,7 @@ type modelView struct {
 	LoggedModel *string           `json:"logged_model"`
 	Source      *string           `json:"source"`
 	Description *string           `json:"description"`
-	Tags        map[string]string `json:"tags"` // as an MLflow client sets them
+	Tags        map[string]string `json:"tags"` // as mlx tag and MLflow clients set them
 	Stage       registry.Stage    `json:"stage"`
 	StageAt     time.Time         `json:"stage_at"`
 	StageBy     string            `json:"stage_by"`
