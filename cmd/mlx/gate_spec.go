@@ -127,18 +127,22 @@ func (a *app) gateSubject(o gateOptions) func(context.Context, gate.Spec) (gate.
 
 // critical are the records about a thing that must not be passed over, of kinds that this version does not know.
 func critical(ctx context.Context, l *lineage.Ledger, id object.Digest) ([]lineage.Record, error) {
-	known := []string{snapshotSaved.Name(), tagSet.Name(), run.Started.Name(), run.Ended.Name(), gate.Judged.Name(), registry.Registered.Name(),
-		registry.Described.Name(), registry.Aliased.Name(), registry.Logged.Name(), registry.Scanned.Name(), registry.Moved.Name(), registry.Signed.Name()}
 	var all []lineage.Record
 	for rec, err := range l.Referring(ctx, id) {
 		if err != nil {
 			return nil, err
 		}
-		if rec.Crit && !slices.Contains(known, rec.Kind) {
+		if isCritical(rec) {
 			all = append(all, rec)
 		}
 	}
 	return all, nil
+}
+
+func isCritical(rec lineage.Record) bool {
+	return rec.Crit && !slices.Contains([]string{snapshotSaved.Name(), tagSet.Name(), run.Started.Name(), run.Ended.Name(), gate.Judged.Name(),
+		registry.Registered.Name(), registry.Described.Name(), registry.Aliased.Name(), registry.Logged.Name(), registry.Scanned.Name(),
+		registry.Moved.Name(), registry.Signed.Name()}, rec.Kind)
 }
 
 func subjectOfRun(v run.View) gate.Subject {

@@ -99,13 +99,6 @@ func (a *app) proofOf(ctx context.Context, v *registry.Version) (registry.Proof,
 		if err := a.judged(ctx, r.Ledger, id, &p); err != nil {
 			return p, err
 		}
-		unknown, err := critical(ctx, r.Ledger, id)
-		if err != nil {
-			return p, err
-		}
-		for _, rec := range unknown {
-			p.Unknown = append(p.Unknown, registry.Unknown{Kind: rec.Kind, Record: rec.ID})
-		}
 	}
 	return p, nil
 }
@@ -145,12 +138,15 @@ func wrote(b run.Body, v *registry.Version) bool {
 	return false
 }
 
-// judged adds the verdicts on a thing, newest first.
+// judged adds the verdicts on a thing, newest first, and what is said of it in a way that this version must not pass over.
 func (a *app) judged(ctx context.Context, l *lineage.Ledger, id object.Digest, p *registry.Proof) error {
 	var specs []gate.Spec
 	for rec, err := range l.Referring(ctx, id) {
 		if err != nil {
 			return err
+		}
+		if isCritical(rec) {
+			p.Unknown = append(p.Unknown, registry.Unknown{Kind: rec.Kind, Record: rec.ID})
 		}
 		if !gate.Judged.Is(rec) {
 			continue

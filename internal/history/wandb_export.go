@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"slices"
@@ -60,7 +61,7 @@ func openWandbCSV(ctx context.Context, h *History, file string) error {
 	for {
 		at := in.InputOffset()
 		row, err := in.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err == nil {

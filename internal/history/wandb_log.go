@@ -3,6 +3,7 @@ package history
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"io"
 	"iter"
@@ -38,7 +39,7 @@ func logRecords(r io.Reader) iter.Seq2[[]byte, error] {
 		l := logReader{in: in, at: frameBytes}
 		for {
 			record, err := l.next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return
 			}
 			if !yield(record, err) || err != nil {
@@ -112,7 +113,7 @@ func (l *logReader) piece() (kind byte, data []byte, err error) {
 
 // ended is the end of the file, also in the middle of something.
 func ended(err error) error {
-	if err == io.ErrUnexpectedEOF {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return io.EOF
 	}
 	return err

@@ -13,12 +13,12 @@ import (
 func wandbPoints(log string, summary document, ended time.Time) iter.Seq2[Point, error] {
 	return func(yield func(Point, error) bool) {
 		last := make(map[string]float64)
-		samples := make(map[string]int64)
 		stopped := false
 		emit := func(p Point) {
 			stopped = stopped || !yield(p, nil)
 		}
 		if log != "" {
+			samples := make(map[string]int64)
 			for record, err := range logFile(log) {
 				if err == nil {
 					err = fields(record, func(f field) error { return pointsOf(f, last, samples, emit) })
@@ -32,27 +32,34 @@ func wandbPoints(log string, summary document, ended time.Time) iter.Seq2[Point,
 				}
 			}
 		}
-		ms := int64(0)
-		if !ended.IsZero() {
-			ms = ended.UnixMilli()
-		}
-		for key, v := range summary {
-			if strings.HasPrefix(key, "_") {
-				continue
+		summaryPoints(summary, last, ended, func(p Point) {
+			if !stopped {
+				emit(p)
 			}
-			numbers(key, v, 0, func(name string, f float64) {
-				old, known := last[name]
-				switch {
-				case known && (old == f || math.IsNaN(old) && math.IsNaN(f)):
-					return
-				case known:
-					name += ".summary"
-				}
-				if !stopped {
-					emit(Point{Name: name, MS: ms, Value: f})
-				}
-			})
+		})
+	}
+}
+
+// summaryPoints emits what only the summary has.
+func summaryPoints(summary document, last map[string]float64, ended time.Time, emit func(Point)) {
+	ms := int64(0)
+	if !ended.IsZero() {
+		ms = ended.UnixMilli()
+	}
+	for key, v := range summary {
+		if strings.HasPrefix(key, "_") {
+			continue
 		}
+		numbers(key, v, 0, func(name string, f float64) {
+			old, known := last[name]
+			if known && (old == f || math.IsNaN(old) && math.IsNaN(f)) {
+				return
+			}
+			if known {
+				name += ".summary"
+			}
+			emit(Point{Name: name, MS: ms, Value: f})
+		})
 	}
 }
 

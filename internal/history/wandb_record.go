@@ -36,7 +36,7 @@ const (
 
 // field is one field of a message: number for the kinds of integers, bytes for the rest.
 type field struct {
-	number protowire.Number
+	number int32
 	value  uint64
 	bytes  []byte
 }
@@ -52,7 +52,7 @@ func fields(message []byte, visit func(f field) error) error {
 			return badMessage
 		}
 		message = message[n:]
-		f := field{number: number}
+		f := field{number: int32(number)}
 		switch kind {
 		case protowire.VarintType:
 			f.value, n = protowire.ConsumeVarint(message)

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // run reads the run of a folder: first what was written at its end, then what its log says, which is more.
@@ -226,7 +224,7 @@ func (g *wandbGathered) told(f field) error {
 	case runID:
 		g.tags["wandb.id"] = string(f.bytes)
 	case runEntity, runGroup, runJobType, runNotes, runSweep:
-		names := map[protowire.Number]string{runEntity: "entity", runGroup: "group", runJobType: "job_type", runNotes: "notes", runSweep: "sweep"}
+		names := map[int32]string{runEntity: "entity", runGroup: "group", runJobType: "job_type", runNotes: "notes", runSweep: "sweep"}
 		if len(f.bytes) > 0 {
 			g.tags["wandb."+names[f.number]] = string(f.bytes)
 		}

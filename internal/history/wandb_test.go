@@ -59,7 +59,7 @@ func TestWandbFolder(t *testing.T) {
 		r.Tags["wandb.group"] != "sweep" || r.Tags["wandb.notes"] != "first try" || r.Tags["wandb.tag.a"] != "true" || r.Ended.Before(r.Started) {
 		t.Errorf("%+v", r)
 	}
-	config := string(shortJSON(r.Document))
+	config := shortJSON(r.Document)
 	if config != `{"epochs":5,"flag":true,"layers":[64,32],"lr":0.1,"none":null,"opt":{"beta":0.9,"name":"adam"}}` {
 		t.Error(config)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"mlx/internal/fault"
@@ -91,11 +92,7 @@ func (i *Importer) saveGroup(ctx context.Context, group []placed) (free []func()
 // ofContent says whether an error is about what was to be saved: then the run is imported without it. With a disk that is full, say,
 // nothing is recorded, so that the next import brings all of it.
 func ofContent(err error) bool {
-	switch fault.KindOf(err) {
-	case fault.Usage, fault.NotFound, fault.Denied, fault.Integrity:
-		return true
-	}
-	return false
+	return slices.Contains([]fault.Kind{fault.Usage, fault.NotFound, fault.Denied, fault.Integrity}, fault.KindOf(err))
 }
 
 // commonFolder is the deepest folder that all pieces are in; empty where there is none but the root of a disk.

@@ -52,13 +52,11 @@ func newAttacked(tb testing.TB) *attacked {
 	}
 	a.named = map[string]any{"run_id": run, "experiment_id": experiment, "model_id": model, "name": "clf", "key": "k", "value": "1", "timestamp": 1}
 	long := strings.Repeat("x", 10_000)
-	for _, w := range []any{experiment, run, model, "clf", "1", "net", "e", "r", "t", "loss", "tr-" + run, "models:/" + model, "models:/clf/1", "runs:/" + run + "/a", "models:/clf@champion",
-		"mlflow-artifacts:/" + experiment + "/" + run + "/artifacts/a", "champion", "latest", "Production", "FINISHED", "LOGGED_MODEL_READY", "", "0", "../../x", "..", "a/../../b", "/etc/passwd", `C:\x`,
-		"a\x00b", "\xff", "𐏿", long, strings.Repeat("(", 3000), strings.Repeat("a='b' AND ", 1000) + "a='b'", "metrics.loss > 0", "params.p = '1'", "tags.`t` LIKE '%'",
-		"run_id IN ('a', 'b')", "name ILIKE '%" + strings.Repeat("%_", 200) + "'", "attributes.start_time > 99999999999999999999", "metrics.loss DESC", "eyJvZmZzZXQiOiAtMX0=", "eyJvZmZzZXQiOiA5OTk5OTk5OTk5OTk5OTk5OTk5fQ==",
-		"eyJvZmZzZXQiOiAxfQ==", "NaN", "-Infinity", nil, true, 0, -1, 1, 1.5, 1e18, -1e18, 1e300, json.Number("99999999999999999999"), json.Number("9223372036854775807"), []any{}, map[string]any{}} {
-		a.words = append(a.words, w)
-	}
+	a.words = append(a.words, experiment, run, model, "clf", "1", "net", "e", "r", "t", "loss", "tr-"+run, "models:/"+model, "models:/clf/1", "runs:/"+run+"/a", "models:/clf@champion",
+		"mlflow-artifacts:/"+experiment+"/"+run+"/artifacts/a", "champion", "latest", "Production", "FINISHED", "LOGGED_MODEL_READY", "", "0", "../../x", "..", "a/../../b", "/etc/passwd", `C:\x`,
+		"a\x00b", "\xff", "𐏿", long, strings.Repeat("(", 3000), strings.Repeat("a='b' AND ", 1000)+"a='b'", "metrics.loss > 0", "params.p = '1'", "tags.`t` LIKE '%'",
+		"run_id IN ('a', 'b')", "name ILIKE '%"+strings.Repeat("%_", 200)+"'", "attributes.start_time > 99999999999999999999", "metrics.loss DESC", "eyJvZmZzZXQiOiAtMX0=", "eyJvZmZzZXQiOiA5OTk5OTk5OTk5OTk5OTk5OTk5fQ==",
+		"eyJvZmZzZXQiOiAxfQ==", "NaN", "-Infinity", nil, true, 0, -1, 1, 1.5, 1e18, -1e18, 1e300, json.Number("99999999999999999999"), json.Number("9223372036854775807"), []any{}, map[string]any{})
 	return a
 }
 

@@ -62,7 +62,7 @@ func TestModelOfKilledCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer again.Close(false) //nolint:errcheck // only read
+	defer again.Close(false)
 	if got := again.Body().Models; len(got) != 1 || got[0].ID != models[0] || got[0].Files != 1 {
 		t.Errorf("the run has the models %+v", got)
 	}
