@@ -39,9 +39,6 @@ func modelError(ctx context.Context, format, name string, err error) error {
 	return fault.New(kind, format, name, err)
 }
 
-// PublicModelKey is a public key in the form that the tool model-signing reads.
-func PublicModelKey(key *ecdsa.PublicKey) ([]byte, error) { return openssf.PublicPEM(key) }
-
 // ModelTrust is who is believed when a model signature is checked.
 type ModelTrust = openssf.Trust
 

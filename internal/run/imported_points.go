@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"errors"
 	"iter"
-	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -188,15 +187,4 @@ func (s *pointSink) close(told *toldPoints) error {
 		told.summary, err = s.series.Close()
 	}
 	return errors.Join(err, s.buffer.Flush(), s.file.Close())
-}
-
-// Points yields values that are known at once, as other tools keep those that have no history.
-func Points(values map[string]float64, ms int64) iter.Seq2[ForeignPoint, error] {
-	return func(yield func(ForeignPoint, error) bool) {
-		for name, v := range maps.All(values) {
-			if !yield(ForeignPoint{Name: name, MS: ms, Value: v}, nil) {
-				return
-			}
-		}
-	}
 }

@@ -40,9 +40,6 @@ type Value struct {
 	wide   binary.ByteOrder // of a text in UTF-16
 }
 
-// Null reports whether there is no value.
-func (v Value) Null() bool { return v.kind == null }
-
 // Text is the value as text: numbers as SQLite writes them, nothing where there is no value.
 func (v Value) Text() string {
 	switch v.kind {

@@ -38,12 +38,6 @@ func (db *DB) Table(name string) (*Table, error) {
 	return t, nil
 }
 
-// Has reports whether the table has a column.
-func (t *Table) Has(column string) bool {
-	_, ok := t.index[column]
-	return ok
-}
-
 // Column returns the place of a column, for Row.At. It is an error where the table has none of that name.
 func (t *Table) Column(name string) (int, error) {
 	i, ok := t.index[name]
