@@ -68,32 +68,10 @@ func start(ctx context.Context, args []string) error {
 	}
 	defer remove()
 	o.keep = dir
-	if err := o.project(); err != nil {
+	if err := measure.Filled(o.mlx, o.keep, o.runs, fmt.Sprintf("%d runs", o.runs)); err != nil {
 		return err
 	}
 	return o.measure()
-}
-
-// project makes the project, unless it is there.
-func (o options) project() error {
-	if _, err := os.Stat(filepath.Join(o.keep, ".git", "mlx", "ledger", "packs")); err == nil {
-		return nil
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	for _, args := range [][]string{{"git", "init", "-q", "-b", "main", o.keep}, {o.mlx, "-C", o.keep, "init"}} {
-		if _, err := measure.Run(measure.Command{Args: args}); err != nil {
-			return err
-		}
-	}
-	cost, err := measure.Run(measure.Command{Args: []string{self, "child-fill", filepath.Join(o.keep, ".git", "mlx", "ledger"), strconv.Itoa(o.runs)}})
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%d runs written: %.1f s CPU, %.0f MiB peak\n", o.runs, cost.CPU, float64(cost.PeakBytes)/measure.MiB)
-	return nil
 }
 
 // filtered is the question that the bar is about.

@@ -1,6 +1,11 @@
 package measure
 
-import "os"
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+)
 
 // Project returns the folder to measure in and what removes it: keep itself, which stays, or a temporary one where keep is
 // empty.
@@ -10,4 +15,28 @@ func Project(keep, name string) (dir string, remove func(), err error) {
 	}
 	dir, err = os.MkdirTemp("", "mlx-bench-"+name+"-")
 	return dir, func() { _ = os.RemoveAll(dir) }, err
+}
+
+// Filled makes dir a project whose ledger this very program fills, as its child "child-fill LEDGER N", unless it is one. What is n
+// things in words, for the line that says what it cost.
+func Filled(mlx, dir string, n int, what string) error {
+	ledger := filepath.Join(dir, ".git", "mlx", "ledger")
+	if _, err := os.Stat(filepath.Join(ledger, "packs")); err == nil {
+		return nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	for _, args := range [][]string{{"git", "init", "-q", "-b", "main", dir}, {mlx, "-C", dir, "init"}} {
+		if _, err := Run(Command{Args: args}); err != nil {
+			return err
+		}
+	}
+	cost, err := Run(Command{Args: []string{self, "child-fill", ledger, strconv.Itoa(n)}})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s written: %.1f s CPU, %.0f MiB peak\n", what, cost.CPU, float64(cost.PeakBytes)/MiB)
+	return nil
 }
