@@ -42,13 +42,13 @@ func (a *app) diffData(ctx context.Context, found []target, paths []string) erro
 	sides := [2]fault.Ref{refOf("saved", "", "last snapshots"), refOf("here", "", "files here")}
 	left, right := now, now
 	if len(found) > 0 {
-		sides[0] = found[0].ref()
+		sides[0] = versionOrSelf(found[0])
 		if left, err = a.versions(ctx, found[0]); err != nil {
 			return err
 		}
 	}
 	if len(found) == 2 {
-		sides[1] = found[1].ref()
+		sides[1] = versionOrSelf(found[1])
 		if right, err = a.versions(ctx, found[1]); err != nil {
 			return err
 		}
@@ -57,6 +57,9 @@ func (a *app) diffData(ctx context.Context, found []target, paths []string) erro
 		right = slices.DeleteFunc(slices.Clone(right), func(d dataAt) bool { return d.Path != found[0].Name })
 	}
 	v := newDiffView(sides[0], sides[1])
+	if len(found) == 2 && found[0].Inner+found[1].Inner == "" {
+		v.Model = versionChanges(found[0].Version, found[1].Version)
+	}
 	for _, p := range pairs(left, right, len(found) < 2) {
 		if !touched(p.path, paths) {
 			continue
@@ -256,7 +259,13 @@ func (a *app) dataText(v diffView, found []target, t *cli.Text) {
 		t.Heading(cli.Str("same: data"))
 		return
 	}
-	if len(found) > 0 {
+	switch {
+	case len(v.Model) > 0:
+		c := newComparison(t, v.A.ID, v.B.ID)
+		c.head[1], c.head[2] = cli.Str(v.A.Name), cli.Str(v.B.Name)
+		c.versionRows(v.Model)
+		c.write()
+	case len(found) > 0:
 		other := cli.Str(v.B.Name)
 		if len(found) == 2 {
 			other = cli.Str(found[1].short())

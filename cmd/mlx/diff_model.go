@@ -86,6 +86,13 @@ func versionChanges(x, y *registry.Version) []valueChange {
 	return valueChanges(said(x), said(y))
 }
 
+// versionRows adds how two versions differ themselves.
+func (c *comparison) versionRows(changes []valueChange) {
+	for _, p := range changes {
+		c.add("model", p.Key, versionCell(p.Key, p.A), versionCell(p.Key, p.B))
+	}
+}
+
 // versionCell is a value of versionChanges.
 func versionCell(key string, v any) cli.Cell {
 	switch key {

@@ -196,9 +196,7 @@ func (d runsDiff) text(t *cli.Text, filesOnly bool) {
 			c.head[i+1] = cli.Str(head)
 		}
 	}
-	for _, p := range d.Model {
-		c.add("model", p.Key, versionCell(p.Key, p.A), versionCell(p.Key, p.B))
-	}
+	c.versionRows(d.Model)
 	for _, p := range d.Params {
 		c.add("params", p.Key, cellOrNone(p.A), cellOrNone(p.B))
 	}
