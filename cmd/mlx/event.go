@@ -16,6 +16,7 @@ import (
 	"mlx/internal/object"
 	"mlx/internal/registry"
 	"mlx/internal/run"
+	"mlx/internal/tracking"
 )
 
 // event is one record told as a row of log.
@@ -116,6 +117,8 @@ func (t *teller) event(rec lineage.Record) (event, error) {
 		err = t.model(&e)
 	case registry.Signed.Is(rec):
 		err = t.signOff(&e)
+	case tracking.Experiments.Is(rec):
+		err = t.experiment(&e)
 	default:
 		t.other(&e)
 	}
