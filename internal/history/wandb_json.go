@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mlx/internal/fault"
+	"mlx/internal/object"
 )
 
 // jsonExport is runs as people dump them with the API of W&B: a list of objects, an object a line, or one object.
@@ -28,7 +29,7 @@ func openWandbJSON(ctx context.Context, h *History, file string) error {
 	if err != nil {
 		return err
 	}
-	e := &jsonExport{text: quoteWords(text)}
+	e := &jsonExport{text: object.QuoteWords(text)}
 	h.read = e.run
 	dec := json.NewDecoder(bytes.NewReader(e.text))
 	if first := bytes.TrimLeft(e.text, " \t\r\n"); len(first) > 0 && first[0] == '[' {
@@ -217,41 +218,4 @@ func historyRows(history any) []map[string]any {
 		}
 	}
 	return rows
-}
-
-// quoteWords puts NaN, Infinity and -Infinity between quotes where they stand bare, as Python writes them: JSON has no word for them.
-func quoteWords(text []byte) []byte {
-	if !bytes.Contains(text, []byte("NaN")) && !bytes.Contains(text, []byte("Infinity")) {
-		return text
-	}
-	out := make([]byte, 0, len(text)+64)
-	inString := false
-	for i := 0; i < len(text); {
-		c := text[i]
-		if inString && c == '\\' && i+1 < len(text) {
-			out = append(out, c, text[i+1])
-			i += 2
-			continue
-		}
-		if c == '"' {
-			inString = !inString
-		}
-		if word := bareWord(text[i:]); !inString && word != "" {
-			out = append(append(append(out, '"'), word...), '"')
-			i += len(word)
-			continue
-		}
-		out = append(out, c)
-		i++
-	}
-	return out
-}
-
-func bareWord(text []byte) string {
-	for _, word := range []string{"NaN", "Infinity", "-Infinity"} {
-		if bytes.HasPrefix(text, []byte(word)) {
-			return word
-		}
-	}
-	return ""
 }
