@@ -234,10 +234,10 @@ func plainWords(err error) string {
 func (b *bringing) finish() {
 	got := b.importer.Brought
 	b.view.Runs.New, b.view.Points = got.Runs, got.Points
-	b.view.Artifacts = historyFiles{Files: b.view.Artifacts.Files + got.Files, Bytes: b.view.Artifacts.Bytes + got.Bytes}
+	b.view.Artifacts = historyFiles{Files: got.Files, Bytes: got.Bytes}
 	b.view.Experiments = len(b.history.Experiments)
 	b.view.Left = []historyLeft{}
 	for _, l := range b.history.Left.List {
-		b.view.Left = append(b.view.Left, historyLeft{What: l.What, Name: l.Name, Why: l.Why, Count: l.Count})
+		b.view.Left = append(b.view.Left, historyLeft(l))
 	}
 }
