@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -209,12 +210,7 @@ func (s *dvcStore) lock(ctx context.Context, commit, dir string, r *Run) error {
 	if stages == nil && doc["schema"] == nil {
 		stages = doc // as the first version wrote it
 	}
-	names := make([]string, 0, len(stages))
-	for name := range stages {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(stages)) {
 		stage, _ := stages[name].(map[string]any)
 		r.Tags["dvc.stage."+path.Join(dir, name)] = textOf(stage["cmd"])
 		params, _ := stage["params"].(map[string]any)

@@ -101,7 +101,8 @@ func Scan(ctx context.Context, fsys fs.FS, opts Options) (Report, error) {
 			return err
 		}
 		if !d.Type().IsRegular() {
-			return s.special(name)
+			s.special(name)
+			return nil
 		}
 		return s.open(fsys, name)
 	})
