@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"strings"
 
 	"mlx/internal/fault"
@@ -62,10 +61,7 @@ func (a *app) openHistory(ctx context.Context, tool, place string, o importOptio
 	if err != nil {
 		return nil, err
 	}
-	ho := history.Options{Dir: dir}
-	for _, folder := range o.artifacts {
-		ho.Artifacts = append(ho.Artifacts, from(dir, folder))
-	}
+	ho := history.Options{Dir: dir, Artifacts: o.artifacts}
 	if tool == "wandb" {
 		return history.OpenWandb(ctx, place, ho)
 	}
@@ -99,13 +95,6 @@ func (a *app) dvcHistory(ctx context.Context, o importOptions) (*historyView, er
 		return nil, nil
 	}
 	return a.bring(ctx, h)
-}
-
-func from(dir, path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(dir, path)
 }
 
 func (a *app) closeHistory(h *history.History) {
@@ -234,10 +223,10 @@ func plainWords(err error) string {
 func (b *bringing) finish() {
 	got := b.importer.Brought
 	b.view.Runs.New, b.view.Points = got.Runs, got.Points
-	b.view.Artifacts = historyFiles{Files: b.view.Artifacts.Files + got.Files, Bytes: b.view.Artifacts.Bytes + got.Bytes}
+	b.view.Artifacts = historyFiles{Files: got.Files, Bytes: got.Bytes}
 	b.view.Experiments = len(b.history.Experiments)
 	b.view.Left = []historyLeft{}
 	for _, l := range b.history.Left.List {
-		b.view.Left = append(b.view.Left, historyLeft{What: l.What, Name: l.Name, Why: l.Why, Count: l.Count})
+		b.view.Left = append(b.view.Left, historyLeft(l))
 	}
 }

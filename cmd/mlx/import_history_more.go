@@ -78,15 +78,7 @@ func (b *bringing) loggedBy(ctx context.Context, runner run.Runner, reg registry
 	if !ok {
 		return nil // the run could not be imported, and the report says so
 	}
-	v, err := b.app.history(runner.Ledger).Get(ctx, id)
-	if err != nil {
-		return err
-	}
-	rec, err := runner.Ledger.Get(ctx, v.Record)
-	if err != nil {
-		return err
-	}
-	body, err := run.Ended.Decode(rec)
+	body, _, err := b.app.history(runner.Ledger).Body(ctx, id)
 	if err != nil {
 		return err
 	}

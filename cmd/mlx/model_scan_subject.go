@@ -74,44 +74,29 @@ func (a *app) scanPath(ctx context.Context, t target) (scanSubject, error) {
 		return scanSubject{}, fault.New(fault.KindOf(err), "cannot scan %s: %w", t.Name, err)
 	}
 	s := scanSubject{ref: refOf(refPath, "", t.Name), root: kept.Root, releases: []func() error{kept.Release}}
-	if err := a.scanInside(ctx, &s, located{Path: t.Name, Root: kept.Root}); err != nil {
+	if s.fsys, s.digest, err = a.scanned(ctx, t.Name, kept.Root); err != nil {
 		a.free(s.releases)
 		return scanSubject{}, err
 	}
 	return s, nil
 }
 
-// scanInside opens what lies at a place of a version. A single file is a file system of that file.
-func (a *app) scanInside(ctx context.Context, s *scanSubject, at located) error {
-	fsys, err := a.files(ctx, at.Root)
+// scanned opens the version that a path is. That of a single file is a file system of that file.
+func (a *app) scanned(ctx context.Context, name string, root object.Digest) (fs.FS, object.Digest, error) {
+	fsys, err := a.files(ctx, root)
 	if err != nil {
-		return a.notHere(ctx, err, at.Path, at.Root)
+		return nil, root, a.notHere(ctx, err, name, root)
 	}
-	inner, err := insideName(fsys, at)
-	if err != nil {
-		return err
-	}
-	s.digest, s.fsys = at.Root, fsys
-	if inner == "." {
-		return nil
-	}
-	info, err := fs.Lstat(fsys, inner)
-	if err != nil {
-		return fault.New(fault.KindOf(err), "cannot find %s in %s: %w", at.Inner, at.Path, err)
+	file, err := insideName(fsys, located{Path: name, Root: root})
+	if err != nil || file == "." {
+		return fsys, root, err
 	}
 	store, err := a.store()
 	if err != nil {
-		return err
+		return nil, root, err
 	}
-	if s.digest, err = store.FileDigest(ctx, at.Root, inner); err != nil {
-		return err
-	}
-	if info.IsDir() {
-		s.fsys, err = fs.Sub(fsys, inner)
-		return err
-	}
-	s.fsys = oneFile{fsys, inner}
-	return nil
+	digest, err := store.FileDigest(ctx, root, file)
+	return oneFile{fsys, file}, digest, err
 }
 
 // oneFile is a file system that holds one file of another.

@@ -10,6 +10,7 @@ import (
 
 	"mlx/internal/fault"
 	"mlx/internal/repo"
+	"mlx/internal/run"
 )
 
 // captureHook is what Python imports first, when what a program tracks shall stay here whatever URI it asks for.
@@ -38,7 +39,7 @@ func captureEnv(r *repo.Repo, e *endpoint, environ []string) ([]string, error) {
 		}
 	}
 	path := dir
-	if rest := variable(environ, "PYTHONPATH"); rest != "" {
+	if rest := run.Variable(environ, "PYTHONPATH"); rest != "" {
 		path += string(os.PathListSeparator) + rest
 	}
 	return []string{"PYTHONPATH=" + path, captureURL + "=" + e.url, captureToken + "=" + e.token}, nil

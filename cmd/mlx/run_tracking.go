@@ -50,7 +50,7 @@ func (t *tracked) open(ctx context.Context) error {
 		a.streams.Why("the command has no MLflow endpoint: %v", err)
 		return nil
 	}
-	if was := variable(environ, "MLFLOW_TRACKING_URI"); was != "" && !isEndpointOfMLX(environ) {
+	if was := run.Variable(environ, "MLFLOW_TRACKING_URI"); was != "" && !isEndpointOfMLX(environ) {
 		a.streams.Note("what the command tracks is recorded here, and not sent to MLFLOW_TRACKING_URI=%s", run.CleanURL(was))
 	}
 	env := endpointEnv(t.endpoint, environ)
@@ -71,17 +71,17 @@ func endpointEnv(e *endpoint, environ []string) []string {
 	if ownMLflowSecret(environ) == "" {
 		env = append(env, "MLFLOW_TRACKING_TOKEN="+e.token)
 	}
-	if variable(environ, quietVariable) == "" {
+	if run.Variable(environ, quietVariable) == "" {
 		env = append(env, quietVariable+"=true") // it prints a link to pages that are not here
 	}
 	for name, off := range map[string]string{"MLFLOW_TRACKING_AWS_SIGV4": "false", "MLFLOW_TRACKING_AUTH": "", "MLFLOW_WORKSPACE": ""} {
-		if variable(environ, name) != "" { // of another server; they would change what is sent to this one
+		if run.Variable(environ, name) != "" { // of another server; they would change what is sent to this one
 			env = append(env, name+"="+off)
 		}
 	}
 	const host = "127.0.0.1"
 	for _, name := range []string{"NO_PROXY", "no_proxy"} {
-		if was := variable(environ, name); anyProxy(environ) && was != "*" && !slices.Contains(strings.Split(was, ","), host) {
+		if was := run.Variable(environ, name); anyProxy(environ) && was != "*" && !slices.Contains(strings.Split(was, ","), host) {
 			env = append(env, name+"="+strings.TrimPrefix(was+","+host, ","))
 		}
 	}
@@ -94,14 +94,14 @@ const quietVariable = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"
 // ownMLflowSecret is what the user's own client shows to its server: a password, or a token. The endpoint takes the same, so that a
 // script that speaks to that server all the same can still do so. Empty: there is none.
 func ownMLflowSecret(environ []string) string {
-	user, password := variable(environ, "MLFLOW_TRACKING_USERNAME"), variable(environ, "MLFLOW_TRACKING_PASSWORD")
+	user, password := run.Variable(environ, "MLFLOW_TRACKING_USERNAME"), run.Variable(environ, "MLFLOW_TRACKING_PASSWORD")
 	if fileUser, filePassword := mlflowCredentials(environ); user == "" || password == "" {
 		user, password = cmp.Or(user, fileUser), cmp.Or(password, filePassword)
 	}
 	if user != "" && password != "" {
 		return password
 	}
-	return variable(environ, "MLFLOW_TRACKING_TOKEN")
+	return run.Variable(environ, "MLFLOW_TRACKING_TOKEN")
 }
 
 // maxCredentials bounds ~/.mlflow/credentials.
@@ -109,7 +109,7 @@ const maxCredentials = 64 << 10
 
 // mlflowCredentials reads user and password from ~/.mlflow/credentials, as a client does.
 func mlflowCredentials(environ []string) (user, password string) {
-	home := variable(environ, "HOME")
+	home := run.Variable(environ, "HOME")
 	if home == "" {
 		return "", ""
 	}
@@ -237,20 +237,10 @@ const (
 
 // isEndpointOfMLX says whether MLFLOW_TRACKING_URI is what an outer run has set.
 func isEndpointOfMLX(environ []string) bool {
-	return variable(environ, "MLX_TRACKING_URI") == variable(environ, "MLFLOW_TRACKING_URI")
+	return run.Variable(environ, "MLX_TRACKING_URI") == run.Variable(environ, "MLFLOW_TRACKING_URI")
 }
 
 // anyProxy says whether programs send HTTP to a proxy.
 func anyProxy(environ []string) bool {
-	return slices.ContainsFunc([]string{"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"}, func(name string) bool { return variable(environ, name) != "" })
-}
-
-// variable is the value that counts of a variable: the last one.
-func variable(environ []string, name string) string {
-	for _, v := range slices.Backward(environ) {
-		if value, ok := strings.CutPrefix(v, name+"="); ok {
-			return value
-		}
-	}
-	return ""
+	return slices.ContainsFunc([]string{"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"}, func(name string) bool { return run.Variable(environ, name) != "" })
 }

@@ -121,7 +121,7 @@ func (o serverOptions) endpoint(a *app) (eo endpointOptions, tokenFile string, e
 		return eo, "", err
 	}
 	if !o.noToken {
-		if eo.token = variable(a.environ, serverTokenVariable); eo.token == "" {
+		if eo.token = run.Variable(a.environ, serverTokenVariable); eo.token == "" {
 			tokenFile = filepath.Join(trackingDir(r), "token")
 			if eo.token, err = keptToken(tokenFile); err != nil {
 				return eo, "", fault.New(fault.KindOf(err), "cannot keep the token: %w", err)

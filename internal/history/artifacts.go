@@ -20,9 +20,13 @@ type places struct {
 	roots []string // real paths
 }
 
-func newPlaces(base string, more []string) (places, error) {
+func newPlaces(base string, o Options) (places, error) {
 	p := places{base: base}
-	for _, root := range append([]string{base}, more...) {
+	roots := []string{base}
+	for _, folder := range o.Artifacts {
+		roots = append(roots, from(o.Dir, folder))
+	}
+	for _, root := range roots {
 		real, err := filepath.EvalSymlinks(root)
 		if err == nil {
 			real, err = filepath.Abs(real)

@@ -2,7 +2,9 @@ package history
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -34,10 +36,7 @@ type dvcCommit struct {
 
 // OpenDVC opens the history of a repository of dvc, a folder. Without commits of dvc there are no runs in it.
 func OpenDVC(ctx context.Context, place string, o Options) (*History, error) {
-	dir := place
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(o.Dir, dir)
-	}
+	dir := from(o.Dir, place)
 	h := &History{From: "dvc", Source: shownPlace(place)}
 	s := &dvcStore{h: h, git: &gitRepo{dir: dir, environ: o.Environ}, tmp: o.Tmp}
 	h.read = s.run
@@ -92,13 +91,6 @@ func (s *dvcStore) findCache(dir string) {
 		}
 	}
 	s.cache = []string{filepath.Join(own, "files", "md5"), own}
-}
-
-func from(dir, p string) string {
-	if filepath.IsAbs(p) {
-		return p
-	}
-	return filepath.Join(dir, p)
 }
 
 const logForm = "--format=%H%x00%ct%x00%an%x00%s"
@@ -181,7 +173,7 @@ func (s *dvcStore) run(ctx context.Context, ref Ref) (*Run, error) {
 		return nil, err
 	}
 	c := s.runs[ref.at]
-	r := &Run{ID: c.id, Name: firstText(c.experiment, c.subject), State: Succeeded, User: c.author, Commit: c.id, Command: []string{"dvc", "repro"},
+	r := &Run{ID: c.id, Name: cmp.Or(c.experiment, c.subject), State: Succeeded, User: c.author, Commit: c.id, Command: []string{"dvc", "repro"},
 		Params: map[string]string{}, Tags: map[string]string{"dvc.commit": c.id, "dvc.subject": c.subject}, Ended: time.Unix(max(0, c.at), 0).UTC()}
 	if c.experiment != "" {
 		r.Command = []string{"dvc", "exp", "run"}
@@ -218,12 +210,7 @@ func (s *dvcStore) lock(ctx context.Context, commit, dir string, r *Run) error {
 	if stages == nil && doc["schema"] == nil {
 		stages = doc // as the first version wrote it
 	}
-	names := make([]string, 0, len(stages))
-	for name := range stages {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(stages)) {
 		stage, _ := stages[name].(map[string]any)
 		r.Tags["dvc.stage."+path.Join(dir, name)] = textOf(stage["cmd"])
 		params, _ := stage["params"].(map[string]any)

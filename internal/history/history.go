@@ -117,12 +117,12 @@ type Model struct {
 
 // Version is a version of a registered model.
 type Version struct {
-	Version                                  int
-	Description, User, Stage, Source, RunID  string
-	RunLink, Status, LoggedModel, Text, Type string
-	CreatedMS, UpdatedMS                     int64
-	Tags                                     map[string]string
-	Dir                                      string // file or folder on this machine; empty: it is not here
+	Version                                 int
+	Description, User, Stage, Source, RunID string
+	RunLink, Status, LoggedModel, Type      string
+	CreatedMS, UpdatedMS                    int64
+	Tags                                    map[string]string
+	Dir                                     string // file or folder on this machine; empty: it is not here
 }
 
 // Left is something that could not be brought.

@@ -37,9 +37,7 @@ func openMLflow(ctx context.Context, place string, o Options) (*History, error) 
 	if err != nil {
 		return nil, err
 	}
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(o.Dir, file)
-	}
+	file = from(o.Dir, file)
 	info, err := os.Stat(file)
 	if err != nil {
 		return nil, err
@@ -61,6 +59,14 @@ func openMLflow(ctx context.Context, place string, o Options) (*History, error) 
 		return nil, e.Hint("mlx import mlflow:%s   # the runs are there; this folder has only artifacts", beside)
 	}
 	return nil, e.Hint("mlx import mlflow:mlruns      # the folder of a file store").Hint("mlx import mlflow:mlflow.db   # a database")
+}
+
+// from is the path that a path means which is relative to a folder, unless it is absolute.
+func from(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
 }
 
 // mlflowPath is the file or folder that a tracking URI names.
@@ -177,6 +183,14 @@ func msTime(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
+// msOf is a moment as milliseconds since 1970; 0 for none.
+func msOf(at time.Time) int64 {
+	if at.IsZero() {
+		return 0
+	}
+	return at.UnixMilli()
+}
+
 // formatOf reads the framework out of the file MLmodel of a model; empty where there is none.
 func formatOf(dir string) string {
 	if dir == "" {
@@ -197,12 +211,6 @@ func formatOf(dir string) string {
 		best = "python_function"
 	}
 	return best
-}
-
-// promptOf returns the text of a prompt: MLflow keeps prompts as models with tags.
-func promptOf(tags map[string]string) (string, bool) {
-	text, ok := tags["mlflow.prompt.text"]
-	return text, ok
 }
 
 // shortJSON is a value as one line.

@@ -57,7 +57,7 @@ func openDatabase(ctx context.Context, file string, o Options) (*History, error)
 }
 
 func (d *database) load(ctx context.Context, file string, o Options) (err error) {
-	if d.places, err = newPlaces(filepath.Dir(file), o.Artifacts); err != nil {
+	if d.places, err = newPlaces(filepath.Dir(file), o); err != nil {
 		return err
 	}
 	if d.runs, err = d.db.Table("runs"); err != nil {

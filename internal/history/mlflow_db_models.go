@@ -164,11 +164,9 @@ func (d *database) loadVersions(model func(*sqlite.Row) *Model) error {
 		v := Version{Version: int(number(row, "version")), Description: row.Get("description").Text(), User: row.Get("user_id").Text(),
 			Stage: row.Get("current_stage").Text(), Source: row.Get("source").Text(), RunID: row.Get("run_id").Text(), RunLink: row.Get("run_link").Text(),
 			Status: row.Get("status").Text(), CreatedMS: number(row, "creation_time"), UpdatedMS: number(row, "last_updated_time"), Tags: map[string]string{}}
-		v.LoggedModel = loggedModelOf(v.Source)
-		if v.LoggedModel != "" {
+		if v.LoggedModel = loggedModelOf(v.Source); v.LoggedModel != "" {
 			v.Dir = d.dirs[v.LoggedModel]
-		}
-		if v.Dir == "" && v.LoggedModel == "" {
+		} else {
 			d.locate(m.Name, &v, row.Get("storage_location").Text())
 		}
 		v.Type = formatOf(v.Dir)

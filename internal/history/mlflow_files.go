@@ -49,7 +49,7 @@ func openFileStore(ctx context.Context, dir string, o Options) (*History, error)
 	h := &History{From: "mlflow", Logged: make(map[string]string)}
 	s := &fileStore{h: h, root: root, dirs: make(map[string]string), models: make(map[string][]LoggedModel)}
 	h.read = s.run
-	if s.places, err = newPlaces(root, o.Artifacts); err != nil {
+	if s.places, err = newPlaces(root, o); err != nil {
 		return nil, err
 	}
 	for _, top := range []string{root, filepath.Join(root, ".trash")} {

@@ -143,7 +143,7 @@ func (s *fileStore) versions(dir string, m *Model) error {
 }
 
 func (s *fileStore) locate(model string, v *Version, storage string) {
-	if _, prompt := promptOf(v.Tags); prompt {
+	if _, prompt := v.Tags["mlflow.prompt.text"]; prompt { // MLflow keeps prompts as models with tags, and they have no files
 		return
 	}
 	if v.LoggedModel = loggedModelOf(v.Source); v.LoggedModel != "" {

@@ -275,11 +275,11 @@ func TestPlaces(t *testing.T) {
 	if err := os.Symlink(filepath.Join(top, "secret", "1"), filepath.Join(store, "mlruns", "2")); err != nil {
 		t.Skip(err)
 	}
-	p, err := newPlaces(store, nil)
+	p, err := newPlaces(store, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	more, err := newPlaces(store, []string{other})
+	more, err := newPlaces(store, Options{Artifacts: []string{other}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -376,7 +376,7 @@ func FuzzYAML(f *testing.F) {
 func FuzzLocation(f *testing.F) {
 	f.Add("file:///a/../b")
 	f.Add(`C:\x\y`)
-	p, err := newPlaces(f.TempDir(), nil)
+	p, err := newPlaces(f.TempDir(), Options{})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -26,12 +26,8 @@ type wandbFolder struct {
 // OpenWandb opens what W&B leaves behind: a folder wandb, the folder of one run or its log; or what people export: a CSV of the table
 // of runs, and runs as JSON or lines of JSON.
 func OpenWandb(ctx context.Context, place string, o Options) (*History, error) {
-	file := place
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(o.Dir, file)
-	}
 	h := &History{From: "wandb", Source: place}
-	err := openWandb(ctx, h, file)
+	err := openWandb(ctx, h, from(o.Dir, place))
 	if err != nil {
 		return nil, fault.New(fault.KindOf(err), "cannot import wandb:%s: %w", shownPlace(place), err)
 	}

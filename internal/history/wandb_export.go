@@ -153,10 +153,7 @@ func (e *csvExport) run(_ context.Context, ref Ref) (*Run, error) {
 
 // finalPoints yields values of which no history is known.
 func finalPoints(values map[string]float64, at time.Time) func(func(Point, error) bool) {
-	ms := int64(0)
-	if !at.IsZero() {
-		ms = at.UnixMilli()
-	}
+	ms := msOf(at)
 	return func(yield func(Point, error) bool) {
 		for name, v := range values {
 			if !yield(Point{Name: name, MS: ms, Value: v}, nil) {

@@ -2,6 +2,7 @@ package history
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"mlx/internal/fault"
+	"mlx/internal/object"
 )
 
 // jsonExport is runs as people dump them with the API of W&B: a list of objects, an object a line, or one object.
@@ -28,7 +30,7 @@ func openWandbJSON(ctx context.Context, h *History, file string) error {
 	if err != nil {
 		return err
 	}
-	e := &jsonExport{text: quoteWords(text)}
+	e := &jsonExport{text: object.QuoteWords(text)}
 	h.read = e.run
 	dec := json.NewDecoder(bytes.NewReader(e.text))
 	if first := bytes.TrimLeft(e.text, " \t\r\n"); len(first) > 0 && first[0] == '[' {
@@ -52,31 +54,22 @@ func openWandbJSON(ctx context.Context, h *History, file string) error {
 		if err := dec.Decode(&head); err != nil {
 			return badJSON(file, e.text, dec.InputOffset(), err)
 		}
-		id := firstText(head.ID, head.RunID)
+		id := cmp.Or(head.ID, head.RunID)
 		if id == "" && head.Name != "" {
-			id = head.Name + "@" + firstText(head.Created, head.CreatedJS)
+			id = head.Name + "@" + cmp.Or(head.Created, head.CreatedJS)
 		}
 		if id == "" || seen[id] {
-			h.Left.Add("run", firstText(id, head.Name), "it has no id, or that of another run")
+			h.Left.Add("run", cmp.Or(id, head.Name), "it has no id, or that of another run")
 			continue
 		}
 		seen[id] = true
-		h.Runs = append(h.Runs, Ref{ID: id, MS: wandbTime(firstText(head.Created, head.CreatedJS)).UnixMilli(), at: len(e.at)})
+		h.Runs = append(h.Runs, Ref{ID: id, MS: wandbTime(cmp.Or(head.Created, head.CreatedJS)).UnixMilli(), at: len(e.at)})
 		e.at = append(e.at, [2]int64{begin, dec.InputOffset()})
 	}
 	if len(h.Runs) == 0 {
 		return fault.New(fault.NotFound, "there are no runs in it").Hint(`write objects as in {"id": "…", "name": "…", "config": {…}, "summary": {…}}`)
 	}
 	return nil
-}
-
-func firstText(all ...string) string {
-	for _, s := range all {
-		if s != "" {
-			return s
-		}
-	}
-	return ""
 }
 
 func badJSON(file string, text []byte, at int64, err error) error {
@@ -111,7 +104,7 @@ func (e *jsonExport) run(_ context.Context, ref Ref) (*Run, error) {
 	}
 	r.setWandbState(text("state"))
 	summary := inner(m, "summary", "summary_metrics", "summaryMetrics")
-	r.setRuntime(firstText(numberText(m["runtime"]), numberText(summary["_runtime"])))
+	r.setRuntime(cmp.Or(numberText(m["runtime"]), numberText(summary["_runtime"])))
 	r.Document = inner(m, "config", "rawconfig")
 	delete(r.Document, "_wandb")
 	for _, name := range []string{"notes", "group", "job_type", "entity", "sweep", "url", "path"} {
@@ -217,41 +210,4 @@ func historyRows(history any) []map[string]any {
 		}
 	}
 	return rows
-}
-
-// quoteWords puts NaN, Infinity and -Infinity between quotes where they stand bare, as Python writes them: JSON has no word for them.
-func quoteWords(text []byte) []byte {
-	if !bytes.Contains(text, []byte("NaN")) && !bytes.Contains(text, []byte("Infinity")) {
-		return text
-	}
-	out := make([]byte, 0, len(text)+64)
-	inString := false
-	for i := 0; i < len(text); {
-		c := text[i]
-		if inString && c == '\\' && i+1 < len(text) {
-			out = append(out, c, text[i+1])
-			i += 2
-			continue
-		}
-		if c == '"' {
-			inString = !inString
-		}
-		if word := bareWord(text[i:]); !inString && word != "" {
-			out = append(append(append(out, '"'), word...), '"')
-			i += len(word)
-			continue
-		}
-		out = append(out, c)
-		i++
-	}
-	return out
-}
-
-func bareWord(text []byte) string {
-	for _, word := range []string{"NaN", "Infinity", "-Infinity"} {
-		if bytes.HasPrefix(text, []byte(word)) {
-			return word
-		}
-	}
-	return ""
 }

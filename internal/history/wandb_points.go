@@ -42,10 +42,7 @@ func wandbPoints(log string, summary document, ended time.Time) iter.Seq2[Point,
 
 // summaryPoints emits what only the summary has.
 func summaryPoints(summary document, last map[string]float64, ended time.Time, emit func(Point)) {
-	ms := int64(0)
-	if !ended.IsZero() {
-		ms = ended.UnixMilli()
-	}
+	ms := msOf(ended)
 	for key, v := range summary {
 		if strings.HasPrefix(key, "_") {
 			continue
@@ -80,12 +77,8 @@ func pointsOf(f field, last map[string]float64, samples map[string]int64, emit f
 					return err
 				}
 				numbers("system/"+it.path[0], jsonValue(it.json), 0, func(name string, v float64) {
-					p := Point{Name: name, Step: samples[name], Value: v}
-					if !at.IsZero() {
-						p.MS = at.UnixMilli()
-					}
+					emit(Point{Name: name, Step: samples[name], MS: msOf(at), Value: v})
 					samples[name]++
-					emit(p)
 				})
 			}
 			return err

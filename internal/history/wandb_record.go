@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"mlx/internal/fault"
+	"mlx/internal/object"
 )
 
 // The fields of wandb_internal.proto that are read. W&B never gives a number a second meaning.
@@ -152,7 +153,7 @@ func jsonValue(text []byte) any {
 		f, _ := strconv.ParseFloat(word, 64)
 		return f
 	}
-	dec := json.NewDecoder(bytes.NewReader(quoteWords(text)))
+	dec := json.NewDecoder(bytes.NewReader(object.QuoteWords(text)))
 	dec.UseNumber()
 	var v any
 	if err := dec.Decode(&v); err != nil {

@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -58,9 +59,7 @@ func (g *wandbGathered) files(dir string, h *History) {
 		h.Left.Add("config.yaml", g.run.ID, told(err))
 	}
 	for name, to := range map[string]func(map[string]any){"wandb-summary.json": func(m map[string]any) {
-		for key, v := range m {
-			g.summary[key] = v
-		}
+		maps.Copy(g.summary, m)
 	}, "wandb-metadata.json": g.metadata} {
 		b, err := readSmall(filepath.Join(dir, name), 16<<20)
 		if err == nil {

@@ -97,7 +97,7 @@ func parseChild(line []byte) (child, error) {
 	case !utf8.Valid(line):
 		return c, errors.New("not UTF-8 text")
 	}
-	dec := json.NewDecoder(bytes.NewReader(quoteWords(line)))
+	dec := json.NewDecoder(bytes.NewReader(object.QuoteWords(line)))
 	dec.UseNumber()
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&c); err != nil {
@@ -185,42 +185,4 @@ func (r Runner) childTime(seconds float64, otherwise time.Time) time.Time {
 	}
 	whole, part := math.Modf(seconds)
 	return time.Unix(int64(whole), int64(part*1e9)).UTC().Truncate(time.Microsecond)
-}
-
-// quoteWords puts NaN, Infinity and -Infinity between quotes where they stand bare, as Python writes them: JSON has no
-// word for them. Lines keep their numbers.
-func quoteWords(text []byte) []byte {
-	if !bytes.Contains(text, []byte("NaN")) && !bytes.Contains(text, []byte("Infinity")) {
-		return text
-	}
-	out := make([]byte, 0, len(text)+64)
-	inString := false
-	for i := 0; i < len(text); {
-		c := text[i]
-		if inString && c == '\\' && i+1 < len(text) {
-			out = append(out, c, text[i+1])
-			i += 2
-			continue
-		}
-		if c == '"' {
-			inString = !inString
-		}
-		if word := bareWord(text[i:]); !inString && word != "" {
-			out = append(append(append(out, '"'), word...), '"')
-			i += len(word)
-			continue
-		}
-		out = append(out, c)
-		i++
-	}
-	return out
-}
-
-func bareWord(text []byte) string {
-	for _, word := range []string{"NaN", "Infinity", "-Infinity"} {
-		if bytes.HasPrefix(text, []byte(word)) {
-			return word
-		}
-	}
-	return ""
 }

@@ -16,7 +16,7 @@ func imageVariables() []string {
 
 // container says which container this process is in, or nil. system is the file system from its root.
 func container(system fs.FS, environ []string) *Container {
-	variable := func(name string) string { return lookupVariable(environ, name) }
+	variable := func(name string) string { return Variable(environ, name) }
 	var c Container
 	there := func(name string) bool { _, err := fs.Stat(system, name); return err == nil }
 	podman := systemFile(system, "run/.containerenv")

@@ -76,8 +76,8 @@ func bounded(s string) string {
 	return text(s)
 }
 
-// lookupVariable returns the last value of a variable, which is the one that counts.
-func lookupVariable(environ []string, name string) string {
+// Variable returns the last value of a variable, which is the one that counts.
+func Variable(environ []string, name string) string {
 	for _, v := range slices.Backward(environ) {
 		if value, ok := strings.CutPrefix(v, name+"="); ok {
 			return value

@@ -1,11 +1,10 @@
 package run
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -165,24 +164,13 @@ func textMap(all map[string]string) map[string]string {
 	return clean
 }
 
-// shorten moves what is too long for a record into a file of its own: all that Tracking holds is there, and what is short stays.
+// shorten moves what is too long for a record into the file that Unfold reads: what is short stays.
 func (i *Importer) shorten(ctx context.Context, w *waiting) (int, error) {
 	b := &w.body
 	if b.Tracking != nil {
 		if err := i.keepMore(ctx, w); err != nil {
 			return 0, err
 		}
-		t := *b.Tracking
-		t.Tags, t.Datasets = make(map[string]string), slices.Clone(t.Datasets)
-		for key, value := range b.Tracking.Tags {
-			if len(key)+len(value) <= maxTag {
-				t.Tags[key] = value
-			}
-		}
-		for at := range t.Datasets {
-			t.Datasets[at].Schema, t.Datasets[at].Profile = "", ""
-		}
-		b.Tracking = &t
 	}
 	if err := b.fit(); err != nil {
 		return 0, err
@@ -197,26 +185,25 @@ func (i *Importer) shorten(ctx context.Context, w *waiting) (int, error) {
 	return 0, fault.New(fault.Usage, "its parameters and metrics are more than a record holds")
 }
 
+// keepMore saves all that is known of the run, and takes out of its body what is long.
 func (i *Importer) keepMore(ctx context.Context, w *waiting) error {
-	var encoded bytes.Buffer
-	if err := json.NewEncoder(&encoded).Encode(w.body.Tracking); err != nil {
-		return err
-	}
 	dir, err := os.MkdirTemp(i.runner.Tmp, importedTemp)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, moreName)
-	if err := os.WriteFile(path, encoded.Bytes(), 0o600); err != nil {
-		return err
-	}
-	saved, err := i.runner.Store.Save(ctx, snapshot.SaveOptions{Path: path, Once: true})
+	saved, err := i.runner.writeMore(ctx, dir, &w.body)
 	if err != nil {
 		return err
 	}
 	w.releases = append(w.releases, saved.Release)
-	w.body.Tracking.More = &saved.Root
+	t := *w.body.Tracking // whoever told it keeps the whole
+	t.More, t.Tags, t.Datasets = &saved.Root, maps.Clone(t.Tags), slices.Clone(t.Datasets)
+	maps.DeleteFunc(t.Tags, func(key, value string) bool { return len(key)+len(value) > maxTag })
+	for at := range t.Datasets {
+		t.Datasets[at].Schema, t.Datasets[at].Profile = "", ""
+	}
+	w.body.Tracking = &t
 	return nil
 }
 

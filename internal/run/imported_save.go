@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"io/fs"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -119,7 +120,7 @@ func beside(base string, group []placed) snapshot.Ignore {
 	for _, p := range group {
 		rel := relative(base, p.dir)
 		wanted[rel] = true
-		for ; rel != "."; rel = pathDir(rel) {
+		for ; rel != "."; rel = path.Dir(rel) {
 			above[rel] = true
 		}
 	}
@@ -130,7 +131,7 @@ func beside(base string, group []placed) snapshot.Ignore {
 		if dir && above[rel] {
 			return false
 		}
-		for up := rel; up != "."; up = pathDir(up) {
+		for up := rel; up != "."; up = path.Dir(up) {
 			if wanted[up] {
 				return false
 			}
@@ -145,14 +146,6 @@ func relative(base, dir string) string {
 		return "."
 	}
 	return filepath.ToSlash(rel)
-}
-
-// pathDir is path.Dir of a path that is clean already.
-func pathDir(rel string) string {
-	if i := strings.LastIndexByte(rel, '/'); i >= 0 {
-		return rel[:i]
-	}
-	return "."
 }
 
 // putAll tells each run what its folders became.

@@ -173,6 +173,7 @@ func TestImportLong(t *testing.T) {
 	f := foreign("long")
 	f.Body.Tracking.Datasets = []Dataset{{Name: "d", Schema: strings.Repeat("s", 1<<20)}}
 	f.Body.Tracking.Tags["short"] = "stays"
+	f.Points = pointsOf(ForeignPoint{"loss", 3, 5, 0.5})
 	if _, err := i.Add(ctx, f); err != nil {
 		t.Fatal(err)
 	}
@@ -192,6 +193,14 @@ func TestImportLong(t *testing.T) {
 	}
 	if err := i.Close(ctx); err != nil || count(t, b) != 1 {
 		t.Errorf("%d runs, %v", count(t, b), err)
+	}
+	id, _ := i.ID("long")
+	got, told := b.recorded(t, id), foreign("long").Body.Tracking
+	told.Tags = map[string]string{"a": "b\ufffd", "short": "stays"}
+	told.Datasets = []Dataset{{Name: "d", Schema: strings.Repeat("s", 1<<20)}}
+	told.Latest = map[string]Point{"loss": {Step: 3, MS: 5}}
+	if diff := cmp.Diff(told, got.Tracking); diff != "" || got.Params["depth"] != 6.0 || got.Metrics["loss"] != 0.5 {
+		t.Errorf("params %v, metrics %v, %.500s", got.Params, got.Metrics, diff)
 	}
 }
 

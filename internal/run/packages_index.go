@@ -24,7 +24,7 @@ type indexSources struct {
 func indexes(s indexSources) []string {
 	var found []string
 	for _, name := range []string{"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_INDEX"} {
-		for _, word := range strings.Fields(lookupVariable(s.environ, name)) {
+		for _, word := range strings.Fields(Variable(s.environ, name)) {
 			_, address, named := strings.Cut(word, "=") // uv: NAME=URL
 			if !named || strings.Contains(word[:strings.IndexByte(word, '=')], "://") {
 				address = word

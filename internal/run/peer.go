@@ -23,12 +23,12 @@ func rankIn(environ []string) int {
 		{"SLURM_PROCID", "SLURM_NTASKS"}, // Slurm sets it for a single task as well
 		{"LOCAL_RANK", ""},
 	} {
-		n, err := strconv.Atoi(lookupVariable(environ, v.rank))
+		n, err := strconv.Atoi(Variable(environ, v.rank))
 		if err != nil || n < 0 {
 			continue
 		}
 		if v.size != "" {
-			if size, err := strconv.Atoi(lookupVariable(environ, v.size)); err != nil || size < 2 {
+			if size, err := strconv.Atoi(Variable(environ, v.size)); err != nil || size < 2 {
 				continue
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -27,12 +28,8 @@ func PeerOf(addr string) (Peer, bool) {
 		return none, false
 	}
 	all := parents()
-	near := make([]int, 0, len(all)) // those of this process first: mlx run is asked by what it started
-	for pid := range all {
-		near = append(near, pid)
-	}
 	own := os.Getpid()
-	slices.SortFunc(near, func(a, b int) int {
+	near := slices.SortedFunc(maps.Keys(all), func(a, b int) int { // those of this process first: mlx run is asked by what it started
 		if x, y := descends(all, a, own), descends(all, b, own); x != y {
 			return map[bool]int{true: -1, false: 1}[x]
 		}

@@ -28,7 +28,7 @@ type finder struct {
 // maxDepthOfCommands bounds how often a command may start another one that is looked into.
 const maxDepthOfCommands = 4
 
-func (f *finder) variable(name string) string { return lookupVariable(f.environ, name) }
+func (f *finder) variable(name string) string { return Variable(f.environ, name) }
 
 // find returns the Python of a command, and false when nothing suggests that it uses one.
 func (f *finder) find(argv []string) (interpreter, bool) {

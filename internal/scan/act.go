@@ -3,7 +3,6 @@ package scan
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 )
 
 // global is a name that a pickle imports.
@@ -38,9 +37,7 @@ func (w *walker) opStackGlobal(operand) error {
 // importName judges what the loader would import, and pushes it.
 func (w *walker) importName(module, name string) error {
 	w.acts++
-	if !utf8.ValidString(module) || !utf8.ValidString(name) {
-		module, name = strings.ToValidUTF8(module, "\ufffd"), strings.ToValidUTF8(name, "\ufffd")
-	}
+	module, name = strings.ToValidUTF8(module, "\ufffd"), strings.ToValidUTF8(name, "\ufffd")
 	key := module + "\x00" + name
 	i, ok := w.named[key]
 	if !ok {
@@ -85,22 +82,16 @@ func (w *walker) opObj(operand) error {
 	return w.push(w.call(vs[0], append([]value(nil), vs[1:]...), true))
 }
 
-func (w *walker) opReduce(operand) error {
-	vs, err := w.pop(2)
-	if err != nil {
-		return err
+// onTuple takes a callee and a tuple of arguments, and pushes what judge says of the result.
+func onTuple(judge func(w *walker, callee value, args []value, known bool) value) func(*walker, operand) error {
+	return func(w *walker, _ operand) error {
+		vs, err := w.pop(2)
+		if err != nil {
+			return err
+		}
+		args, known := w.tuple(vs[1])
+		return w.push(judge(w, vs[0], args, known))
 	}
-	args, known := w.tuple(vs[1])
-	return w.push(w.call(vs[0], args, known))
-}
-
-func (w *walker) opNewObj(operand) error {
-	vs, err := w.pop(2)
-	if err != nil {
-		return err
-	}
-	args, known := w.tuple(vs[1])
-	return w.push(w.create(vs[0], args, known))
 }
 
 func (w *walker) opNewObjEx(operand) error {

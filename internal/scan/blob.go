@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"iter"
 	"os"
 )
 
@@ -36,6 +37,18 @@ func (b blob) at(off int64, n int) []byte {
 		return nil
 	}
 	return buf[:got]
+}
+
+// stretches yields all of b, and where each part of it begins. They overlap, so that a word of up to 64 bytes is whole in one.
+func (b blob) stretches() iter.Seq2[int64, []byte] {
+	const step, overlap = 48 << 10, 64
+	return func(yield func(int64, []byte) bool) {
+		for at := int64(0); at < b.size; at += step {
+			if !yield(at, b.at(at, step+overlap)) {
+				return
+			}
+		}
+	}
 }
 
 func (b blob) reader() io.Reader { return io.NewSectionReader(b.r, 0, b.size) }

@@ -49,12 +49,10 @@ type hdf5Marks struct{ config, packed, tables bool }
 // findMarks searches the whole file for what decides how it must be judged.
 func (s *inspection) findMarks(b blob) (hdf5Marks, error) {
 	var m hdf5Marks
-	const step, overlap = 48 << 10, 64
-	for at := int64(0); at < b.size; at += step {
+	for _, p := range b.stretches() {
 		if err := s.ctx.Err(); err != nil {
 			return m, err
 		}
-		p := b.at(at, step+overlap)
 		m.config = m.config || bytes.Contains(p, []byte("model_config"))
 		m.tables = m.tables || bytes.Contains(p, []byte("PYTABLES_FORMAT_VERSION")) || bytes.Contains(p, []byte("pandas_type"))
 		for rest := p; ; {

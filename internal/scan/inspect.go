@@ -75,10 +75,9 @@ func (s *inspection) open(fsys fs.FS, name string) error {
 }
 
 // special reports what is neither a file nor a folder: a link may lead anywhere, so what it names was not judged.
-func (s *inspection) special(name string) error {
+func (s *inspection) special(name string) {
 	s.files = append(s.files, FileReport{Path: name, Verdict: Inconclusive, Formats: []string{"link"}})
 	s.add(Finding{Severity: Unclear, File: name, What: "is no regular file, so it was not read"})
-	return nil
 }
 
 // top judges one file of the tree.

@@ -64,7 +64,7 @@ func opcodeTable() *[256]opcode {
 		code byte
 		name string
 		arg  argument
-	}{{'F', "FLOAT", argLine}, {'L', "LONG", argLine}, {'J', "BININT", arg4}, {'G', "BINFLOAT", arg8}, {0x8b, "LONG4", argSigned4}} {
+	}{{'F', "FLOAT", argLine}, {'L', "LONG", argLine}, {'G', "BINFLOAT", arg8}, {0x8b, "LONG4", argSigned4}} {
 		set(row.code, row.name, row.arg, pushes(kindPlain))
 	}
 	set('N', "NONE", argNone, pushes(kindNone))
@@ -132,9 +132,9 @@ func actOpcodes(set func(byte, string, argument, func(*walker, operand) error)) 
 	set(0x93, "STACK_GLOBAL", argNone, (*walker).opStackGlobal)
 	set('i', "INST", argTwoLines, (*walker).opInst)
 	set('o', "OBJ", argNone, (*walker).opObj)
-	set(0x81, "NEWOBJ", argNone, (*walker).opNewObj)
+	set(0x81, "NEWOBJ", argNone, onTuple((*walker).create))
 	set(0x92, "NEWOBJ_EX", argNone, (*walker).opNewObjEx)
-	set('R', "REDUCE", argNone, (*walker).opReduce)
+	set('R', "REDUCE", argNone, onTuple((*walker).call))
 	set('b', "BUILD", argNone, (*walker).opBuild)
 	set('P', "PERSID", argLine, (*walker).opPersistentLine)
 	set('Q', "BINPERSID", argNone, (*walker).opPersistent)

@@ -12,7 +12,6 @@ func (s *inspection) pickles(p place, b blob) (bool, error) {
 	if err != nil || first == nil {
 		return false, err
 	}
-	s.keep(first)
 	s.format("pickle")
 	if first.arrays > 0 {
 		s.format("joblib")
@@ -26,11 +25,17 @@ func (s *inspection) pickles(p place, b blob) (bool, error) {
 	return true, s.row(p, b, first.cur.pos)
 }
 
-// keep takes over what a walker found, and judges what it says another loader would read.
-func (s *inspection) keep(w *walker) {
+// keep takes over what a walker found, and judges the bytes that its pickle hands to another loader.
+func (s *inspection) keep(w *walker) error {
 	for _, f := range w.found {
 		s.add(f)
 	}
+	for _, v := range w.inner {
+		if err := s.judge(w.p.member("bytes", plainFile), w.cur.b.part(v.off, int64(v.n))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // row follows the pickles after the first. What comes after the last one, no reader of one pickle sees, but a reader that
@@ -46,13 +51,9 @@ func (s *inspection) row(p place, b blob, at int64) error {
 			return err
 		}
 		if w == nil || !w.stopped {
-			if w != nil {
-				s.keep(w)
-			}
 			s.unclear(p, at, "goes on after the end of the pickle")
 			return nil
 		}
-		s.keep(w)
 		at = w.cur.pos
 	}
 	return nil
@@ -61,7 +62,7 @@ func (s *inspection) row(p place, b blob, at int64) error {
 // maxRow is how many pickles in a row are followed.
 const maxRow = 100_000
 
-// pickleAt follows the pickle at an offset, or returns nil if none is there: no opcode imports, asks or calls, and it does
+// pickleAt judges the pickle at an offset, or returns nil if none is there: no opcode imports, asks or calls, and it does
 // not end well either.
 func (s *inspection) pickleAt(p place, b blob, at int64) (*walker, error) {
 	w := s.newWalker(p, newCursor(b, at))
@@ -78,10 +79,7 @@ func (s *inspection) pickleAt(p place, b blob, at int64) (*walker, error) {
 	if w.arrays > 0 {
 		s.asPlain(w, at)
 	}
-	if err := s.inner(w); err != nil {
-		return nil, err
-	}
-	return w, nil
+	return w, s.keep(w)
 }
 
 // broken says why the pickle could not be followed to its end.
@@ -100,7 +98,7 @@ func (s *inspection) asPlain(w *walker, at int64) {
 	plain.plain = true
 	_ = plain.walk()
 	for _, f := range plain.found {
-		if f.Severity == Block && (f.Name == "" || properName.MatchString(f.Name)) && f.Name != "" {
+		if f.Severity == Block && properName.MatchString(f.Name) {
 			w.found = append(w.found, f)
 		}
 	}
@@ -126,17 +124,6 @@ func (w *walker) isPickle(at int64) bool {
 	return w.acts > len(w.globals)
 }
 
-// inner judges the bytes that the pickle hands to another loader.
-func (s *inspection) inner(w *walker) error {
-	for _, v := range w.inner {
-		s.keep(w)
-		if err := s.judge(w.p.member("bytes", plainFile), w.cur.b.part(v.off, int64(v.n))); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // legacy follows the other four pickles of a file that torch wrote before it wrote zips, then its tensors.
 func (s *inspection) legacy(p place, b blob, at int64) error {
 	s.format("torch legacy")
@@ -149,10 +136,9 @@ func (s *inspection) legacy(p place, b blob, at int64) error {
 		if broken != nil {
 			w.broken(broken)
 		}
-		if err := s.inner(w); err != nil {
+		if err := s.keep(w); err != nil {
 			return err
 		}
-		s.keep(w)
 		if broken != nil {
 			return s.ctx.Err()
 		}

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strings"
 )
@@ -180,11 +181,9 @@ func (s *inspection) savedModel(p place, b blob) (bool, error) {
 	}
 	s.format("tensorflow")
 	s.unclear(p, 0, "is a graph of TensorFlow, whose operators are not judged")
-	const step, overlap = 48 << 10, 64
-	for at := int64(0); at < b.size; at += step {
-		part := string(b.at(at, step+overlap))
+	for at, part := range b.stretches() {
 		for _, op := range []string{"ReadFile", "WriteFile", "PyFunc", "EagerPyFunc", "PyFuncStateless", "MatchingFiles", "Save\x12", "PrintV2"} {
-			if strings.Contains(part, op) {
+			if bytes.Contains(part, []byte(op)) {
 				s.block(p, at, "has the operator "+strings.TrimRight(op, "\x12")+", which reaches outside of its tensors", "https://github.com/tensorflow/tensorflow/blob/master/SECURITY.md")
 			}
 		}

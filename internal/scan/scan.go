@@ -3,6 +3,7 @@
 package scan
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"io/fs"
@@ -100,7 +101,8 @@ func Scan(ctx context.Context, fsys fs.FS, opts Options) (Report, error) {
 			return err
 		}
 		if !d.Type().IsRegular() {
-			return s.special(name)
+			s.special(name)
+			return nil
 		}
 		return s.open(fsys, name)
 	})
@@ -142,13 +144,7 @@ func (s *inspection) finish() Report {
 func (s *inspection) kept() []Finding {
 	all := append([]Finding{}, s.findings...)
 	slices.SortStableFunc(all, func(a, b Finding) int {
-		if c := rank(b.Severity) - rank(a.Severity); c != 0 {
-			return c
-		}
-		if c := strings.Compare(a.File, b.File); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Inside, b.Inside)
+		return cmp.Or(rank(b.Severity)-rank(a.Severity), strings.Compare(a.File, b.File), strings.Compare(a.Inside, b.Inside))
 	})
 	return all
 }

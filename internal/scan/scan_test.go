@@ -111,3 +111,13 @@ func TestLimits(t *testing.T) {
 		t.Error("a cancelled scan gave an answer")
 	}
 }
+
+// TestDropped holds that a finding past the limit is counted once, also where the pickle holds the bytes of another.
+func TestDropped(t *testing.T) {
+	p := cat(0x80, 4, stackGlobal("torch.storage", "_load_from_bytes"), "(", raw(calls("os", "system", "id")), "tR0", opGlobalOf("a", "one"), "0",
+		opGlobalOf("b", "two"), ".")
+	r, err := ScanReader(t.Context(), "model.pkl", bytes.NewReader(p), int64(len(p)), Options{Findings: 1})
+	if err != nil || r.Verdict != Fail || len(r.Findings) != 1 || r.Dropped != 2 {
+		t.Errorf("%v %s %+v, %d dropped", err, r.Verdict, r.Findings, r.Dropped)
+	}
+}

@@ -85,7 +85,7 @@ func (w *walker) opStop(operand) error {
 	if err != nil {
 		return err
 	}
-	w.torch.note(w, v[0])
+	w.torch.note(v[0])
 	return errStop
 }
 

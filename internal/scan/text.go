@@ -120,9 +120,7 @@ func mattering() []string {
 }
 
 func mayMatter(b blob) bool {
-	const step, overlap = 48 << 10, 64
-	for at := int64(0); at < b.size; at += step {
-		p := b.at(at, step+overlap)
+	for _, p := range b.stretches() {
 		for _, word := range mattering() {
 			if bytes.Contains(p, []byte(word)) {
 				return true
@@ -143,9 +141,7 @@ func (s *inspection) bigJSON(p place, b blob) {
 // xmlFile judges PMML and other XML: entities from outside are the only thing in it that acts.
 func (s *inspection) xmlFile(p place, b blob) {
 	s.format("xml")
-	const step, overlap = 48 << 10, 64
-	for at := int64(0); at < b.size; at += step {
-		part := b.at(at, step+overlap)
+	for at, part := range b.stretches() {
 		if bytes.Contains(part, []byte("<PMML")) {
 			s.format("pmml")
 		}

@@ -13,7 +13,7 @@ type torchState struct {
 const maxStorages = 1 << 18
 
 // note looks at what a pickle of a row of pickles returns.
-func (t *torchState) note(_ *walker, v value) { t.magic = v.kind == kindMagic }
+func (t *torchState) note(v value) { t.magic = v.kind == kindMagic }
 
 // persistent judges a persistent id: ('storage', class, key, device, count[, view]) or ('module', class, file, source), and
 // returns what torch makes of it: a storage, or the class.

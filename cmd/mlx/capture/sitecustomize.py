@@ -40,14 +40,18 @@ def tell(call, uri):
         pass
 
 
-def keep_tracking(module):
-    set_uri = module.set_tracking_uri
+def setter(set_uri, call):
+    """Sets the endpoint, whatever URI is asked for."""
 
-    def set_tracking_uri(uri):
+    def set_ours(uri):
         if not ours(uri):
-            tell("mlflow.set_tracking_uri", uri)
+            tell(call, uri)
         set_uri(URL)
 
+    return set_ours
+
+
+def keep_tracking(module):
     def get_tracking_uri():
         if not ours(os.environ.get("MLFLOW_TRACKING_URI")):
             tell("MLFLOW_TRACKING_URI", os.environ["MLFLOW_TRACKING_URI"])
@@ -59,25 +63,18 @@ def keep_tracking(module):
             tell("tracking_uri=", tracking_uri)
         return get_tracking_uri()
 
-    module.set_tracking_uri = set_tracking_uri
+    module.set_tracking_uri = setter(module.set_tracking_uri, "mlflow.set_tracking_uri")
     module.get_tracking_uri = get_tracking_uri
     module._resolve_tracking_uri = resolve
 
 
 def keep_registry(module):
-    set_uri = module.set_registry_uri
-
-    def set_registry_uri(uri):
-        if not ours(uri):
-            tell("mlflow.set_registry_uri", uri)
-        set_uri(URL)
-
     def resolve(registry_uri=None, tracking_uri=None):
         if not ours(registry_uri):
             tell("registry_uri=", registry_uri)
         return URL
 
-    module.set_registry_uri = set_registry_uri
+    module.set_registry_uri = setter(module.set_registry_uri, "mlflow.set_registry_uri")
     module.get_registry_uri = lambda: URL
     module._resolve_registry_uri = resolve
 

@@ -1,6 +1,9 @@
 package sqlite
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // token is a word or a sign of SQL.
 type token struct {
@@ -10,14 +13,7 @@ type token struct {
 
 func (k token) is(word string) bool { return !k.quoted && strings.EqualFold(k.text, word) }
 
-func (k token) any(words ...string) bool {
-	for _, w := range words {
-		if k.is(w) {
-			return true
-		}
-	}
-	return false
-}
+func (k token) any(words ...string) bool { return slices.ContainsFunc(words, k.is) }
 
 // tokens cuts SQL into words and signs. Comments are left out.
 func tokens(sql string) []token {

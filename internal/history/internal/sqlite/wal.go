@@ -3,6 +3,7 @@ package sqlite
 import (
 	"encoding/binary"
 	"io"
+	"maps"
 )
 
 const (
@@ -60,9 +61,7 @@ func readWAL(r io.ReaderAt, size int64, pageSize int) (*wal, error) {
 		open[binary.BigEndian.Uint32(frame)] = at + frameHeader
 		if pages := binary.BigEndian.Uint32(frame[4:]); pages > 0 {
 			w.pages = pages
-			for page, where := range open {
-				w.at[page] = where
-			}
+			maps.Copy(w.at, open)
 			clear(open)
 		}
 	}
