@@ -51,6 +51,7 @@ type heldSignOff struct {
 
 // showModel shows a model, or one version of it; at limits it to what was known then.
 func (a *app) showModel(ctx context.Context, t target, o showOptions) error {
+	ctx = lineage.Steady(ctx)
 	m, v, err := a.modelAt(ctx, t, o)
 	if err != nil {
 		return err
