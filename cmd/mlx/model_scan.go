@@ -128,20 +128,13 @@ func scanText(v scanDocument, s scanSubject, t *cli.Text) {
 		if f.Opcode != "" {
 			at = cli.Fmt("byte %s %s", cli.Count(f.Offset), cli.Str(f.Opcode))
 		}
-		rows = append(rows, []cli.Cell{findingWord(f.Severity), cli.Str(insideOf(f)), at, cli.Str(f.What), orDash(f.Source)})
+		rows = append(rows, []cli.Cell{findingWord(f.Severity), cli.Str(insideOf(f)), at, cli.Str(f.What), orNone(f.Source)})
 	}
 	t.Rows(2, rows)
 	if hidden := len(v.Findings) - len(shown) + v.Dropped; hidden > 0 {
 		t.Indented(2, cli.Fmt("%s more in --json", cli.Num(int64(hidden), "finding")))
 	}
 	t.Line(cli.Fmt("rules %s", cli.Str(v.Rules)), cli.Fmt("record %s", cli.Hex(v.Record, 12)))
-}
-
-func orDash(s string) cli.Cell {
-	if s == "" {
-		return cli.None()
-	}
-	return cli.Str(s)
 }
 
 // findingWord is the word of a finding's severity: what blocks fails, what is unclear is inconclusive.

@@ -187,13 +187,8 @@ func (s *modelShown) evidence(p registry.Proof) {
 		if o.Withdrawn {
 			continue
 		}
-		v := heldSignOff{Kind: o.Kind, By: o.Fingerprint, Fingerprint: o.Fingerprint, SignedAt: o.SignedAt.UTC(), Message: some(o.Message), Stands: o.Over == nil,
+		v := heldSignOff{Kind: o.Kind, By: p.NameOf(o.Fingerprint), Fingerprint: o.Fingerprint, SignedAt: o.SignedAt.UTC(), Message: some(o.Message), Stands: o.Over == nil,
 			Record: o.Record.Hex()}
-		for _, k := range p.Signers {
-			if k.Fingerprint == o.Fingerprint && len(k.Names) > 0 {
-				v.By = k.Names[0]
-			}
-		}
 		s.SignOffs = append(s.SignOffs, v)
 	}
 	for _, g := range p.Gates {
