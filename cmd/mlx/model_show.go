@@ -150,7 +150,7 @@ func (a *app) versionShown(ctx context.Context, m *registry.Model, v *registry.V
 	if s.made != nil {
 		s.Params, s.Metrics, s.Data, s.Commit = s.made.Params, s.made.Metrics, s.made.Data, s.made.Commit
 	}
-	if s.Derived, err = a.derivationOf(ctx, m, v); err != nil {
+	if s.Derived, err = a.derivationOf(ctx, m, v, s.made); err != nil {
 		return s, err
 	}
 	proof, err := a.proofOf(ctx, v)
