@@ -170,18 +170,18 @@ func (a *app) whole(ctx context.Context, b exactBytes) error {
 			err = damagedVersion(b, "its digest is "+digest.Short()+", not "+b.digest.Short())
 		}
 		if err == nil {
-			err = eachFile(m, read)
+			err = eachModelFile(m, read)
 		}
 		return a.notHere(ctx, err, b.path, b.root)
 	}
 	if b.version != nil && b.digest != b.root {
 		return damagedVersion(b, "its digest is "+b.root.Short()+", not "+b.digest.Short())
 	}
-	return a.notHere(ctx, eachFile(m, read), b.path, b.root)
+	return a.notHere(ctx, eachModelFile(m, read), b.path, b.root)
 }
 
-// eachFile opens every file of a model.
-func eachFile(m registry.ModelBytes, read func(name string, f fs.File) error) error {
+// eachModelFile opens every file of a model.
+func eachModelFile(m registry.ModelBytes, read func(name string, f fs.File) error) error {
 	opened := func(name string) error {
 		f, err := m.FS.Open(name)
 		if err != nil {

@@ -98,7 +98,7 @@ func (a *app) modelFiles(ctx context.Context, b exactBytes) ([]registry.CardFile
 		return nil, err
 	}
 	files := []registry.CardFile{}
-	err = eachFile(m, func(name string, f fs.File) error {
+	err = eachModelFile(m, func(name string, f fs.File) error {
 		if m.File != "" {
 			name = path.Base(b.path)
 		}
