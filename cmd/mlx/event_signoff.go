@@ -70,14 +70,13 @@ func (a *app) showSignOff(ctx context.Context, rec lineage.Record) error {
 		return err
 	}
 	v := signOffShown{signedView: viewOfSignOff(rec, s)}
-	for _, known := range signers {
-		if known.Fingerprint == s.Fingerprint && len(known.Names) > 0 && v.signer == "" {
-			v.signer = known.Names[0]
-		}
+	p := registry.Proof{Version: signedName(s), Digest: s.Digest, Signers: signers}
+	if name := p.NameOf(s.Fingerprint); name != s.Fingerprint {
+		v.signer = name
 	}
 	at := slices.IndexFunc(all, func(o registry.SignedOff) bool { return o.Record == rec.ID })
 	if at >= 0 {
-		p := registry.Proof{Version: signedName(s), Digest: s.Digest, SignOffs: all[at : at+1], Signers: signers}
+		p.SignOffs = all[at : at+1]
 		answer := p.Judge([]registry.Need{{SignOff: s.Kind}}, a.now()).Needs[0]
 		if v.Counts = answer.Verdict == registry.Pass; !v.Counts {
 			v.Why = cli.Sentence(cli.Str(answer.Said), cli.Str(answer.More))

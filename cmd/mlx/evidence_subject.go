@@ -155,12 +155,7 @@ func (a *app) whole(ctx context.Context, b exactBytes) error {
 	}
 	progress := a.streams.Progress("reading "+b.name, "bytes", 0)
 	defer progress.Done()
-	read := func(name string) error {
-		f, err := m.FS.Open(name)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
+	read := func(_ string, f fs.File) error {
 		n, err := io.Copy(io.Discard, f) // a file of a version is compared with its digest as it is read
 		progress.Add(n)
 		return err
@@ -175,18 +170,33 @@ func (a *app) whole(ctx context.Context, b exactBytes) error {
 			err = damagedVersion(b, "its digest is "+digest.Short()+", not "+b.digest.Short())
 		}
 		if err == nil {
-			err = read(m.File)
+			err = eachModelFile(m, read)
 		}
 		return a.notHere(ctx, err, b.path, b.root)
 	}
 	if b.version != nil && b.digest != b.root {
 		return damagedVersion(b, "its digest is "+b.root.Short()+", not "+b.digest.Short())
 	}
-	err = fs.WalkDir(m.FS, ".", func(name string, d fs.DirEntry, err error) error {
+	return a.notHere(ctx, eachModelFile(m, read), b.path, b.root)
+}
+
+// eachModelFile opens every file of a model.
+func eachModelFile(m registry.ModelBytes, read func(name string, f fs.File) error) error {
+	opened := func(name string) error {
+		f, err := m.FS.Open(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		return read(name, f)
+	}
+	if m.File != "" {
+		return opened(m.File)
+	}
+	return fs.WalkDir(m.FS, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
-		return read(name)
+		return opened(name)
 	})
-	return a.notHere(ctx, err, b.path, b.root)
 }

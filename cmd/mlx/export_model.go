@@ -73,7 +73,11 @@ func (a *app) cardOf(ctx context.Context, m *registry.Model, v *registry.Version
 			return card, err
 		}
 	}
-	derived, err := a.derivationOf(ctx, m, v)
+	made, err := a.viewOfMaker(ctx, v)
+	if err != nil {
+		return card, err
+	}
+	derived, err := a.derivationOf(ctx, m, v, made)
 	if err != nil {
 		return card, err
 	}
@@ -94,12 +98,10 @@ func (a *app) modelFiles(ctx context.Context, b exactBytes) ([]registry.CardFile
 		return nil, err
 	}
 	files := []registry.CardFile{}
-	read := func(name, shown string) error {
-		f, err := m.FS.Open(name)
-		if err != nil {
-			return err
+	err = eachModelFile(m, func(name string, f fs.File) error {
+		if m.File != "" {
+			name = path.Base(b.path)
 		}
-		defer f.Close()
 		sum := sha256.New()
 		n, err := io.Copy(sum, f)
 		if err != nil {
@@ -107,20 +109,10 @@ func (a *app) modelFiles(ctx context.Context, b exactBytes) ([]registry.CardFile
 		}
 		digest := object.Digest(sum.Sum(nil))
 		if info, err := f.Stat(); err != nil || info.Sys() != any(digest) || m.File != "" && digest != b.digest {
-			return damagedVersion(b, shown+" is not the file that was registered")
+			return damagedVersion(b, name+" is not the file that was registered")
 		}
-		files = append(files, registry.CardFile{Path: shown, SHA256: digest.Hex(), Bytes: n})
+		files = append(files, registry.CardFile{Path: name, SHA256: digest.Hex(), Bytes: n})
 		return nil
-	}
-	if m.File != "" {
-		err = read(m.File, path.Base(b.path))
-		return files, a.notHere(ctx, err, b.path, b.root)
-	}
-	err = fs.WalkDir(m.FS, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		return read(name, name)
 	})
 	return files, a.notHere(ctx, err, b.path, b.root)
 }

@@ -7,6 +7,7 @@ import (
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
+	"mlx/internal/lineage"
 )
 
 type lineageOptions struct {
@@ -97,5 +98,5 @@ func (a *app) graphOf(ctx context.Context, o lineageOptions) (*graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.build(ctx, found)
+	return b.build(lineage.Steady(ctx), found)
 }

@@ -103,7 +103,11 @@ func (b *grapher) describeVersion(ctx context.Context, t target, n node) (node, 
 	if len(b.g.Nodes) > 0 || b.down {
 		return n, nil
 	}
-	d, err := b.app.derivationOf(ctx, m, v)
+	made, err := b.app.viewOfMaker(ctx, v)
+	if err != nil {
+		return n, err
+	}
+	d, err := b.app.derivationOf(ctx, m, v, made)
 	if err == nil && d != nil {
 		n.Text += "; " + d.Text
 	}

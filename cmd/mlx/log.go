@@ -84,6 +84,7 @@ func logRun(ctx context.Context, a *app, o logOptions) error {
 	if err != nil {
 		return err
 	}
+	ctx = lineage.Steady(ctx)
 	about, err := a.about(ctx, o.refs)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -72,17 +73,7 @@ func modelAliasRun(ctx context.Context, a *app, o modelAliasOptions) error {
 
 // pointsAt reports whether an alias points at a version, be it among others.
 func pointsAt(m *registry.Model, alias string, version int) bool {
-	for _, p := range m.Aliases {
-		if p.Name != alias {
-			continue
-		}
-		for _, n := range p.Versions {
-			if n == version {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(m.Aliases, func(p registry.Pointer) bool { return p.Name == alias && slices.Contains(p.Versions, version) })
 }
 
 func (a *app) emitAlias(v aliasView) error {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"mlx/internal/fault"
+	"mlx/internal/lineage"
 )
 
 // modelConflicts are the aliases and stages of models that people moved to several versions at once, and the numbers that two clones
@@ -14,6 +15,7 @@ func (a *app) modelConflicts(ctx context.Context) ([]conflictView, error) {
 	if err != nil {
 		return nil, err
 	}
+	ctx = lineage.Steady(ctx)
 	names, err := r.Contested(ctx)
 	if err != nil {
 		return nil, err

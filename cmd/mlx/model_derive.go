@@ -40,8 +40,8 @@ type codeMove struct {
 }
 
 // derivationOf compares a version with the one that it was derived from: the first parent that its run read, of this model if there
-// is one; else the version before. nil: there is nothing to compare with.
-func (a *app) derivationOf(ctx context.Context, m *registry.Model, v *registry.Version) (*derivation, error) {
+// is one; else the version before. made is the run that made it, if that is known. nil: there is nothing to compare with.
+func (a *app) derivationOf(ctx context.Context, m *registry.Model, v *registry.Version, made *run.View) (*derivation, error) {
 	d := derivation{Params: []valueChange{}, Data: []dataPairView{}, Packages: []valueChange{}}
 	parent, err := a.parentOf(ctx, v)
 	if err != nil {
@@ -53,22 +53,18 @@ func (a *app) derivationOf(ctx context.Context, m *registry.Model, v *registry.V
 		}
 	}
 	d.From = refOfVersion(parent)
-	x, err := a.viewOfMaker(ctx, parent)
+	before, err := a.viewOfMaker(ctx, parent)
 	if err != nil {
 		return nil, err
 	}
-	y, err := a.viewOfMaker(ctx, v)
-	if err != nil {
-		return nil, err
-	}
-	if x == nil || y == nil {
+	if before == nil || made == nil {
 		d.Text = d.sentence(v, parent, []string{"what made one of them is not recorded"})
-		if x == nil && y == nil {
+		if before == nil && made == nil {
 			d.Text = d.sentence(v, parent, []string{"what made them is not recorded"})
 		}
 		return &d, nil
 	}
-	if err := a.compareMakers(ctx, &d, *x, *y, parent); err != nil {
+	if err := a.compareMakers(ctx, &d, *before, *made, parent); err != nil {
 		return nil, err
 	}
 	d.Text = d.sentence(v, parent, d.changes())

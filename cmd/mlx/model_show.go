@@ -51,6 +51,7 @@ type heldSignOff struct {
 
 // showModel shows a model, or one version of it; at limits it to what was known then.
 func (a *app) showModel(ctx context.Context, t target, o showOptions) error {
+	ctx = lineage.Steady(ctx)
 	m, v, err := a.modelAt(ctx, t, o)
 	if err != nil {
 		return err
@@ -149,7 +150,7 @@ func (a *app) versionShown(ctx context.Context, m *registry.Model, v *registry.V
 	if s.made != nil {
 		s.Params, s.Metrics, s.Data, s.Commit = s.made.Params, s.made.Metrics, s.made.Data, s.made.Commit
 	}
-	if s.Derived, err = a.derivationOf(ctx, m, v); err != nil {
+	if s.Derived, err = a.derivationOf(ctx, m, v, s.made); err != nil {
 		return s, err
 	}
 	proof, err := a.proofOf(ctx, v)
@@ -186,13 +187,8 @@ func (s *modelShown) evidence(p registry.Proof) {
 		if o.Withdrawn {
 			continue
 		}
-		v := heldSignOff{Kind: o.Kind, By: o.Fingerprint, Fingerprint: o.Fingerprint, SignedAt: o.SignedAt.UTC(), Message: some(o.Message), Stands: o.Over == nil,
+		v := heldSignOff{Kind: o.Kind, By: p.NameOf(o.Fingerprint), Fingerprint: o.Fingerprint, SignedAt: o.SignedAt.UTC(), Message: some(o.Message), Stands: o.Over == nil,
 			Record: o.Record.Hex()}
-		for _, k := range p.Signers {
-			if k.Fingerprint == o.Fingerprint && len(k.Names) > 0 {
-				v.By = k.Names[0]
-			}
-		}
 		s.SignOffs = append(s.SignOffs, v)
 	}
 	for _, g := range p.Gates {

@@ -69,18 +69,17 @@ func ageText(d time.Duration) string {
 
 // proofOf collects what is known about the bytes of a version.
 func (a *app) proofOf(ctx context.Context, v *registry.Version) (registry.Proof, error) {
+	ctx = lineage.Steady(ctx)
 	p := registry.Proof{Version: v.Name(), Digest: v.Digest, Rules: scanRules()}
 	r, err := a.registry()
 	if err != nil {
 		return p, err
 	}
-	about := []object.Digest{v.Record}
+	if err := a.provenBy(ctx, r, v.Record, &p); err != nil {
+		return p, err
+	}
 	if !v.Digest.IsZero() {
-		about = append(about, v.Digest)
-		if p.Scans, err = r.Scans(ctx, v.Digest); err != nil {
-			return p, err
-		}
-		if p.SignOffs, err = r.SignOffs(ctx, v.Digest); err != nil {
+		if err := a.provenBy(ctx, r, v.Digest, &p); err != nil {
 			return p, err
 		}
 	}
@@ -93,14 +92,27 @@ func (a *app) proofOf(ctx context.Context, v *registry.Version) (registry.Proof,
 	}
 	if !runID.IsZero() {
 		p.Run = "run:" + runID.Short()
-		about = append(about, runID)
+		err = a.provenBy(ctx, r, runID, &p)
 	}
-	for _, id := range about {
-		if err := a.judged(ctx, r.Ledger, id, &p); err != nil {
-			return p, err
+	return p, err
+}
+
+// provenBy adds what is said of a thing: of the bytes of the version what was found in them and who stands for them, of everything the
+// verdicts.
+func (a *app) provenBy(ctx context.Context, r registry.Registry, id object.Digest, p *registry.Proof) error {
+	about, err := r.About(ctx, id)
+	if err != nil {
+		return err
+	}
+	if id == p.Digest {
+		if p.Scans, err = registry.ScansIn(about, id); err != nil {
+			return err
+		}
+		if p.SignOffs, err = registry.SignOffsIn(about, id); err != nil {
+			return err
 		}
 	}
-	return p, nil
+	return a.judged(about, id, p)
 }
 
 // makerOf is the run that wrote the bytes of a version: the one that its registration names, if that run says so itself. Zero: none.
@@ -139,12 +151,9 @@ func wrote(b run.Body, v *registry.Version) bool {
 }
 
 // judged adds the verdicts on a thing, newest first, and what is said of it in a way that this version must not pass over.
-func (a *app) judged(ctx context.Context, l *lineage.Ledger, id object.Digest, p *registry.Proof) error {
+func (a *app) judged(about []lineage.Record, id object.Digest, p *registry.Proof) error {
 	var specs []gate.Spec
-	for rec, err := range l.Referring(ctx, id) {
-		if err != nil {
-			return err
-		}
+	for _, rec := range about {
 		if isCritical(rec) {
 			p.Unknown = append(p.Unknown, registry.Unknown{Kind: rec.Kind, Record: rec.ID})
 		}

@@ -65,10 +65,8 @@ func (p promotion) text(t *cli.Text) {
 		word = "would promote"
 	}
 	cells := []cli.Cell{cli.Fmt("%s %s -> %s", cli.Shown(cli.RolePlain, word), name, to), cli.Fmt("was %s", cli.Str(string(p.version.Stage)))}
-	if gone := p.displaced(); len(gone) > 0 {
-		for _, n := range gone {
-			cells = append(cells, cli.Fmt("v%s archived", cli.Str(numberWord(n))))
-		}
+	for _, n := range p.displaced() {
+		cells = append(cells, cli.Fmt("v%s archived", cli.Str(numberWord(n))))
 	}
 	t.Line(cells...)
 	if p.dryRun {

@@ -200,7 +200,7 @@ func (a *app) fitting(ctx context.Context, word string) ([]string, error) {
 
 // read returns everything that r could mean, each thing once.
 func (a *app) read(ctx context.Context, r reading) ([]target, error) {
-	f := finder{app: a, ctx: ctx, r: r}
+	f := finder{app: a, ctx: lineage.Steady(ctx), r: r}
 	switch r.kind {
 	case refPath:
 		f.path(true)

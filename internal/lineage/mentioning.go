@@ -14,7 +14,7 @@ import (
 func (l *Ledger) Mentioning(ctx context.Context, digests []object.Digest, kinds ...string) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		var rows []hit
-		v, err := l.look(func(v *view) {
+		v, err := l.look(ctx, func(v *view) {
 			rows = nil
 			for i, p := range v.parts {
 				for _, d := range digests {

@@ -16,7 +16,7 @@ func (l *Ledger) Get(ctx context.Context, id object.Digest) (Record, error) {
 	for range 3 { // its pack may be replaced between finding and reading it
 		var h hit
 		var ok bool
-		v, err := l.look(func(v *view) { h, ok = v.lookup(id) })
+		v, err := l.look(ctx, func(v *view) { h, ok = v.lookup(id) })
 		if err != nil {
 			return Record{}, err
 		}
@@ -32,14 +32,15 @@ func (l *Ledger) Get(ctx context.Context, id object.Digest) (Record, error) {
 		if lines[0] != nil {
 			return l.check(id, lines[0])
 		}
+		ctx = unsteady(ctx)
 	}
 	return Record{}, fault.New(fault.Unavailable, "cannot read record %s: the ledger changes too fast", id.Short())
 }
 
 // look calls find with a view until nothing that find has looked at was damaged, and returns that view.
-func (l *Ledger) look(find func(v *view)) (*view, error) {
+func (l *Ledger) look(ctx context.Context, find func(v *view)) (*view, error) {
 	for range 3 {
-		v, err := l.view()
+		v, err := l.viewFor(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -52,7 +53,7 @@ func (l *Ledger) look(find func(v *view)) (*view, error) {
 
 // settled returns a view whose ids and references have proved undamaged.
 func (l *Ledger) settled() (*view, error) {
-	return l.look(func(v *view) {
+	return l.look(context.Background(), func(v *view) {
 		for _, p := range v.parts {
 			p.ix.Touch()
 		}
@@ -105,7 +106,7 @@ func (v *view) mentions(lo, hi object.Digest) []mention {
 func (l *Ledger) Find(ctx context.Context, prefix object.Prefix) ([]Match, error) {
 	var out []Match
 	var rows []hit
-	v, err := l.look(func(v *view) { out, rows = v.matches(prefix.Range()) })
+	v, err := l.look(ctx, func(v *view) { out, rows = v.matches(prefix.Range()) })
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +174,7 @@ func roleName(r column.Role) string {
 func (l *Ledger) Referring(ctx context.Context, id object.Digest) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		var rows []hit
-		v, err := l.look(func(v *view) {
+		v, err := l.look(ctx, func(v *view) {
 			rows = nil
 			for _, m := range v.mentions(id, id) {
 				rows = append(rows, m.hit)

@@ -27,7 +27,7 @@ func (l *Ledger) Repeated(ctx context.Context, q Query, kind, group, value strin
 	}
 	var found []string
 	var failed error
-	v, err := l.look(func(v *view) { found, failed = v.repeated(ctx, p, kind, paths) })
+	v, err := l.look(ctx, func(v *view) { found, failed = v.repeated(ctx, p, kind, paths) })
 	switch {
 	case err != nil:
 		return nil, err

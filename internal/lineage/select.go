@@ -140,7 +140,7 @@ type found struct {
 func (l *Ledger) find(ctx context.Context, p *plan) (*view, found, error) {
 	var all found
 	var failed error
-	v, err := l.look(func(v *view) { all, failed = v.run(ctx, p) })
+	v, err := l.look(ctx, func(v *view) { all, failed = v.run(ctx, p) })
 	return v, all, cmp.Or(err, failed)
 }
 

@@ -41,7 +41,7 @@ func (l *Ledger) Values(ctx context.Context, q Query, paths ...string) (Table, e
 	var all found
 	var rows []Row
 	var failed error
-	v, err := l.look(func(v *view) {
+	v, err := l.look(ctx, func(v *view) {
 		if all, failed = v.run(ctx, p); failed == nil {
 			rows, failed = v.rows(p, all.hits, wanted)
 		}

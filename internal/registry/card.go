@@ -195,7 +195,7 @@ func (c *Card) evidence(p Proof) {
 		if s.Withdrawn {
 			continue
 		}
-		out := CardSignOff{Kind: s.Kind, By: p.name(s.Fingerprint), Fingerprint: s.Fingerprint, SignedAt: s.SignedAt.UTC(), Message: textOrNil(s.Message),
+		out := CardSignOff{Kind: s.Kind, By: p.NameOf(s.Fingerprint), Fingerprint: s.Fingerprint, SignedAt: s.SignedAt.UTC(), Message: textOrNil(s.Message),
 			Record: s.Record.Hex()}
 		allowed, _ := p.signers("")
 		a, _ := p.weigh(s, allowed, Need{SignOff: s.Kind}, s.SignedAt) // a card does not know the time, so nothing is too old

@@ -204,8 +204,9 @@ func (f *folding) describe(rec lineage.Record, d Description) {
 
 // stages gives each version its stage: what the newest move of it says, or archived once another took its place.
 func (f *folding) stages() {
-	slots := map[Stage][]moved{}
+	slots, of := map[Stage][]moved{}, make(map[object.Digest]int, len(f.moves))
 	for _, mv := range f.moves {
+		of[mv.rec.ID] = mv.body.Version
 		for _, v := range f.m.Versions {
 			if v.Version != mv.body.Version || v.Digest != mv.body.Digest {
 				continue
@@ -224,7 +225,7 @@ func (f *folding) stages() {
 	}
 	for _, v := range f.m.Versions {
 		if v.Stage == Archived && len(v.standing) == 0 {
-			f.displaced(v)
+			f.displaced(v, of)
 		}
 	}
 	for _, s := range []Stage{Staging, Production} {
@@ -234,12 +235,15 @@ func (f *folding) stages() {
 	}
 }
 
-// displaced finds out since when a version is no longer where it was.
-func (f *folding) displaced(v *Version) {
-	for _, mv := range f.moves {
-		if mv.body.Version != v.Version && mv.rec.At.After(v.StageSince) && slices.ContainsFunc(f.moves, func(old moved) bool {
-			return old.body.Version == v.Version && slices.Contains(mv.rec.Prev, old.rec.ID)
-		}) {
+// displaced finds out since when a version is no longer where it was; of is the version that each move moved.
+func (f *folding) displaced(v *Version, of map[object.Digest]int) {
+	follows := func(p object.Digest) bool {
+		version, known := of[p]
+		return known && version == v.Version
+	}
+	for i := range f.moves {
+		mv := &f.moves[i]
+		if mv.body.Version != v.Version && mv.rec.At.After(v.StageSince) && slices.ContainsFunc(mv.rec.Prev, follows) {
 			v.StageSince, v.StageBy = mv.rec.At, mv.rec.By
 		}
 	}

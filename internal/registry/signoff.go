@@ -100,15 +100,33 @@ type Over struct {
 	Message   string
 }
 
-// SignOffs returns what was signed off of some bytes, newest first, also what is over. What a later record follows is over, and so is
-// the same text in another record: nobody brings back what was taken back by copying it.
-func (r Registry) SignOffs(ctx context.Context, digest object.Digest) ([]SignedOff, error) {
-	var all []SignedOff
-	over := map[object.Digest]Over{}
-	for rec, err := range r.Ledger.Referring(ctx, digest) {
+// About returns the records that refer to something, newest first.
+func (r Registry) About(ctx context.Context, id object.Digest) ([]lineage.Record, error) {
+	var all []lineage.Record
+	for rec, err := range r.Ledger.Referring(ctx, id) {
 		if err != nil {
 			return nil, err
 		}
+		all = append(all, rec)
+	}
+	return all, nil
+}
+
+// SignOffs is SignOffsIn with every record about the bytes.
+func (r Registry) SignOffs(ctx context.Context, digest object.Digest) ([]SignedOff, error) {
+	about, err := r.About(ctx, digest)
+	if err != nil {
+		return nil, err
+	}
+	return SignOffsIn(about, digest)
+}
+
+// SignOffsIn returns what was signed off of some bytes, newest first, also what is over. What a later record follows is over, and so is
+// the same text in another record: nobody brings back what was taken back by copying it.
+func SignOffsIn(about []lineage.Record, digest object.Digest) ([]SignedOff, error) {
+	var all []SignedOff
+	over := map[object.Digest]Over{}
+	for _, rec := range about {
 		if rec.Noun() != "sign-off" {
 			continue
 		}
@@ -172,13 +190,10 @@ func (r Registry) SignOff(ctx context.Context, s SignOff, version *Version) (lin
 	return Signed.Append(ctx, r.Ledger, entry)
 }
 
-// Scans returns what was found in some bytes, newest first.
-func (r Registry) Scans(ctx context.Context, digest object.Digest) ([]ScanProof, error) {
+// ScansIn returns what was found in some bytes, newest first.
+func ScansIn(about []lineage.Record, digest object.Digest) ([]ScanProof, error) {
 	var all []ScanProof
-	for rec, err := range r.Ledger.Referring(ctx, digest) {
-		if err != nil {
-			return nil, err
-		}
+	for _, rec := range about {
 		if !Scanned.Is(rec) {
 			continue
 		}

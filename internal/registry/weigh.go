@@ -113,8 +113,8 @@ func (p Proof) signers(by string) (allowed []string, why string) {
 	return allowed, ""
 }
 
-// name is what a key is called here.
-func (p Proof) name(fingerprint string) string {
+// NameOf is what a key is called here; its fingerprint where it has no name.
+func (p Proof) NameOf(fingerprint string) string {
 	for _, s := range p.Signers {
 		if s.Fingerprint == fingerprint && len(s.Names) > 0 {
 			return s.Names[0]
@@ -177,16 +177,16 @@ func (p Proof) weigh(s SignedOff, allowed []string, n Need, now time.Time) (Answ
 		a.Said, a.More = "the signature does not hold", "of record "+s.Record.Short()
 		return a, 1
 	case p.revoked(s.Fingerprint):
-		a.Said, a.More = "signed by "+p.name(s.Fingerprint), "whose key was revoked"
+		a.Said, a.More = "signed by "+p.NameOf(s.Fingerprint), "whose key was revoked"
 		return a, 3
 	case !slices.ContainsFunc(p.Signers, func(k Signer) bool { return k.Fingerprint == s.Fingerprint }):
 		a.Said, a.More = "signed by "+s.Fingerprint, "whom nobody here trusts"
 		return a, 2
 	case !slices.Contains(allowed, s.Fingerprint):
-		a.Said, a.More = "signed by "+p.name(s.Fingerprint), "not by "+n.By
+		a.Said, a.More = "signed by "+p.NameOf(s.Fingerprint), "not by "+n.By
 		return a, 4
 	}
-	a.Verdict, a.Said = Pass, "signed by "+p.name(s.Fingerprint)
+	a.Verdict, a.Said = Pass, "signed by "+p.NameOf(s.Fingerprint)
 	if s.SignedAt.After(now.Add(skew)) {
 		at = s.SignedAt
 	}

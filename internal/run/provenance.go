@@ -31,11 +31,11 @@ type File struct {
 
 // Account reads what is known of a run, but for Ledger and Folders.
 func (h History) Account(ctx context.Context, id object.Digest) (Account, error) {
-	v, err := h.Get(ctx, id)
+	rec, err := h.newest(ctx, id)
 	if err != nil {
 		return Account{}, err
 	}
-	rec, err := h.Ledger.Get(ctx, v.Record)
+	v, err := h.Of(rec)
 	if err != nil {
 		return Account{}, err
 	}

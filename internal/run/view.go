@@ -168,14 +168,23 @@ func (h History) Unfinished(ctx context.Context) (map[object.Digest]State, error
 
 // Get returns the run that id names: the id of any of its records.
 func (h History) Get(ctx context.Context, id object.Digest) (View, error) {
-	rec, err := h.Ledger.Get(ctx, id)
+	rec, err := h.newest(ctx, id)
 	if err != nil {
 		return View{}, err
+	}
+	return h.Of(rec)
+}
+
+// newest returns the newest record of the run that id names.
+func (h History) newest(ctx context.Context, id object.Digest) (lineage.Record, error) {
+	rec, err := h.Ledger.Get(ctx, id)
+	if err != nil {
+		return rec, err
 	}
 	if Started.Is(rec) {
 		for later, err := range h.Ledger.Referring(ctx, id) {
 			if err != nil {
-				return View{}, err
+				return rec, err
 			}
 			if of, ok := IDOf(later); ok && of == id {
 				rec = later
@@ -183,7 +192,7 @@ func (h History) Get(ctx context.Context, id object.Digest) (View, error) {
 			}
 		}
 	}
-	return h.Of(rec)
+	return rec, nil
 }
 
 // maxAtOnce is how many runs one question names.
