@@ -35,10 +35,7 @@ func (s *Server) metricHistory(c *call) (any, error) {
 		Max   *whole `json:"max_results"`
 		Token string `json:"page_token"`
 	}
-	if err := c.into(&q); err != nil {
-		return nil, err
-	}
-	id, err := q.id()
+	id, err := c.aboutRun(&q)
 	if err != nil {
 		return nil, err
 	}

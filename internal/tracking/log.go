@@ -13,10 +13,7 @@ func (s *Server) logMetric(c *call) (any, error) {
 		which
 		metric
 	}
-	if err := c.into(&q); err != nil {
-		return nil, err
-	}
-	id, err := q.id()
+	id, err := c.aboutRun(&q)
 	if err != nil {
 		return nil, err
 	}
@@ -32,10 +29,7 @@ func (s *Server) logParam(c *call) (any, error) {
 		which
 		pair
 	}
-	if err := c.into(&q); err != nil {
-		return nil, err
-	}
-	id, err := q.id()
+	id, err := c.aboutRun(&q)
 	if err != nil {
 		return nil, err
 	}
@@ -63,10 +57,7 @@ type batchRequest struct {
 
 func (s *Server) logBatch(c *call) (any, error) {
 	var q batchRequest
-	if err := c.into(&q); err != nil {
-		return nil, err
-	}
-	id, err := q.id()
+	id, err := c.aboutRun(&q)
 	if err != nil {
 		return nil, err
 	}
@@ -162,10 +153,7 @@ func (s *Server) setTag(c *call) (any, error) {
 		which
 		pair
 	}
-	if err := c.into(&q); err != nil {
-		return nil, err
-	}
-	id, err := q.id()
+	id, err := c.aboutRun(&q)
 	if err != nil {
 		return nil, err
 	}
@@ -183,10 +171,7 @@ func (s *Server) deleteTag(c *call) (any, error) {
 		which
 		Key string `json:"key"`
 	}
-	if err := c.into(&q); err != nil {
-		return nil, err
-	}
-	id, err := q.id()
+	id, err := c.aboutRun(&q)
 	if err != nil {
 		return nil, err
 	}

@@ -132,7 +132,7 @@ func inputsOf(t *run.Tracking) map[string]any {
 		}
 		input := map[string]any{"dataset": set}
 		if len(d.Tags) > 0 {
-			input["tags"] = tagList(d.Tags)
+			input["tags"] = keyValues(d.Tags)
 		}
 		data = append(data, input)
 	}

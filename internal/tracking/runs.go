@@ -3,7 +3,6 @@ package tracking
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 
@@ -47,6 +46,14 @@ func (w which) id() (string, error) {
 	return "", missing("run_id")
 }
 
+// aboutRun reads a request that names a run, and returns its id.
+func (c *call) aboutRun(q interface{ id() (string, error) }) (string, error) {
+	if err := c.into(q); err != nil {
+		return "", err
+	}
+	return q.id()
+}
+
 // answerRun is the answer with one run.
 func (s *Server) answerRun(r *row) document {
 	return append(appendRun([]byte(`{"run":`), r, s.places().of(r)), '}')
@@ -54,10 +61,7 @@ func (s *Server) answerRun(r *row) document {
 
 func (s *Server) getRun(c *call) (any, error) {
 	var q which
-	if err := c.into(&q); err != nil {
-		return nil, err
-	}
-	id, err := q.id()
+	id, err := c.aboutRun(&q)
 	if err != nil {
 		return nil, err
 	}
@@ -126,10 +130,7 @@ func (s *Server) updateRun(c *call) (any, error) {
 		End    *whole  `json:"end_time"`
 		Name   string  `json:"run_name"`
 	}
-	if err := c.into(&q); err != nil {
-		return nil, err
-	}
-	id, err := q.id()
+	id, err := c.aboutRun(&q)
 	if err != nil {
 		return nil, err
 	}
@@ -180,10 +181,7 @@ func (s *Server) restoreRun(c *call) (any, error) {
 // bin puts a run into the bin, or takes it out again. Twice is as good as once.
 func (s *Server) bin(c *call, e run.Entry) (any, error) {
 	var q which
-	if err := c.into(&q); err != nil {
-		return nil, err
-	}
-	id, err := q.id()
+	id, err := c.aboutRun(&q)
 	if err != nil {
 		return nil, err
 	}
@@ -198,13 +196,4 @@ func (s *Server) bin(c *call, e run.Entry) (any, error) {
 		err = nil
 	}
 	return nil, err
-}
-
-// tagList writes tags in the order of their names.
-func tagList(tags map[string]string) []map[string]string {
-	all := make([]map[string]string, 0, len(tags))
-	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		all = append(all, map[string]string{"key": key, "value": tags[key]})
-	}
-	return all
 }

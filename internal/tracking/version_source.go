@@ -39,7 +39,7 @@ type sourced struct {
 func (s *Server) source(ctx context.Context, in aboutVersion) (sourced, error) {
 	out := sourced{release: func() {}}
 	if in.Source == "" {
-		return out, invalid("Missing value for required parameter 'source'. See the API docs for more information about request parameters.")
+		return out, missing("source")
 	}
 	if in.Run != "" {
 		id, err := s.digestOf(ctx, in.Run)
