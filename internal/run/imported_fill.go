@@ -1,9 +1,7 @@
 package run
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -165,7 +163,7 @@ func textMap(all map[string]string) map[string]string {
 	return clean
 }
 
-// shorten moves what is too long for a record into a file of its own: all that Tracking holds is there, and what is short stays.
+// shorten moves what is too long for a record into a file of its own: all of it is there, and what is short stays.
 func (i *Importer) shorten(ctx context.Context, w *waiting) (int, error) {
 	b := &w.body
 	if b.Tracking != nil {
@@ -198,20 +196,12 @@ func (i *Importer) shorten(ctx context.Context, w *waiting) (int, error) {
 }
 
 func (i *Importer) keepMore(ctx context.Context, w *waiting) error {
-	var encoded bytes.Buffer
-	if err := json.NewEncoder(&encoded).Encode(w.body.Tracking); err != nil {
-		return err
-	}
 	dir, err := os.MkdirTemp(i.runner.Tmp, importedTemp)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, moreName)
-	if err := os.WriteFile(path, encoded.Bytes(), 0o600); err != nil {
-		return err
-	}
-	saved, err := i.runner.Store.Save(ctx, snapshot.SaveOptions{Path: path, Once: true})
+	saved, err := i.runner.saveMore(ctx, dir, &w.body)
 	if err != nil {
 		return err
 	}

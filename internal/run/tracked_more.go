@@ -43,17 +43,7 @@ func (r Runner) spill(ctx context.Context, dir string, b *Body, c *collected) er
 	if err == nil && len(encoded) <= maxTold && len(b.Metrics) <= maxMetrics {
 		return nil
 	}
-	all := more{b.Params, t.Tags, b.Metrics, t.Latest, t.Datasets, t.Measured, t.Refused}
-	written, err := json.Marshal(all)
-	if err != nil {
-		return fault.New(fault.Internal, "cannot keep what was told: %w", err)
-	}
-	path := filepath.Join(dir, moreName)
-	if err := os.WriteFile(path, written, 0o666); err != nil {
-		return fault.New(fault.KindOf(err), "cannot keep what was told: %w", err)
-	}
-	defer os.Remove(path)
-	saved, err := r.Store.Save(ctx, snapshot.SaveOptions{Path: path, Once: true})
+	saved, err := r.saveMore(ctx, dir, b)
 	if err != nil {
 		return fault.New(fault.KindOf(err), "cannot keep what was told: %w", err)
 	}
@@ -65,6 +55,21 @@ func (r Runner) spill(ctx context.Context, dir string, b *Body, c *collected) er
 	t.Latest = maps.Clone(t.Latest)
 	maps.DeleteFunc(t.Latest, func(name string, _ Point) bool { _, kept := b.Metrics[name]; return !kept })
 	return nil
+}
+
+// saveMore keeps all that may be taken out of a record as a snapshot of one file, which Unfold reads. dir is for the file meanwhile.
+func (r Runner) saveMore(ctx context.Context, dir string, b *Body) (snapshot.Saved, error) {
+	t := b.Tracking
+	written, err := json.Marshal(more{b.Params, t.Tags, b.Metrics, t.Latest, t.Datasets, t.Measured, t.Refused})
+	if err != nil {
+		return snapshot.Saved{}, err
+	}
+	path := filepath.Join(dir, moreName)
+	if err := os.WriteFile(path, written, 0o666); err != nil {
+		return snapshot.Saved{}, err
+	}
+	defer os.Remove(path)
+	return r.Store.Save(ctx, snapshot.SaveOptions{Path: path, Once: true})
 }
 
 // shortest keeps the values that need least room, as many as there is room for.
