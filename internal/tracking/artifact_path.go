@@ -113,7 +113,7 @@ func throughout(text string, fine func(string) bool) bool {
 	return false
 }
 
-func invalidPath() error { return failf(InvalidParameterValue, "Invalid path") }
+func invalidPath() error { return invalid("Invalid path") }
 
 func harmless(p string) bool {
 	if !utf8.ValidString(p) || strings.ContainsFunc(p, unicode.IsControl) || strings.ContainsAny(p, `\#`) || strings.HasPrefix(p, "/") {

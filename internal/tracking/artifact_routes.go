@@ -269,7 +269,7 @@ func listRun(s *Server, c *call) (any, error) {
 		return nil, err
 	}
 	at, _ := s.experiments.at(body.Experiment, body.StartedAt)
-	return s.listBelow(c, place{of: ofRun, id: id}, "path", at.location+"/"+id+"/artifacts")
+	return s.listBelow(c, place{of: ofRun, id: id}, "path", at.artifacts(id))
 }
 
 func listModel(s *Server, c *call) (any, error) {

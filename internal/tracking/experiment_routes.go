@@ -1,6 +1,7 @@
 package tracking
 
 import (
+	"cmp"
 	"strings"
 )
 
@@ -33,11 +34,8 @@ type shownExperiment struct {
 }
 
 func (e *experiment) shown() shownExperiment {
-	out := shownExperiment{ID: e.id, Name: e.name, Location: e.location, Stage: "active", Updated: e.updated, Created: e.created,
+	out := shownExperiment{ID: e.id, Name: e.name, Location: cmp.Or(e.location, artifactsOf(e.id)), Stage: "active", Updated: e.updated, Created: e.created,
 		Tags: keyValues(e.tags), Workspace: "default"}
-	if e.location == "" {
-		out.Location = "mlflow-artifacts:/" + e.id
-	}
 	if e.deleted {
 		out.Stage = "deleted"
 	}

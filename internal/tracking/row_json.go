@@ -47,7 +47,7 @@ func appendInfo(out []byte, r *row, p whereabouts) []byte {
 	if r.end != 0 {
 		out = strconv.AppendInt(append(out, `,"end_time":`...), r.end, 10)
 	}
-	out = appendText(append(out, `,"artifact_uri":`...), p.location+"/"+id+"/artifacts")
+	out = appendText(append(out, `,"artifact_uri":`...), p.artifacts(id))
 	stage := "active"
 	if r.deleted || p.deleted {
 		stage = "deleted"

@@ -234,7 +234,7 @@ func (find *runSearch) attribute(r *row, key string) string {
 	if key == "experiment_id" {
 		return at.id
 	}
-	return at.location + "/" + clientID(r.id) + "/artifacts"
+	return at.artifacts(clientID(r.id))
 }
 
 func (find *runSearch) keyOf(r *row, o *ordering) sortKey {
