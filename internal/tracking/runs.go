@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"mlx/internal/object"
 	"mlx/internal/run"
 )
 
@@ -77,29 +78,36 @@ func (s *Server) getRun(c *call) (any, error) {
 
 // rowFor is the row of one run as it is now.
 func (s *Server) rowFor(ctx context.Context, id string) (*row, error) {
-	if len(id) >= idDigits {
-		if h := s.written(id[:idDigits]); h != nil {
-			return s.rowOfHeld(h), nil
-		}
-	}
-	b, by, err := s.bodyOf(ctx, id)
+	digest, err := s.digestOf(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return rowOf(*b.Run, b, by), nil
+	if h := s.written(clientID(digest)); h != nil {
+		return s.rowOfHeld(h), nil
+	}
+	b, by, err := s.body(ctx, digest)
+	if err != nil {
+		return nil, err
+	}
+	return rowOf(digest, b, by), nil
 }
 
-// bodyOf is everything that is known of a run, and who recorded it.
+// bodyOf is body of the run that a client names.
 func (s *Server) bodyOf(ctx context.Context, id string) (*run.Body, string, error) {
 	digest, err := s.digestOf(ctx, id)
 	if err != nil {
 		return nil, "", err
 	}
-	if h := s.written(clientID(digest)); h != nil {
+	return s.body(ctx, digest)
+}
+
+// body is everything that is known of a run, and who recorded it.
+func (s *Server) body(ctx context.Context, id object.Digest) (*run.Body, string, error) {
+	if h := s.written(clientID(id)); h != nil {
 		b := h.Body()
 		return &b, h.By(), nil
 	}
-	b, by, err := s.o.History.Body(ctx, digest)
+	b, by, err := s.o.History.Body(ctx, id)
 	if err != nil {
 		return nil, "", err
 	}

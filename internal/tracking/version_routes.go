@@ -87,7 +87,7 @@ func (s *Server) parents(ctx context.Context, b registry.Registration) ([]regist
 	if b.Run == nil {
 		return all, nil
 	}
-	body, _, err := s.bodyOf(ctx, clientID(*b.Run))
+	body, _, err := s.body(ctx, *b.Run)
 	if err != nil {
 		return nil, err
 	}
