@@ -3,6 +3,7 @@ package tracking
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"mlx/internal/run"
@@ -194,4 +195,5 @@ func withTag(e *run.Entry, t run.TrackedTag) {
 	}
 }
 
-func at(what string, i int) string { return fmt.Sprintf("%s[%d].", what, i) }
+// at names a place in a list of a request. It is asked for with each point that comes.
+func at(what string, i int) string { return what + "[" + strconv.Itoa(i) + "]." }

@@ -147,9 +147,6 @@ func number(v any) (float64, bool) {
 	return 0, false
 }
 
-func (r *row) param(key string) (string, bool) { return lookup(r.params, key) }
-func (r *row) tag(key string) (string, bool)   { return lookup(r.tags, key) }
-
 func lookup(all []named, key string) (string, bool) {
 	i, ok := slices.BinarySearchFunc(all, key, func(n named, k string) int { return strings.Compare(n.key, k) })
 	if !ok {
