@@ -171,6 +171,7 @@ func TestImportLong(t *testing.T) {
 	ctx, b := context.Background(), newBench(t)
 	i := importer(t, b)
 	f := foreign("long")
+	f.Points = pointsOf(ForeignPoint{"loss", 0, 0, 0.5})
 	f.Body.Tracking.Datasets = []Dataset{{Name: "d", Schema: strings.Repeat("s", 1<<20)}}
 	f.Body.Tracking.Tags["short"] = "stays"
 	f.Points = pointsOf(ForeignPoint{"loss", 3, 5, 0.5})
@@ -180,6 +181,11 @@ func TestImportLong(t *testing.T) {
 	more := i.waiting[0].body.Tracking
 	if more.More == nil || more.Tags["short"] != "stays" || more.Datasets[0].Schema != "" || len(f.Body.Tracking.Datasets[0].Schema) == 0 {
 		t.Errorf("%+v", more)
+	}
+	whole := i.waiting[0].body
+	if err := Unfold(ctx, b.runner.Store, &whole); err != nil || whole.Params["depth"] != 6.0 || whole.Metrics["loss"] != 0.5 ||
+		len(whole.Tracking.Datasets[0].Schema) != 1<<20 {
+		t.Errorf("%v: %v, %v", err, whole.Params, whole.Metrics)
 	}
 	f = foreign("never")
 	f.Body.Params["x"] = strings.Repeat("x", 1<<20)

@@ -143,15 +143,23 @@ func (r Runner) saveSeries(ctx context.Context, dir string, body *Body, c *colle
 	if err := errors.Join(err, out.Flush(), f.Close()); err != nil || t.series.Names == 0 {
 		return t, err
 	}
-	saved, err := r.Store.Save(ctx, snapshot.SaveOptions{Path: name, Once: true})
+	kept, err := r.keepSeries(ctx, name, t.series, c)
+	if err == nil {
+		body.Series = kept
+	}
+	return t, err
+}
+
+// keepSeries keeps a file of points as a snapshot of one file.
+func (r Runner) keepSeries(ctx context.Context, path string, sum series.Summary, c *collected) (*Series, error) {
+	saved, err := r.Store.Save(ctx, snapshot.SaveOptions{Path: path, Once: true})
 	if err != nil {
-		return t, fault.New(fault.KindOf(err), "cannot keep the metrics: %w", err)
+		return nil, fault.New(fault.KindOf(err), "cannot keep the metrics: %w", err)
 	}
 	c.releases = append(c.releases, saved.Release)
 	digest, err := r.Store.FileDigest(ctx, saved.Root, seriesName)
 	if err != nil {
-		return t, fault.New(fault.KindOf(err), "cannot keep the metrics: %w", err)
+		return nil, fault.New(fault.KindOf(err), "cannot keep the metrics: %w", err)
 	}
-	body.Series = &Series{Root: saved.Root, Digest: digest, Bytes: t.series.Bytes, Points: t.series.Points, Names: t.series.Names}
-	return t, nil
+	return &Series{Root: saved.Root, Digest: digest, Bytes: sum.Bytes, Points: sum.Points, Names: sum.Names}, nil
 }

@@ -2,6 +2,7 @@ package run
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -18,49 +19,50 @@ import (
 func (t *Tracked) History(ctx context.Context, key string) (Curve, error) {
 	t.mu.Lock()
 	now := t.state.curves[key]
-	body := t.state.body
-	old, known := t.state.was[key]
-	var fresh points
+	recorded, was := t.state.body.Series, t.state.was
+	var fresh Curve
 	if now != nil {
-		fresh.Curve = now.copy(key)
+		fresh = now.copy(key)
 	}
 	t.mu.Unlock()
-	all, err := recordedCurve(ctx, t.r.Store, body.Series, key, old, known)
+	all, err := recordedCurve(ctx, t.r.Store, recorded, was, key)
 	if err != nil {
 		return Curve{}, err
 	}
-	all.merge(&fresh.Curve)
+	all.merge(&fresh)
 	all.sort()
 	return all.Curve, nil
 }
 
 // HistoryOf returns the points of a metric of a run that ended, in the same order.
 func HistoryOf(ctx context.Context, store *snapshot.Store, b *Body, key string) (Curve, error) {
-	s := newStory(*b)
-	old, known := s.was[key]
-	all, err := recordedCurve(ctx, store, b.Series, key, old, known)
-	if err == nil {
-		all.sort()
+	all, err := recordedCurve(ctx, store, b.Series, newStory(*b).was, key)
+	if err != nil {
+		return Curve{}, err
 	}
-	return all.Curve, err
+	all.sort()
+	return all.Curve, nil
 }
 
-// recordedCurve is a curve as the ledger has it: one that is a single point is no series.
-func recordedCurve(ctx context.Context, store *snapshot.Store, s *Series, key string, last TrackedMetric, known bool) (*points, error) {
-	p := &points{Curve: Curve{Name: key}}
+// recordedCurve is a curve as the ledger has it.
+func recordedCurve(ctx context.Context, store *snapshot.Store, s *Series, was map[string]TrackedMetric, key string) (*points, error) {
 	file, err := ReadSeries(ctx, store, s)
 	if err != nil {
 		return nil, err
 	}
+	return curveIn(file, was, key)
+}
+
+// curveIn is a curve of a series, which may be nil, or else the point that counts: one that is a single point is no series.
+func curveIn(file *Curves, was map[string]TrackedMetric, key string) (*points, error) {
+	p := &points{Curve: Curve{Name: key}}
 	if file != nil && file.Len(key) > 0 {
 		col, err := file.Column(key)
 		if err != nil {
 			return nil, err
 		}
 		p.merge(&col)
-		return p, nil
-	}
-	if known {
+	} else if last, known := was[key]; known {
 		p.add(last.Step, last.Time, last.Value)
 	}
 	return p, nil
@@ -72,39 +74,24 @@ func (p *points) merge(c *Curve) {
 	}
 }
 
-// sort puts the points in the order of time, step and value.
+// sort puts the points in the order of time, step and value; NaN is the least.
 func (p *points) sort() {
 	order := make([]int, len(p.Values))
 	for i := range order {
 		order[i] = i
 	}
-	less := func(a, b int) int {
-		switch {
-		case p.Times[a] != p.Times[b]:
-			return sign(p.Times[a] < p.Times[b])
-		case p.Steps[a] != p.Steps[b]:
-			return sign(p.Steps[a] < p.Steps[b])
-		case p.Values[a] != p.Values[b]:
-			return sign(p.Values[a] < p.Values[b])
-		}
-		return 0
+	compare := func(a, b int) int {
+		return cmp.Or(cmp.Compare(p.Times[a], p.Times[b]), cmp.Compare(p.Steps[a], p.Steps[b]), cmp.Compare(p.Values[a], p.Values[b]))
 	}
-	if slices.IsSortedFunc(order, less) {
+	if slices.IsSortedFunc(order, compare) {
 		return
 	}
-	slices.SortStableFunc(order, less)
+	slices.SortStableFunc(order, compare)
 	sorted := Curve{Name: p.Name}
 	for _, i := range order {
 		sorted.Steps, sorted.Times, sorted.Values = append(sorted.Steps, p.Steps[i]), append(sorted.Times, p.Times[i]), append(sorted.Values, p.Values[i])
 	}
 	p.Curve = sorted
-}
-
-func sign(less bool) int {
-	if less {
-		return -1
-	}
-	return 1
 }
 
 // saveCurves adds points to the series of a run, as a snapshot of one file.
@@ -126,17 +113,11 @@ func (r Runner) saveCurves(ctx context.Context, dir string, s *story, body *Body
 	if sum.Names == 0 {
 		return nil
 	}
-	saved, err := r.Store.Save(ctx, snapshot.SaveOptions{Path: path, Once: true})
-	if err != nil {
-		return fault.New(fault.KindOf(err), "cannot keep the metrics: %w", err)
+	kept, err := r.keepSeries(ctx, path, sum, c)
+	if err == nil {
+		body.Series = kept
 	}
-	c.releases = append(c.releases, saved.Release)
-	digest, err := r.Store.FileDigest(ctx, saved.Root, seriesName)
-	if err != nil {
-		return fault.New(fault.KindOf(err), "cannot keep the metrics: %w", err)
-	}
-	body.Series = &Series{Root: saved.Root, Digest: digest, Bytes: sum.Bytes, Points: sum.Points, Names: sum.Names}
-	return nil
+	return err
 }
 
 // writeCurves writes what the ledger has and what came since, name by name.
@@ -155,15 +136,9 @@ func (r Runner) writeCurves(ctx context.Context, out *bufio.Writer, s *story) (s
 	}
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		all := &points{}
-		if old != nil && old.Len(name) > 0 {
-			col, err := old.Column(name)
-			if err != nil {
-				return series.Summary{}, err
-			}
-			all.merge(&col)
-		} else if m, known := s.was[name]; known {
-			all.add(m.Step, m.Time, m.Value)
+		all, err := curveIn(old, s.was, name)
+		if err != nil {
+			return series.Summary{}, err
 		}
 		if fresh := s.curves[name]; fresh != nil {
 			all.merge(&fresh.Curve)

@@ -92,9 +92,6 @@ func (t *Tracked) append(ctx context.Context) (told, err error) {
 		return nil, err
 	}
 	told = errors.Join(saved.troubles...)
-	if body.Run == nil {
-		body.Run = &t.ID
-	}
 	if t.recorded() {
 		if same(body, t.state.first) {
 			return told, nil

@@ -36,7 +36,7 @@ func newStory(body Body) *story {
 		curves: map[string]*points{}, models: map[modelMetric]TrackedMetric{},
 	}
 	maps.Copy(s.params, body.Params)
-	t := Tracking{Status: clientStatus(body.State)}
+	t := Tracking{Status: ClientStatus(body.State)}
 	if body.Tracking != nil {
 		t = *body.Tracking
 	}
@@ -61,8 +61,8 @@ func newStory(body Body) *story {
 	return s
 }
 
-// clientStatus is the word of the dialect for a state.
-func clientStatus(s State) string {
+// ClientStatus is the word of the dialect for a state. A run that was lost has failed: clients have no word for it, and it never ends.
+func ClientStatus(s State) string {
 	switch s {
 	case Succeeded:
 		return "FINISHED"

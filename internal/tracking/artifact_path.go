@@ -83,26 +83,37 @@ const maxPath = 4096
 // maxDepth bounds how many folders it names: each is made durable by itself.
 const maxDepth = 100
 
-// safePath decodes the path of an artifact and refuses whatever could name something outside its folder, here or on a machine that
+// safePath decodes the path of an artifact, and refuses whatever could name something outside its folder, here or on a machine that
 // fetches it, be it encoded once more for somebody who decodes again.
 func safePath(escaped string) (string, error) {
 	decoded, err := url.PathUnescape(escaped)
-	if err != nil || len(decoded) > maxPath {
+	if err != nil {
 		return "", invalidPath()
 	}
-	for seen := decoded; ; {
-		if !harmless(seen) {
-			return "", invalidPath()
-		}
-		again, err := url.PathUnescape(seen)
-		if err != nil || again == seen {
-			return decoded, nil
-		}
-		seen = again
-	}
+	return decoded, checkPath(decoded)
 }
 
-func invalidPath() error { return failf(InvalidParameterValue, "Invalid path") }
+// checkPath is that of a path that is decoded already.
+func checkPath(p string) error {
+	if len(p) > maxPath || !throughout(p, harmless) {
+		return invalidPath()
+	}
+	return nil
+}
+
+// throughout says whether a text is fine, and whatever becomes of it when somebody decodes it, again and again.
+func throughout(text string, fine func(string) bool) bool {
+	for fine(text) {
+		again, err := url.PathUnescape(text)
+		if err != nil || again == text {
+			return true
+		}
+		text = again
+	}
+	return false
+}
+
+func invalidPath() error { return invalid("Invalid path") }
 
 func harmless(p string) bool {
 	if !utf8.ValidString(p) || strings.ContainsFunc(p, unicode.IsControl) || strings.ContainsAny(p, `\#`) || strings.HasPrefix(p, "/") {

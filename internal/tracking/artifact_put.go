@@ -41,7 +41,7 @@ func putFile(folder, rel string, r io.Reader, want int64) (object.Digest, error)
 		return object.Digest{}, pathTrouble(err)
 	}
 	if info, err := root.Lstat(target); err == nil && !info.Mode().IsRegular() {
-		return object.Digest{}, failf(InvalidParameterValue, "Cannot write '%s': it is a folder", rel)
+		return object.Digest{}, invalid("Cannot write '%s': it is a folder", rel)
 	}
 	tmp := uploadPrefix + rand.Text()
 	digest, err := receive(root, tmp, r, want)

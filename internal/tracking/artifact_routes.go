@@ -84,13 +84,8 @@ func noArtifact(p string) error { return failf(ResourceDoesNotExist, "No such ar
 // listPlace answers which files are in the folder that the query names.
 func (s *Server) listPlace(w http.ResponseWriter, r *http.Request) error {
 	p := r.URL.Query().Get("path")
-	if p != "" && !strings.HasPrefix(p, "/") {
-		var err error
-		if p, err = safePath(strings.ReplaceAll(p, "%", "%25")); err != nil {
-			return err
-		}
-	} else if p != "" {
-		return invalidPath()
+	if err := checkPath(p); err != nil {
+		return err
 	}
 	at, ok := parsePlace(p)
 	if !ok {
@@ -274,7 +269,7 @@ func listRun(s *Server, c *call) (any, error) {
 		return nil, err
 	}
 	at, _ := s.experiments.at(body.Experiment, body.StartedAt)
-	return s.listBelow(c, place{of: ofRun, id: id}, "path", at.location+"/"+id+"/artifacts")
+	return s.listBelow(c, place{of: ofRun, id: id}, "path", at.artifacts(id))
 }
 
 func listModel(s *Server, c *call) (any, error) {
@@ -288,7 +283,7 @@ func listModel(s *Server, c *call) (any, error) {
 // listBelow lists a folder that a parameter names. Unlike the lists of bytes, its paths start at the owner's folder.
 func (s *Server) listBelow(c *call, at place, parameter, uri string) (any, error) {
 	dir := c.query.Get(parameter)
-	if _, err := safePath(strings.ReplaceAll(dir, "%", "%25")); err != nil {
+	if err := checkPath(dir); err != nil {
 		return nil, err
 	}
 	at.rel = path.Clean("./" + dir)
@@ -332,7 +327,7 @@ func (s *Server) sendNamed(w http.ResponseWriter, r *http.Request, at place) err
 	if named == "" {
 		return invalid("Missing value for required parameter 'path'.")
 	}
-	if _, err := safePath(strings.ReplaceAll(named, "%", "%25")); err != nil {
+	if err := checkPath(named); err != nil {
 		return err
 	}
 	at.rel = path.Clean("./" + named)

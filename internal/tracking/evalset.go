@@ -54,24 +54,16 @@ type evalsetAnswer struct {
 	Dataset evalsetJSON `json:"dataset"`
 }
 
-// jsonText is a value as JSON; what came as JSON always has a form.
-func jsonText(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return ""
-	}
-	return string(b)
-}
-
 func (e *evalset) out() evalsetJSON {
 	out := evalsetJSON{ID: e.ID, Name: e.Name, CreatedMS: e.CreatedMS, UpdatedMS: e.UpdatedMS, By: e.By, UpdatedBy: e.By, Experiments: e.Experiments}
-	out.Digest = object.Sum([]byte(e.ID + e.Name + jsonText(e.Records))).Hex()[:8]
+	out.Digest = object.Sum([]byte(e.ID + e.Name + string(marshal(e.Records)))).Hex()[:8]
 	if len(e.Tags) > 0 {
-		out.Tags = jsonText(e.Tags)
+		out.Tags = string(marshal(e.Tags))
 	}
 	if len(e.Records) > 0 {
-		out.Schema = jsonText(map[string]any{"inputs": e.types("inputs"), "outputs": e.types("outputs"), "expectations": e.types("expectations"), "version": "1.0"})
-		out.Profile = jsonText(map[string]int{"num_records": len(e.Records)})
+		out.Schema = string(marshal(map[string]any{"inputs": e.types("inputs"), "outputs": e.types("outputs"),
+			"expectations": e.types("expectations"), "version": "1.0"}))
+		out.Profile = string(marshal(map[string]int{"num_records": len(e.Records)}))
 	}
 	return out
 }
@@ -164,13 +156,13 @@ func (s *Server) changeEvalset(id string, with func(*evalset) error) (*evalset, 
 func (e *evalset) merge(records []map[string]any, now int64) (inserted, updated int, err error) {
 	known := make(map[string]int, len(e.Records))
 	for i, r := range e.Records {
-		known[jsonText(r["inputs"])] = i
+		known[string(marshal(r["inputs"]))] = i
 	}
 	for _, r := range records {
 		if _, ok := r["inputs"].(map[string]any); !ok {
 			return 0, 0, invalid("Each record needs inputs")
 		}
-		key := jsonText(r["inputs"])
+		key := string(marshal(r["inputs"]))
 		at, old := known[key]
 		if !old {
 			r["dataset_record_id"], r["dataset_id"], r["created_time"], r["last_update_time"] = newID("dr-"), e.ID, now, now
@@ -237,7 +229,7 @@ func evalsetField(e *evalset, kind, key string) field {
 		v, known := e.Tags[key]
 		text, plain := v.(string)
 		if !plain {
-			text = jsonText(v)
+			text = string(marshal(v))
 		}
 		return field{text: text, known: known}
 	}

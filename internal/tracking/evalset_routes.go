@@ -33,7 +33,10 @@ func readTags(text string) (map[string]any, error) {
 		return tags, nil
 	}
 	if err := json.Unmarshal([]byte(text), &tags); err != nil {
-		return nil, failf(InvalidParameterValue, "Cannot read the tags: %v", err)
+		return nil, invalid("Cannot read the tags: %v", err)
+	}
+	if tags == nil { // "null"
+		tags = map[string]any{}
 	}
 	return tags, nil
 }
@@ -48,7 +51,7 @@ func createEvalset(s *Server, c *call) (any, error) {
 		return nil, err
 	}
 	if in.Name == "" || len(in.Name) > 2*maxKey {
-		return nil, failf(InvalidParameterValue, "A dataset needs a name of at most %d bytes", 2*maxKey)
+		return nil, invalid("A dataset needs a name of at most %d bytes", 2*maxKey)
 	}
 	tags, err := readTags(in.Tags)
 	if err != nil {
@@ -136,7 +139,7 @@ func evalsetRecords(s *Server, c *call) (any, error) {
 	return struct {
 		Records string `json:"records"`
 		Next    string `json:"next_page_token,omitempty"`
-	}{jsonText(page), next}, nil
+	}{string(marshal(page)), next}, nil
 }
 
 func mergeRecords(s *Server, c *call) (any, error) {
@@ -148,7 +151,7 @@ func mergeRecords(s *Server, c *call) (any, error) {
 	}
 	var records []map[string]any
 	if err := json.Unmarshal([]byte(in.Records), &records); err != nil {
-		return nil, failf(InvalidParameterValue, "Cannot read the records: %v", err)
+		return nil, invalid("Cannot read the records: %v", err)
 	}
 	out := struct {
 		Inserted int `json:"inserted_count"`

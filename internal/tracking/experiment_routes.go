@@ -1,6 +1,7 @@
 package tracking
 
 import (
+	"cmp"
 	"strings"
 )
 
@@ -22,26 +23,21 @@ func experimentRoutes() []route {
 
 // shown is an experiment as clients read it.
 type shownExperiment struct {
-	ID        string              `json:"experiment_id"`
-	Name      string              `json:"name"`
-	Location  string              `json:"artifact_location"`
-	Stage     string              `json:"lifecycle_stage"`
-	Updated   int64               `json:"last_update_time"`
-	Created   int64               `json:"creation_time"`
-	Tags      []map[string]string `json:"tags,omitempty"`
-	Workspace string              `json:"workspace"`
+	ID        string     `json:"experiment_id"`
+	Name      string     `json:"name"`
+	Location  string     `json:"artifact_location"`
+	Stage     string     `json:"lifecycle_stage"`
+	Updated   int64      `json:"last_update_time"`
+	Created   int64      `json:"creation_time"`
+	Tags      []keyValue `json:"tags,omitempty"`
+	Workspace string     `json:"workspace"`
 }
 
 func (e *experiment) shown() shownExperiment {
-	out := shownExperiment{ID: e.id, Name: e.name, Location: e.location, Stage: "active", Updated: e.updated, Created: e.created, Workspace: "default"}
-	if e.location == "" {
-		out.Location = "mlflow-artifacts:/" + e.id
-	}
+	out := shownExperiment{ID: e.id, Name: e.name, Location: cmp.Or(e.location, artifactsOf(e.id)), Stage: "active", Updated: e.updated, Created: e.created,
+		Tags: keyValues(e.tags), Workspace: "default"}
 	if e.deleted {
 		out.Stage = "deleted"
-	}
-	if len(e.tags) > 0 {
-		out.Tags = tagList(e.tags)
 	}
 	return out
 }

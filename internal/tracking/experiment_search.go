@@ -55,10 +55,10 @@ func (s *Server) searchExperiments(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(e experiment) bool {
-		return e.deleted && !deleted || !e.deleted && !active || slices.ContainsFunc(where, func(c comparison) bool { return !e.meets(&c) })
-	})
-	sortExperiments(all, order)
+	all = slices.DeleteFunc(all, func(e experiment) bool { return e.deleted && !deleted || !e.deleted && !active })
+	all = found(all, where, experimentField)
+	slices.SortFunc(all, func(a, b experiment) int { return cmp.Compare(b.id, a.id) })
+	arrange(all, order, experimentField)
 	page, next, err := paged(all, q.Token, most)
 	if err != nil {
 		return nil, err
@@ -73,45 +73,16 @@ func (s *Server) searchExperiments(c *call) (any, error) {
 	return answer, nil
 }
 
-func sortExperiments(all []experiment, order []ordering) {
-	slices.SortFunc(all, func(a, b experiment) int {
-		for i := range order {
-			x, y := a.key(&order[i]), b.key(&order[i])
-			if d := order[i].compare(&x, &y); d != 0 {
-				return d
-			}
-		}
-		return cmp.Compare(b.id, a.id)
-	})
-}
-
-func (e *experiment) meets(c *comparison) bool {
-	if c.kind == "tag" {
-		value, known := e.tags[c.key]
-		return c.holdsText(value, known)
-	}
-	switch c.key {
-	case "creation_time":
-		return c.holdsNumber(float64(e.created), true)
-	case "last_update_time":
-		return c.holdsNumber(float64(e.updated), true)
-	case "name":
-		return c.holdsText(e.name, true)
-	}
-	return c.holdsText(e.id, true)
-}
-
-func (e *experiment) key(o *ordering) sortKey {
+func experimentField(e experiment, kind, key string) field {
 	switch {
-	case o.kind == "tag":
-		value, known := e.tags[o.key]
-		return textKey(value, known)
-	case o.key == "creation_time":
-		return numberKey(float64(e.created), true)
-	case o.key == "last_update_time":
-		return numberKey(float64(e.updated), true)
-	case o.key == "name":
-		return textKey(e.name, true)
+	case kind == "tag":
+		return entry(e.tags, key)
+	case key == "creation_time":
+		return numberField(float64(e.created))
+	case key == "last_update_time":
+		return numberField(float64(e.updated))
+	case key == "name":
+		return textField(e.name)
 	}
-	return textKey(e.id, true)
+	return textField(e.id)
 }

@@ -35,8 +35,9 @@ const (
 	defaultName = "Default"
 )
 
-// experimentID is the id of an experiment that was never renamed: the same in every clone, and without a record.
-func experimentID(name string) string {
+// ExperimentID is the id of the experiment of a name, as long as nobody renamed it: the same in every clone, and without a record.
+// Runs that were recorded without an MLflow client belong to it as well.
+func ExperimentID(name string) string {
 	if name == "" || name == defaultName {
 		return defaultID
 	}
@@ -109,15 +110,7 @@ func (x *experiments) fold(ctx context.Context) error {
 			all = append(all, rec)
 		}
 	}
-	slices.SortFunc(all, func(a, b lineage.Record) int {
-		switch {
-		case a.LC < b.LC:
-			return -1
-		case a.LC > b.LC:
-			return 1
-		}
-		return a.ID.Compare(b.ID)
-	})
+	slices.SortFunc(all, func(a, b lineage.Record) int { return cmp.Or(cmp.Compare(a.LC, b.LC), a.ID.Compare(b.ID)) })
 	for _, rec := range all {
 		set, err := Experiments.Decode(rec)
 		if err != nil {
@@ -193,7 +186,7 @@ func (x *experiments) ofRuns(ctx context.Context, byID map[string]*experiment) e
 
 // idAt is the experiment that a name meant at a time: an experiment may take another name, and then its old one may be given anew.
 func (x *experiments) idAt(name string, at time.Time) string {
-	id := experimentID(name)
+	id := ExperimentID(name)
 	for i, t := range x.names[name] {
 		if i == 0 || t.from.UnixMilli() <= at.UnixMilli() { // clients know no finer time
 			id = t.id
@@ -209,12 +202,18 @@ type whereabouts struct {
 	location string
 }
 
+// artifacts is where those of the run are, by its id.
+func (p whereabouts) artifacts(id string) string { return p.location + "/" + id + "/artifacts" }
+
+// artifactsOf is where the artifacts of an experiment are, unless somebody wanted them elsewhere.
+func artifactsOf(id string) string { return scheme + "/" + id }
+
 // at is the experiment that a name meant at a time. always: at any time.
 func (x *experiments) at(name string, when time.Time) (p whereabouts, always bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	p.id = x.idAt(name, when)
-	p.location = "mlflow-artifacts:/" + p.id
+	p.location = artifactsOf(p.id)
 	if e := x.byID[p.id]; e != nil {
 		p.deleted = e.deleted
 		p.location = cmp.Or(e.location, p.location)
@@ -334,12 +333,12 @@ func (x *experiments) set(ctx context.Context, sets ...ExperimentSet) error {
 
 // create makes an experiment. A name that another had before it was renamed gets an id of its own.
 func (x *experiments) create(ctx context.Context, set ExperimentSet) (string, error) {
-	set.ID, set.Created = experimentID(set.Name), true
+	set.ID, set.Created = ExperimentID(set.Name), true
 	for n := 2; ; n++ {
 		if _, err := x.get(ctx, set.ID); err != nil {
 			break
 		}
-		set.ID = experimentID(fmt.Sprintf("%s\n%d", set.Name, n))
+		set.ID = ExperimentID(fmt.Sprintf("%s\n%d", set.Name, n))
 	}
 	return set.ID, x.set(ctx, set)
 }

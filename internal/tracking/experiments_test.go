@@ -21,7 +21,7 @@ func TestExperiments(t *testing.T) {
 	b.refused("GET", "experiments/get?experiment_id=abc", "", InvalidParameterValue, "Experiment ID must be a valid integer.")
 	created := b.post("experiments/create", `{"name": "Production_V1", "tags": [{"key": "a", "value": "b"}]}`)
 	id := between(t, created, `"experiment_id":"`, `"`)
-	if created != `{"experiment_id":"`+id+`"}` || len(id) != 18 || id != experimentID("Production_V1") {
+	if created != `{"experiment_id":"`+id+`"}` || len(id) != 18 || id != ExperimentID("Production_V1") {
 		t.Errorf("created %s", created)
 	}
 	b.refused("POST", "experiments/create", `{"name": "Production_V1"}`, ResourceAlreadyExists, "Experiment(name=Production_V1) already exists.")

@@ -16,12 +16,14 @@ const (
 
 // curveOf reads the points of a metric of a run.
 func (s *Server) curveOf(ctx context.Context, id, key string) (run.Curve, error) {
-	if len(id) >= idDigits {
-		if h := s.written(id[:idDigits]); h != nil {
-			return h.History(ctx, key)
-		}
+	digest, err := s.digestOf(ctx, id)
+	if err != nil {
+		return run.Curve{}, err
 	}
-	b, _, err := s.bodyOf(ctx, id)
+	if h := s.written(clientID(digest)); h != nil {
+		return h.History(ctx, key)
+	}
+	b, _, err := s.body(ctx, digest)
 	if err != nil {
 		return run.Curve{}, err
 	}
@@ -35,10 +37,7 @@ func (s *Server) metricHistory(c *call) (any, error) {
 		Max   *whole `json:"max_results"`
 		Token string `json:"page_token"`
 	}
-	if err := c.into(&q); err != nil {
-		return nil, err
-	}
-	id, err := q.id()
+	id, err := c.aboutRun(&q)
 	if err != nil {
 		return nil, err
 	}

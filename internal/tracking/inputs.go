@@ -79,10 +79,7 @@ func (s *Server) logInputs(c *call) (any, error) {
 		Datasets []datasetInput `json:"datasets"`
 		Models   []modelIO      `json:"models"`
 	}
-	if err := c.into(&q); err != nil {
-		return nil, err
-	}
-	id, err := q.id()
+	id, err := c.aboutRun(&q)
 	if err != nil {
 		return nil, err
 	}
@@ -108,10 +105,7 @@ func (s *Server) logOutputs(c *call) (any, error) {
 		which
 		Models []modelIO `json:"models"`
 	}
-	if err := c.into(&q); err != nil {
-		return nil, err
-	}
-	id, err := q.id()
+	id, err := c.aboutRun(&q)
 	if err != nil {
 		return nil, err
 	}

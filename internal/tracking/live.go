@@ -265,14 +265,10 @@ func (s *Server) CloseAs(ctx context.Context, state run.State) error {
 
 // endOf is how a run ended that was part of a command.
 func endOf(state run.State) string {
-	switch state {
-	case run.Succeeded:
-		return "FINISHED"
-	case run.Killed, run.Cancelled:
-		return "KILLED"
-	case run.Failed, run.Lost, run.Running:
+	if state == run.Running {
+		return "FAILED"
 	}
-	return "FAILED"
+	return run.ClientStatus(state)
 }
 
 func (s *Server) now() *time.Time {

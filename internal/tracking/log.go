@@ -3,6 +3,7 @@ package tracking
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"mlx/internal/run"
@@ -13,10 +14,7 @@ func (s *Server) logMetric(c *call) (any, error) {
 		which
 		metric
 	}
-	if err := c.into(&q); err != nil {
-		return nil, err
-	}
-	id, err := q.id()
+	id, err := c.aboutRun(&q)
 	if err != nil {
 		return nil, err
 	}
@@ -32,10 +30,7 @@ func (s *Server) logParam(c *call) (any, error) {
 		which
 		pair
 	}
-	if err := c.into(&q); err != nil {
-		return nil, err
-	}
-	id, err := q.id()
+	id, err := c.aboutRun(&q)
 	if err != nil {
 		return nil, err
 	}
@@ -63,10 +58,7 @@ type batchRequest struct {
 
 func (s *Server) logBatch(c *call) (any, error) {
 	var q batchRequest
-	if err := c.into(&q); err != nil {
-		return nil, err
-	}
-	id, err := q.id()
+	id, err := c.aboutRun(&q)
 	if err != nil {
 		return nil, err
 	}
@@ -162,10 +154,7 @@ func (s *Server) setTag(c *call) (any, error) {
 		which
 		pair
 	}
-	if err := c.into(&q); err != nil {
-		return nil, err
-	}
-	id, err := q.id()
+	id, err := c.aboutRun(&q)
 	if err != nil {
 		return nil, err
 	}
@@ -183,10 +172,7 @@ func (s *Server) deleteTag(c *call) (any, error) {
 		which
 		Key string `json:"key"`
 	}
-	if err := c.into(&q); err != nil {
-		return nil, err
-	}
-	id, err := q.id()
+	id, err := c.aboutRun(&q)
 	if err != nil {
 		return nil, err
 	}
@@ -209,4 +195,5 @@ func withTag(e *run.Entry, t run.TrackedTag) {
 	}
 }
 
-func at(what string, i int) string { return fmt.Sprintf("%s[%d].", what, i) }
+// at names a place in a list of a request. It is asked for with each point that comes.
+func at(what string, i int) string { return what + "[" + strconv.Itoa(i) + "]." }

@@ -52,20 +52,27 @@ func (s *Server) modelDir(id string) string { return filepath.Join(s.o.Dir, "mod
 
 // model is a logged model as it is now.
 func (s *Server) model(ctx context.Context, id string) (registry.LoggedModel, error) {
+	m, _, err := s.modelNow(ctx, id)
+	return m, err
+}
+
+// modelNow is a logged model, and whether its upload goes on: it is not in the ledger then.
+func (s *Server) modelNow(ctx context.Context, id string) (m registry.LoggedModel, pending bool, err error) {
 	if !modelID.MatchString(id) {
-		return registry.LoggedModel{}, noModel(id)
+		return m, false, noModel(id)
 	}
 	if err := s.finishModels(ctx); err != nil {
-		return registry.LoggedModel{}, err
+		return m, false, err
 	}
-	m, err := s.pendingModel(id)
+	m, err = s.pendingModel(id)
+	pending = err == nil
 	if errors.Is(err, fs.ErrNotExist) {
 		m, _, err = s.o.Registry.LoggedModel(ctx, id)
 	}
 	if fault.KindOf(err) == fault.NotFound || err == nil && m.Deleted {
-		return registry.LoggedModel{}, noModel(id)
+		err = noModel(id)
 	}
-	return m, err
+	return m, pending, err
 }
 
 func noModel(id string) error {
@@ -105,7 +112,7 @@ func (s *Server) storePending(m registry.LoggedModel) error {
 // changeModel applies a change to a model, wherever what is known of it lies.
 func (s *Server) changeModel(ctx context.Context, id string, with func(*registry.LoggedModel) error) (registry.LoggedModel, error) {
 	defer s.models.lock(id)()
-	m, err := s.model(ctx, id)
+	m, pending, err := s.modelNow(ctx, id)
 	if err != nil {
 		return m, err
 	}
@@ -113,15 +120,13 @@ func (s *Server) changeModel(ctx context.Context, id string, with func(*registry
 		return m, err
 	}
 	m.UpdatedMS = s.o.Now().UnixMilli()
-	_, err = s.pendingModel(id)
 	switch {
-	case err == nil && m.Status == modelPending && !m.Deleted:
-		return m, s.storePending(m)
-	case err == nil:
-		return m, s.keepModel(ctx, &m)
-	case errors.Is(err, fs.ErrNotExist):
+	case !pending:
 		return m, s.o.Registry.SetLogged(ctx, m)
+	case m.Status == modelPending && !m.Deleted:
+		return m, s.storePending(m)
 	}
+	err = s.keepModel(ctx, &m) // it changes m
 	return m, err
 }
 
@@ -235,7 +240,7 @@ func (s *Server) pendingIDs() []string {
 
 // modelShelf finds the files of a logged model.
 func (s *Server) modelShelf(ctx context.Context, id string) (shelf, error) {
-	m, err := s.model(ctx, id)
+	m, pending, err := s.modelNow(ctx, id)
 	if err != nil {
 		return shelf{}, err
 	}
@@ -243,7 +248,7 @@ func (s *Server) modelShelf(ctx context.Context, id string) (shelf, error) {
 	if !m.Root.IsZero() {
 		sh.kept = []kept{{at: ".", root: m.Root}}
 	}
-	if _, err := s.pendingModel(id); err == nil {
+	if pending {
 		sh.live = filepath.Join(s.modelDir(id), filesName)
 	}
 	return sh, nil
@@ -252,12 +257,12 @@ func (s *Server) modelShelf(ctx context.Context, id string) (shelf, error) {
 // modelBench is where files of a model are changed. Of one that is in the store, the files are brought back, and saved again before
 // the client hears that its change is kept.
 func (s *Server) modelBench(ctx context.Context, id string) (workbench, error) {
-	m, err := s.model(ctx, id)
+	m, pending, err := s.modelNow(ctx, id)
 	if err != nil {
 		return workbench{}, err
 	}
 	b := workbench{folder: filepath.Join(s.modelDir(id), filesName), done: func() error { return nil }, release: func() {}}
-	if _, err := s.pendingModel(id); err == nil {
+	if pending {
 		return b, nil
 	}
 	b.release = s.models.lock(id)

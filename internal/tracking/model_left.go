@@ -67,7 +67,7 @@ func (s *Server) Clean(ctx context.Context) error {
 		}
 		wait := leftAlone
 		if m.Run != nil {
-			if b, _, failed := s.bodyOf(ctx, clientID(*m.Run)); failed == nil && b.EndedAt != nil {
+			if b, _, failed := s.body(ctx, *m.Run); failed == nil && b.EndedAt != nil {
 				wait = leftOver
 			}
 		}

@@ -23,10 +23,7 @@ func logOldModel(s *Server, c *call) (any, error) {
 		which
 		Model string `json:"model_json"`
 	}
-	if err := c.into(&in); err != nil {
-		return nil, err
-	}
-	id, err := in.id()
+	id, err := c.aboutRun(&in)
 	if err != nil {
 		return nil, err
 	}

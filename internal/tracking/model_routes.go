@@ -52,7 +52,7 @@ func addPairs(to *map[string]string, all []keyValue) error {
 	}
 	for _, p := range all {
 		if p.Key == "" {
-			return invalid("Missing value for required parameter 'key'. See the API docs for more information about request parameters.")
+			return missing("key")
 		}
 		if len(p.Key) > maxKey {
 			return invalid("Key '%.60s…' exceeds the maximum length of %d characters", p.Key, maxKey)
@@ -132,7 +132,7 @@ func createModel(s *Server, c *call) (any, error) {
 		return nil, err
 	}
 	if in.Experiment == "" {
-		return nil, invalid("Missing value for required parameter 'experiment_id'. See the API docs for more information about request parameters.")
+		return nil, missing("experiment_id")
 	}
 	m := registry.LoggedModel{Name: in.Name, Experiment: in.Experiment, Type: in.Type}
 	if m.Name == "" {

@@ -55,9 +55,10 @@ func (d measuredOn) is(m modelMetric) bool {
 	return (d.Dataset == "" || d.Dataset == m.Dataset) && (d.Digest == "" || d.Digest == m.Digest)
 }
 
-// searchedModel is a logged model with the metrics that a search is about.
+// searchedModel is a logged model with its metrics, and those of them that a search is about.
 type searchedModel struct {
 	registry.LoggedModel
+	all     []modelMetric
 	metrics []modelMetric
 }
 
@@ -163,8 +164,7 @@ func searchModels(s *Server, c *call) (any, error) {
 	page, next, err := paged(models, q.Token, q.limit)
 	out := modelList{Next: next}
 	for _, m := range page {
-		all, failed := s.modelMetrics(c.ctx, m.LoggedModel)
-		out.Models, err = append(out.Models, modelOut(m.LoggedModel, all)), errors.Join(err, failed)
+		out.Models = append(out.Models, modelOut(m.LoggedModel, m.all))
 	}
 	return out, err
 }
@@ -185,11 +185,12 @@ func (s *Server) searchedModels(ctx context.Context, q question) ([]searchedMode
 			continue
 		}
 		one := searchedModel{LoggedModel: m}
-		if one.metrics, err = s.modelMetrics(ctx, m); err != nil {
+		if one.all, err = s.modelMetrics(ctx, m); err != nil {
 			return nil, err
 		}
+		one.metrics = one.all
 		if len(q.Datasets) > 0 {
-			one.metrics = slices.DeleteFunc(one.metrics, func(x modelMetric) bool {
+			one.metrics = slices.DeleteFunc(slices.Clone(one.all), func(x modelMetric) bool {
 				return !slices.ContainsFunc(q.Datasets, func(d measuredOn) bool { return d.is(x) })
 			})
 			if len(one.metrics) == 0 {

@@ -90,25 +90,13 @@ func rowOf(id object.Digest, b *run.Body, by string) *row {
 	return r
 }
 
-// statusOf says how a run stands in the words of the dialect: what happened where it is known, else what its client said. A run that
-// was lost has failed: clients have no word for it, and it never ends.
+// statusOf says how a run stands in the words of the dialect: what happened where it is known, else what its client said.
 func statusOf(b *run.Body) string {
-	said := ""
-	if b.Tracking != nil {
-		said = b.Tracking.Status
+	status := run.ClientStatus(b.State)
+	if status == "RUNNING" && b.Tracking != nil {
+		return cmp.Or(b.Tracking.Status, status)
 	}
-	switch b.State {
-	case run.Succeeded:
-		return "FINISHED"
-	case run.Failed:
-		return "FAILED"
-	case run.Killed, run.Cancelled:
-		return "KILLED"
-	case run.Lost:
-		return "FAILED"
-	case run.Running:
-	}
-	return cmp.Or(said, "RUNNING")
+	return status
 }
 
 func (r *row) setEnd(b *run.Body, t *run.Tracking) {
@@ -158,9 +146,6 @@ func number(v any) (float64, bool) {
 	}
 	return 0, false
 }
-
-func (r *row) param(key string) (string, bool) { return lookup(r.params, key) }
-func (r *row) tag(key string) (string, bool)   { return lookup(r.tags, key) }
 
 func lookup(all []named, key string) (string, bool) {
 	i, ok := slices.BinarySearchFunc(all, key, func(n named, k string) int { return strings.Compare(n.key, k) })

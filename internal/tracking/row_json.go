@@ -47,7 +47,7 @@ func appendInfo(out []byte, r *row, p whereabouts) []byte {
 	if r.end != 0 {
 		out = strconv.AppendInt(append(out, `,"end_time":`...), r.end, 10)
 	}
-	out = appendText(append(out, `,"artifact_uri":`...), p.location+"/"+id+"/artifacts")
+	out = appendText(append(out, `,"artifact_uri":`...), p.artifacts(id))
 	stage := "active"
 	if r.deleted || p.deleted {
 		stage = "deleted"
@@ -132,7 +132,7 @@ func inputsOf(t *run.Tracking) map[string]any {
 		}
 		input := map[string]any{"dataset": set}
 		if len(d.Tags) > 0 {
-			input["tags"] = tagList(d.Tags)
+			input["tags"] = keyValues(d.Tags)
 		}
 		data = append(data, input)
 	}

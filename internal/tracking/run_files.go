@@ -21,7 +21,7 @@ func (s *Server) runShelf(ctx context.Context, id string) (shelf, error) {
 	if err != nil {
 		return shelf{}, err
 	}
-	body, _, err := s.bodyOf(ctx, id)
+	body, _, err := s.body(ctx, digest)
 	if err != nil {
 		return shelf{}, err
 	}
@@ -66,7 +66,7 @@ func (s *Server) modelMetrics(ctx context.Context, m registry.LoggedModel) ([]mo
 	if m.Run == nil {
 		return nil, nil
 	}
-	body, _, err := s.bodyOf(ctx, clientID(*m.Run))
+	body, _, err := s.body(ctx, *m.Run)
 	if err != nil || body.Tracking == nil {
 		return nil, err
 	}

@@ -3,10 +3,10 @@ package tracking
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 
+	"mlx/internal/object"
 	"mlx/internal/run"
 )
 
@@ -47,6 +47,14 @@ func (w which) id() (string, error) {
 	return "", missing("run_id")
 }
 
+// aboutRun reads a request that names a run, and returns its id.
+func (c *call) aboutRun(q interface{ id() (string, error) }) (string, error) {
+	if err := c.into(q); err != nil {
+		return "", err
+	}
+	return q.id()
+}
+
 // answerRun is the answer with one run.
 func (s *Server) answerRun(r *row) document {
 	return append(appendRun([]byte(`{"run":`), r, s.places().of(r)), '}')
@@ -54,10 +62,7 @@ func (s *Server) answerRun(r *row) document {
 
 func (s *Server) getRun(c *call) (any, error) {
 	var q which
-	if err := c.into(&q); err != nil {
-		return nil, err
-	}
-	id, err := q.id()
+	id, err := c.aboutRun(&q)
 	if err != nil {
 		return nil, err
 	}
@@ -73,29 +78,36 @@ func (s *Server) getRun(c *call) (any, error) {
 
 // rowFor is the row of one run as it is now.
 func (s *Server) rowFor(ctx context.Context, id string) (*row, error) {
-	if len(id) >= idDigits {
-		if h := s.written(id[:idDigits]); h != nil {
-			return s.rowOfHeld(h), nil
-		}
-	}
-	b, by, err := s.bodyOf(ctx, id)
+	digest, err := s.digestOf(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return rowOf(*b.Run, b, by), nil
+	if h := s.written(clientID(digest)); h != nil {
+		return s.rowOfHeld(h), nil
+	}
+	b, by, err := s.body(ctx, digest)
+	if err != nil {
+		return nil, err
+	}
+	return rowOf(digest, b, by), nil
 }
 
-// bodyOf is everything that is known of a run, and who recorded it.
+// bodyOf is body of the run that a client names.
 func (s *Server) bodyOf(ctx context.Context, id string) (*run.Body, string, error) {
 	digest, err := s.digestOf(ctx, id)
 	if err != nil {
 		return nil, "", err
 	}
-	if h := s.written(clientID(digest)); h != nil {
+	return s.body(ctx, digest)
+}
+
+// body is everything that is known of a run, and who recorded it.
+func (s *Server) body(ctx context.Context, id object.Digest) (*run.Body, string, error) {
+	if h := s.written(clientID(id)); h != nil {
 		b := h.Body()
 		return &b, h.By(), nil
 	}
-	b, by, err := s.o.History.Body(ctx, digest)
+	b, by, err := s.o.History.Body(ctx, id)
 	if err != nil {
 		return nil, "", err
 	}
@@ -126,10 +138,7 @@ func (s *Server) updateRun(c *call) (any, error) {
 		End    *whole  `json:"end_time"`
 		Name   string  `json:"run_name"`
 	}
-	if err := c.into(&q); err != nil {
-		return nil, err
-	}
-	id, err := q.id()
+	id, err := c.aboutRun(&q)
 	if err != nil {
 		return nil, err
 	}
@@ -180,10 +189,7 @@ func (s *Server) restoreRun(c *call) (any, error) {
 // bin puts a run into the bin, or takes it out again. Twice is as good as once.
 func (s *Server) bin(c *call, e run.Entry) (any, error) {
 	var q which
-	if err := c.into(&q); err != nil {
-		return nil, err
-	}
-	id, err := q.id()
+	id, err := c.aboutRun(&q)
 	if err != nil {
 		return nil, err
 	}
@@ -198,13 +204,4 @@ func (s *Server) bin(c *call, e run.Entry) (any, error) {
 		err = nil
 	}
 	return nil, err
-}
-
-// tagList writes tags in the order of their names.
-func tagList(tags map[string]string) []map[string]string {
-	all := make([]map[string]string, 0, len(tags))
-	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		all = append(all, map[string]string{"key": key, "value": tags[key]})
-	}
-	return all
 }

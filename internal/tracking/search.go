@@ -162,7 +162,7 @@ func (s *Server) findRuns(ctx context.Context, find *runSearch) (found []*row, t
 			h.more = make([]sortKey, len(find.order)-1)
 		}
 		for i := range find.order {
-			*h.key(i) = find.keyOf(r, &find.order[i])
+			*h.key(i) = find.field(r, find.order[i].kind, find.order[i].key).sortKey()
 		}
 		best.add(h)
 	}
@@ -191,26 +191,38 @@ func (find *runSearch) holds(r *row) bool {
 }
 
 func (find *runSearch) meets(r *row, c *comparison) bool {
-	switch c.kind {
+	if c.kind != "dataset" {
+		return find.field(r, c.kind, c.key).meets(c)
+	}
+	return slices.ContainsFunc(r.datasets, func(d dataset) bool {
+		text := map[string]string{"name": d.name, "digest": d.digest, "context": d.context}[c.key]
+		return c.holdsText(text, c.key != "context" || text != "")
+	})
+}
+
+// field is what a run has under a name. Of its data nothing is: there may be many.
+func (find *runSearch) field(r *row, kind, key string) (f field) {
+	switch kind {
 	case "metric":
-		return c.holdsNumber(r.metric(c.key))
+		f.numeric = true
+		f.number, f.known = r.metric(key)
+		return f
 	case "parameter":
-		return c.holdsText(r.param(c.key))
+		f.text, f.known = lookup(r.params, key)
+		return f
 	case "tag":
-		return c.holdsText(r.tag(c.key))
+		f.text, f.known = lookup(r.tags, key)
+		return f
 	case "dataset":
-		return slices.ContainsFunc(r.datasets, func(d dataset) bool {
-			text := map[string]string{"name": d.name, "digest": d.digest, "context": d.context}[c.key]
-			return c.holdsText(text, c.key != "context" || text != "")
-		})
+		return f
 	}
-	switch c.key {
+	switch key {
 	case "start_time":
-		return c.holdsNumber(float64(r.start), true)
+		return numberField(float64(r.start))
 	case "end_time":
-		return c.holdsNumber(float64(r.end), r.end != 0)
+		return field{number: float64(r.end), numeric: true, known: r.end != 0}
 	}
-	return c.holdsText(find.attribute(r, c.key), true)
+	return textField(find.attribute(r, key))
 }
 
 // attribute is a field of a run that is text.
@@ -234,23 +246,5 @@ func (find *runSearch) attribute(r *row, key string) string {
 	if key == "experiment_id" {
 		return at.id
 	}
-	return at.location + "/" + clientID(r.id) + "/artifacts"
-}
-
-func (find *runSearch) keyOf(r *row, o *ordering) sortKey {
-	switch {
-	case o.kind == "metric":
-		return numberKey(r.metric(o.key))
-	case o.kind == "parameter":
-		return textKey(r.param(o.key))
-	case o.kind == "tag":
-		return textKey(r.tag(o.key))
-	case o.kind == "dataset":
-		return sortKey{rank: 2}
-	case o.key == "start_time":
-		return numberKey(float64(r.start), true)
-	case o.key == "end_time":
-		return numberKey(float64(r.end), r.end != 0)
-	}
-	return textKey(find.attribute(r, o.key), true)
+	return at.artifacts(clientID(r.id))
 }

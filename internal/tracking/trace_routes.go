@@ -192,13 +192,10 @@ func linkPrompts(s *Server, c *call) (any, error) {
 type assessment = map[string]json.RawMessage
 
 // nameAssessment gives an assessment an id, unless it has one.
-func nameAssessment(a assessment) error {
-	if _, ok := a["assessment_id"]; ok {
-		return nil
+func nameAssessment(a assessment) {
+	if _, ok := a["assessment_id"]; !ok {
+		a["assessment_id"] = marshal(newID("a-"))
 	}
-	id, err := json.Marshal(newID("a-"))
-	a["assessment_id"] = id
-	return err
 }
 
 type assessmentAnswer struct {
@@ -220,9 +217,7 @@ func assess(s *Server, c *call) (any, error) {
 		return nil, invalid("Missing value for required parameter 'assessment'.")
 	}
 	delete(in.Assessment, "assessment_id")
-	if err := nameAssessment(in.Assessment); err != nil {
-		return nil, err
-	}
+	nameAssessment(in.Assessment)
 	return in, s.changeTrace(c.path("trace_id"), func(t *trace) error {
 		if t.Assessments = append(t.Assessments, in.Assessment); len(t.Assessments) > maxAssessments {
 			return invalid("At most %d assessments of a trace are kept", maxAssessments)

@@ -54,7 +54,8 @@ func TestTraces(t *testing.T) {
 	sh.want("GET", tracePath+"/"+ids[0]+"/assessments/"+id, nil, 404, "*")
 	sh.want("POST", "traces/delete-traces", fields{"experiment_id": "3", "request_ids": ids[:1]}, 200, `{"traces_deleted":1}`)
 	sh.want("GET", tracePath+"/"+ids[0], nil, 404, `{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"Trace with ID '`+ids[0]+`' not found"}`)
-	for _, bad := range []string{`{"trace":{"trace_info":{"trace_id":"../x","trace_location":{"mlflow_experiment":{"experiment_id":"3"}}}}}`, `{}`, `[`} {
+	for _, bad := range []string{`{"trace":{"trace_info":{"trace_id":"../x","trace_location":{"mlflow_experiment":{"experiment_id":"3"}}}}}`, `{}`, `[`,
+		`{"trace":{"trace_info":{"trace_id":"` + ids[0] + `","trace_location":{"mlflow_experiment":{"experiment_id":"3"}},"assessments":[null]}}}`} {
 		sh.want("POST", tracePath, bad, 400, "*")
 	}
 }
@@ -87,6 +88,8 @@ func TestEvaluationData(t *testing.T) {
 	sh.want("POST", evalsetPath+"/search", fields{"experiment_ids": []string{"4"}}, 200, "{}")
 	sh.want("POST", evalsetPath+"/"+id+"/records", fields{"records": `[{"q": 1}]`}, 400, "*")
 	sh.want("GET", evalsetPath+"/d-nope", nil, 404, "*")
+	bare := sh.want("POST", evalsetPath+"/create", fields{"name": "bare", "tags": "null"}, 200, "*")["dataset"].(map[string]any)["dataset_id"].(string)
+	sh.want("PATCH", evalsetPath+"/"+bare+"/tags", fields{"tags": `{"a": "b"}`}, 200, "*")
 	sh.want("DELETE", evalsetPath+"/"+id, nil, 200, "{}")
 	sh.want("GET", evalsetPath+"/"+id, nil, 404, "*")
 }

@@ -136,9 +136,10 @@ func beginTrace(s *Server, c *call) (any, error) {
 	}
 	t.Tags[traceArtifacts] = scheme + "/" + experiment + "/traces/" + t.ID + "/artifacts"
 	for i := range t.Assessments {
-		if err := nameAssessment(t.Assessments[i]); err != nil {
-			return nil, err
+		if t.Assessments[i] == nil {
+			return nil, invalid("An assessment cannot be null")
 		}
+		nameAssessment(t.Assessments[i])
 	}
 	s.traces.mu.Lock()
 	defer s.traces.mu.Unlock()

@@ -87,7 +87,7 @@ func (s *Server) parents(ctx context.Context, b registry.Registration) ([]regist
 	if b.Run == nil {
 		return all, nil
 	}
-	body, _, err := s.bodyOf(ctx, clientID(*b.Run))
+	body, _, err := s.body(ctx, *b.Run)
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +189,7 @@ func moveVersion(s *Server, c *call) (any, error) {
 		return nil, err
 	}
 	if in.Archive && to != registry.Staging && to != registry.Production {
-		return nil, failf(InvalidParameterValue, "Model version transition cannot archive existing model versions because '%s' is not an Active stage. "+
+		return nil, invalid("Model version transition cannot archive existing model versions because '%s' is not an Active stage. "+
 			"Valid stages are Staging, Production", stageName(to))
 	}
 	step := registry.Step{Version: v, To: to, Keep: !bool(in.Archive)}

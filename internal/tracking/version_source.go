@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"mlx/internal/object"
@@ -39,7 +40,7 @@ type sourced struct {
 func (s *Server) source(ctx context.Context, in aboutVersion) (sourced, error) {
 	out := sourced{release: func() {}}
 	if in.Source == "" {
-		return out, invalid("Missing value for required parameter 'source'. See the API docs for more information about request parameters.")
+		return out, missing("source")
 	}
 	if in.Run != "" {
 		id, err := s.digestOf(ctx, in.Run)
@@ -94,18 +95,9 @@ func (s *Server) source(ctx context.Context, in aboutVersion) (sourced, error) {
 
 // sound refuses sources that climb out of somewhere, however often they are encoded.
 func sound(source string) bool {
-	for seen := source; ; {
-		for _, part := range strings.Split(seen, "/") {
-			if part == ".." || strings.ContainsAny(part, "\x00\\") {
-				return false
-			}
-		}
-		again, err := url.PathUnescape(seen)
-		if err != nil || again == seen {
-			return true
-		}
-		seen = again
-	}
+	return throughout(source, func(s string) bool {
+		return !strings.ContainsAny(s, "\x00\\") && !slices.Contains(strings.Split(s, "/"), "..")
+	})
 }
 
 func mismatch(in aboutVersion, parameter string) error {
