@@ -252,6 +252,11 @@ func (h *harness) after() (lost int) {
 		t.Fatal(err)
 	}
 	for _, p := range report.Problems {
+		if h.loss { // writers that check nothing may leave a torn segment behind; a sealer keeps it and verify names it
+			t.Logf("damage: %+v", p)
+			lost++
+			continue
+		}
 		t.Errorf("damage: %+v", p)
 	}
 	if report.Segments != 0 {
