@@ -1,0 +1,174 @@
+package dataset
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"sync"
+)
+
+// Folding is how a table becomes an answer. Part runs on several goroutines at once and makes something small of one batch; Merge takes
+// the parts one after the other, in the order of the rows, so that the answer does not depend on the number of workers.
+type Folding[P any] struct {
+	Start func() // before the first part, and again when a type was widened and everything is read anew; may be nil
+	Part  func(*Batch) (P, error)
+	Merge func(Span, P) error // may be nil
+}
+
+// Fold reads the columns of a table once and folds them. It reads in bounded memory, on Options.Workers goroutines.
+func Fold[P any](ctx context.Context, t *Table, req Request, f Folding[P]) error {
+	for {
+		want, err := t.project(req)
+		if err != nil {
+			return err
+		}
+		if f.Start != nil {
+			f.Start()
+		}
+		err = foldOnce(ctx, t, want, f)
+		var wider *widening
+		if !errors.As(err, &wider) {
+			return err
+		}
+		if err := t.widen(wider); err != nil {
+			return err
+		}
+	}
+}
+
+// piece is a unit on its way: the worker sends what it made of each batch, then closes.
+type piece[P any] struct {
+	file  int
+	unit  unit
+	parts chan part[P]
+}
+
+type part[P any] struct {
+	rows int
+	made P
+	err  error
+}
+
+func foldOnce[P any](ctx context.Context, t *Table, want Schema, f Folding[P]) error {
+	ctx, cancel := context.WithCancel(ctx)
+	todo := make(chan *piece[P])
+	order := make(chan *piece[P], t.opts.Workers) // how far reading may run ahead of merging
+	var workers sync.WaitGroup
+	for range t.opts.Workers {
+		workers.Go(func() {
+			for p := range todo {
+				p.work(ctx, f.Part)
+			}
+		})
+	}
+	var readErr error
+	workers.Go(func() {
+		defer close(order)
+		defer close(todo)
+		readErr = spread(ctx, t, want, todo, order)
+	})
+	err := collect(ctx, t, order, f.Merge)
+	cancel()
+	for range order { // let the reader see that it is over
+	}
+	workers.Wait()
+	if err == nil {
+		err = readErr
+	}
+	return err
+}
+
+// spread hands out the units of all files.
+func spread[P any](ctx context.Context, t *Table, want Schema, todo, order chan<- *piece[P]) error {
+	for i, file := range t.files {
+		for u, err := range file.units(ctx, want) {
+			p := &piece[P]{file: i, unit: u, parts: make(chan part[P], 4)}
+			if err != nil {
+				p.parts <- part[P]{err: err} // in its turn: what stands before it in the file is judged first
+				close(p.parts)
+			}
+			select {
+			case order <- p:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			if err != nil {
+				return nil
+			}
+			select {
+			case todo <- p:
+			case <-ctx.Done():
+				close(p.parts)
+				return ctx.Err()
+			}
+		}
+	}
+	return nil
+}
+
+func (p *piece[P]) work(ctx context.Context, make func(*Batch) (P, error)) {
+	defer close(p.parts)
+	for b, err := range p.unit.decode(ctx) {
+		next := part[P]{err: err}
+		if err == nil {
+			next.rows = b.Rows
+			next.made, next.err = make(b)
+		}
+		select {
+		case p.parts <- next:
+		case <-ctx.Done():
+			return
+		}
+		if next.err != nil {
+			return
+		}
+	}
+}
+
+// collect merges the parts in the order of the rows.
+func collect[P any](ctx context.Context, t *Table, order <-chan *piece[P], merge func(Span, P) error) error {
+	var seen int64
+	row, file := int64(1), -1
+	for p := range order {
+		if p.file != file {
+			row, file = 1, p.file
+		}
+		for next := range p.parts {
+			if next.err != nil {
+				return next.err
+			}
+			if merge != nil {
+				if err := merge(Span{File: t.files[file].name(), Row: row, Seen: seen, Rows: next.rows}, next.made); err != nil {
+					return err
+				}
+			}
+			seen += int64(next.rows)
+			row += int64(next.rows)
+		}
+	}
+	return ctx.Err()
+}
+
+// Batches reads the columns of a table in the order of the rows, on one goroutine. The types must be settled.
+func (t *Table) Batches(ctx context.Context, req Request) iter.Seq2[*Batch, error] {
+	return func(yield func(*Batch, error) bool) {
+		want, err := t.project(req)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, file := range t.files {
+			for u, err := range file.units(ctx, want) {
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				for b, err := range u.decode(ctx) {
+					if !yield(b, err) || err != nil {
+						return
+					}
+				}
+			}
+		}
+	}
+}
