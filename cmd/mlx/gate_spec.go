@@ -55,7 +55,7 @@ func includeGates(s *gate.Spec, config *repo.Config, g repo.Gate, through []stri
 	var included []gate.Rule
 	for _, i := range g.Include {
 		if slices.Contains(through, i.Gate) {
-			return fault.New(fault.Usage, "cannot judge %s: it includes itself through %s (%s line %d)", s.Name,
+			return fault.New(fault.Usage, "cannot judge %s: it includes itself through %s (%s line %d)", through[0],
 				strings.Join(append(through[1:], i.Gate), ", "), s.At.File, i.At.Line).In(i.At)
 		}
 		from, _ := config.Gates.Get(i.Gate)
