@@ -185,15 +185,15 @@ func (c *profileColumn) merge(o *profileColumn, limits profileLimits) {
 	}
 }
 
-// Merge adds a profile of other rows of the same table. Types that contradict each other are an error that names both; what a
-// column is called in messages are the names of the two profiles.
+// Merge adds a profile of other rows of the same table, which is used up by that. Types that contradict each other are an error;
+// names are what the two profiles are called in it.
 func (p *Profile) Merge(o *Profile, names [2]string) error {
 	if err := p.mergeable(o, names); err != nil {
 		return err
 	}
 	limits := profileLimits{min(p.limits.exact, o.limits.exact), min(p.limits.texts, o.limits.texts), min(p.limits.size, o.limits.size)}
 	merged := make([]*profileColumn, 0, len(p.columns))
-	for i, c := range p.columns {
+	for _, c := range p.columns {
 		other := o.columns[o.index(c.field.Name)]
 		if c.field.Type == Null && !c.private { // all missing: whatever the other is, this fits
 			missing := c.missing
@@ -201,9 +201,6 @@ func (p *Profile) Merge(o *Profile, names [2]string) error {
 			c.missing = missing
 		}
 		c.merge(other, limits)
-		if c.reduced() && p.columns[i] != c {
-			c.reduce(limits)
-		}
 		merged = append(merged, c)
 	}
 	p.rows += o.rows

@@ -17,7 +17,7 @@ type profileNumbers struct {
 	levels      *sketchLevels
 	distinct    sketchDistinct
 	top         sketchTop[uint64]
-	repeated    bool // some value was seen twice in one batch
+	repeated    bool // some value stands there twice, as far as was seen; of use where not all are counted
 	rising      bool // each value was larger than the one before it
 	first, last uint64
 }
@@ -78,12 +78,8 @@ func profileNumbersOf(f Field, keys []uint64, s *sketchScratch) *profileNumbers 
 		n.rising = keys[i] > keys[i-1]
 	}
 	r := s.runs(keys)
-	if &r.keys[0] == &keys[0] {
-		r.keys = append([]uint64(nil), r.keys...)
-	}
 	n.exact = &r
 	n.low, n.high = r.keys[0], r.keys[len(r.keys)-1]
-	n.repeated = len(r.keys) < len(keys)
 	n.addUp(r)
 	return n
 }
@@ -117,6 +113,7 @@ func (n *profileNumbers) reduce(size int) {
 	}
 	r := *n.exact
 	n.exact, n.levels = nil, &sketchLevels{size: size}
+	n.repeated = int64(len(r.keys)) < n.count
 	for _, key := range r.keys {
 		n.distinct.add(sketchHash(key))
 	}
@@ -131,9 +128,7 @@ func (n *profileNumbers) reduce(size int) {
 // merge adds the values of rows that come after these.
 func (n *profileNumbers) merge(o *profileNumbers, limits profileLimits) {
 	if o.count == 0 {
-		if o.exact == nil {
-			n.reduce(limits.size)
-		}
+		n.settle(limits)
 		return
 	}
 	if n.count == 0 {
@@ -147,20 +142,25 @@ func (n *profileNumbers) merge(o *profileNumbers, limits profileLimits) {
 	n.negatives += o.negatives
 	n.sum.merge(&o.sum)
 	n.squares.merge(&o.squares)
-	n.repeated = n.repeated || o.repeated
 	if n.exact != nil && o.exact != nil {
 		merged := n.exact.merge(*o.exact)
 		n.exact = &merged
-		if len(merged.keys) > limits.exact {
-			n.reduce(limits.size)
-		}
+		n.settle(limits)
 		return
 	}
 	n.reduce(limits.size)
 	o.reduce(limits.size)
+	n.repeated = n.repeated || o.repeated
 	n.levels.merge(o.levels)
 	n.distinct.merge(o.distinct)
 	n.top.merge(o.top)
+}
+
+// settle turns to sketches when there are too many values.
+func (n *profileNumbers) settle(limits profileLimits) {
+	if n.exact != nil && len(n.exact.keys) > limits.exact {
+		n.reduce(limits.size)
+	}
 }
 
 // unique says whether no value stands there twice, and whether that is certain.

@@ -63,7 +63,6 @@ func (t *profileTexts) measure(x sketchText, key string) {
 	t.shortest, t.longest = min(t.shortest, length), max(t.longest, length)
 	t.letters += length * x.count
 	t.count += x.count
-	t.repeated = t.repeated || x.count > 1
 	if length == 0 {
 		t.empty += x.count
 	}
@@ -99,6 +98,7 @@ func (t *profileTexts) reduce() {
 			often++
 		}
 	}
+	t.repeated = often > 0
 	if len(all) > sketchCounters && often <= sketchCounters { // those that stand there once would be dropped: need no order
 		all = slices.DeleteFunc(all, func(it sketchItem[string]) bool { return it.count == 1 })
 		for i := range all {
@@ -130,13 +130,13 @@ func (t *profileTexts) merge(o *profileTexts, limits profileLimits) {
 	t.count += o.count
 	t.empty += o.empty
 	t.letters += o.letters
-	t.repeated = t.repeated || o.repeated
 	if t.counted() && o.counted() {
 		t.mergeCounted(o, limits)
 		return
 	}
 	t.reduce()
 	o.reduce()
+	t.repeated = t.repeated || o.repeated
 	t.distinct.merge(o.distinct)
 	t.top.merge(o.top)
 	for _, it := range o.some.items {
@@ -158,6 +158,11 @@ func (t *profileTexts) mergeCounted(o *profileTexts, limits profileLimits) {
 		}
 		t.exact[it.key] += it.count
 	}
+	t.settle(limits)
+}
+
+// settle turns to sketches when there are too many texts, or they are too long.
+func (t *profileTexts) settle(limits profileLimits) {
 	size := 0
 	for key := range t.exact {
 		size += len(key)
