@@ -137,8 +137,12 @@ func (p *profiler) part(b *Batch) *Profile {
 		default:
 			c.texts = profileTextsOf(c.field, s.texts(col, b.Rows))
 		}
-		if p.reduced[i].Load() {
+		switch {
+		case p.reduced[i].Load():
 			c.reduce(p.limits)
+		case c.numbers != nil:
+			runs := c.numbers.exact.clone()
+			c.numbers.exact = &runs
 		}
 		part.columns = append(part.columns, c)
 	}

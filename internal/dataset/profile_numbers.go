@@ -67,7 +67,7 @@ func profileFloat(keys []uint64, v float64, c *profileColumn) []uint64 {
 	return keys
 }
 
-// profileNumbersOf is made of the values of one batch, in the order of the rows.
+// profileNumbersOf is made of the values of one batch, in the order of the rows. Its runs are those of the scratch.
 func profileNumbersOf(f Field, keys []uint64, s *sketchScratch) *profileNumbers {
 	n := &profileNumbers{field: f, rising: true, exact: &sketchRuns{}}
 	if len(keys) == 0 {
@@ -90,9 +90,11 @@ func (n *profileNumbers) addUp(r sketchRuns) {
 	switch {
 	case n.field.Type == Uint:
 		zero = 0
-		sketchUintMoments(r, &n.sum, &n.squares)
+		sketchMoments(r, sketchSplitUint, &n.sum, &n.squares)
+	case profileFloats(n.field):
+		sketchMoments(r, sketchSplitFloat, &n.sum, &n.squares)
 	default:
-		sketchMoments(r, profileFloats(n.field), &n.sum, &n.squares)
+		sketchMoments(r, sketchSplitInt, &n.sum, &n.squares)
 	}
 	for i, key := range r.keys {
 		if key > zero {

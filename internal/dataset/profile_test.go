@@ -460,7 +460,7 @@ func TestSketchSum(t *testing.T) {
 	} {
 		var sum, squares sketchSum
 		for _, v := range c.values {
-			sketchMoments(sketchRuns{[]uint64{sketchFloatKey(v)}, []int64{1}}, true, &sum, &squares)
+			sketchMoments(sketchRuns{[]uint64{sketchFloatKey(v)}, []int64{1}}, sketchSplitFloat, &sum, &squares)
 		}
 		if got := sketchMean(&sum, int64(len(c.values)), 0); got != c.mean {
 			t.Errorf("the mean of %v is %v, want %v", c.values, got, c.mean)

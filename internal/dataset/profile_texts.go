@@ -89,30 +89,19 @@ func (t *profileTexts) reduce() {
 	}
 	all := t.items()
 	t.fresh, t.exact = nil, nil
-	often := 0
 	for _, it := range all {
 		hash := sketchHashBytes([]byte(it.key))
 		t.distinct.add(hash)
 		t.some.add(hash, it.key)
-		if it.count > 1 {
-			often++
-		}
+		t.repeated = t.repeated || it.count > 1
 	}
-	t.repeated = often > 0
-	if len(all) > sketchCounters && often <= sketchCounters { // those that stand there once would be dropped: need no order
-		all = slices.DeleteFunc(all, func(it sketchItem[string]) bool { return it.count == 1 })
-		for i := range all {
-			all[i].count--
-		}
-		t.top.short = 1
-	}
-	slices.SortFunc(all, func(a, b sketchItem[string]) int { return strings.Compare(a.key, b.key) })
 	t.top.items = all
 	t.top.shrink()
+	t.top.items = slices.Clone(t.top.items)
+	slices.SortFunc(t.top.items, func(a, b sketchItem[string]) int { return strings.Compare(a.key, b.key) })
 	for i := range t.top.items { // let go of the memory of the batch
 		t.top.items[i].key = strings.Clone(t.top.items[i].key)
 	}
-	t.top.items = slices.Clone(t.top.items)
 }
 
 // sketchTextBytes bounds the texts of a column that are all counted, together.

@@ -109,7 +109,7 @@ func (l *sketchLevels) merge(o *sketchLevels) {
 func (l *sketchLevels) runs() sketchRuns {
 	var all sketchRuns
 	for h, keys := range l.levels {
-		r := sketchRunsOf(keys)
+		r := sketchRuns{}.count(keys)
 		for i := range r.counts {
 			r.counts[i] <<= h
 		}

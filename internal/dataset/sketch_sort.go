@@ -39,6 +39,7 @@ func sketchFloatOf(key uint64) float64 {
 type sketchScratch struct {
 	keys, spare []uint64
 	dense       []uint32
+	counted     sketchRuns
 	digits      [6][2048]uint32
 	table       []uint32
 	found       []sketchText
@@ -55,7 +56,8 @@ func (s *sketchScratch) room(n int) []uint64 {
 // sketchDense is the widest range of keys that is counted in an array instead of sorted.
 const sketchDense = 1 << 16
 
-// runs counts the keys, which it may reorder. They must be those of room.
+// runs counts the keys, which it may reorder. They must be those of room. What it returns is valid until the next call, and is to be
+// kept by clone.
 func (s *sketchScratch) runs(keys []uint64) sketchRuns {
 	if len(keys) == 0 {
 		return sketchRuns{}
@@ -64,10 +66,13 @@ func (s *sketchScratch) runs(keys []uint64) sketchRuns {
 	for _, k := range keys {
 		low, high = min(low, k), max(high, k)
 	}
+	if cap(s.counted.keys) < len(keys) {
+		s.counted = sketchRuns{make([]uint64, len(keys)), make([]int64, len(keys))}
+	}
 	if width := high - low; width < sketchDense && width < uint64(4*len(keys)) {
 		return s.countDense(keys, low, int(width)+1)
 	}
-	return sketchRunsOf(s.sort(keys))
+	return sketchRuns{s.counted.keys[:0], s.counted.counts[:0]}.count(s.sort(keys))
 }
 
 func (s *sketchScratch) countDense(keys []uint64, low uint64, width int) sketchRuns {
@@ -79,13 +84,7 @@ func (s *sketchScratch) countDense(keys []uint64, low uint64, width int) sketchR
 	for _, k := range keys {
 		dense[k-low]++
 	}
-	n := 0
-	for _, c := range dense {
-		if c > 0 {
-			n++
-		}
-	}
-	r := sketchRuns{make([]uint64, 0, n), make([]int64, 0, n)}
+	r := sketchRuns{s.counted.keys[:0], s.counted.counts[:0]}
 	for i, c := range dense {
 		if c > 0 {
 			r.keys, r.counts = append(r.keys, low+uint64(i)), append(r.counts, int64(c))
@@ -94,24 +93,21 @@ func (s *sketchScratch) countDense(keys []uint64, low uint64, width int) sketchR
 	return r
 }
 
-// sketchRunsOf counts keys that are in order.
-func sketchRunsOf(sorted []uint64) sketchRuns {
-	n := 0
-	for i, k := range sorted {
-		if i == 0 || k != sorted[i-1] {
-			n++
-		}
-	}
-	r := sketchRuns{make([]uint64, 0, n), make([]int64, 0, n)}
+// count appends keys that are in order, and lie above those that are there.
+func (r sketchRuns) count(sorted []uint64) sketchRuns {
 	for i := 0; i < len(sorted); {
-		j := i + 1
-		for j < len(sorted) && sorted[j] == sorted[i] {
+		key, j := sorted[i], i+1
+		for j < len(sorted) && sorted[j] == key {
 			j++
 		}
-		r.keys, r.counts = append(r.keys, sorted[i]), append(r.counts, int64(j-i))
+		r.keys, r.counts = append(r.keys, key), append(r.counts, int64(j-i))
 		i = j
 	}
 	return r
+}
+
+func (r sketchRuns) clone() sketchRuns {
+	return sketchRuns{slices.Clone(r.keys), slices.Clone(r.counts)}
 }
 
 // sort puts keys in order: by digits of 11 bits, of which those that all keys share are passed over. It returns the memory in

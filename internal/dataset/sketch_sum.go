@@ -46,46 +46,68 @@ func (s *sketchSum) add(negative bool, hi, lo uint64, exp int) {
 	limbs[4] += int64(top)
 }
 
-// addSquares adds values and their squares, each counted as often as it stands in the runs.
-func sketchMoments(r sketchRuns, float bool, sum, squares *sketchSum) {
-	for i, key := range r.keys {
-		mantissa, exp, negative := uint64(0), 0, false
-		if float {
-			mantissa, exp, negative = sketchSplit(sketchFloatOf(key))
-		} else {
-			v := sketchIntOf(key)
-			mantissa, negative = uint64(v), v < 0
-			if negative {
-				mantissa = -mantissa
-			}
-		}
-		sketchMoment(mantissa, exp, negative, r.counts[i], sum, squares)
-	}
-	sum.carry()
-	squares.carry()
+// sketchPile gathers magnitudes of one sign and exponent before they are added: of keys in order there are few such piles.
+type sketchPile struct {
+	negative bool
+	exp      int
+	sum      [2]uint64 // the low word first
+	squares  [3]uint64
 }
 
-// sketchUintMoments is sketchMoments of keys that are the values.
-func sketchUintMoments(r sketchRuns, sum, squares *sketchSum) {
-	for i, key := range r.keys {
-		sketchMoment(key, 0, false, r.counts[i], sum, squares)
-	}
-	sum.carry()
-	squares.carry()
-}
-
-func sketchMoment(mantissa uint64, exp int, negative bool, count int64, sum, squares *sketchSum) {
+func (p *sketchPile) put(mantissa uint64, count int64) {
+	var carry uint64
 	hi, lo := bits.Mul64(mantissa, uint64(count))
-	sum.add(negative, hi, lo, exp)
+	p.sum[0], carry = bits.Add64(p.sum[0], lo, 0)
+	p.sum[1] += hi + carry
 	hi, lo = bits.Mul64(mantissa, mantissa)
-	if count == 1 {
-		squares.add(false, hi, lo, 2*exp)
-		return
+	top := uint64(0)
+	if count != 1 {
+		var over, middle uint64
+		over, lo = bits.Mul64(lo, uint64(count))
+		top, middle = bits.Mul64(hi, uint64(count))
+		hi, carry = bits.Add64(middle, over, 0)
+		top += carry
 	}
-	over, low := bits.Mul64(lo, uint64(count))
-	squares.add(false, over, low, 2*exp)
-	over, low = bits.Mul64(hi, uint64(count))
-	squares.add(false, over, low, 2*exp+64)
+	p.squares[0], carry = bits.Add64(p.squares[0], lo, 0)
+	p.squares[1], carry = bits.Add64(p.squares[1], hi, carry)
+	p.squares[2] += top + carry
+}
+
+func (p *sketchPile) pour(sum, squares *sketchSum) {
+	sum.add(p.negative, p.sum[1], p.sum[0], p.exp)
+	squares.add(false, p.squares[1], p.squares[0], 2*p.exp)
+	squares.add(false, 0, p.squares[2], 2*p.exp+128)
+}
+
+// sketchMoments adds values and their squares, each as often as it stands in the runs; split takes a key apart.
+func sketchMoments(r sketchRuns, split func(uint64) (mantissa uint64, exp int, negative bool), sum, squares *sketchSum) {
+	var pile sketchPile
+	for i, key := range r.keys {
+		mantissa, exp, negative := split(key)
+		if exp != pile.exp || negative != pile.negative {
+			pile.pour(sum, squares)
+			pile = sketchPile{negative: negative, exp: exp}
+		}
+		pile.put(mantissa, r.counts[i])
+	}
+	pile.pour(sum, squares)
+	sum.carry()
+	squares.carry()
+}
+
+func sketchSplitInt(key uint64) (mantissa uint64, exp int, negative bool) {
+	v := sketchIntOf(key)
+	if v < 0 {
+		return -uint64(v), 0, true
+	}
+	return uint64(v), 0, false
+}
+
+func sketchSplitUint(key uint64) (mantissa uint64, exp int, negative bool) { return key, 0, false }
+
+// sketchSplitFloat returns the finite number of a key as mantissa times 2^exp.
+func sketchSplitFloat(key uint64) (mantissa uint64, exp int, negative bool) {
+	return sketchSplit(sketchFloatOf(key))
 }
 
 // sketchSplit returns a finite number as mantissa times 2^exp.

@@ -20,7 +20,7 @@ type sketchItem[K cmp.Ordered] struct {
 // sketchCounters is how many counters a column has.
 const sketchCounters = 1000
 
-// shrink drops values until the counters suffice.
+// shrink drops values until the counters suffice. The order of the values does not matter to it.
 func (t *sketchTop[K]) shrink() {
 	if len(t.items) <= sketchCounters {
 		return
@@ -37,7 +37,7 @@ func (t *sketchTop[K]) shrink() {
 		least = counts[len(counts)-sketchCounters-1]
 	}
 	t.short += least
-	kept := t.items[:0:0]
+	kept := make([]sketchItem[K], 0, min(len(counts), sketchCounters))
 	for _, it := range t.items {
 		if it.count > least {
 			kept = append(kept, sketchItem[K]{it.key, it.count - least})
