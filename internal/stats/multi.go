@@ -65,7 +65,7 @@ func (m Multi) class(k int) Binary {
 // ROCAUCOneVsRest averages the areas of each class against the rest (macro: plainly; weighted: by support), as scikit-learn's
 // roc_auc_score(multi_class="ovr"). NaN when a class has all rows, and for macro when one has none.
 func (m Multi) ROCAUCOneVsRest(average Average) (float64, error) {
-	return m.oneVsRest(average, func(b Binary) float64 { return rocAUC(b.ties()) })
+	return m.oneVsRest(average, func(b Binary) float64 { return b.area(ascending(b.Scores), ROCAUC) })
 }
 
 // AveragePrecision averages the average precision of each class against the rest (macro or weighted by support). NaN when a
@@ -137,7 +137,7 @@ func (m Multi) pair(j, k int) (auc, rows float64) {
 		a.Labels, a.Scores = append(a.Labels, isJ), append(a.Scores, m.Scores[i*m.Classes+j])
 		b.Labels, b.Scores = append(b.Labels, 1-isJ), append(b.Scores, m.Scores[i*m.Classes+k])
 	}
-	return (rocAUC(a.ties()) + rocAUC(b.ties())) / 2, float64(len(a.Labels))
+	return (a.area(ascending(a.Scores), ROCAUC) + b.area(ascending(b.Scores), ROCAUC)) / 2, float64(len(a.Labels))
 }
 
 // LogLoss is the mean of -ln(probability of the true label). Probabilities are clipped as in Binary.LogLoss and are not normalised: rows

@@ -84,52 +84,9 @@ func TestInteropOracle(t *testing.T) {
 	t.Logf("%d values of %d cases compared", compared, len(all))
 }
 
-// near holds relative to the larger number; values of at most 1e-12 times a scale of one count as zero.
-func near(a, b, tolerance float64) bool {
-	if math.IsNaN(a) || math.IsNaN(b) {
-		return math.IsNaN(a) && math.IsNaN(b)
-	}
-	return math.Abs(a-b) <= tolerance*max(math.Abs(a), math.Abs(b)) || math.Abs(a-b) <= 1e-15
-}
-
-func must[T any](t *testing.T) func(T, error) T {
-	return func(v T, err error) T {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-}
-
-// rows makes n random numbers.
-func rows(n int, f func() float64) []float64 {
-	all := make([]float64, n)
-	for i := range all {
-		all[i] = f()
-	}
-	return all
-}
-
-func codes(n int, f func() int) []int32 {
-	all := make([]int32, n)
-	for i := range all {
-		all[i] = int32(f())
-	}
-	return all
-}
-
 // score is a probability that knows the label a little.
 func score(r *rand.Rand, label int32) float64 {
 	return 1 / (1 + math.Exp(-(r.NormFloat64() + 1.5*float64(label) - 0.75)))
-}
-
-func rounded(v []float64, steps float64) []float64 {
-	all := slices.Clone(v)
-	for i := range all {
-		all[i] = math.Round(all[i]*steps) / steps
-	}
-	return all
 }
 
 func binaryQuestions(t *testing.T) []question {
