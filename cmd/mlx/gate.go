@@ -2,16 +2,20 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"mlx/internal/fault"
 	"mlx/internal/gate"
+	"mlx/internal/lineage"
+	"mlx/internal/object"
 )
 
 type gateOptions struct {
 	names        []string
 	subject      string
+	against      string
 	file         string
 	format       string
 	outs         []string
@@ -48,13 +52,15 @@ mlx gate --format github -o gate.md -o gate.xml`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&o.subject, "for", "", "judge `REF`; default: what the gate is for, else @last")
+	flags.StringVar(&o.against, "against", "", "compare with `REF` instead of what the gate says")
 	flags.StringVar(&o.file, "file", "", "read the gates from `FILE`, - for stdin, instead of mlx.yaml")
-	flags.StringVar(&o.format, "format", "", "print as markdown, junit or github (`FORM`)")
-	flags.StringArrayVarP(&o.outs, "out", "o", nil, "also write `FILE`: .md, .xml or .json; repeat it for more")
+	flags.StringVar(&o.format, "format", "", "print as markdown, html, junit, github, gitlab or azure (`FORM`)")
+	flags.StringArrayVarP(&o.outs, "out", "o", nil, "also write `FILE`: .md, .html, .xml (JUnit) or .json; repeat it for more")
 	flags.StringVar(&o.inconclusive, "inconclusive", "", "end with the status of pass or fail (`VERDICT`) instead of 3")
 	flags.BoolVar(&o.fresh, "fresh", false, "judge again even if nothing has changed")
 	completeFlag(cmd, "for", a.completeRefs)
-	completeFlag(cmd, "format", completeWords("markdown", "junit", "github"))
+	completeFlag(cmd, "against", a.completeRefs)
+	completeFlag(cmd, "format", completeWords(gateForms()...))
 	completeFlag(cmd, "inconclusive", completeWords("pass", "fail"))
 	return cmd
 }
@@ -67,15 +73,15 @@ func gateRun(ctx context.Context, a *app, o gateOptions) error {
 	if err != nil {
 		return err
 	}
-	judgement, troubles := gate.Job{Specs: specs, Subject: a.gateSubject(o), Version: mlxVersion()}.Judge(ctx)
-	if len(troubles) > 0 {
-		return a.untold(troubles)
-	}
 	ledger, err := a.ledger()
 	if err != nil {
 		return err
 	}
-	rec, reused, err := judgement.Keep(ctx, ledger, o.fresh)
+	judgement, troubles := a.gateJob(specs, o, ledger).Judge(ctx)
+	if len(troubles) > 0 {
+		return a.untold(troubles)
+	}
+	rec, err := judgement.Keep(ctx, ledger)
 	if err != nil {
 		return err
 	}
@@ -83,15 +89,28 @@ func gateRun(ctx context.Context, a *app, o gateOptions) error {
 	if err != nil {
 		return err
 	}
-	v.Report, v.Reused, v.Mapped = judgement, reused, mappedVerdict(judgement.Verdict, o.inconclusive)
-	if reused {
+	v.Reused, v.Mapped = judgement.Record != nil, mappedVerdict(v.Verdict, o.inconclusive)
+	if v.Reused {
 		a.streams.Note("nothing has changed since verdict %s; --fresh judges again", rec.ID.Short())
 	}
 	if err := writeGate(v, o.outs); err != nil {
 		return err
 	}
+	if err := a.stepSummary(v, o.format); err != nil {
+		return err
+	}
 	a.answer(verdictAnswer(v.Verdict, v.Mapped))
 	return printGate(v, o.format, a)
+}
+
+func (a *app) gateJob(specs []gate.Spec, o gateOptions, l *lineage.Ledger) gate.Job {
+	job := gate.Job{Specs: specs, Subject: a.gateSubject(o), Version: mlxVersion()}
+	if !o.fresh {
+		job.Known = func(ctx context.Context, inputs object.Digest) (lineage.Record, bool, error) {
+			return gate.Earlier(ctx, l, inputs)
+		}
+	}
+	return job
 }
 
 // untold reports what could not be judged: each trouble on a line of its own, the last one as the command's error.
@@ -105,10 +124,8 @@ func (a *app) untold(troubles []error) error {
 
 // check finds mistakes in the flags before anything is read.
 func (o gateOptions) check() error {
-	switch o.format {
-	case "", "markdown", "junit", "github":
-	default:
-		return fault.New(fault.Usage, "cannot print a gate as %q", o.format).Hint("--format markdown, junit or github; for JSON: --json")
+	if o.format != "" && !slices.Contains(gateForms(), o.format) {
+		return fault.New(fault.Usage, "cannot print a gate as %q", o.format).Hint("--format markdown, html, junit, github, gitlab or azure; for JSON: --json")
 	}
 	if err := checkInconclusive(o.inconclusive); err != nil {
 		return err

@@ -1,16 +1,14 @@
 package main
 
 import (
-	"context"
+	"cmp"
+	"maps"
 	"slices"
+	"strings"
 
 	"mlx/internal/fault"
 	"mlx/internal/gate"
-	"mlx/internal/lineage"
-	"mlx/internal/object"
-	"mlx/internal/registry"
 	"mlx/internal/repo"
-	"mlx/internal/run"
 )
 
 // gateSpecs reads the gates that the command names.
@@ -31,49 +29,102 @@ func gateSpecs(a *app, o gateOptions) ([]gate.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	var specs []gate.Spec
-	for name, g := range config.Gates.All() {
-		specs = append(specs, gateSpec(file, name, g))
+	specs, err := specsOf(file, config)
+	if err != nil {
+		return nil, err
 	}
 	return gate.Choose(specs, o.names)
 }
 
-// gateSpec turns a gate as repo reads it into one as gate judges it.
+// specsOf are the gates of a configuration, those that they include put in.
+func specsOf(file string, config *repo.Config) ([]gate.Spec, error) {
+	specs := []gate.Spec{}
+	for name, g := range config.Gates.All() {
+		s := gateSpec(file, name, g)
+		err := includeGates(&s, config, g, []string{name})
+		if err != nil {
+			return nil, err
+		}
+		specs = append(specs, s)
+	}
+	return specs, nil
+}
+
+// includeGates puts the checks of included gates before those of the gate itself. A check on a table keeps the table of its own gate.
+func includeGates(s *gate.Spec, config *repo.Config, g repo.Gate, through []string) error {
+	var included []gate.Rule
+	for _, i := range g.Include {
+		if slices.Contains(through, i.Gate) {
+			return fault.New(fault.Usage, "cannot judge %s: it includes itself through %s (%s line %d)", through[0],
+				strings.Join(append(through[1:], i.Gate), ", "), s.At.File, i.At.Line).In(i.At)
+		}
+		from, _ := config.Gates.Get(i.Gate)
+		other := gateSpec(s.At.File, i.Gate, from)
+		if err := includeGates(&other, config, from, append(slices.Clone(through), i.Gate)); err != nil {
+			return err
+		}
+		for _, r := range other.Rules {
+			if r.From == "" {
+				r.From = i.Gate
+			}
+			if r.Table == "" && gate.TakesTable(r) {
+				r.Table = cmp.Or(other.Table, other.For)
+			}
+			included = append(included, r)
+		}
+	}
+	s.Rules = append(included, s.Rules...)
+	return nil
+}
+
+// gateSpec turns a gate as repo reads it into one as gate judges it. What it includes is put in by includeGates.
 func gateSpec(file, name string, g repo.Gate) gate.Spec {
-	s := gate.Spec{Name: name, For: g.For, At: g.At}
+	s := gate.Spec{
+		Name: name, For: g.For, Table: g.Table, Predictions: g.Predictions, Labels: g.Labels, Positive: g.Positive.Value, Logits: g.Logits,
+		Cluster: g.Cluster, Time: g.Time, TimeZone: g.TimeZone, Against: g.Against, WithoutBaseline: gate.Verdict(g.WithoutBaseline),
+		Train: g.Train, Features: g.Features.List, FeaturesFile: g.Features.File, Level: g.Level.Value, Correction: g.Correction,
+		Seed: int64(g.Seed), Rules: []gate.Rule{}, At: g.At,
+	}
 	s.At.File = file
-	s.More = set(
-		key{"include", len(g.Include) > 0}, key{"predictions", g.Predictions != ""}, key{"against", g.Against != ""},
-		key{"without_baseline", g.WithoutBaseline != ""},
-	)
+	if g.Columns.Len() > 0 {
+		s.Columns = maps.Collect(g.Columns.All())
+	}
+	if g.Threshold.Set {
+		s.Threshold = &g.Threshold.Value
+	}
+	if m := g.Model; m.At.Line != 0 {
+		s.Model = &gate.Model{Command: m.Command, Serve: m.Serve, URL: m.URL, Protocol: m.Protocol, Name: m.Name, Ready: m.Ready,
+			Batch: m.Batch, Timeout: m.Timeout.Duration}
+	}
 	for _, c := range g.Checks {
-		r := gate.Rule{Min: bound(c.Min), Max: bound(c.Max), Severity: gate.Severity(c.Severity), At: c.At}
+		r := gateRule(c)
 		r.At.File = file
-		r.Kind, r.Name = subjectOf(c)
-		r.More = set(
-			key{"margin", c.Margin.Set}, key{"nulls", c.Nulls.Set}, key{"in", c.In != nil}, key{"mostly", c.Mostly.Set},
-			key{"slices", c.Slices != nil}, key{"min_rows", c.MinRows != 0}, key{"timeout", c.Timeout.Duration != 0},
-			key{"waiver", c.Waiver != ""},
-		)
 		s.Rules = append(s.Rules, r)
 	}
 	return s
 }
 
-// key is a key of mlx.yaml and whether it is there.
-type key struct {
-	name    string
-	present bool
-}
-
-func set(keys ...key) []string {
-	var names []string
-	for _, k := range keys {
-		if k.present {
-			names = append(names, k.name)
-		}
+func gateRule(c repo.Check) gate.Rule {
+	r := gate.Rule{
+		Title: c.Name, Min: bound(c.Min), Max: bound(c.Max), Margin: bound(c.Margin), Nulls: share(c.Nulls), In: scalars(c.In),
+		NotIn: scalars(c.NotIn), Type: c.Type, Regex: c.Regex, NotRegex: c.NotRegex, MinLength: bound(c.MinLength),
+		MaxLength: bound(c.MaxLength), Unique: c.Unique, Order: c.Order, References: c.References, Schema: c.Schema, Mostly: share(c.Mostly),
+		Stat: c.Stat, Reference: c.Reference, Columns: c.Columns, Table: c.Table, Where: c.Where, Slices: c.Slices,
+		MinRows: int64(c.MinRows), Average: c.Average, Group: c.Group, K: c.K, Quantile: c.Quantile, Bins: c.Bins, Rows: c.Rows,
+		MinSamples: int64(c.MinSamples), Severity: gate.Severity(c.Severity), Timeout: c.Timeout.Duration, At: c.At,
 	}
-	return names
+	r.Kind, r.Name = subjectOf(c)
+	if u := c.Under; u.At.Line != 0 {
+		r.Under = &gate.Under{Noise: u.Noise, Missing: u.Missing.Value, Typos: u.Typos.Value, Swap: u.Swap, Values: scalars(u.Values),
+			Attack: u.Attack, Columns: u.Columns}
+	}
+	if l := c.Load; l.At.Line != 0 {
+		r.Load = &gate.Load{Rate: float64(l.Rate), Time: l.Time.Duration, Batch: l.Batch}
+	}
+	if w := c.Waiver; w.At.Line != 0 {
+		r.Waiver = &gate.Waiver{Owner: w.Owner, Reason: w.Reason, Until: w.Until}
+	}
+	return r
 }
 
 func subjectOf(c repo.Check) (kind, name string) {
@@ -89,92 +140,26 @@ func bound(l repo.Limit) *gate.Bound {
 	if !l.Set {
 		return nil
 	}
-	return &gate.Bound{Value: l.Value, Text: l.Text}
+	if l.Value == 0 {
+		l.Value = 0 // a negative zero has no place in a record
+	}
+	return &gate.Bound{Value: l.Value, Unit: l.Unit, Text: l.Text}
 }
 
-// gateSubject finds what a gate is for: --for, else what the gate says, else the newest run of this worktree.
-func (a *app) gateSubject(o gateOptions) func(context.Context, gate.Spec) (gate.Subject, error) {
-	return func(ctx context.Context, s gate.Spec) (gate.Subject, error) {
-		ref := "@last"
-		for _, r := range []string{s.For, o.subject} {
-			if r != "" {
-				ref = r
-			}
-		}
-		ledger, err := a.ledger()
-		if err != nil {
-			return gate.Subject{}, err
-		}
-		named, err := a.resolve(ctx, ref, refRun, refModel)
-		if err == nil {
-			named, err = a.runOfVersion(ctx, named, "judge")
-		}
-		if err != nil {
-			return gate.Subject{}, fault.New(fault.KindOf(err), "cannot judge %s: %w", s.Name, err)
-		}
-		v, err := a.history(ledger).Get(ctx, named.ID)
-		if err != nil {
-			return gate.Subject{}, err
-		}
-		if v.State != run.Succeeded {
-			return gate.Subject{}, unjudged(s, v)
-		}
-		subject := subjectOfRun(v)
-		subject.Unknown, err = critical(ctx, ledger, v.RunID)
-		return subject, err
+func share(s repo.Share) *float64 {
+	if !s.Set {
+		return nil
 	}
+	return &s.Value
 }
 
-// critical are the records about a thing that must not be passed over, of kinds that this version does not know.
-func critical(ctx context.Context, l *lineage.Ledger, id object.Digest) ([]lineage.Record, error) {
-	var all []lineage.Record
-	for rec, err := range l.Referring(ctx, id) {
-		if err != nil {
-			return nil, err
-		}
-		if isCritical(rec) {
-			all = append(all, rec)
-		}
+func scalars(all []repo.Scalar) []any {
+	if all == nil {
+		return nil
 	}
-	return all, nil
-}
-
-func isCritical(rec lineage.Record) bool {
-	return rec.Crit && !slices.Contains([]string{snapshotSaved.Name(), tagSet.Name(), run.Started.Name(), run.Ended.Name(), gate.Judged.Name(),
-		registry.Registered.Name(), registry.Described.Name(), registry.Aliased.Name(), registry.Logged.Name(), registry.Scanned.Name(),
-		registry.Moved.Name(), registry.Signed.Name()}, rec.Kind)
-}
-
-func subjectOfRun(v run.View) gate.Subject {
-	s := gate.Subject{For: gate.Ref{Kind: "run", ID: v.RunID}, Metrics: make(map[string]float64, len(v.Metrics))}
-	for name, n := range v.Metrics {
-		s.Metrics[name] = float64(n)
+	values := make([]any, len(all))
+	for i, s := range all {
+		values[i] = s.Value
 	}
-	for _, d := range v.Data {
-		if id, err := object.ParseDigest(d.ID); err == nil {
-			s.Data = append(s.Data, gate.Ref{Kind: d.Kind, ID: id, Name: d.Name})
-		}
-	}
-	return s
-}
-
-// unjudged refuses a run that did not succeed: its metrics may be from half of the work.
-func unjudged(s gate.Spec, v run.View) error {
-	why := stateVerb(v.State)
-	if v.Cause != nil {
-		why += ": " + *v.Cause
-	}
-	return fault.New(fault.Conflict, "cannot judge %s: run %s %s", s.Name, v.RunID.Short(), why).
-		About(fault.Ref{Kind: "run", ID: v.ID}).Hint("mlx show %s", v.RunID.Short())
-}
-
-func stateVerb(s run.State) string {
-	switch s {
-	case run.Failed:
-		return "failed"
-	case run.Running, run.Lost:
-		return "is " + string(s)
-	default:
-		return "was " + string(s)
-	}
+	return values
 }

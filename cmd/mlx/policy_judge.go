@@ -188,11 +188,7 @@ func (a *app) gatesNow() ([]gate.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	specs := []gate.Spec{}
-	for name, g := range cfg.Gates.All() {
-		specs = append(specs, gateSpec(repo.ConfigName, name, g))
-	}
-	return specs, nil
+	return specsOf(repo.ConfigName, cfg)
 }
 
 // sameChecks reports whether a judgement was made by the checks that its gates have in mlx.yaml now.

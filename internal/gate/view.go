@@ -1,6 +1,9 @@
 package gate
 
-import "mlx/internal/lineage"
+import (
+	"mlx/internal/fault"
+	"mlx/internal/lineage"
+)
 
 // ViewRef is Ref of the JSON views.
 type ViewRef struct {
@@ -14,6 +17,7 @@ type ViewGate struct {
 	Name    string      `json:"name"`
 	Verdict Verdict     `json:"verdict"`
 	For     ViewRef     `json:"for"`
+	Against *ViewRef    `json:"against"`
 	Checks  []ViewCheck `json:"checks"`
 }
 
@@ -27,11 +31,18 @@ type ViewCheck struct {
 	Baseline   *float64          `json:"baseline"`
 	Difference *float64          `json:"difference"`
 	Interval   *[2]float64       `json:"interval"`
+	Level      *float64          `json:"level"`
+	Unit       *string           `json:"unit"`
 	Limit      ViewLimit         `json:"limit"`
 	Rows       *int64            `json:"rows"`
 	RowsNeeded *int64            `json:"rows_needed"`
 	Slice      map[string]string `json:"slice"`
-	Waiver     *string           `json:"waiver"`
+	Waiver     *Waiver           `json:"waiver"`
+	Detectable *float64          `json:"detectable"`
+	Failing    *Failing          `json:"failing"`
+	Plot       *Plot             `json:"plot"`
+	Note       *string           `json:"note"`
+	At         fault.Position    `json:"at"`
 	Text       string            `json:"text"`
 }
 
@@ -49,7 +60,7 @@ func ViewOf(rec lineage.Record) (View, error) {
 		return View{}, err
 	}
 	v := View{
-		Kind: "gate/v1", ID: rec.ID.Hex(), Verdict: r.Verdict, Gates: []ViewGate{}, For: r.For.view(), Data: []ViewRef{},
+		Kind: "gate/v1", ID: rec.ID.Hex(), Verdict: r.Verdict, Gates: []ViewGate{}, For: r.For.view(), Against: r.Against.viewed(), Data: []ViewRef{},
 		Config: r.Config.Hex(), Counts: r.Counts, At: rec.At, MlxVersion: r.MlxVersion, Report: r, Record: rec.ID,
 	}
 	for _, d := range r.Data {
@@ -62,14 +73,35 @@ func ViewOf(rec lineage.Record) (View, error) {
 }
 
 func (g Result) view() ViewGate {
-	v := ViewGate{Name: g.Name, Verdict: g.Verdict, For: g.For.view(), Checks: []ViewCheck{}}
+	v := ViewGate{Name: g.Name, Verdict: g.Verdict, For: g.For.view(), Against: g.Against.viewed(), Checks: []ViewCheck{}}
 	for _, f := range g.Checks {
-		v.Checks = append(v.Checks, ViewCheck{
-			Name: f.Name, Subject: f.Subject, Verdict: f.Verdict, Severity: f.Severity, Value: f.Value,
-			Limit: ViewLimit{Min: f.Limit.Min, Max: f.Limit.Max}, Text: f.Text(),
-		})
+		c := ViewCheck{
+			Name: f.Name, Subject: f.Subject, Verdict: f.Verdict, Severity: f.Severity, Value: f.Value, Baseline: f.Baseline,
+			Difference: f.Difference, Interval: f.Interval, Limit: ViewLimit(f.Limit), Rows: f.Rows, RowsNeeded: f.RowsNeeded,
+			Detectable: f.Detectable, Slice: f.Slice, Waiver: f.Waiver, Failing: f.Failing, Plot: f.Plot, At: f.At, Text: f.Text(),
+		}
+		if f.Note != "" {
+			c.Note = &f.Note
+		}
+		if f.Interval != nil {
+			level := f.level()
+			c.Level = &level
+		}
+		if f.Unit != "" {
+			c.Unit = &f.Unit
+		}
+		v.Checks = append(v.Checks, c)
 	}
 	return v
+}
+
+// viewed is view of what may not be there.
+func (r *Ref) viewed() *ViewRef {
+	if r == nil {
+		return nil
+	}
+	v := r.view()
+	return &v
 }
 
 func (r Ref) view() ViewRef {

@@ -14,20 +14,21 @@ const maxConfig = 1 << 20
 // Config is mlx.yaml. The tags: yaml the key, need a key that must be there, enum the words allowed, group the heading
 // of the key in a hint, doc the description in the JSON Schema. At is where the entry stands in the file.
 type Config struct {
-	Ledger        string           `yaml:"ledger" doc:"Written by mlx init; says which clones share history."`
-	TrustedKeys   []string         `yaml:"trusted_keys" doc:"Files of public keys whose signatures count."`
-	DefaultRemote string           `yaml:"default_remote" doc:"Remote used where none is named."`
-	Remotes       Map[Remote]      `yaml:"remotes" doc:"Where data and records are shared."`
-	Runs          Runs             `yaml:"runs" doc:"What happens around every run."`
-	Backends      Map[Backend]     `yaml:"backends" doc:"Machines that runs can use."`
-	Vars          Free             `yaml:"vars" doc:"Variables of all stages: values, or a list of files and values."`
-	Stages        Map[Stage]       `yaml:"stages" doc:"Steps of the pipeline."`
-	Samples       Map[Sample]      `yaml:"samples" doc:"What stands in for an input of the pipeline in mlx repro --sample, by its path."`
-	Gates         Map[Gate]        `yaml:"gates" doc:"Checks that data, a run or a model must pass."`
-	Monitors      Map[Monitor]     `yaml:"monitors" doc:"Watches over data in use."`
-	Services      Map[Service]     `yaml:"services" doc:"Models that answer requests."`
-	Environments  Map[Map[Scalar]] `yaml:"environments" doc:"Values, by dotted path, that differ in an environment; only values declared above."`
-	Policy        Map[[]Need]      `yaml:"policy" doc:"What a move to a stage needs; refused without it."`
+	Ledger        string            `yaml:"ledger" doc:"Written by mlx init; says which clones share history."`
+	TrustedKeys   []string          `yaml:"trusted_keys" doc:"Files of public keys whose signatures count."`
+	DefaultRemote string            `yaml:"default_remote" doc:"Remote used where none is named."`
+	Remotes       Map[Remote]       `yaml:"remotes" doc:"Where data and records are shared."`
+	Runs          Runs              `yaml:"runs" doc:"What happens around every run."`
+	Backends      Map[Backend]      `yaml:"backends" doc:"Machines that runs can use."`
+	Vars          Free              `yaml:"vars" doc:"Variables of all stages: values, or a list of files and values."`
+	Stages        Map[Stage]        `yaml:"stages" doc:"Steps of the pipeline."`
+	Samples       Map[Sample]       `yaml:"samples" doc:"What stands in for an input of the pipeline in mlx repro --sample, by its path."`
+	Tables        Map[TableMeaning] `yaml:"tables" doc:"What the columns of a table mean, by its path or a pattern of paths."`
+	Gates         Map[Gate]         `yaml:"gates" doc:"Checks that data, a run or a model must pass."`
+	Monitors      Map[Monitor]      `yaml:"monitors" doc:"Watches over data in use."`
+	Services      Map[Service]      `yaml:"services" doc:"Models that answer requests."`
+	Environments  Map[Map[Scalar]]  `yaml:"environments" doc:"Values, by dotted path, that differ in an environment; only values declared above."`
+	Policy        Map[[]Need]       `yaml:"policy" doc:"What a move to a stage needs; refused without it."`
 }
 
 // Remote is a place that shares data and records.
@@ -86,42 +87,6 @@ type Stage struct {
 	Timeout  Duration  `yaml:"timeout" doc:"Longest time of one attempt."`
 	Always   bool      `yaml:"always" doc:"It runs every time, whether something changed or not."`
 	Register Map[Text] `yaml:"register" doc:"Model name to output: success makes the next version."`
-
-	At fault.Position `yaml:"-"`
-}
-
-// Gate is a named list of checks.
-type Gate struct {
-	For             string   `yaml:"for" doc:"What is judged when the command names nothing: a path, stage:NAME, a reference."`
-	Include         []string `yaml:"include" doc:"Gates whose checks belong to this one."`
-	Predictions     string   `yaml:"predictions" doc:"Table with the columns id, label, score."`
-	Against         string   `yaml:"against" doc:"Reference to compare with."`
-	WithoutBaseline string   `yaml:"without_baseline" enum:"pass fail inconclusive" doc:"Verdict of a comparison while there is nothing to compare with."`
-	Checks          []Check  `yaml:"checks" doc:"What must hold."`
-
-	At fault.Position `yaml:"-"`
-}
-
-// Check is one condition. It has exactly one subject: Metric, Measure, Column, Expr or Command.
-type Check struct {
-	Metric  string `yaml:"metric" group:"Subjects" doc:"A metric that the run recorded."`
-	Measure string `yaml:"measure" group:"Subjects" doc:"A value that mlx computes: rows, size, roc_auc, errors, latency_p99, ..."`
-	Column  string `yaml:"column" group:"Subjects" doc:"A column of the table."`
-	Expr    string `yaml:"expr" group:"Subjects" doc:"An expression that must be true."`
-	Command string `yaml:"command" group:"Subjects" doc:"A command whose exit status is the verdict: 0 pass, 1 fail, 3 inconclusive."`
-
-	Min    Limit    `yaml:"min" group:"Limits" doc:"At least."`
-	Max    Limit    `yaml:"max" group:"Limits" doc:"At most."`
-	Margin Limit    `yaml:"margin" group:"Limits" doc:"How much worse than the baseline is allowed, in the subject's own unit."`
-	Nulls  Share    `yaml:"nulls" group:"Limits" doc:"At most this share is missing."`
-	In     []Scalar `yaml:"in" group:"Limits" doc:"Allowed values."`
-	Mostly Share    `yaml:"mostly" group:"Limits" doc:"The share of rows that must keep the limits; all when absent."`
-
-	Slices   []string `yaml:"slices" group:"Options" doc:"Columns whose every value is judged on its own as well."`
-	MinRows  int      `yaml:"min_rows" group:"Options" doc:"Fewer rows than this are inconclusive."`
-	Severity string   `yaml:"severity" group:"Options" enum:"fail warn" doc:"warn is shown and never fails a gate."`
-	Timeout  Duration `yaml:"timeout" group:"Options" doc:"Longest time of a command."`
-	Waiver   string   `yaml:"waiver" group:"Options" doc:"Why a failure is accepted for now."`
 
 	At fault.Position `yaml:"-"`
 }

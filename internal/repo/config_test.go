@@ -63,15 +63,15 @@ func TestParseComplete(t *testing.T) {
 func TestParseMistakes(t *testing.T) {
 	for _, c := range []struct{ name, text, message, hint string }{
 		{"unknown limit", strings.Replace(string(readTestdata(t, "complete.yaml")), "{measure: rows, min:", "{measure: rows, minimum:", 1),
-			`cannot read mlx.yaml: line 39, column 25: unknown key "minimum"`, `did you mean "min"? Limits are min, max, margin, nulls, in, mostly`},
+			`cannot read mlx.yaml: line 39, column 25: unknown key "minimum"`, `did you mean "min"? Limits are min, max, margin, nulls, in, not_in, type, regex, not_regex, min_length, max_length, unique, order, references, schema, mostly`},
 		{"policy of no stage", "policy:\n  prodction:\n    - {scan: clean}\n", `cannot read mlx.yaml: line 3, column 7: policy names the unknown stage "prodction"`,
 			`did you mean "production"? Stages are experimenting, staging, production, archived`},
 		{"policy of no stage, empty", "policy:\n  live: []\n", `cannot read mlx.yaml: policy names the unknown stage "live"`,
 			`stages are experimenting, staging, production, archived`},
 		{"unknown section", "ledger: 7f3a90c2d15e4b68\nremote:\n  a: 1\n", `cannot read mlx.yaml: line 2, column 1: unknown key "remote"`,
-			`did you mean "remotes"? Keys are ledger, trusted_keys, default_remote, remotes, runs, backends, vars, stages, samples, gates, monitors, services, environments, policy`},
+			`did you mean "remotes"? Keys are ledger, trusted_keys, default_remote, remotes, runs, backends, vars, stages, samples, tables, gates, monitors, services, environments, policy`},
 		{"case counts", "gates:\n  a: {Checks: []}\n", `cannot read mlx.yaml: line 2, column 7: unknown key "Checks"`,
-			`did you mean "checks"? Keys are for, include, predictions, against, without_baseline, checks`},
+			`did you mean "checks"? Keys are for, include, table, predictions, labels, columns, positive, threshold, logits, cluster, time, time_zone, against, without_baseline, train, features, model, level, correction, seed, checks, waivers`},
 		{"twice", "gates: {}\nruns: {}\ngates: {}\n", `cannot read mlx.yaml: line 3, column 1: mapping key "gates" already defined at [1:1]`, ""},
 		{"syntax", "gates: [1, 2\nruns: 3\n", `cannot read mlx.yaml: line 2, column 1: ',' or ']' must be specified`, ""},
 		{"unit missing", "monitors:\n  m: {current: a, reference: b, window: 7}\n", `cannot read mlx.yaml: line 2, column 41: "7" needs a unit, such as 90s, 5m, 2h or 7d`, ""},

@@ -211,6 +211,16 @@ func basic(n ast.Node, v reflect.Value) error {
 		}
 		v.SetInt(i)
 		return nil
+	case reflect.Float64:
+		switch x := s.value.(type) {
+		case int64:
+			v.SetFloat(float64(x))
+		case float64:
+			v.SetFloat(x)
+		default:
+			return failAt(n, "needs a number, not %q", s.text)
+		}
+		return nil
 	case reflect.Bool:
 		yes, ok := s.value.(bool)
 		if !ok {

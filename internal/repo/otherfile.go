@@ -3,6 +3,7 @@ package repo
 import (
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -32,6 +33,21 @@ func ReadConfigFrom(name string, in io.Reader) (*Config, error) {
 	}
 	c, err := ParseConfig(text)
 	return c, naming(name, err)
+}
+
+// ReadSchema reads a schema file: what the columns of a table mean, as under tables: of mlx.yaml.
+func ReadSchema(file string) (*TableMeaning, error) {
+	text, err := readSmall(file, maxConfig)
+	if err != nil {
+		return nil, fault.New(fault.KindOf(err), "cannot read %s: %w", file, err)
+	}
+	t := new(TableMeaning)
+	body, err := parseYAML(text)
+	if err == nil && body != nil {
+		d := decoder{anchors: map[string]ast.Node{}}
+		err = d.value(body, reflect.ValueOf(t).Elem())
+	}
+	return t, naming(file, err)
 }
 
 // ReadParams reads a YAML or JSON file of parameters: nested keys, single values and lists.

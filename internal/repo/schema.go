@@ -76,6 +76,8 @@ func schemaOf(t reflect.Type) members {
 		return members{{"type", "array"}, {"items", schemaOf(t.Elem())}}
 	case reflect.Int:
 		return members{{"type", "integer"}, {"minimum", 0}}
+	case reflect.Float64:
+		return members{{"type", "number"}}
 	case reflect.Bool:
 		return members{{"type", "boolean"}}
 	default:

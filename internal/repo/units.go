@@ -33,10 +33,10 @@ type Money struct {
 // Rate is a number per second: 1000/s.
 type Rate float64
 
-// Limit is a bound on a number: plain (0.72), or with the unit of a size, time span or share.
+// Limit is a bound on a number: plain (0.72), or with the unit of a size, time span or share; or on a time: 2013-01-31.
 type Limit struct {
 	Value float64 // in bytes, seconds or 0 to 1 when Unit is set
-	Unit  string  // "", "bytes", "s" or "share"
+	Unit  string  // "", "bytes", "s", "share" or "time": seconds since 1970
 	Set   bool    // false when absent
 	Text  string  // as written
 }
@@ -116,7 +116,13 @@ func (l *Limit) setScalar(s scalar) error {
 		l.Value, l.Unit = float64(n), "bytes"
 		return nil
 	}
-	return fmt.Errorf("%q is no number, size, time span or share", s.text)
+	for _, layout := range []string{time.DateOnly, time.RFC3339Nano} {
+		if at, err := time.Parse(layout, s.text); err == nil {
+			l.Value, l.Unit = float64(at.UnixNano())/1e9, "time"
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no number, size, time span, share or date", s.text)
 }
 
 func (v *Scalar) setScalar(s scalar) error {

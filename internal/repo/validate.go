@@ -27,8 +27,8 @@ func (c *Config) validate(body ast.Node) error {
 	}
 	for name, gate := range c.Gates.All() {
 		for _, included := range gate.Include {
-			if _, ok := c.Gates.Get(included); !ok {
-				return missing(gate.At, "gate "+name, "gate", included, c.Gates.Names())
+			if _, ok := c.Gates.Get(included.Gate); !ok && included.From == "" && included.File == "" {
+				return missing(included.At, "gate "+name, "gate", included.Gate, c.Gates.Names())
 			}
 		}
 		if err := checkSubjects(gate.Checks); err != nil {
