@@ -1,0 +1,80 @@
+package stats
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Design says how far rows depend on each other and how they are drawn again. The zero value: independent rows, bounds at 0.95, 2,000
+// resamples of seed 0 by one worker.
+type Design struct {
+	Clusters  []int32 // the cluster (user, query, day, block of time) of each row, any codes; nil: rows are independent
+	Strata    []int32 // bootstrap only: the number of rows with each code is kept; nil: none. Not together with Clusters
+	Level     float64 // of each one-sided bound; 0: 0.95
+	Resamples int     // 0: 2000, at most 1e6
+	Seed      uint64
+	Workers   int // goroutines; 0: 1. Results are the same bytes for any number
+}
+
+// MinClusters is the number of clusters below which no bounds are given.
+const MinClusters = 5
+
+func (d Design) filled(n int) (Design, error) {
+	if d.Level == 0 {
+		d.Level = 0.95
+	}
+	if d.Resamples == 0 {
+		d.Resamples = 2000
+	}
+	d.Workers = max(d.Workers, 1)
+	switch {
+	case d.Level <= 0.5 || d.Level >= 1 || math.IsNaN(d.Level):
+		return d, problem(-1, "confidence %v is not between 0.5 and 1", d.Level)
+	case d.Resamples < 100 || d.Resamples > 1e6:
+		return d, problem(-1, "%d resamples, not 100 to 1000000", d.Resamples)
+	case d.Clusters != nil && d.Strata != nil:
+		return d, problem(-1, "rows cannot be drawn by clusters and by strata at once")
+	case d.Clusters != nil && len(d.Clusters) != n:
+		return d, problem(-1, "%d clusters for %d rows", len(d.Clusters), n)
+	case d.Strata != nil && len(d.Strata) != n:
+		return d, problem(-1, "%d strata for %d rows", len(d.Strata), n)
+	case int64(n) > math.MaxInt32:
+		return d, problem(-1, "%d rows", n)
+	}
+	return d, nil
+}
+
+// dense renumbers codes 0..groups-1 in ascending order.
+func dense(codes []int32) (numbers []int32, groups int) {
+	distinct := slices.Clone(codes)
+	slices.Sort(distinct)
+	distinct = slices.Compact(distinct)
+	numbers = make([]int32, len(codes))
+	if k := len(distinct); k > 0 && int(distinct[k-1])-int(distinct[0]) == k-1 { // no gaps: no search
+		for i, c := range codes {
+			numbers[i] = c - distinct[0]
+		}
+		return numbers, k
+	}
+	for i, c := range codes {
+		at, _ := slices.BinarySearch(distinct, c)
+		numbers[i] = int32(at)
+	}
+	return numbers, len(distinct)
+}
+
+// cannotTell is a comparison whose units are too few for bounds.
+func (c Comparison) cannotTell(format string, args ...any) Comparison {
+	c.SE, c.Lower, c.Upper, c.Degrees = math.NaN(), math.NaN(), math.NaN(), math.NaN()
+	c.Problem = fmt.Sprintf(format, args...)
+	return c
+}
+
+// bound sets symmetric bounds of SE and t quantiles.
+func (c Comparison) bound(se, degrees, level float64) Comparison {
+	c.SE, c.Degrees, c.Level = se, degrees, level
+	q := tQuantile(level, degrees)
+	c.Lower, c.Upper = c.Diff-q*se, c.Diff+q*se
+	return c
+}

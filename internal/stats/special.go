@@ -1,0 +1,69 @@
+package stats
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/mathext"
+)
+
+// normalCDF is the probability that a standard normal is at most z.
+func normalCDF(z float64) float64 { return math.Erfc(-z/math.Sqrt2) / 2 }
+
+// normalQuantile is the inverse of normalCDF for p in (0,1).
+func normalQuantile(p float64) float64 { return -math.Sqrt2 * math.Erfcinv(2*p) }
+
+// chi2Survival is the probability that a chi-squared with the degrees of freedom is above x; NaN for 0 degrees.
+func chi2Survival(x, degrees float64) float64 {
+	switch {
+	case math.IsNaN(x) || !(degrees > 0):
+		return math.NaN()
+	case x <= 0:
+		return 1
+	case degrees == 1:
+		return math.Erfc(math.Sqrt(x / 2))
+	}
+	return mathext.GammaIncRegComp(degrees/2, x/2)
+}
+
+// tCDF is the probability that Student's t with the degrees of freedom is at most t.
+func tCDF(t, degrees float64) float64 {
+	if math.IsInf(degrees, 1) {
+		return normalCDF(t)
+	}
+	tail := mathext.RegIncBeta(degrees/2, 0.5, degrees/(degrees+t*t)) / 2
+	if t > 0 {
+		return 1 - tail
+	}
+	return tail
+}
+
+// tQuantile is the inverse of tCDF for p in (0,1) and at least one degree of freedom.
+func tQuantile(p, degrees float64) float64 {
+	if degrees > 1e7 {
+		return normalQuantile(p)
+	}
+	if p < 0.5 {
+		return -tQuantile(1-p, degrees)
+	}
+	return bisect(0, 1e8, func(t float64) bool { return tCDF(t, degrees) < p })
+}
+
+// betaQuantile is the x whose regularised incomplete beta function is p.
+func betaQuantile(p, a, b float64) float64 {
+	return bisect(0, 1, func(x float64) bool { return mathext.RegIncBeta(a, b, x) < p })
+}
+
+// bisect finds where below turns from true to false, to the last bit.
+func bisect(low, high float64, below func(float64) bool) float64 {
+	for {
+		middle := low + (high-low)/2
+		if middle <= low || middle >= high {
+			return middle
+		}
+		if below(middle) {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+}
