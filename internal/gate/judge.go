@@ -44,11 +44,12 @@ func (j Job) Judge(ctx context.Context) (Answer, []error) {
 		t, err := j.turn(ctx, spec)
 		if err != nil {
 			troubles = append(troubles, err)
+			continue
 		}
 		turns = append(turns, t)
 	}
-	if len(troubles) > 0 {
-		return Answer{}, troubles
+	if len(troubles) > 0 { // the others are judged all the same: whoever mends this gate wants to know of theirs
+		return Answer{}, append(troubles, new(Report).judge(ctx, turns)...)
 	}
 	config, err := ConfigOf(j.Specs)
 	if err != nil {
@@ -158,6 +159,9 @@ func (r *Report) judge(ctx context.Context, turns []turn) (troubles []error) {
 		if r.Against == nil {
 			r.Against = result.Against
 		}
+	}
+	if len(troubles) > 0 || len(r.Gates) == 0 {
+		return troubles
 	}
 	verdicts := make([]Verdict, len(r.Gates))
 	for i, g := range r.Gates {

@@ -19,6 +19,7 @@ const (
 	TrustStage   = "stage"
 	TrustCheck   = "check"
 	TrustService = "service"
+	TrustTable   = "table" // a URL that a gate reads
 )
 
 // maxKeyFile bounds a file of a public key.

@@ -22,7 +22,7 @@ import (
 )
 
 // FS returns a version as a file system (fs.ReadDirFS, fs.StatFS, fs.ReadLinkFS). It is safe for many goroutines; each
-// opened file belongs to one.
+// opened file belongs to one, but for its ReadAt.
 func (s *Store) FS(ctx context.Context, root object.Digest) (fs.FS, error) {
 	r, err := s.reader()
 	if err != nil {
@@ -139,7 +139,7 @@ func (t *treeFS) Open(name string) (fs.File, error) {
 		return nil, err
 	}
 	next, stop := iter.Pull2(r.rows(e.Sum, e.Recipe, e.Size))
-	return &openFile{ctx: t.ctx, r: r, info: info{e}, next: next, stop: stop, whole: sha256.New()}, nil
+	return &openFile{ctx: t.ctx, s: t.s, r: r, info: info{e}, next: next, stop: stop, whole: sha256.New()}, nil
 }
 
 // ReadDir implements fs.ReadDirFS.
@@ -212,6 +212,7 @@ func (i info) Mode() fs.FileMode {
 // openFile reads a file chunk by chunk.
 type openFile struct {
 	ctx  context.Context //nolint:containedctx // fs.File has no other way to carry it
+	s    *Store
 	r    *reader
 	info info
 	next func() (row, error, bool)
@@ -219,6 +220,7 @@ type openFile struct {
 	rest bytes.Reader
 
 	whole hash.Hash // of what was read, compared at the end with what the tree names
+	any   anywhere
 }
 
 func (f *openFile) Stat() (fs.FileInfo, error) { return f.info, nil }
