@@ -100,13 +100,15 @@ func compareNames(a, b string) int {
 
 // predictionsNeed is which columns the checks of a gate use.
 type predictionsNeed struct {
-	pair    bool // rows are matched by id
-	classes bool // labels as classes
-	numbers bool // labels as numbers
-	query   bool
-	cuts    []string
-	masks   []string
-	means   []string
+	ids      bool // rows are matched by them
+	compares bool // with production
+	baseline bool // it is production that is read: what is true of a row stands with the candidate
+	classes  bool // labels as classes
+	numbers  bool // labels as numbers
+	query    bool
+	cuts     []string
+	masks    []string
+	means    []string
 }
 
 // need is what all checks on one table use together, so that it is read once.
@@ -122,7 +124,7 @@ func (s *session) need(table string) predictionsNeed {
 		if r.Kind != "measure" || !ok || r.Table != table {
 			continue
 		}
-		n.pair = n.pair || r.Margin != nil
+		n.compares = n.compares || r.Margin != nil
 		n.classes = n.classes || m.kind == ofClasses || m.kind == ofScores || m.kind == ofGroups
 		n.numbers = n.numbers || m.kind == ofNumbers || m.kind == ofQueries
 		n.query = n.query || m.kind == ofQueries
@@ -137,7 +139,12 @@ func (s *session) need(table string) predictionsNeed {
 			add(&n.means, r.Columns[0])
 		}
 	}
-	n.pair = n.pair || s.spec.Labels != ""
+	return n
+}
+
+// ofBaseline is what is needed of the table of production.
+func (n predictionsNeed) ofBaseline() predictionsNeed {
+	n.baseline, n.query, n.cuts, n.masks = true, false, nil, nil
 	return n
 }
 
@@ -148,14 +155,13 @@ func (s *session) openPredictions(ctx context.Context, of Subject, table string,
 			Hint("predictions: work/golden.parquet   # a table with the columns id, label, score")
 	}
 	p, err := s.loadPredictions(ctx, of, table, need)
-	if err != nil || s.spec.Labels == "" {
+	if err != nil || s.spec.Labels == "" || need.baseline {
 		return p, err
 	}
 	if p.ids == nil {
 		return nil, s.unfit("%s has no column id, by which the labels of %s are joined", p.name, s.spec.Labels).Hint("columns: {id: NAME}")
 	}
-	other := s.spec.Labels
-	truth, err := s.loadLabels(ctx, of, other, need)
+	truth, err := s.loadLabels(ctx, of, s.spec.Labels, need)
 	if err != nil {
 		return nil, err
 	}

@@ -140,7 +140,7 @@ func (r predictionsRoles) columns(need predictionsNeed, also []string) []string 
 	}
 	add(r.label, r.score, r.class, r.weight, r.cluster)
 	add(r.scores...)
-	if need.pair {
+	if need.ids {
 		add(r.id)
 	}
 	if need.query {
