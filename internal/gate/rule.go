@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -187,6 +188,11 @@ func (r Rule) finding() Finding {
 	}
 	if f.Severity == "" {
 		f.Severity = SeverityFail
+	}
+	for _, b := range []*Bound{r.Min, r.Max, r.Margin} {
+		if b != nil {
+			f.Unit = cmp.Or(f.Unit, b.Unit)
+		}
 	}
 	return f
 }
