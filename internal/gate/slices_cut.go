@@ -90,7 +90,7 @@ func (c quality) sliced(ctx context.Context, whole judgement, of Subject, g *gol
 			if err != nil {
 				return nil, err
 			}
-			j.f.Name = c.r.title() + " " + k.label()
+			j.f.Name = c.r.Called() + " " + k.label()
 			j.f.Slice = map[string]string{}
 			for i, column := range k.columns {
 				j.f.Slice[column] = k.values[i]
