@@ -65,12 +65,13 @@ func (f *textFile) begin(c textChunk) error {
 	if len(g.ends) == 0 {
 		return emptyFile(f.Name)
 	}
-	g.columns, g.arena = len(g.ends)-1, c.buf
+	g.columns = len(g.ends) - 1
+	g.take(c, f.d)
 	names := make([]string, g.columns)
 	values := make([][]byte, g.columns)
 	for i := range names {
-		w := g.words(nil, i, c, f.d)[0]
-		values[i] = bytes.Clone(g.arena[w.at:w.end])
+		w, buf := g.words(nil, i)
+		values[i] = bytes.Clone(buf[w[0].at:w[0].end])
 		names[i] = strings.TrimSpace(string(values[i]))
 	}
 	header := !f.opts.NoHeader && f.isHeader(values, c, at)
@@ -112,11 +113,8 @@ func (f *textFile) infer(c textChunk) error {
 			f.head[i] = f.opts.Schema[k]
 		}
 	}
-	d := &textDecoder{}
-	u := &textUnit{file: f, want: f.head, chunk: c}
-	_, err := u.batch(d)
 	var wider *widening
-	if !errors.As(err, &wider) {
+	if err := (&textUnit{f.pass(f.head), c}).rows(&textDecoder{}); !errors.As(err, &wider) {
 		return err
 	}
 	for ; wider != nil; wider = wider.next {
