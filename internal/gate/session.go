@@ -9,7 +9,8 @@ import (
 
 // session is one gate while it is judged. What several of its checks share, such as one pass over a table, stands here.
 type session struct {
-	spec Spec
+	spec    Spec
+	quality goldenShared
 }
 
 // family is a group of measures that are computed alike.
@@ -20,7 +21,9 @@ type family struct {
 
 // families are all measures that mlx computes.
 func families() []family {
-	return nil
+	return []family{
+		qualityFamily(),
+	}
 }
 
 // compile makes the checks of a gate. What cannot be judged is refused by name: a check that is passed over would be a check that
