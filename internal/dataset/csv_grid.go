@@ -26,6 +26,9 @@ func (g *csvGrid) scan(c textChunk, d dialect, columns int) *csvFlaw {
 	g.columns, g.ends = columns, g.ends[:0]
 	g.take(c, d)
 	buf := c.buf
+	if !c.quotes && columns > 1 {
+		return g.plain(buf, d)
+	}
 	for at := 0; at < len(buf); {
 		next, flaw := g.row(buf, at, c.quotes, d)
 		if flaw != nil {

@@ -108,26 +108,12 @@ func (g *jsonGrid) record(buf []byte, at int) (int, error) {
 		if at == len(buf) {
 			return at, errJSONEnd
 		}
-		if buf[at] != '"' {
-			return at, errJSONObject
-		}
-		end, escaped, err := scanString(buf, at)
+		known, key, next, err := g.name(buf, at, place)
 		if err != nil {
-			return end, err
-		}
-		key := buf[at+1 : end]
-		if escaped {
-			if g.key, err = unescape(g.key[:0], key); err != nil {
-				return at, err
-			}
-			key = g.key
-		}
-		known := g.find(key, place)
-		if at = skipBlank(buf, end+1); at == len(buf) || buf[at] != ':' {
-			return at, errJSONObject
+			return next, err
 		}
 		var w word
-		if w, at, err = g.value(buf, skipBlank(buf, at+1), known); err != nil {
+		if w, at, err = g.value(buf, next, known); err != nil {
 			return at, err
 		}
 		if known < 0 {
@@ -152,6 +138,28 @@ func (g *jsonGrid) record(buf []byte, at int) (int, error) {
 			return at, errJSONObject
 		}
 	}
+}
+
+// name reads the key at and its colon. It returns its number, or -1, and where its value begins.
+func (g *jsonGrid) name(buf []byte, at, place int) (known int, key []byte, next int, err error) {
+	if buf[at] != '"' {
+		return -1, nil, at, errJSONObject
+	}
+	end, escaped, err := scanString(buf, at)
+	if err != nil {
+		return -1, nil, end, err
+	}
+	key = buf[at+1 : end]
+	if escaped {
+		if g.key, err = unescape(g.key[:0], key); err != nil {
+			return -1, nil, at, err
+		}
+		key = g.key
+	}
+	if next = skipBlank(buf, end+1); next == len(buf) || buf[next] != ':' {
+		return -1, nil, next, errJSONObject
+	}
+	return g.find(key, place), key, skipBlank(buf, next+1), nil
 }
 
 // find returns the number of a key, or -1. Records mostly have the same keys in the same order.
