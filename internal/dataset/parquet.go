@@ -275,7 +275,7 @@ func (p *parquetFile) units(_ context.Context, want Schema) iter.Seq2[unit, erro
 		for i, g := range p.meta.groups {
 			for first := int64(0); first < g.rows; {
 				n := g.rows - first
-				if n > size+size/2 {
+				if n/2 > size/2+size/4 { // a short rest is no unit of its own
 					n = size
 				}
 				if !yield(&parquetUnit{p: p, group: i, first: first, rows: n, want: want}, nil) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 
 	"mlx/internal/fault"
 )
@@ -120,7 +121,7 @@ func (p *parquetFile) take(want Schema) *parquetRows {
 			return r
 		}
 	}
-	r := &parquetRows{want: want, columns: make([]parquetColumn, len(want)), batch: Batch{Columns: make([]Column, len(want))}}
+	r := &parquetRows{want: slices.Clone(want), columns: make([]parquetColumn, len(want)), batch: Batch{Columns: make([]Column, len(want))}}
 	leaves := 0
 	for i := range r.columns {
 		c := &r.columns[i]
