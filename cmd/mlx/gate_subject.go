@@ -31,7 +31,7 @@ func (a *app) gateSubject(o gateOptions) func(context.Context, gate.Spec) (gate.
 			a.streams.Why("%s: nothing to compare with: %v", s.Name, err)
 			return subject, nil
 		}
-		subject.Against = &baseline
+		baseline.As, subject.Against = against, &baseline
 		return subject, err
 	}
 }
