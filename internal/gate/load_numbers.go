@@ -140,7 +140,7 @@ func (r *loadRun) used(name string) (value float64, shown, why string) {
 		if !u.Known || u.Memory == 0 {
 			return math.NaN(), "", "nothing is known of its memory"
 		}
-		return float64(u.Memory), bytesText(u.Memory) + " at most", ""
+		return float64(u.Memory), bytesText(float64(u.Memory)) + " at most", ""
 	case "gpu":
 		if u.GPU == nil {
 			return math.NaN(), "", "there is no GPU, or no nvidia-smi to ask"
@@ -150,7 +150,7 @@ func (r *loadRun) used(name string) (value float64, shown, why string) {
 	if u.GPUMem == nil {
 		return math.NaN(), "", "there is no GPU, or no nvidia-smi to ask"
 	}
-	return float64(*u.GPUMem), bytesText(*u.GPUMem) + " at most", ""
+	return float64(*u.GPUMem), bytesText(float64(*u.GPUMem)) + " at most", ""
 }
 
 // told says how the load was sent.

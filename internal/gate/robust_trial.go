@@ -164,13 +164,6 @@ func (t *robustTrial) changed(about Subject) (Finding, error) {
 	return f, nil
 }
 
-func (s *session) level() float64 {
-	if s.spec.Level == 0 {
-		return 0.95
-	}
-	return s.spec.Level
-}
-
 // decision is what is decided by an answer: its class, or on which side of the threshold its score lies.
 func (t *robustTrial) decision() (func(answer) string, error) {
 	if t.answers[0].isWord {

@@ -9,8 +9,9 @@ import (
 
 // session is one gate while it is judged. What several of its checks share, such as one pass over a table, stands here.
 type session struct {
-	spec   Spec
-	asking asking
+	spec    Spec
+	quality goldenShared
+	asking  asking
 }
 
 // family is a group of measures that are computed alike.
@@ -22,6 +23,7 @@ type family struct {
 // families are all measures that mlx computes.
 func families() []family {
 	return []family{
+		qualityFamily(),
 		{names: []string{"changed"}, check: (*session).robust},
 		{names: loadMeasures(), check: (*session).load},
 		{names: []string{"size"}, check: (*session).size},

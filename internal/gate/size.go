@@ -2,8 +2,6 @@ package gate
 
 import (
 	"context"
-	"fmt"
-	"strconv"
 
 	"mlx/internal/fault"
 )
@@ -37,7 +35,7 @@ func (c sizeCheck) Check(ctx context.Context, about Subject) ([]Finding, error) 
 		return nil, err
 	}
 	f := r.judged(float64(bytes))
-	f.Shown, f.Needs = bytesText(bytes), r.limits()
+	f.Shown, f.Needs = bytesText(float64(bytes)), r.limits()
 	if r.Margin == nil {
 		return []Finding{f}, nil
 	}
@@ -52,7 +50,7 @@ func (c sizeCheck) Check(ctx context.Context, about Subject) ([]Finding, error) 
 		}
 		verdicts = append(verdicts, Rule{Max: r.Margin}.within(float64(bytes-before)))
 		f.Baseline, f.Difference = robustNumber(float64(before)), robustNumber(float64(bytes-before))
-		f.Shown += " against " + bytesText(before)
+		f.Shown += " against " + bytesText(float64(before))
 	}
 	f.Verdict = worst(verdicts)
 	return []Finding{f}, nil
@@ -75,18 +73,4 @@ func (s *session) modelSize(ctx context.Context, about Subject, r Rule) (int64, 
 		return 0, fault.New(fault.KindOf(err), "cannot judge %s: %w", s.spec.Name, err).In(r.At)
 	}
 	return bytes, nil
-}
-
-// bytesText writes a size as mlx.yaml does: 41 MB, MB being 10^6.
-func bytesText(n int64) string {
-	v, unit := float64(n), 0
-	names := []string{"B", "kB", "MB", "GB", "TB", "PB", "EB"}
-	for v >= 999.5 && unit < len(names)-1 {
-		v /= 1000
-		unit++
-	}
-	if unit == 0 {
-		return fmt.Sprintf("%d B", n)
-	}
-	return strconv.FormatFloat(v, 'g', max(3, len(strconv.Itoa(int(v)))), 64) + " " + names[unit]
 }
