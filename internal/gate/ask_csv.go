@@ -29,7 +29,8 @@ func (c *commandAsker) ask(ctx context.Context, rows *askFrame) ([]answer, error
 	if timeout == 0 {
 		timeout = commandTime
 	}
-	reply, err := c.session.call(ctx, c.about, c.rule, Call{Command: m.Command, Stdin: in, Timeout: timeout, Files: c.session.laidOut()})
+	rule := Rule{At: c.session.spec.At} // the model is written in the gate that asks, wherever the rule is from
+	reply, err := c.session.call(ctx, c.about, rule, Call{Command: m.Command, Stdin: in, Timeout: timeout, Files: c.session.laidOut()})
 	if err != nil {
 		return nil, err
 	}

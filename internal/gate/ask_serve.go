@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,7 +51,7 @@ func (s *session) serving(ctx context.Context, about Subject, r Rule) (string, e
 	if about.World.Serve == nil {
 		return "", s.wrong(r, "no server can be started here")
 	}
-	server, err := about.World.Serve(ctx, Call{Command: m.Serve, Files: s.laidOut()})
+	server, err := about.World.Serve(ctx, Call{Command: m.Serve, Files: s.laidOut(), File: s.spec.At.File, GPU: s.asksGPU()})
 	if err != nil {
 		return "", fault.New(fault.KindOf(err), "cannot judge %s: %w", s.spec.Name, err).In(r.At)
 	}
@@ -61,6 +62,11 @@ func (s *session) serving(ctx context.Context, about Subject, r Rule) (string, e
 		return "", err
 	}
 	return s.asking.served.base, nil
+}
+
+// asksGPU says whether a rule is about the GPUs.
+func (s *session) asksGPU() bool {
+	return slices.ContainsFunc(s.spec.Rules, func(r Rule) bool { return r.Kind == "measure" && strings.HasPrefix(r.Name, "gpu") })
 }
 
 // alive says whether the server that was started still runs.

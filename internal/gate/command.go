@@ -89,6 +89,7 @@ func (s *session) call(ctx context.Context, about Subject, r Rule, c Call) (Repl
 	if about.World.Command == nil {
 		return Reply{}, s.wrong(r, "commands cannot be run here")
 	}
+	c.File, c.Pinned = r.At.File, r.Pinned
 	reply, err := about.World.Command(ctx, c)
 	switch {
 	case err != nil:

@@ -76,6 +76,9 @@ type Call struct {
 	Env     []string          // NAME=VALUE, beside the usual ones
 	Files   map[string]string // variables that name a table or file of the gate, laid out for the command
 	Timeout time.Duration
+	File    string // in which the command is written
+	Pinned  string // of a rule of another repository: what its user allows to run its commands
+	GPU     bool   // the use of GPUs is to be looked at
 }
 
 // Reply is what a command did.
