@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -39,7 +40,13 @@ func BenjaminiHochberg(p []float64) []float64 {
 
 // adjust gives the numbers in ascending order to rule and puts its answers back into their places.
 func adjust(p []float64, rule func(sorted []float64)) []float64 {
-	order := slices.DeleteFunc(ascending(p), func(i int32) bool { return math.IsNaN(p[i]) })
+	var order []int32
+	for i, v := range p {
+		if !math.IsNaN(v) {
+			order = append(order, int32(i))
+		}
+	}
+	slices.SortStableFunc(order, func(i, j int32) int { return cmp.Compare(p[i], p[j]) })
 	sorted := make([]float64, len(order))
 	for at, i := range order {
 		sorted[at] = p[i]

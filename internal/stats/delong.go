@@ -34,14 +34,15 @@ func (p BinaryPair) DeLong(d Design) (Comparison, error) {
 		return Comparison{}, err
 	}
 	c := Comparison{Rows: n, Units: n, Level: d.Level, Method: "DeLong"}
-	c.A, c.B = rocAUC(a.ties()), rocAUC(b.ties())
+	orderA, orderB := ascending(a.Scores), ascending(b.Scores)
+	c.A, c.B = a.area(orderA, ROCAUC), b.area(orderB, ROCAUC)
 	c.Diff = c.A - c.B
 	if math.IsNaN(c.Diff) {
 		return c.cannotTell("only one class"), nil
 	}
 	// The influence of a row on an area: its placement less the area, over the weight of its class.
-	influence := a.placements(c.A)
-	for i, v := range b.placements(c.B) {
+	influence := a.placements(orderA, c.A)
+	for i, v := range b.placements(orderB, c.B) {
 		influence[i] -= v
 	}
 	return c.fromInfluence(p.Labels, influence, d), nil
@@ -49,8 +50,7 @@ func (p BinaryPair) DeLong(d Design) (Comparison, error) {
 
 // placements is the influence of each row: for a positive the share of negatives that it beats, for a negative the share of
 // positives that beat it, each less the area, times weight over the weight of the class.
-func (b Binary) placements(area float64) []float64 {
-	order := ascending(b.Scores)
+func (b Binary) placements(order []int32, area float64) []float64 {
 	var pos, neg accumulator
 	for i, y := range b.Labels {
 		if w := weightOf(b.Weights, i); y == 1 {

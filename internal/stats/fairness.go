@@ -107,14 +107,15 @@ func (g Grouped) Fairness(measure FairnessMeasure) (float64, error) {
 // FairnessInterval is a measure with its bootstrap percentile interval (two-sided, at 2 Level - 1). Differences are
 // never below 0, so an interval of a fair model lies above it: judge its lower bound against the limit, not against 0.
 func (g Grouped) FairnessInterval(measure FairnessMeasure, d Design) (Interval, error) {
-	if _, err := g.Fairness(measure); err != nil {
+	value, err := g.Fairness(measure)
+	if err != nil {
 		return Interval{}, err
 	}
+	if measure == CalibrationDifference && g.Scores == nil {
+		return Interval{}, problem(-1, "calibration needs scores")
+	}
 	codes, k := dense(g.Groups)
-	return Bootstrap(len(g.Labels), g.Weights, func(w []float64) float64 {
-		v, _ := fairness(g.byCode(codes, k, w), measure) // checked above
-		return v
-	}, d)
+	return g.fairnessSummary(codes, k, measure).interval(value, len(g.Labels), d)
 }
 
 func fairness(all []GroupCounts, measure FairnessMeasure) (float64, error) {

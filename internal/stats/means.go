@@ -6,13 +6,7 @@ import "math"
 // sums over clusters when the design has these.
 func (v Values) Compare(d Design) (Comparison, error) {
 	n := len(v.A)
-	if err := checkNumbers("value", v.A, n); err != nil {
-		return Comparison{}, err
-	}
-	if err := checkNumbers("value", v.B, n); err != nil {
-		return Comparison{}, err
-	}
-	if err := checkWeights(v.Weights, n); err != nil {
+	if err := v.check(); err != nil {
 		return Comparison{}, err
 	}
 	d, err := d.filled(n)
