@@ -30,8 +30,9 @@ func (c *textColumn) fill(r *textRules, f Field, words []word, buf []byte) int {
 		return c.fillInts(r, words, buf)
 	case Float:
 		return c.fillFloats(r, words, buf)
+	default:
+		return c.fillOthers(r, words, buf)
 	}
-	return c.fillOthers(r, words, buf)
 }
 
 // lacks marks a row without a value.
