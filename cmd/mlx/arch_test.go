@@ -62,10 +62,10 @@ var owners = map[string][]string{
 	"github.com/spf13/viper":            {"internal/repo"},
 	"github.com/go-git/go-git/v5":       {"internal/repo"},
 	"github.com/go-git/go-billy/v5":     {"internal/repo"},
-	"github.com/goccy/go-yaml":          {"internal/repo", "internal/history"},                                      // files that MLflow and W&B write
-	"github.com/pelletier/go-toml":      {"internal/repo"},                                                          // files of parameters
-	"github.com/klauspost/compress":     {"internal/snapshot", "internal/lineage", "internal/run", "internal/scan"}, // packs and series are zstd frames
-	"github.com/ulikunitz/xz":           {"internal/scan"},                                                          // models are also kept as xz and lzma
+	"github.com/goccy/go-yaml":          {"internal/repo", "internal/history"},                                                          // files that MLflow and W&B write
+	"github.com/pelletier/go-toml":      {"internal/repo"},                                                                              // files of parameters
+	"github.com/klauspost/compress":     {"internal/snapshot", "internal/lineage", "internal/run", "internal/scan", "internal/dataset"}, // packs and series are zstd frames
+	"github.com/ulikunitz/xz":           {"internal/scan"},                                                                              // models are also kept as xz and lzma
 	"github.com/pierrec/lz4/v4":         {"internal/scan"},
 	"golang.org/x/mod":                  {"internal/lineage"},
 	"golang.org/x/crypto":               {"internal/lineage", "tests"},
@@ -81,6 +81,7 @@ var owners = map[string][]string{
 	"filippo.io/age":                    {"internal/remote"},
 	"github.com/jackc/pgx":              {"internal/source"},
 	"github.com/CycloneDX/cyclonedx-go": {"internal/registry"}, // bills of materials
+	"gonum.org/v1/gonum":                {"internal/stats"},    // special functions
 	"github.com/spf13/cobra":            {"cmd/mlx"},
 	"github.com/spf13/pflag":            {"cmd/mlx"}, // the flags of cobra
 	"github.com/google/go-cmp":          {"tests"},

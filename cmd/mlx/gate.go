@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -53,13 +54,13 @@ mlx gate --format github -o gate.md -o gate.xml`,
 	flags.StringVar(&o.subject, "for", "", "judge `REF`; default: what the gate is for, else @last")
 	flags.StringVar(&o.against, "against", "", "compare with `REF` instead of what the gate says")
 	flags.StringVar(&o.file, "file", "", "read the gates from `FILE`, - for stdin, instead of mlx.yaml")
-	flags.StringVar(&o.format, "format", "", "print as markdown, junit or github (`FORM`)")
-	flags.StringArrayVarP(&o.outs, "out", "o", nil, "also write `FILE`: .md, .xml or .json; repeat it for more")
+	flags.StringVar(&o.format, "format", "", "print as markdown, html, junit, github, gitlab or azure (`FORM`)")
+	flags.StringArrayVarP(&o.outs, "out", "o", nil, "also write `FILE`: .md, .html, .xml (JUnit) or .json; repeat it for more")
 	flags.StringVar(&o.inconclusive, "inconclusive", "", "end with the status of pass or fail (`VERDICT`) instead of 3")
 	flags.BoolVar(&o.fresh, "fresh", false, "judge again even if nothing has changed")
 	completeFlag(cmd, "for", a.completeRefs)
 	completeFlag(cmd, "against", a.completeRefs)
-	completeFlag(cmd, "format", completeWords("markdown", "junit", "github"))
+	completeFlag(cmd, "format", completeWords(gateForms()...))
 	completeFlag(cmd, "inconclusive", completeWords("pass", "fail"))
 	return cmd
 }
@@ -68,7 +69,7 @@ func gateRun(ctx context.Context, a *app, o gateOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	specs, err := gateSpecs(a, o)
+	specs, err := gateSpecs(ctx, a, o)
 	if err != nil {
 		return err
 	}
@@ -93,6 +94,9 @@ func gateRun(ctx context.Context, a *app, o gateOptions) error {
 		a.streams.Note("nothing has changed since verdict %s; --fresh judges again", rec.ID.Short())
 	}
 	if err := writeGate(v, o.outs); err != nil {
+		return err
+	}
+	if err := a.stepSummary(v, o.format); err != nil {
 		return err
 	}
 	a.answer(verdictAnswer(v.Verdict, v.Mapped))
@@ -120,10 +124,8 @@ func (a *app) untold(troubles []error) error {
 
 // check finds mistakes in the flags before anything is read.
 func (o gateOptions) check() error {
-	switch o.format {
-	case "", "markdown", "junit", "github":
-	default:
-		return fault.New(fault.Usage, "cannot print a gate as %q", o.format).Hint("--format markdown, junit or github; for JSON: --json")
+	if o.format != "" && !slices.Contains(gateForms(), o.format) {
+		return fault.New(fault.Usage, "cannot print a gate as %q", o.format).Hint("--format markdown, html, junit, github, gitlab or azure; for JSON: --json")
 	}
 	if err := checkInconclusive(o.inconclusive); err != nil {
 		return err

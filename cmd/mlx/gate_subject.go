@@ -18,38 +18,42 @@ import (
 // with: --against, else what the gate says.
 func (a *app) gateSubject(o gateOptions) func(context.Context, gate.Spec) (gate.Subject, error) {
 	return func(ctx context.Context, s gate.Spec) (gate.Subject, error) {
-		subject, err := a.judgedAs(ctx, cmp.Or(o.subject, s.For, "@last"), s)
+		subject, err := a.judgedAs(ctx, cmp.Or(o.subject, a.fromConfig(s.For), "@last"), s)
 		if err != nil {
 			return gate.Subject{}, err
 		}
-		against := cmp.Or(o.against, s.Against)
+		against := cmp.Or(o.against, a.fromConfig(s.Against))
 		if against == "" {
 			return subject, nil
 		}
 		baseline, err := a.judgedAs(ctx, against, s)
 		if fault.KindOf(err) == fault.NotFound && s.WithoutBaseline != "" && strings.Contains(against, "@") {
+			a.streams.Why("%s: nothing to compare with: %v", s.Name, err)
 			return subject, nil
 		}
-		subject.Against = &baseline
+		baseline.As, subject.Against = against, &baseline
 		return subject, err
 	}
 }
 
-// judgedAs is the subject that a reference names: a run, the run of a model's version, or a table.
+// judgedAs is the subject that a reference names, as somebody would type it here: a run, the run of a model's version, or a table.
 func (a *app) judgedAs(ctx context.Context, ref string, s gate.Spec) (gate.Subject, error) {
 	ledger, err := a.ledger()
 	if err != nil {
 		return gate.Subject{}, err
 	}
+	if isTableURL(ref) || isPattern(ref) {
+		return a.tableSubject(ctx, ref)
+	}
 	named, err := a.resolve(ctx, ref, refRun, refModel, refSnapshot, refPath, refGit)
-	if err == nil {
+	if err == nil && named.Inner == "" {
 		named, err = a.runOfVersion(ctx, named, "judge")
 	}
 	if err != nil {
 		return gate.Subject{}, fault.New(fault.KindOf(err), "cannot judge %s: %w", s.Name, err)
 	}
-	if named.Kind != refRun {
-		return a.tableSubject(ctx, ref, s)
+	if named.Kind != refRun || named.Inner != "" {
+		return a.tableSubject(ctx, ref)
 	}
 	v, err := a.history(ledger).Get(ctx, named.ID)
 	if err != nil {
@@ -59,9 +63,16 @@ func (a *app) judgedAs(ctx context.Context, ref string, s gate.Spec) (gate.Subje
 		return gate.Subject{}, unjudged(s, v)
 	}
 	subject := subjectOfRun(v)
-	subject.World = a.gateWorld(v, named)
+	subject.World = a.gateWorld(gateWorld{app: a, run: &v})
 	subject.Unknown, err = critical(ctx, ledger, v.RunID)
 	return subject, err
+}
+
+// tableSubject judges a table itself.
+func (a *app) tableSubject(ctx context.Context, typed string) (gate.Subject, error) {
+	w := gateWorld{app: a, typed: typed}
+	ref, err := w.identify(ctx, typed)
+	return gate.Subject{For: ref, Table: typed, World: a.gateWorld(w)}, err
 }
 
 // critical are the records about a thing that must not be passed over, of kinds that this version does not know.

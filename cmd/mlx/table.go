@@ -77,6 +77,16 @@ func (a *app) openRows(ctx context.Context, where string, opts dataset.Options) 
 	return a.openedTable(ctx, where, opts, false)
 }
 
+// identifyTable names the bytes of a table, or of any file, without reading it as one.
+func (a *app) identifyTable(ctx context.Context, where string) (gate.Ref, error) {
+	found, err := a.tableFiles(ctx, where)
+	if err != nil {
+		return gate.Ref{}, err
+	}
+	ref, err := found.refer(ctx)
+	return ref, found.close(err)
+}
+
 func (a *app) openedTable(ctx context.Context, where string, opts dataset.Options, named bool) (*openedTable, error) {
 	if opts.Temp == "" {
 		opts.Temp = os.TempDir()

@@ -1,10 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
@@ -13,6 +19,9 @@ import (
 	"mlx/internal/repo"
 )
 
+// gateForms are the words of --format.
+func gateForms() []string { return []string{"markdown", "html", "junit", "github", "gitlab", "azure"} }
+
 // gateForm returns how a report is written to a file, by the extension of its name.
 func gateForm(name string) (string, error) {
 	switch strings.ToLower(filepath.Ext(name)) {
@@ -20,10 +29,12 @@ func gateForm(name string) (string, error) {
 		return "markdown", nil
 	case ".xml":
 		return "junit", nil
+	case ".html":
+		return "html", nil
 	case ".json":
 		return "json", nil
 	}
-	return "", fault.New(fault.Usage, "cannot write %s: the form of a report is known by .md, .xml or .json", name)
+	return "", fault.New(fault.Usage, "cannot write %s: the form of a report is known by .md, .html, .xml or .json", name)
 }
 
 // renderGate writes a report in a form.
@@ -33,8 +44,14 @@ func renderGate(v gate.View, form string) ([]byte, error) {
 		return v.Markdown(), nil
 	case "junit":
 		return v.JUnit()
+	case "html":
+		return v.HTML(), nil
 	case "github":
 		return v.GitHub(), nil
+	case "gitlab":
+		return v.GitLab()
+	case "azure":
+		return v.Azure(), nil
 	}
 	doc, err := json.MarshalIndent(v, "", "  ")
 	return append(doc, '\n'), err
@@ -57,6 +74,24 @@ func writeGate(v gate.View, files []string) error {
 	return nil
 }
 
+// stepSummary appends the report to the summary of a step of GitHub Actions, which needs no right to write: a pull request from a fork
+// has none.
+func (a *app) stepSummary(v gate.View, form string) error {
+	file := os.Getenv("GITHUB_STEP_SUMMARY")
+	if form != "github" || file == "" {
+		return nil
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o666)
+	if err == nil {
+		_, err = f.Write(v.Markdown())
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		return fault.New(fault.KindOf(err), "cannot write the summary of the step: %w", err)
+	}
+	return nil
+}
+
 func printGate(v gate.View, form string, a *app) error {
 	failed := verdictAnswer(v.Verdict, v.Mapped) != yes
 	if form == "" {
@@ -73,43 +108,94 @@ func printGate(v gate.View, form string, a *app) error {
 const maxPassed = 2
 
 func gateText(v gate.View, t *cli.Text) {
+	var compared string
 	for _, g := range v.Report.Gates {
-		t.Line(gateWord(string(g.Verdict), strings.ToUpper(string(g.Verdict))), cli.Str(g.Name),
-			cli.Fmt("%s %s", cli.Str(g.For.Kind), cli.ID(g.For.ID)))
-		t.Rows(2, gateRows(g, v.Record, t.TTY()))
+		heading := []cli.Cell{gateWord(string(g.Verdict), strings.ToUpper(string(g.Verdict))), cli.Str(g.Name), gateFor(g, t.TTY())}
+		t.Line(heading...)
+		if !t.TTY() {
+			t.Rows(2, gateRows(g))
+			continue
+		}
+		gatePage(g, v.Record, t)
+		compared = cmp.Or(compared, g.Compared())
 	}
-	if v.Verdict != gate.Pass {
+	switch {
+	case compared != "":
+		t.Line(cli.Fmt("%s; verdict %s", cli.Str(compared), cli.ID(v.Record)))
+	case v.Verdict != gate.Pass:
 		t.Line(cli.Fmt("%s %s", cli.Str("verdict"), cli.ID(v.Record)))
 	}
 }
 
-// gateRows are the lines of one gate: what did not pass first. A person gets passed checks counted beside those, and
-// value and limit in one column, because what stands there instead of them is longer.
-func gateRows(g gate.Result, record object.Digest, person bool) [][]cli.Cell {
-	width := 0
-	for _, f := range g.Checks {
-		width = max(width, len(f.Shown))
+// gateFor says what was judged, and against what.
+func gateFor(g gate.Result, person bool) cli.Cell {
+	judged := cli.Fmt("%s %s", cli.Str(g.For.Kind), cli.ID(g.For.ID))
+	if g.For.Name != "" && person {
+		judged = cli.Path(g.For.Name)
 	}
-	var open, passed [][]cli.Cell
-	for _, f := range g.Checks {
+	if g.Against == nil {
+		return judged
+	}
+	return cli.Fmt("%s against %s", judged, cli.Str(g.Baseline()))
+}
+
+// gateRows are the lines of one gate for a program: word, name, value, limit, and the finding in words.
+func gateRows(g gate.Result) [][]cli.Cell {
+	open, passed := g.Parted()
+	var rows [][]cli.Cell
+	for _, f := range slices.Concat(open, passed) {
 		row := []cli.Cell{gateWord(f.Word(), f.Word()), cli.Str(f.Name), cli.Str(f.Shown), cli.Str(f.Needed())}
 		if f.Value != nil {
 			row[2] = cli.Float(*f.Value)
+			if strconv.FormatFloat(*f.Value, 'f', -1, 64) != f.Shown {
+				row = append(row, cli.Str(f.Shown))
+			}
 		}
-		if person {
-			row = append(row[:2], cli.Str(fmt.Sprintf("%-*s  %s", width, f.Shown, f.Needed())))
-		}
-		if f.Verdict == gate.Pass {
-			passed = append(passed, row)
-		} else {
-			open = append(open, row)
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// gatePage is one gate for a person: what did not pass first, each with what else there is to know. Many passed checks are counted.
+func gatePage(g gate.Result, record object.Digest, t *cli.Text) {
+	open, passed := g.Parted()
+	name, shown := 0, 0
+	for _, f := range g.Checks {
+		name, shown = max(name, utf8.RuneCountInString(f.Name)), max(shown, utf8.RuneCountInString(f.Shown))
+	}
+	name, shown = min(name, 32), min(shown, 24)
+	line := func(f gate.Finding) {
+		t.Indented(2, gateWord(f.Word(), fmt.Sprintf("%-*s", wordWidth(open), f.Word())), cli.Str(fmt.Sprintf("%-*s", name, f.Name)),
+			cli.Str(strings.TrimRight(fmt.Sprintf("%-*s  %s", shown, f.Shown, f.Needed()), " ")))
+	}
+	for _, f := range open {
+		line(f)
+		for _, said := range []string{f.Note, f.Failing.Places(), f.SaidWaiver()} {
+			if said != "" && !strings.Contains(f.Shown, said) {
+				t.Indented(2+wordWidth(open)+2+name+2, cli.Word(cli.RoleDim, said))
+			}
 		}
 	}
-	if person && len(open) > 0 && len(passed) > maxPassed {
-		passed = [][]cli.Cell{{gateWord("pass", "pass"), cli.Fmt("%s others", cli.Count(int64(len(passed)))),
-			cli.Fmt("mlx show %s", cli.ID(record))}}
+	if len(open) > 0 && len(passed) > maxPassed {
+		t.Indented(2, gateWord("pass", fmt.Sprintf("%-*s", wordWidth(open), "pass")), cli.Str(fmt.Sprintf("%-*s", name, cli.FormatCount(int64(len(passed)))+" others")),
+			cli.Fmt("mlx show %s", cli.ID(record)))
+	} else {
+		for _, f := range passed {
+			line(f)
+		}
 	}
-	return append(open, passed...)
+	for _, note := range g.Notes() {
+		t.Indented(2, cli.Word(cli.RoleDim, note))
+	}
+}
+
+// wordWidth is the width of the verdicts of what did not pass.
+func wordWidth(open []gate.Finding) int {
+	width := len("pass")
+	for _, f := range open {
+		width = max(width, len(f.Word()))
+	}
+	return width
 }
 
 func gateWord(verdict, shown string) cli.Cell {

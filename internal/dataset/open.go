@@ -1,17 +1,168 @@
 package dataset
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"io"
+	"strings"
 
 	"mlx/internal/fault"
 )
 
 // openFile opens one file in the format that the options, its name or its content say.
-func openFile(_ context.Context, f File, _ Options) (file, error) {
-	return nil, fault.New(fault.Usage, "cannot read %s: its format is not known", f.Name)
+func openFile(ctx context.Context, f File, opts Options) (file, error) {
+	format, err := textFormat(ctx, f, opts)
+	if err != nil {
+		return nil, err
+	}
+	switch format {
+	case "csv", "tsv":
+		opts.Format = format
+		return openCSV(ctx, f, opts, textBlock)
+	case "jsonl":
+		return openLines(ctx, f, opts, textBlock)
+	case "parquet":
+		return openParquet(ctx, f, opts)
+	}
+	return nil, fault.New(fault.Usage, "cannot read %s: there is no format %q", f.Name, format).Hint("formats are csv, tsv, jsonl and parquet")
+}
+
+// textFormat is the format of a file: that of the options, else that of its name, else that of its content.
+func textFormat(ctx context.Context, f File, opts Options) (string, error) {
+	if opts.Format != "" {
+		return opts.Format, nil
+	}
+	if format := formatOf(strings.TrimSuffix(f.Name, ".bz2")); format != "" {
+		return format, nil
+	}
+	in, err := openPlain(ctx, f)
+	if err != nil {
+		return "", err
+	}
+	defer in.Close()
+	start, err := in.Peek(4096)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", in.fault(err)
+	}
+	if bytes.HasPrefix(start, []byte("PAR1")) && in.format == "" {
+		return "parquet", nil
+	}
+	start = bytes.TrimLeft(bytes.TrimPrefix(start, []byte("\xef\xbb\xbf")), " \t\r\n")
+	if len(start) > 0 && (start[0] == '{' || start[0] == '[') {
+		return "jsonl", nil
+	}
+	return "csv", nil
 }
 
 // unite makes one schema of those of all files, by name, in the order in which the columns first appear.
-func unite(files []file, _ Options) (Schema, error) {
-	return files[0].schema(), nil
+func unite(files []file, opts Options) (Schema, error) {
+	var all Schema
+	from := make(map[string]file)
+	for _, f := range files {
+		for _, field := range f.schema() {
+			i := all.Index(field.Name)
+			if i < 0 {
+				all = append(all, field)
+				from[field.Name] = f
+				continue
+			}
+			to, ok := uniteField(all[i], field)
+			if !ok {
+				return nil, contradiction(from[field.Name], all[i], f, field)
+			}
+			if to.Type != all[i].Type {
+				from[field.Name] = f
+			}
+			all[i] = to
+		}
+	}
+	for _, field := range all {
+		if err := agree(files, field); err != nil {
+			return nil, err
+		}
+	}
+	return all, checkSchema(files, all, opts)
+}
+
+// uniteField is the type that holds what two files hold in a column.
+func uniteField(a, b Field) (Field, bool) {
+	switch {
+	case b.Type == Null, sameType(a, b):
+		return a, true
+	case a.Type == Null:
+		return b, true
+	case a.Type == Decimal && b.Type == Decimal && a.Scale == b.Scale, a.Type == Decimal && b.Type == Int && a.Scale == 0 && a.Wide:
+		a.Wide = true
+		return a, true
+	case b.Type == Decimal && a.Type == Int && b.Scale == 0 && b.Wide:
+		return b, true
+	case a.Type == Float && (b.Type == Int || b.Type == Decimal), a.Type == Time && a.Naive && b.Type == Date:
+		return a, true
+	case b.Type == Float && (a.Type == Int || a.Type == Decimal), b.Type == Time && b.Naive && a.Type == Date:
+		return b, true
+	}
+	return Field{Name: a.Name, Type: Text, Why: firstPlace(b.Why, a.Why)}, true
+}
+
+func firstPlace(places ...*Place) *Place {
+	for _, p := range places {
+		if p != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+func sameType(a, b Field) bool {
+	return a.Type == b.Type && a.Scale == b.Scale && a.Naive == b.Naive && a.Wide == b.Wide
+}
+
+// agree checks that every file that has a column can be read as the type that the table gives to it.
+func agree(files []file, to Field) error {
+	for _, f := range files {
+		s := f.schema()
+		i := s.Index(to.Name)
+		if i < 0 || sameType(s[i], to) || s[i].Type == Null {
+			continue
+		}
+		if w, ok := f.(interface{ widens(have, to Field) bool }); ok && w.widens(s[i], to) {
+			continue
+		}
+		for _, other := range files {
+			if k := other.schema().Index(to.Name); k >= 0 && other != f && !sameType(other.schema()[k], s[i]) {
+				return contradiction(f, s[i], other, other.schema()[k])
+			}
+		}
+		return fault.New(fault.Usage, "cannot read %s: column %q is %s, and %s is asked for", f.name(), to.Name, typeText(s[i]), typeText(to))
+	}
+	return nil
+}
+
+func contradiction(a file, as Field, b file, bs Field) error {
+	return fault.New(fault.Usage, "cannot read %s with %s as one table: column %q is %s in the first and %s in the second",
+		a.name(), b.name(), as.Name, typeText(as), typeText(bs))
+}
+
+// checkSchema holds a table against the schema that the user gave.
+func checkSchema(files []file, all Schema, opts Options) error {
+	for _, want := range opts.Schema {
+		if all.Index(want.Name) >= 0 {
+			continue
+		}
+		err := fault.New(fault.Usage, "cannot read %s: it has no column %q, which the schema names", files[0].name(), want.Name)
+		if near := fault.Nearest(want.Name, all.Names()); near != "" {
+			return err.Hint("did the schema mean %q?", near)
+		}
+		return err.Hint("its columns are %s", strings.Join(all.Names(), ", "))
+	}
+	if !opts.Exact {
+		return nil
+	}
+	for _, have := range all {
+		if opts.Schema.Index(have.Name) < 0 {
+			return fault.New(fault.Usage, "cannot read %s: it has a column %q, which the schema does not name", files[0].name(), have.Name)
+		}
+	}
+	return nil
 }

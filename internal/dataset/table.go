@@ -38,6 +38,8 @@ type unit interface {
 type widening struct {
 	column string
 	to     Field
+	fresh  bool      // the column was not known: a key of JSON that came late
+	next   *widening // of another column, seen in the same place
 }
 
 func (w *widening) Error() string { return "column " + w.column + " is " + w.to.Type.String() }
@@ -116,14 +118,39 @@ func (t *Table) Settle(ctx context.Context) error {
 	return Fold(ctx, t, Request{}, Folding[struct{}]{Part: func(*Batch) (struct{}, error) { return struct{}{}, nil }})
 }
 
-// widen takes a wider type into the schema.
+// widen takes wider types into the schema.
 func (t *Table) widen(w *widening) error {
-	i := t.schema.Index(w.column)
-	if i < 0 || t.schema[i].Type == w.to.Type && t.schema[i].Scale == w.to.Scale && t.schema[i].Wide == w.to.Wide {
-		return fault.New(fault.Internal, "cannot read column %q: its type does not settle", w.column)
+	for ; w != nil; w = w.next {
+		i := t.schema.Index(w.column)
+		if w.fresh {
+			t.learn(w.to, i < 0)
+			continue
+		}
+		if i < 0 {
+			return fault.New(fault.Internal, "cannot read column %q: it came from nowhere", w.column)
+		}
+		old := t.schema[i]
+		if old.Type == w.to.Type && old.Scale == w.to.Scale && old.Wide == w.to.Wide && old.Naive == w.to.Naive {
+			return fault.New(fault.Internal, "cannot read column %q: its type does not settle", w.column)
+		}
+		if err := agree(t.files, w.to); err != nil {
+			return err
+		}
+		t.schema[i] = w.to
 	}
-	t.schema[i] = w.to
 	return nil
+}
+
+// learn takes in that the records of files may have a column that was not seen before.
+func (t *Table) learn(column Field, unknown bool) {
+	if unknown {
+		t.schema = append(t.schema, column)
+	}
+	for _, f := range t.files {
+		if l, ok := f.(interface{ learn(name string) }); ok {
+			l.learn(column.Name)
+		}
+	}
 }
 
 // project returns the fields of the columns asked for, in that order.

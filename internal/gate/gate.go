@@ -58,6 +58,8 @@ type Finding struct {
 	Baseline   *float64          `json:"baseline,omitempty"`
 	Difference *float64          `json:"difference,omitempty"` // value minus baseline
 	Interval   *[2]float64       `json:"interval,omitempty"`   // of the difference; without a baseline of the value
+	Level      float64           `json:"level,omitempty"`      // confidence of the interval; 0.95 when absent
+	Unit       string            `json:"unit,omitempty"`       // of the numbers: "bytes", "s", "share"; empty for plain ones
 	Limit      Limit             `json:"limit"`
 	Rows       *int64            `json:"rows,omitempty"`        // that were judged
 	RowsNeeded *int64            `json:"rows_needed,omitempty"` // to decide, when it is inconclusive
@@ -137,6 +139,7 @@ type Result struct {
 	Verdict Verdict   `json:"verdict"`
 	For     Ref       `json:"for"`
 	Against *Ref      `json:"against,omitempty"`
+	As      string    `json:"against_as,omitempty"` // what the baseline was called: "flights@production"
 	Checks  []Finding `json:"checks"`
 }
 

@@ -9,16 +9,14 @@ import (
 func (v View) GitHub() []byte {
 	var b strings.Builder
 	for _, g := range v.Report.Gates {
-		for _, f := range g.Checks {
-			if f.Verdict == Pass {
-				continue
-			}
+		open, _ := g.Parted()
+		for _, f := range open {
 			level := "error"
-			if f.Severity == SeverityWarn {
+			if w := f.Word(); w == "warn" || w == "waived" || f.Severity == SeverityWarn {
 				level = "warning"
 			}
 			fmt.Fprintf(&b, "::%s file=%s,line=%d,title=%s::%s\n", level, property(f.At.File), f.At.Line,
-				property("gate "+g.Name+": "+string(f.Verdict)), message(f.Name+"  "+f.Text()))
+				property("gate "+g.Name+": "+f.Word()), message(f.Name+"  "+f.Text()))
 		}
 	}
 	fmt.Fprintf(&b, "::notice title=%s::%s\n", property("mlx gate"), message(string(v.Verdict)+", verdict "+v.Record.Short()))

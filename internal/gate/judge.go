@@ -174,7 +174,7 @@ func (r *Report) judge(ctx context.Context, turns []turn) (troubles []error) {
 func (t turn) judge(ctx context.Context) (Result, []error) {
 	result := Result{Name: t.spec.Name, For: t.subject.For}
 	if t.subject.Against != nil {
-		result.Against = &t.subject.Against.For
+		result.Against, result.As = &t.subject.Against.For, t.subject.Against.As
 	}
 	for _, rec := range t.subject.Unknown {
 		result.Checks = append(result.Checks, unknown(t.spec, rec))

@@ -2,15 +2,10 @@ package gate
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"math"
-	"os"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"mlx/internal/fault"
 	"mlx/internal/lineage"
@@ -225,32 +220,5 @@ func TestConfigDigest(t *testing.T) {
 	}
 	if da != ds || da == do {
 		t.Errorf("digests %s %s %s", da, ds, do)
-	}
-}
-
-// Reports in other forms: hostile names stay text.
-func TestReports(t *testing.T) {
-	evil := "a|b`<img src=x>\n::error::@team\x1b[31m"
-	r := judge(t, map[string]float64{evil: 0.5, "auc": 0.74, "nan": math.NaN(), "slow": 9},
-		Spec{Name: "quality", Rules: []Rule{
-			metric("auc", 3, bound(0.72, "0.72"), nil), metric(evil, 4, bound(0.7, "0.7"), nil), metric("nan", 5, bound(1, "1"), nil),
-			{Kind: "metric", Name: "slow", Max: bound(1, "1"), Severity: SeverityWarn, At: at(6)},
-		}})
-	v := View{Report: r, Verdict: r.Verdict, Record: object.Sum([]byte("rec")), At: time.Date(2026, 11, 23, 16, 2, 11, 0, time.UTC)}
-	junit, err := v.JUnit()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := xml.Unmarshal(junit, new(struct{})); err != nil {
-		t.Errorf("JUnit is no XML: %v", err)
-	}
-	for name, got := range map[string][]byte{"report.md": v.Markdown(), "report.xml": junit, "report.github": v.GitHub()} {
-		want, err := os.ReadFile("testdata/" + name)
-		if err != nil {
-			t.Error(err)
-		}
-		if diff := cmp.Diff(string(want), string(got)); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
-		}
 	}
 }

@@ -48,6 +48,8 @@ func (v View) JUnit() ([]byte, error) {
 				s.Failures++
 			case "warn":
 				c.Out = "warning: " + said.Message
+			case "waived":
+				c.Out = "waived: " + said.Message + "; " + clean(f.SaidWaiver())
 			default:
 				c.Error = said
 				s.Errors++

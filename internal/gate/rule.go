@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -43,6 +44,8 @@ type Rule struct {
 	Name  string `json:"name"`            // which one
 	Title string `json:"title,omitempty"` // what it is called instead, in reports
 	From  string `json:"from,omitempty"`  // gate that it was included from
+
+	Pinned string `json:"pinned,omitempty"` // of a rule of another repository: what its user allows to run its commands
 
 	Min        *Bound   `json:"min,omitempty"`
 	Max        *Bound   `json:"max,omitempty"`
@@ -168,8 +171,8 @@ func (s *session) only(r Rule, allowed ...string) error {
 // subject names what the rule is about: `measure rows`.
 func (r Rule) subject() string { return r.Kind + " " + r.Name }
 
-// title is what the check is called in reports.
-func (r Rule) title() string {
+// Called is what the check is called in reports.
+func (r Rule) Called() string {
 	switch {
 	case r.Title != "":
 		return r.Title
@@ -182,11 +185,16 @@ func (r Rule) title() string {
 // finding begins the finding of a rule: everything but what was found.
 func (r Rule) finding() Finding {
 	f := Finding{
-		Name: r.title(), Subject: r.Kind, Severity: r.Severity, At: r.At, Waiver: r.Waiver,
+		Name: r.Called(), Subject: r.Kind, Severity: r.Severity, At: r.At, Waiver: r.Waiver,
 		Limit: Limit{Min: r.Min.value(), Max: r.Max.value(), Margin: r.Margin.value()},
 	}
 	if f.Severity == "" {
 		f.Severity = SeverityFail
+	}
+	for _, b := range []*Bound{r.Min, r.Max, r.Margin} {
+		if b != nil {
+			f.Unit = cmp.Or(f.Unit, b.Unit)
+		}
 	}
 	return f
 }

@@ -31,6 +31,8 @@ type ViewCheck struct {
 	Baseline   *float64          `json:"baseline"`
 	Difference *float64          `json:"difference"`
 	Interval   *[2]float64       `json:"interval"`
+	Level      *float64          `json:"level"`
+	Unit       *string           `json:"unit"`
 	Limit      ViewLimit         `json:"limit"`
 	Rows       *int64            `json:"rows"`
 	RowsNeeded *int64            `json:"rows_needed"`
@@ -80,6 +82,13 @@ func (g Result) view() ViewGate {
 		}
 		if f.Note != "" {
 			c.Note = &f.Note
+		}
+		if f.Interval != nil {
+			level := f.level()
+			c.Level = &level
+		}
+		if f.Unit != "" {
+			c.Unit = &f.Unit
 		}
 		v.Checks = append(v.Checks, c)
 	}

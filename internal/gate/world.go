@@ -11,6 +11,7 @@ import (
 // Subject is what is judged.
 type Subject struct {
 	For     Ref
+	As      string             // what it was called, as "flights@production"
 	Table   string             // where the judged table stands, when a table is judged
 	Data    []Ref              // what the run read
 	Metrics map[string]float64 // NaN and infinities among them; nil when the subject has none

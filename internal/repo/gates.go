@@ -2,6 +2,7 @@ package repo
 
 import (
 	"reflect"
+	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 
@@ -44,6 +45,14 @@ type Include struct {
 	Digest string `yaml:"digest" doc:"sha256 of the file; needed for what another repository holds."`
 
 	At fault.Position `yaml:"-"`
+}
+
+// TrustValue is what a user allows of it: the address, the file and its digest.
+func (i Include) TrustValue() string {
+	if i.From == "" {
+		return ""
+	}
+	return strings.TrimSpace(i.From + " " + i.File + " " + i.Digest)
 }
 
 // ModelCall says how a model is asked for predictions. It has one of Command and URL.

@@ -20,6 +20,7 @@ const (
 	TrustCheck   = "check"
 	TrustService = "service"
 	TrustTable   = "table" // a URL that a gate reads
+	TrustGates   = "gates" // a file of another repository that gates are included from
 )
 
 // maxKeyFile bounds a file of a public key.
@@ -77,6 +78,11 @@ func (c *Config) TrustItems(read KeyReader) ([]TrustItem, error) {
 			return nil, keyError(path, fault.New(fault.Usage, "%w", err))
 		}
 		once(TrustItem{Kind: TrustKey, Name: path, Value: key.fingerprint, Owner: key.comment})
+	}
+	for _, g := range c.Gates.All() {
+		for _, i := range g.Include {
+			add(TrustGates, i.Gate, i.TrustValue())
+		}
 	}
 	c.commands(add)
 	return all, nil

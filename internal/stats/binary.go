@@ -1,9 +1,6 @@
 package stats
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
 // Binary is n rows of a problem with two classes. Labels are 1 for the positive class and 0 for the other. Scores are any finite
 // numbers that are higher for more likely positives; LogLoss, Brier and calibration want probabilities in [0,1].
@@ -43,17 +40,11 @@ func (b Binary) Counts(threshold float64) (Counts, error) {
 	}
 	var c Counts
 	for i, y := range b.Labels {
-		w, positive := weightOf(b.Weights, i), b.Scores[i] >= threshold
-		switch {
-		case positive && y == 1:
-			c.TP += w
-		case positive:
-			c.FP += w
-		case y == 1:
-			c.FN += w
-		default:
-			c.TN += w
+		decision := int32(0)
+		if b.Scores[i] >= threshold {
+			decision = 1
 		}
+		c.count(y, decision, weightOf(b.Weights, i))
 	}
 	return c, nil
 }
@@ -61,35 +52,40 @@ func (b Binary) Counts(threshold float64) (Counts, error) {
 // tie is the rows that share one score: the weight of positives and of negatives.
 type tie struct{ pos, neg float64 }
 
-// ties returns the groups of equal scores from the highest score down.
-func (b Binary) ties() []tie {
-	order := make([]int32, len(b.Scores))
-	for i := range order {
-		order[i] = int32(i)
-	}
-	slices.SortFunc(order, func(i, j int32) int {
-		switch a, c := b.Scores[i], b.Scores[j]; {
-		case a > c:
-			return -1
-		case a < c:
-			return 1
-		}
-		return int(i) - int(j)
-	})
-	var all []tie
+// eachTie visits rows from the highest score down, with the number of their score among the distinct ones; order is ascending.
+func (b Binary) eachTie(order []int32, visit func(tie int, row int32)) {
+	tie := -1
 	last := math.NaN()
-	for _, i := range order {
+	for at := len(order) - 1; at >= 0; at-- {
+		i := order[at]
 		if s := b.Scores[i]; s != last {
-			all, last = append(all, tie{}), s
+			tie, last = tie+1, s
 		}
-		t := &all[len(all)-1]
-		if b.Labels[i] == 1 {
-			t.pos += weightOf(b.Weights, int(i))
-		} else {
-			t.neg += weightOf(b.Weights, int(i))
-		}
+		visit(tie, i)
 	}
+}
+
+// ties returns the groups of equal scores from the highest score down.
+func (b Binary) ties(order []int32) []tie {
+	groups := 0
+	b.eachTie(order, func(tie int, _ int32) { groups = tie + 1 })
+	all := make([]tie, groups)
+	b.eachTie(order, func(tie int, i int32) {
+		if b.Labels[i] == 1 {
+			all[tie].pos += weightOf(b.Weights, int(i))
+		} else {
+			all[tie].neg += weightOf(b.Weights, int(i))
+		}
+	})
 	return all
+}
+
+// area is ROCAUC or PRAUC of checked rows.
+func (b Binary) area(order []int32, metric Metric) float64 {
+	if metric == ROCAUC {
+		return rocAUC(b.ties(order))
+	}
+	return averagePrecision(b.ties(order))
 }
 
 // ROCAUC is the area under the ROC curve: the weighted share of pairs of a positive and a negative in which the positive scores higher, a
@@ -98,7 +94,7 @@ func (b Binary) ROCAUC() (float64, error) {
 	if err := b.check(false); err != nil {
 		return 0, err
 	}
-	return rocAUC(b.ties()), nil
+	return b.area(ascending(b.Scores), ROCAUC), nil
 }
 
 func rocAUC(ties []tie) float64 {
@@ -117,15 +113,19 @@ func (b Binary) AveragePrecision() (float64, error) {
 	if err := b.check(false); err != nil {
 		return 0, err
 	}
+	return b.area(ascending(b.Scores), PRAUC), nil
+}
+
+func averagePrecision(ties []tie) float64 {
 	var sum, pos, all accumulator
-	for _, t := range b.ties() {
+	for _, t := range ties {
 		pos.add(t.pos)
 		all.add(t.pos + t.neg)
 		if t.pos > 0 {
 			sum.add(t.pos * pos.value() / all.value())
 		}
 	}
-	return ratio(sum.value(), pos.value()), nil
+	return ratio(sum.value(), pos.value())
 }
 
 // PRAUCTrapezoid is the area under the precision-recall curve by the trapezoid rule, from (recall 0, precision 1), as
@@ -136,7 +136,7 @@ func (b Binary) PRAUCTrapezoid() (float64, error) {
 	}
 	var sum, pos, all accumulator
 	last := 1.0
-	for _, t := range b.ties() {
+	for _, t := range b.ties(ascending(b.Scores)) {
 		pos.add(t.pos)
 		all.add(t.pos + t.neg)
 		if all.value() == 0 {

@@ -149,29 +149,3 @@ func (s sampler) weigh(resample int, base, weights []float64, times []int32) {
 		weights[i] = base[i] * float64(times[unit])
 	}
 }
-
-// random is SplitMix64 (Steele, Lea and Flood 2014): number i of a stream is a hash of key + i x constant, so that each resample has
-// a stream of its own whoever computes it.
-type random struct{ state uint64 }
-
-func newRandom(seed, stream uint64) *random {
-	return &random{mix(mix(seed) + stream*0xd1342543de82ef95 + 0x2545f4914f6cdd1d)}
-}
-
-func mix(z uint64) uint64 {
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
-}
-
-func (r *random) next() uint64 {
-	r.state += 0x9e3779b97f4a7c15
-	return mix(r.state)
-}
-
-// below is a number under n, each equally likely to within n/2^64.
-func (r *random) below(n uint32) uint32 {
-	v := r.next()
-	high := (v >> 32) * uint64(n)
-	return uint32((high + (v&0xffffffff)*uint64(n)>>32) >> 32)
-}

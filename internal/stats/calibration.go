@@ -72,20 +72,29 @@ func widthBin(s float64, bins int) int {
 	return i
 }
 
+// ascending is the rows in ascending order of their finite values, equals in their order.
 func ascending(values []float64) []int32 {
-	order := make([]int32, len(values))
-	for i := range order {
-		order[i] = int32(i)
+	type key struct {
+		value float64
+		row   int32
 	}
-	slices.SortFunc(order, func(i, j int32) int {
-		switch a, c := values[i], values[j]; {
-		case a < c:
+	keys := make([]key, len(values))
+	for i, v := range values {
+		keys[i] = key{v, int32(i)}
+	}
+	slices.SortFunc(keys, func(a, b key) int {
+		switch {
+		case a.value < b.value:
 			return -1
-		case a > c:
+		case a.value > b.value:
 			return 1
 		}
-		return int(i) - int(j)
+		return int(a.row) - int(b.row)
 	})
+	order := make([]int32, len(values))
+	for at, k := range keys {
+		order[at] = k.row
+	}
 	return order
 }
 

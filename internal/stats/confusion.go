@@ -16,7 +16,6 @@ const (
 type Confusion struct {
 	Classes int
 	Cells   []float64 // Classes x Classes, row-major: the row is the label, the column the prediction
-	present []bool    // classes that occur as label or prediction, whatever their weight
 }
 
 // NewConfusion counts labels against predictions: class codes 0..classes-1, weights nil or one a row.
@@ -34,10 +33,9 @@ func NewConfusion(labels, predicted []int32, classes int, weights []float64) (Co
 	if err := checkWeights(weights, n); err != nil {
 		return Confusion{}, err
 	}
-	c := Confusion{Classes: classes, Cells: make([]float64, classes*classes), present: make([]bool, classes)}
+	c := Confusion{Classes: classes, Cells: make([]float64, classes*classes)}
 	for i, y := range labels {
 		c.Cells[int(y)*classes+int(predicted[i])] += weightOf(weights, i)
-		c.present[y], c.present[predicted[i]] = true, true
 	}
 	return c, nil
 }
@@ -119,102 +117,138 @@ func meanDefined(values ...float64) float64 {
 }
 
 // Total is the weight of all rows.
-func (c Confusion) Total() float64 {
-	sum := 0.0
-	for _, v := range c.Cells {
-		sum += v
-	}
-	return sum
-}
+func (c Confusion) Total() float64 { return sum(c.Cells) }
 
 // Support is the weight of the rows that have the class as label.
 func (c Confusion) Support(class int) float64 {
-	sum := 0.0
-	for _, v := range c.Cells[class*c.Classes : (class+1)*c.Classes] {
-		sum += v
+	return sum(c.Cells[class*c.Classes : (class+1)*c.Classes])
+}
+
+func sum(values []float64) float64 {
+	s := 0.0
+	for _, v := range values {
+		s += v
 	}
-	return sum
+	return s
+}
+
+// totals are what every metric below needs of the matrix.
+func (c Confusion) totals() classTotals {
+	t := classTotals{make([]float64, c.Classes), make([]float64, c.Classes), make([]float64, c.Classes)}
+	for i := range c.Classes {
+		t.right[i] = c.Cells[i*c.Classes+i]
+		for j := range c.Classes {
+			t.labels[i] += c.Cells[i*c.Classes+j]
+			t.predicted[i] += c.Cells[j*c.Classes+i]
+		}
+	}
+	return t
 }
 
 // Accuracy is the share of rows on the diagonal; NaN without rows.
-func (c Confusion) Accuracy() float64 {
-	sum := 0.0
-	for i := range c.Classes {
-		sum += c.Cells[i*c.Classes+i]
-	}
-	return ratio(sum, c.Total())
-}
+func (c Confusion) Accuracy() float64 { return c.totals().accuracy() }
 
 // BalancedAccuracy is the mean recall over the classes that occur as label, as scikit-learn's balanced_accuracy_score.
-func (c Confusion) BalancedAccuracy() float64 {
-	recalls := make([]float64, c.Classes)
-	for i := range recalls {
-		recalls[i] = ratio(c.Cells[i*c.Classes+i], c.Support(i))
-	}
-	return meanDefined(recalls...)
-}
+func (c Confusion) BalancedAccuracy() float64 { return c.totals().balancedAccuracy() }
 
-// Precision averages TP/(TP+FP) over the classes that occur as label or prediction. zeroDivision stands for 0/0 in one class, as
+// Precision averages TP/(TP+FP) over the classes that occur, with weight, as label or prediction. zeroDivision stands for 0/0 in one class, as
 // scikit-learn's zero_division: 0 (its default), 1, or NaN, which leaves the class out of the mean.
 func (c Confusion) Precision(average Average, zeroDivision float64) float64 {
-	return c.average(average, zeroDivision, func(k Counts) (float64, float64) { return k.TP, k.TP + k.FP })
+	return c.totals().average(average, zeroDivision, precisionParts)
 }
 
 // Recall averages TP/(TP+FN) as Precision does its ratio.
 func (c Confusion) Recall(average Average, zeroDivision float64) float64 {
-	return c.average(average, zeroDivision, func(k Counts) (float64, float64) { return k.TP, k.TP + k.FN })
+	return c.totals().average(average, zeroDivision, recallParts)
 }
 
 // F1 averages 2TP/(2TP+FP+FN) as Precision does its ratio.
 func (c Confusion) F1(average Average, zeroDivision float64) float64 {
-	return c.average(average, zeroDivision, func(k Counts) (float64, float64) { return 2 * k.TP, 2*k.TP + k.FP + k.FN })
+	return c.totals().average(average, zeroDivision, f1Parts)
 }
 
-func (c Confusion) average(average Average, zeroDivision float64, parts func(Counts) (above, below float64)) float64 {
-	if c.Total() == 0 {
+// MCC is the Matthews correlation coefficient of K classes, R_K of Gorodkin (2004); NaN when all labels or all predictions are of
+// one class (scikit-learn says 0 there).
+func (c Confusion) MCC() float64 { return c.totals().mcc() }
+
+// Value is the metric of the matrix: Accuracy, BalancedAccuracy, MCC, and Precision, Recall and F1 by the average with 0/0 = 0.
+func (c Confusion) Value(metric Metric, average Average) (float64, error) {
+	return c.totals().value(metric, average)
+}
+
+// classTotals are the weights of each class as label, as right prediction and as prediction.
+type classTotals struct{ labels, right, predicted []float64 }
+
+func precisionParts(_, right, predicted float64) (above, below float64) { return right, predicted }
+func recallParts(labels, right, _ float64) (above, below float64)       { return right, labels }
+func f1Parts(labels, right, predicted float64) (above, below float64) {
+	return 2 * right, labels + predicted
+}
+
+func (t classTotals) value(metric Metric, average Average) (float64, error) {
+	switch metric {
+	case Accuracy:
+		return t.accuracy(), nil
+	case BalancedAccuracy:
+		return t.balancedAccuracy(), nil
+	case MCC:
+		return t.mcc(), nil
+	case Precision:
+		return t.average(average, 0, precisionParts), nil
+	case Recall:
+		return t.average(average, 0, recallParts), nil
+	case F1:
+		return t.average(average, 0, f1Parts), nil
+	}
+	return 0, problem(-1, "%q is no metric of classes", string(metric))
+}
+
+func (t classTotals) accuracy() float64 { return ratio(sum(t.right), sum(t.labels)) }
+
+func (t classTotals) balancedAccuracy() float64 {
+	recalls, classes := 0.0, 0.0
+	for i, n := range t.labels {
+		if n > 0 {
+			recalls, classes = recalls+t.right[i]/n, classes+1
+		}
+	}
+	return ratio(recalls, classes)
+}
+
+func (t classTotals) average(average Average, zeroDivision float64, parts func(labels, right, predicted float64) (above, below float64)) float64 {
+	n := sum(t.labels)
+	if n == 0 {
 		return math.NaN()
 	}
-	var sum, total float64
-	var all Counts
-	for class, present := range c.present {
-		if !present {
+	if average == Micro {
+		return ratio(parts(n, sum(t.right), sum(t.predicted)))
+	}
+	var total, weights float64
+	for i, labels := range t.labels {
+		if labels+t.predicted[i] == 0 {
 			continue
 		}
-		k := c.Of(class)
-		all.TP, all.FP, all.FN = all.TP+k.TP, all.FP+k.FP, all.FN+k.FN
-		above, below := parts(k)
+		above, below := parts(labels, t.right[i], t.predicted[i])
 		v, weight := zeroDivision, 1.0
 		if below != 0 {
 			v = above / below
 		}
 		if average == Weighted {
-			weight = k.TP + k.FN
+			weight = labels
 		}
 		if !math.IsNaN(v) {
-			sum, total = sum+weight*v, total+weight
+			total, weights = total+weight*v, weights+weight
 		}
 	}
-	if average == Micro {
-		return ratio(parts(all))
-	}
-	return ratio(sum, total)
+	return ratio(total, weights)
 }
 
-// MCC is the Matthews correlation coefficient of K classes, R_K of Gorodkin (2004); NaN when all labels or all predictions are of
-// one class (scikit-learn says 0 there).
-func (c Confusion) MCC() float64 {
-	n := c.Total()
-	var correct, cross, labels, predictions float64
-	for i := range c.Classes {
-		column := 0.0
-		for j := range c.Classes {
-			column += c.Cells[j*c.Classes+i]
-		}
-		row := c.Support(i)
-		correct += c.Cells[i*c.Classes+i]
-		cross += row * column
-		labels += row * row
-		predictions += column * column
+func (t classTotals) mcc() float64 {
+	n, right := sum(t.labels), sum(t.right)
+	var cross, labels, predicted float64
+	for i, l := range t.labels {
+		p := t.predicted[i]
+		cross, labels, predicted = cross+l*p, labels+l*l, predicted+p*p
 	}
-	return ratio(correct*n-cross, math.Sqrt(n*n-predictions)*math.Sqrt(n*n-labels))
+	return ratio(right*n-cross, math.Sqrt(n*n-predicted)*math.Sqrt(n*n-labels))
 }

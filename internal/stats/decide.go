@@ -54,7 +54,7 @@ type Decision struct {
 // Decide judges the comparison at a margin; see Decide. Negate a metric of which less is better first.
 func (c Comparison) Decide(margin float64) Decision {
 	d := Decision{Verdict: Decide(c.Lower, c.Upper, margin), Detectable: Detectable(c.SE, c.Level, power)}
-	d.P = 1 - tCDF((c.Diff+margin)/c.SE, c.Degrees)
+	d.P = tSurvival((c.Diff+margin)/c.SE, c.Degrees)
 	if c.SE == 0 {
 		d.P = math.NaN()
 	}

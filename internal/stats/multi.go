@@ -63,9 +63,9 @@ func (m Multi) class(k int) Binary {
 }
 
 // ROCAUCOneVsRest averages the areas of each class against the rest (macro: plainly; weighted: by support), as scikit-learn's
-// roc_auc_score(multi_class="ovr"). NaN when a class has no rows or all of them.
+// roc_auc_score(multi_class="ovr"). NaN when a class has all rows, and for macro when one has none.
 func (m Multi) ROCAUCOneVsRest(average Average) (float64, error) {
-	return m.oneVsRest(average, func(b Binary) float64 { return rocAUC(b.ties()) })
+	return m.oneVsRest(average, func(b Binary) float64 { return b.area(ascending(b.Scores), ROCAUC) })
 }
 
 // AveragePrecision averages the average precision of each class against the rest (macro or weighted by support). NaN when a
@@ -90,13 +90,16 @@ func (m Multi) oneVsRest(average Average, f func(Binary) float64) (float64, erro
 				weight += float64(y) * weightOf(m.Weights, i)
 			}
 		}
-		sum, total = sum+weight*f(b), total+weight
+		if weight > 0 {
+			sum, total = sum+weight*f(b), total+weight
+		}
 	}
 	return ratio(sum, total), nil
 }
 
 // ROCAUCOneVsOne is the mean over pairs of classes of the areas that each of the two scores has on the rows of the pair (Hand and
-// Till 2001), as scikit-learn's roc_auc_score(multi_class="ovo"): macro counts pairs plainly, weighted by the rows of a pair. Weights of rows are an error, as there. NaN when a class has no rows.
+// Till 2001), as scikit-learn's roc_auc_score(multi_class="ovo"): macro counts pairs plainly, weighted by the rows of a pair. Weights of rows are an error, as there. Classes without rows take no part;
+// NaN for fewer than two.
 func (m Multi) ROCAUCOneVsOne(average Average) (float64, error) {
 	if err := m.check(false); err != nil {
 		return 0, err
@@ -109,6 +112,9 @@ func (m Multi) ROCAUCOneVsOne(average Average) (float64, error) {
 		for k := range j {
 			v, rows := m.pair(j, k)
 			weight := 1.0
+			if math.IsNaN(v) {
+				continue // a class without rows
+			}
 			if average == Weighted {
 				weight = rows
 			}
@@ -131,7 +137,7 @@ func (m Multi) pair(j, k int) (auc, rows float64) {
 		a.Labels, a.Scores = append(a.Labels, isJ), append(a.Scores, m.Scores[i*m.Classes+j])
 		b.Labels, b.Scores = append(b.Labels, 1-isJ), append(b.Scores, m.Scores[i*m.Classes+k])
 	}
-	return (rocAUC(a.ties()) + rocAUC(b.ties())) / 2, float64(len(a.Labels))
+	return (a.area(ascending(a.Scores), ROCAUC) + b.area(ascending(b.Scores), ROCAUC)) / 2, float64(len(a.Labels))
 }
 
 // LogLoss is the mean of -ln(probability of the true label). Probabilities are clipped as in Binary.LogLoss and are not normalised: rows

@@ -29,6 +29,7 @@ func (r Regression) mean(f func(actual, predicted float64) float64) (float64, er
 
 func squaredError(y, p float64) float64  { return (p - y) * (p - y) }
 func absoluteError(y, p float64) float64 { return math.Abs(p - y) }
+func signedError(y, p float64) float64   { return p - y }
 
 // MSE is the mean squared error.
 func (r Regression) MSE() (float64, error) { return r.mean(squaredError) }
@@ -44,7 +45,7 @@ func (r Regression) MAE() (float64, error) { return r.mean(absoluteError) }
 
 // Bias is the mean error, predicted - actual: above zero for predictions that are too high.
 func (r Regression) Bias() (float64, error) {
-	return r.mean(func(y, p float64) float64 { return p - y })
+	return r.mean(signedError)
 }
 
 // MAPE is the mean of |p-y|/max(|y|, 2^-52), a share and not percent, as scikit-learn: huge when an actual value is zero.
@@ -118,7 +119,10 @@ func (r Regression) MedianAE() (float64, error) {
 }
 
 func weightedMedian(values, weights []float64) float64 {
-	order := ascending(values)
+	return medianOf(values, ascending(values), weights)
+}
+
+func medianOf(values []float64, order []int32, weights []float64) float64 {
 	total := 0.0
 	for i := range values {
 		total += weightOf(weights, i)

@@ -10,7 +10,7 @@ import (
 func normalCDF(z float64) float64 { return math.Erfc(-z/math.Sqrt2) / 2 }
 
 // normalQuantile is the inverse of normalCDF for p in (0,1).
-func normalQuantile(p float64) float64 { return -math.Sqrt2 * math.Erfcinv(2*p) }
+func normalQuantile(p float64) float64 { return mathext.NormalQuantile(p) }
 
 // chi2Survival is the probability that a chi-squared with the degrees of freedom is above x; NaN for 0 degrees.
 func chi2Survival(x, degrees float64) float64 {
@@ -25,27 +25,26 @@ func chi2Survival(x, degrees float64) float64 {
 	return mathext.GammaIncRegComp(degrees/2, x/2)
 }
 
-// tCDF is the probability that Student's t with the degrees of freedom is at most t.
-func tCDF(t, degrees float64) float64 {
-	if math.IsInf(degrees, 1) {
-		return normalCDF(t)
+// tSurvival is the probability that Student's t with the degrees of freedom is above t.
+func tSurvival(t, degrees float64) float64 {
+	switch {
+	case math.IsInf(degrees, 1):
+		return normalCDF(-t)
+	case t < 0:
+		return 1 - tSurvival(-t, degrees)
 	}
-	tail := mathext.RegIncBeta(degrees/2, 0.5, degrees/(degrees+t*t)) / 2
-	if t > 0 {
-		return 1 - tail
-	}
-	return tail
+	return mathext.RegIncBeta(degrees/2, 0.5, degrees/(degrees+t*t)) / 2
 }
 
-// tQuantile is the inverse of tCDF for p in (0,1) and at least one degree of freedom.
+// tQuantile is the t that is not exceeded with probability p in (0,1), for at least one degree of freedom.
 func tQuantile(p, degrees float64) float64 {
-	if degrees > 1e7 {
+	switch {
+	case degrees > 1e7:
 		return normalQuantile(p)
-	}
-	if p < 0.5 {
+	case p > 0.5:
 		return -tQuantile(1-p, degrees)
 	}
-	return bisect(0, 1e8, func(t float64) bool { return tCDF(t, degrees) < p })
+	return -bisect(0, 1e9, func(t float64) bool { return tSurvival(t, degrees) > p })
 }
 
 // betaQuantile is the x whose regularised incomplete beta function is p.

@@ -19,6 +19,25 @@ type mlmodel struct {
 	Signature json.RawMessage // {"inputs": […], "outputs": […], "params": […]}
 }
 
+// ModelInputs are the columns that a file MLmodel says its model reads; nil when it names none.
+func ModelInputs(mlmodelFile []byte) []string {
+	var signature struct {
+		Inputs []struct {
+			Name string `json:"name"`
+		} `json:"inputs"`
+	}
+	if json.Unmarshal(parseMLmodel(mlmodelFile).Signature, &signature) != nil {
+		return nil
+	}
+	var names []string
+	for _, in := range signature.Inputs {
+		if in.Name != "" {
+			names = append(names, in.Name)
+		}
+	}
+	return names
+}
+
 var yamlKey = regexp.MustCompile(`^( *)("[^"\\]*"|'[^']*'|[A-Za-z0-9_][A-Za-z0-9_. -]*):(?: +(.*))?$`)
 
 // parseMLmodel reads the keys at the top, and those right below flavors and signature.

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"maps"
+	"slices"
+
+	"mlx/internal/dataset"
+	"mlx/internal/fault"
+	"mlx/internal/gate"
+	"mlx/internal/repo"
+)
+
+// tableMeaning is what mlx.yaml says of the columns of a table: the entry whose path or pattern fits, the longest first.
+func (a *app) tableMeaning(where string) (gate.Meaning, bool) {
+	cfg, err := a.config()
+	if err != nil {
+		return gate.Meaning{}, false
+	}
+	best := ""
+	for name := range cfg.Tables.All() {
+		if (name == where || repo.Match(name, where) || within(where, name)) && len(name) > len(best) {
+			best = name
+		}
+	}
+	m, ok := cfg.Tables.Get(best)
+	return meaningOf(m), ok
+}
+
+// meaningOf turns what repo reads into what gate judges by.
+func meaningOf(m repo.TableMeaning) gate.Meaning {
+	all := gate.Meaning{Time: m.Time, TimeZone: m.TimeZone, PredictedAt: m.PredictedAt, Key: m.Key, Exact: m.Exact,
+		Columns: map[string]gate.ColumnMeaning{}}
+	for name, c := range m.Columns.All() {
+		all.Columns[name] = gate.ColumnMeaning{Type: c.Type, Scale: c.Scale, AvailableAt: c.AvailableAt, Private: c.Private}
+	}
+	return all
+}
+
+// tableOptions are how a table is read that means something.
+func (a *app) tableOptions(where string, meaning func(string) (gate.Meaning, bool)) (dataset.Options, error) {
+	m, ok := meaning(where)
+	if !ok {
+		return dataset.Options{}, nil
+	}
+	return optionsOf(where, m)
+}
+
+// optionsOf fixes the types that a meaning names.
+func optionsOf(where string, m gate.Meaning) (dataset.Options, error) {
+	opts := dataset.Options{Exact: m.Exact, TimeZone: m.TimeZone}
+	for _, name := range slices.Sorted(maps.Keys(m.Columns)) {
+		c := m.Columns[name]
+		if c.Type == "" {
+			continue
+		}
+		typ, ok := dataset.ParseType(c.Type)
+		if !ok {
+			err := fault.New(fault.Usage, "cannot read %s: column %q has the unknown type %q", where, name, c.Type)
+			return opts, err.Hint("did you mean %q?", fault.Nearest(c.Type, dataset.TypeNames()))
+		}
+		opts.Schema = append(opts.Schema, dataset.Field{Name: name, Type: typ, Scale: c.Scale})
+	}
+	return opts, nil
+}

@@ -1,0 +1,40 @@
+package stats
+
+import "math"
+
+// Compare compares the means without drawing: the standard error of the (weighted) mean difference with t quantiles, from
+// sums over clusters when the design has these.
+func (v Values) Compare(d Design) (Comparison, error) {
+	n := len(v.A)
+	if err := v.check(); err != nil {
+		return Comparison{}, err
+	}
+	d, err := d.filled(n)
+	if err != nil {
+		return Comparison{}, err
+	}
+	c := Comparison{Rows: n, Units: n, Level: d.Level, Method: "paired means"}
+	c.A = weightedMean(n, v.Weights, func(i int) float64 { return v.A[i] })
+	c.B = weightedMean(n, v.Weights, func(i int) float64 { return v.B[i] })
+	c.Diff = c.A - c.B
+	if math.IsNaN(c.Diff) {
+		return c.cannotTell("no rows"), nil
+	}
+	var total accumulator
+	for i := range n {
+		total.add(weightOf(v.Weights, i))
+	}
+	influence := make([]float64, n)
+	squares := 0.0
+	for i := range n {
+		influence[i] = weightOf(v.Weights, i) / total.value() * (v.A[i] - v.B[i] - c.Diff)
+		squares += influence[i] * influence[i]
+	}
+	if d.Clusters != nil {
+		return c.clustered(influence, d), nil
+	}
+	if n < 2 {
+		return c.cannotTell("1 row, at least 2 needed"), nil
+	}
+	return c.bound(math.Sqrt(squares*float64(n)/float64(n-1)), float64(n-1), d.Level), nil
+}
