@@ -162,7 +162,7 @@ func (f *dataFrame) matching(r Rule) ([]dataColumn, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := dataColumn{rule: r, title: r.title(), at: at, Field: f.schema[f.schema.Index(name)]}
+		c := dataColumn{rule: r, title: r.Called(), at: at, Field: f.schema[f.schema.Index(name)]}
 		if name != r.Name {
 			c.title = strings.TrimSuffix(c.title, r.Name) + name
 			if r.Title != "" {

@@ -146,8 +146,8 @@ type keyStore struct {
 	spill *spill
 }
 
-func newKeyStore(k keyOf, temp string, stores int) *keyStore {
-	return &keyStore{keyOf: k, spill: newSpill(temp, keyLists, stores)}
+func newKeyStore(k keyOf, temp string) *keyStore {
+	return &keyStore{keyOf: k, spill: newSpill(temp, keyLists)}
 }
 
 func (s *keyStore) put(key []uint64, word uint64) error {

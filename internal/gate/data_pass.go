@@ -41,6 +41,33 @@ type dataBatch struct {
 	filters []dataset.Bits
 	arena   []uint64
 	used    int
+	whole   [][]int64   // room for what expressions compute
+	real    [][]float64 //
+	wholeN  int
+	realN   int
+}
+
+// ints returns room for an integer of every row, valid until the part of the batch is made.
+func (b *dataBatch) ints() []int64 {
+	if b.wholeN == len(b.whole) {
+		b.whole = append(b.whole, nil)
+	}
+	if cap(b.whole[b.wholeN]) < b.Rows {
+		b.whole[b.wholeN] = make([]int64, b.Rows)
+	}
+	b.wholeN++
+	return b.whole[b.wholeN-1][:b.Rows]
+}
+
+func (b *dataBatch) floats() []float64 {
+	if b.realN == len(b.real) {
+		b.real = append(b.real, nil)
+	}
+	if cap(b.real[b.realN]) < b.Rows {
+		b.real[b.realN] = make([]float64, b.Rows)
+	}
+	b.realN++
+	return b.real[b.realN-1][:b.Rows]
 }
 
 // bits returns an empty set of the rows of the batch, valid until its part is made.
@@ -158,7 +185,7 @@ func (p *dataPass) part(f *dataFrame, judges []dataJudge, batch *dataset.Batch) 
 		b = new(dataBatch)
 	}
 	defer p.scratch.Put(b)
-	b.Batch, b.used, b.filters = batch, 0, b.filters[:0]
+	b.Batch, b.used, b.wholeN, b.realN, b.filters = batch, 0, 0, 0, b.filters[:0]
 	for _, filter := range f.filters {
 		truth, unknown := b.bits(), b.bits()
 		if err := filter.eval(b, truth, unknown); err != nil {

@@ -67,7 +67,7 @@ func (f *dataFrame) setOf(c dataColumn, values []any, inIsBad bool) (func(b *dat
 	switch {
 	case c.Type == dataset.Null:
 		return func(*dataBatch, dataset.Bits) {}, nil
-	case c.InTexts():
+	case (&dataset.Column{Field: c.Field}).InTexts():
 		set := make(map[string]struct{}, len(values))
 		for _, v := range values {
 			text := dataScalar(v)

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	spillMemory = 48 << 20 // bytes that all stores of a pass keep in memory before they write to a file
+	spillMemory = 12 << 20 // bytes that a store keeps in memory before it writes to a file
 	spillBlock  = 4096     // words of a full block
 )
 
@@ -35,8 +35,8 @@ type spilled struct {
 	at    int64
 }
 
-func newSpill(temp string, lists, stores int) *spill {
-	return &spill{temp: temp, room: spillMemory / 8 / max(stores, 1), lists: make([]spillList, lists)}
+func newSpill(temp string, lists int) *spill {
+	return &spill{temp: temp, room: spillMemory / 8, lists: make([]spillList, lists)}
 }
 
 // add appends words, no more than a block holds, to a list. They stay together in one block.

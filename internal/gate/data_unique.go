@@ -50,7 +50,7 @@ func (f *dataFrame) unique(r Rule, title string, columns []int, needs string) (*
 		return nil, err
 	}
 	rows.is, rows.needs = "not unique", needs
-	return &uniqueJudge{rows: rows, columns: columns, store: newKeyStore(newKeyOf(f.fields(columns)), f.world.Temp, 4)}, nil
+	return &uniqueJudge{rows: rows, columns: columns, store: newKeyStore(newKeyOf(f.fields(columns)), f.world.Temp)}, nil
 }
 
 func (f *dataFrame) fields(columns []int) []dataset.Field {
