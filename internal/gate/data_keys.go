@@ -11,18 +11,18 @@ import (
 // keyLists is into how many lists keys are parted, so that one list at a time fits memory.
 const keyLists = 256
 
-// keyOf turns what some columns hold in a row into a key. One column of integers, days or times is its own key; everything else is 128
+// dataKey turns what some columns hold in a row into a key. One column of integers, days or times is its own key; everything else is 128
 // bits of a hash whose seed is drawn for each process: two different values have one key with a chance of 2^-128, and nobody can make
 // such values on purpose.
-type keyOf struct {
+type dataKey struct {
 	narrow bool // keys are one word, else two
 	seeds  [2]maphash.Seed
 	mix    uint64
 }
 
-// newKeyOf makes keys for columns of these types; several tables whose keys are compared use one keyOf for the types of all of them.
-func newKeyOf(tables ...[]dataset.Field) keyOf {
-	k := keyOf{narrow: true, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
+// newDataKey makes keys for columns of these types; several tables whose keys are compared use one dataKey for the types of all of them.
+func newDataKey(tables ...[]dataset.Field) dataKey {
+	k := dataKey{narrow: true, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
 	k.mix = maphash.String(k.seeds[0], "")
 	for _, fields := range tables {
 		if len(fields) != 1 || !keyIsInt(fields[0]) || fields[0].Type != tables[0][0].Type || fields[0].Scale != tables[0][0].Scale {
@@ -32,7 +32,7 @@ func newKeyOf(tables ...[]dataset.Field) keyOf {
 	return k
 }
 
-func (k keyOf) words() int {
+func (k dataKey) words() int {
 	if k.narrow {
 		return 1
 	}
@@ -40,19 +40,19 @@ func (k keyOf) words() int {
 }
 
 // scramble spreads integers over all words, one to one.
-func (k keyOf) scramble(v uint64) uint64 {
+func (k dataKey) scramble(v uint64) uint64 {
 	v = (v ^ k.mix) * 0x9e3779b97f4a7c15
 	v ^= v >> 32
 	v *= 0xd6e8feb86659fd93
 	return v ^ v>>29
 }
 
-func (k keyOf) text(v []byte) (uint64, uint64) {
+func (k dataKey) text(v []byte) (uint64, uint64) {
 	return maphash.Bytes(k.seeds[0], v), maphash.Bytes(k.seeds[1], v)
 }
 
 // add appends the keys of the rows that are not skipped, and calls row with each row's number.
-func (k keyOf) add(dst []uint64, columns []*dataset.Column, rows int, skip dataset.Bits) []uint64 {
+func (k dataKey) add(dst []uint64, columns []*dataset.Column, rows int, skip dataset.Bits) []uint64 {
 	if k.narrow {
 		v := columns[0].Ints
 		for w := range skip {
@@ -84,7 +84,7 @@ func (k keyOf) add(dst []uint64, columns []*dataset.Column, rows int, skip datas
 }
 
 // dictionary hashes what the dictionary of a single column holds, once each.
-func (k keyOf) dictionary(columns []*dataset.Column) []uint64 {
+func (k dataKey) dictionary(columns []*dataset.Column) []uint64 {
 	c := columns[0]
 	if len(columns) != 1 || c.Codes == nil || c.Texts.Len() > len(c.Codes) {
 		return nil
@@ -142,12 +142,12 @@ func keyTrim(v []byte) []byte {
 
 // keyStore keeps keys, each with a word of its own: the row, or how often.
 type keyStore struct {
-	keyOf
+	dataKey
 	spill *spill
 }
 
-func newKeyStore(k keyOf, temp string) *keyStore {
-	return &keyStore{keyOf: k, spill: newSpill(temp, keyLists)}
+func newKeyStore(k dataKey, temp string) *keyStore {
+	return &keyStore{dataKey: k, spill: newSpill(temp, keyLists)}
 }
 
 func (s *keyStore) put(key []uint64, word uint64) error {

@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 
@@ -106,7 +105,6 @@ func (p *dataPass) readOnce(ctx context.Context, s Subject) error {
 	if err != nil {
 		return err
 	}
-	defer f.close()
 	f.table, f.schema = table, table.Schema()
 	if s.World.Meaning != nil {
 		f.meaning, _ = s.World.Meaning(where)
@@ -218,7 +216,7 @@ func (f *dataFrame) finish(ctx context.Context, r *dataRule) ([]Finding, error) 
 	return all, nil
 }
 
-// open opens a table once.
+// open opens a table once. Whoever gave the function closes the table.
 func (f *dataFrame) open(ctx context.Context, where string) (Table, error) {
 	if t, ok := f.others[where]; ok {
 		return t, nil
@@ -244,14 +242,6 @@ func (f *dataFrame) settled(ctx context.Context, where string) (Table, error) {
 		return t, fault.New(fault.KindOf(err), "cannot judge %s: %w", f.session.spec.Name, err)
 	}
 	return t, nil
-}
-
-func (f *dataFrame) close() {
-	var all []error
-	for _, t := range f.others {
-		all = append(all, t.Close())
-	}
-	_ = errors.Join(all...) // everything was read
 }
 
 // column returns where in a batch a column stands.

@@ -70,12 +70,12 @@ func (f *dataFrame) join(ctx context.Context, r Rule, of joinOf) (*joinJudge, er
 	if j.rows, err = f.newRowJudge(r, of.title, j.columns); err != nil {
 		return nil, err
 	}
-	j.store = newKeyStore(newKeyOf(f.fields(j.columns), theirs), f.world.Temp)
+	j.store = newKeyStore(newDataKey(f.fields(j.columns), theirs), f.world.Temp)
 	return j, nil
 }
 
 func (j *joinJudge) part(b *dataBatch) (any, error) {
-	return keysOf(b, j.store.keyOf, j.columns, j.rows.filter, false), nil
+	return keysOf(b, j.store.dataKey, j.columns, j.rows.filter, false), nil
 }
 
 func (j *joinJudge) merge(at dataset.Span, part any) error {
@@ -93,7 +93,7 @@ func (j *joinJudge) finish(ctx context.Context) ([]Finding, error) {
 	}
 	err := dataset.Fold(ctx, j.other.Table, dataset.Request{Columns: j.theirs}, dataset.Folding[keyPart]{
 		Part: func(batch *dataset.Batch) (keyPart, error) {
-			return keysOf(&dataBatch{Batch: batch}, j.store.keyOf, all, -1, false), nil
+			return keysOf(&dataBatch{Batch: batch}, j.store.dataKey, all, -1, false), nil
 		},
 		Merge: func(_ dataset.Span, p keyPart) error {
 			return p.each(0, j.store.words(), func(key []uint64, _ uint64) error { return j.store.put(key, otherRow) })

@@ -50,7 +50,7 @@ func (f *dataFrame) unique(r Rule, title string, columns []int, needs string) (*
 		return nil, err
 	}
 	rows.is, rows.needs = "not unique", needs
-	return &uniqueJudge{rows: rows, columns: columns, store: newKeyStore(newKeyOf(f.fields(columns)), f.world.Temp)}, nil
+	return &uniqueJudge{rows: rows, columns: columns, store: newKeyStore(newDataKey(f.fields(columns)), f.world.Temp)}, nil
 }
 
 func (f *dataFrame) fields(columns []int) []dataset.Field {
@@ -62,11 +62,11 @@ func (f *dataFrame) fields(columns []int) []dataset.Field {
 }
 
 func (j *uniqueJudge) part(b *dataBatch) (any, error) {
-	return keysOf(b, j.store.keyOf, j.columns, j.rows.filter, j.missing), nil
+	return keysOf(b, j.store.dataKey, j.columns, j.rows.filter, j.missing), nil
 }
 
 // keysOf makes the keys of the judged rows of a batch: those that the filter selects and in which no column is missing.
-func keysOf(b *dataBatch, k keyOf, at []int, filter int, missing bool) keyPart {
+func keysOf(b *dataBatch, k dataKey, at []int, filter int, missing bool) keyPart {
 	skip := b.bits()
 	columns := make([]*dataset.Column, len(at))
 	for i, c := range at {

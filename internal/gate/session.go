@@ -9,8 +9,9 @@ import (
 
 // session is one gate while it is judged. What several of its checks share, such as one pass over a table, stands here.
 type session struct {
-	spec   Spec
-	passes map[string]*dataPass // by table
+	spec    Spec
+	passes  map[string]*dataPass // of the data checks, by table
+	quality goldenShared
 }
 
 // family is a group of measures that are computed alike.
@@ -23,6 +24,7 @@ type family struct {
 func families() []family {
 	return []family{
 		{dataMeasures(), (*session).dataMeasure},
+		qualityFamily(),
 	}
 }
 
