@@ -24,6 +24,7 @@ type family struct {
 func families() []family {
 	return []family{
 		{dataMeasures(), (*session).dataMeasure},
+		{leakMeasures(), (*session).leak},
 		qualityFamily(),
 	}
 }
