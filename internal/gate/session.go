@@ -11,6 +11,7 @@ import (
 type session struct {
 	spec    Spec
 	quality goldenShared
+	asking  asking
 }
 
 // family is a group of measures that are computed alike.
@@ -23,6 +24,11 @@ type family struct {
 func families() []family {
 	return []family{
 		qualityFamily(),
+		{names: []string{"changed"}, check: (*session).robust},
+		{names: loadMeasures(), check: (*session).load},
+		{names: []string{"size"}, check: (*session).size},
+		{names: []string{"cost"}, check: (*session).cost},
+		{names: []string{"scan"}, check: (*session).scan},
 	}
 }
 
@@ -50,7 +56,12 @@ func (s *session) check(r Rule) (Check, error) {
 	switch r.Kind {
 	case "metric":
 		return s.threshold(r)
+	case "command":
+		return s.command(r)
 	case "measure":
+		if r.Under != nil {
+			return s.robust(r)
+		}
 		return s.measure(r)
 	}
 	return nil, s.wrong(r, "there is no check of %s", r.subject())
