@@ -28,7 +28,7 @@ def block(rng, names, start, n):
         {
             "id": np.arange(start, start + n, dtype=np.int64) * 3,
             "day": pa.array(rng.integers(0, 365, n), pa.int32()).cast(pa.date32()),
-            "at": pa.array(rng.integers(0, 3 * 10**13, n) * 1000, pa.int64()).cast(pa.timestamp("us")),
+            "at": pa.array(rng.integers(0, 15 * 10**14, n), pa.int64()).cast(pa.timestamp("us")),
             "amount": np.round(rng.exponential(50, n), 2),
             "score": rng.normal(size=n),
             "count": rng.integers(0, 1000, n, dtype=np.int32),
