@@ -57,7 +57,7 @@ func (a *app) showTable(ctx context.Context, o showOptions) (shown bool, err err
 		return false, err
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
-	if v.Table, err = headOf(ctx, t.Table, o.rows); err != nil {
+	if v.Table, err = tableHeadOf(ctx, t.Table, o.rows); err != nil {
 		return false, err
 	}
 	return true, a.streams.Emit(v, func(t *cli.Text) {
@@ -96,7 +96,7 @@ func (f *tableFiles) isTable(ctx context.Context) (bool, error) {
 	return bytes.Equal(head, []byte("PAR1")), nil
 }
 
-func headOf(ctx context.Context, t *dataset.Table, n int) (*tableHead, error) {
+func tableHeadOf(ctx context.Context, t *dataset.Table, n int) (*tableHead, error) {
 	h := &tableHead{Columns: []columnHead{}}
 	var err error
 	if h.Rows, err = t.Head(ctx, n); err != nil {
