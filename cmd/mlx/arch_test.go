@@ -81,6 +81,7 @@ var owners = map[string][]string{
 	"filippo.io/age":                    {"internal/remote"},
 	"github.com/jackc/pgx":              {"internal/source"},
 	"github.com/CycloneDX/cyclonedx-go": {"internal/registry"}, // bills of materials
+	"github.com/tsenart/vegeta/v12":     {"internal/gate"},     // the load generator
 	"gonum.org/v1/gonum":                {"internal/stats"},    // special functions
 	"github.com/spf13/cobra":            {"cmd/mlx"},
 	"github.com/spf13/pflag":            {"cmd/mlx"}, // the flags of cobra

@@ -76,7 +76,7 @@ func (f *textFile) begin(c textChunk) error {
 	}
 	header := !f.opts.NoHeader && f.isHeader(values, c, at)
 	if header {
-		f.skip = at
+		f.skip = min(at, len(c.buf))
 	}
 	for i := range names {
 		if !header || names[i] == "" {

@@ -79,7 +79,7 @@ func parseFloat(v []byte) (float64, bool) {
 	if !ok {
 		return floatWord(v)
 	}
-	if whole && math.Abs(f) > 1<<53 && !sameInteger(v, f) {
+	if whole && math.Abs(f) >= 1<<53 && !sameInteger(v, f) {
 		return 0, false
 	}
 	return f, true

@@ -13,7 +13,7 @@ func (r *predictionsReader) take(at dataset.Span, part *predictionsPart) error {
 	if len(p.files) == 0 || p.files[len(p.files)-1].name != at.File {
 		p.files = append(p.files, predictionsFile{name: at.File, first: p.rows, row: at.Row})
 	}
-	const most = 1 << 31 - 1
+	const most = 1<<31 - 1
 	if p.rows+part.rows > most {
 		return r.s.unfit("%s has more than %d rows", p.name, most)
 	}

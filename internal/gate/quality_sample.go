@@ -99,7 +99,9 @@ func (sm *sample) answered(m measure, model int, a answers) error {
 		if a.predicted == nil {
 			return g.lacks("score", m)
 		}
-		return sm.none(func(i int) (string, string, bool) { return g.scoreColumn(), sm.whose(model, "class"), a.predicted[i] < 0 })
+		return sm.none(func(i int) (string, string, bool) {
+			return g.scoreColumn(), sm.whose(model, "class"), a.predicted[i] < 0
+		})
 	}
 	if a.scores == nil {
 		if a.predicted != nil {
@@ -145,7 +147,7 @@ func (sm *sample) none(bad func(i int) (column, what string, bad bool)) error {
 	column, what, _ := bad(first)
 	more := ""
 	if count > 1 {
-		more = ", and in " + grouped(int64(count-1)) + " more rows"
+		more = ", and in " + thousands(int64(count-1)) + " more rows"
 	}
 	return sm.g.s.unfit("%s, column %s: the %s is missing or no finite number%s", sm.g.table.place(sm.row(first)), column, what, more)
 }

@@ -9,7 +9,9 @@ import (
 
 // session is one gate while it is judged. What several of its checks share, such as one pass over a table, stands here.
 type session struct {
-	spec Spec
+	spec    Spec
+	quality goldenShared
+	asking  asking
 }
 
 // family is a group of measures that are computed alike.
@@ -20,7 +22,14 @@ type family struct {
 
 // families are all measures that mlx computes.
 func families() []family {
-	return nil
+	return []family{
+		qualityFamily(),
+		{names: []string{"changed"}, check: (*session).robust},
+		{names: loadMeasures(), check: (*session).load},
+		{names: []string{"size"}, check: (*session).size},
+		{names: []string{"cost"}, check: (*session).cost},
+		{names: []string{"scan"}, check: (*session).scan},
+	}
 }
 
 // compile makes the checks of a gate. What cannot be judged is refused by name: a check that is passed over would be a check that
@@ -47,7 +56,12 @@ func (s *session) check(r Rule) (Check, error) {
 	switch r.Kind {
 	case "metric":
 		return s.threshold(r)
+	case "command":
+		return s.command(r)
 	case "measure":
+		if r.Under != nil {
+			return s.robust(r)
+		}
 		return s.measure(r)
 	}
 	return nil, s.wrong(r, "there is no check of %s", r.subject())
