@@ -16,6 +16,10 @@ type diffOptions struct {
 	format string
 	outs   []string
 	text   bool // the difference of code itself
+
+	rows      bool // of tables
+	keys      []string
+	tolerance []string
 }
 
 func newDiff(a *app) *cobra.Command {
@@ -28,7 +32,11 @@ the newest run), with two or more these with each other. Two runs are compared i
 changes that were never committed), environment and machine, two versions of models as the runs that made them, and in size and
 format; -v or -- PATH also prints the difference of the code. Of more
 than two runs the parameters and metrics that differ are shown; - reads references from stdin, and a quoted pattern such as
-'run:sweep-*' names every run that fits. Status 0 says that they are the same, 1 that they differ.`,
+'run:sweep-*' names every run that fits. Status 0 says that they are the same, 1 that they differ.
+
+With --rows A and B are tables, in any format: files, folders, quoted patterns, REF:PATH, URLs, or two references and one
+-- PATH. Rows are joined by the columns of --key, and rows added and removed, cells changed and changes of the schema are
+told; -o FILE.csv gets every difference. Without a key whole rows are compared, in whatever order they stand.`,
 		Example: `mlx diff
 mlx diff @last~1 @last
 mlx diff @last~1 @last -- train.py
@@ -36,7 +44,9 @@ mlx diff @last~1 @last -o curves.svg
 mlx diff HEAD~1 HEAD -- data/flights
 mlx diff HEAD
 mlx diff flights@v1 flights@production
-mlx diff 'run:sweep-*' -o sweep.csv`,
+mlx diff 'run:sweep-*' -o sweep.csv
+mlx diff old.csv new.csv --rows --key id
+mlx diff HEAD~1 HEAD --rows --key id -o rows.csv -- data/flights`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.refs = args
 			if n := cmd.ArgsLenAtDash(); n >= 0 {
@@ -51,6 +61,9 @@ mlx diff 'run:sweep-*' -o sweep.csv`,
 	flags.SortFlags = false
 	flags.StringVar(&o.format, "format", "", "of runs, print as `FORM`: csv, markdown or html")
 	flags.StringArrayVarP(&o.outs, "out", "o", nil, "of runs, also write `FILE`: .csv, .md, .html, .json, or .svg with their series drawn over each other")
+	flags.BoolVar(&o.rows, "rows", false, "compare the rows of two tables")
+	flags.StringSliceVar(&o.keys, "key", nil, "with --rows: join rows by these columns, `COL[,COL]`; default: the key of mlx.yaml, else whole rows")
+	flags.StringArrayVar(&o.tolerance, "tolerance", nil, "with --rows: `LIMIT` or COLUMN=LIMIT, as 1e-9 or 0.1%, up to which floats count as equal")
 	completeFlag(cmd, "format", completeWords(sheetForms()...))
 	return cmd
 }
@@ -62,6 +75,12 @@ func diffRun(ctx context.Context, a *app, o diffOptions) error {
 	var err error
 	if o.paths, err = a.projectPaths(o.paths); err != nil {
 		return err
+	}
+	if o.rows {
+		return a.diffRows(ctx, o)
+	}
+	if len(o.keys)+len(o.tolerance) > 0 {
+		return fault.New(fault.Usage, "--key and --tolerance are for the rows of tables").Hint("mlx diff A B --rows --key COLUMN")
 	}
 	if o.refs, err = a.spelledRuns(ctx, o.refs); err != nil {
 		return err
@@ -111,6 +130,9 @@ func diffRun(ctx context.Context, a *app, o diffOptions) error {
 
 // projectPaths turns paths as typed into paths from the root of the repository.
 func (a *app) projectPaths(typed []string) ([]string, error) {
+	if len(typed) == 0 {
+		return nil, nil // files outside a project have rows as well
+	}
 	r, err := a.repo()
 	if err != nil {
 		return nil, err

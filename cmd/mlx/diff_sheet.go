@@ -44,7 +44,21 @@ type diffForms struct {
 
 // finishDiff writes a comparison to the files of -o and to stdout, and answers with it.
 func (a *app) finishDiff(v any, equal bool, o diffOptions, forms diffForms) error {
-	for _, name := range o.outs {
+	if err := writeForms(v, o.outs, forms); err != nil {
+		return err
+	}
+	if o.format == "" || a.streams.JSON {
+		return a.emitDiff(v, equal, forms.text)
+	}
+	if !equal {
+		a.answer(no)
+	}
+	return a.streams.Raw(forms.sheet().render(o.format))
+}
+
+// writeForms writes a comparison to files.
+func writeForms(v any, names []string, forms diffForms) error {
+	for _, name := range names {
 		if sheetForm(name) == "svg" {
 			continue // it is drawn
 		}
@@ -56,13 +70,7 @@ func (a *app) finishDiff(v any, equal bool, o diffOptions, forms diffForms) erro
 			return err
 		}
 	}
-	if o.format == "" || a.streams.JSON {
-		return a.emitDiff(v, equal, forms.text)
-	}
-	if !equal {
-		a.answer(no)
-	}
-	return a.streams.Raw(forms.sheet().render(o.format))
+	return nil
 }
 
 func formOf(name string, v any, forms diffForms) ([]byte, error) {

@@ -69,7 +69,7 @@ func gateRun(ctx context.Context, a *app, o gateOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	specs, err := gateSpecs(a, o)
+	specs, err := gateSpecs(ctx, a, o)
 	if err != nil {
 		return err
 	}

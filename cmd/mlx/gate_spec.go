@@ -1,18 +1,15 @@
 package main
 
 import (
-	"cmp"
+	"context"
 	"maps"
-	"slices"
-	"strings"
 
-	"mlx/internal/fault"
 	"mlx/internal/gate"
 	"mlx/internal/repo"
 )
 
 // gateSpecs reads the gates that the command names.
-func gateSpecs(a *app, o gateOptions) ([]gate.Spec, error) {
+func gateSpecs(ctx context.Context, a *app, o gateOptions) ([]gate.Spec, error) {
 	file := repo.ConfigName
 	var config *repo.Config
 	var err error
@@ -29,52 +26,7 @@ func gateSpecs(a *app, o gateOptions) ([]gate.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	specs, err := specsOf(file, config)
-	if err != nil {
-		return nil, err
-	}
-	return gate.Choose(specs, o.names)
-}
-
-// specsOf are the gates of a configuration, those that they include put in.
-func specsOf(file string, config *repo.Config) ([]gate.Spec, error) {
-	specs := []gate.Spec{}
-	for name, g := range config.Gates.All() {
-		s := gateSpec(file, name, g)
-		err := includeGates(&s, config, g, []string{name})
-		if err != nil {
-			return nil, err
-		}
-		specs = append(specs, s)
-	}
-	return specs, nil
-}
-
-// includeGates puts the checks of included gates before those of the gate itself. A check on a table keeps the table of its own gate.
-func includeGates(s *gate.Spec, config *repo.Config, g repo.Gate, through []string) error {
-	var included []gate.Rule
-	for _, i := range g.Include {
-		if slices.Contains(through, i.Gate) {
-			return fault.New(fault.Usage, "cannot judge %s: it includes itself through %s (%s line %d)", through[0],
-				strings.Join(append(through[1:], i.Gate), ", "), s.At.File, i.At.Line).In(i.At)
-		}
-		from, _ := config.Gates.Get(i.Gate)
-		other := gateSpec(s.At.File, i.Gate, from)
-		if err := includeGates(&other, config, from, append(slices.Clone(through), i.Gate)); err != nil {
-			return err
-		}
-		for _, r := range other.Rules {
-			if r.From == "" {
-				r.From = i.Gate
-			}
-			if r.Table == "" && gate.TakesTable(r) {
-				r.Table = cmp.Or(other.Table, other.For)
-			}
-			included = append(included, r)
-		}
-	}
-	s.Rules = append(included, s.Rules...)
-	return nil
+	return a.specsOf(ctx, file, config, o.names)
 }
 
 // gateSpec turns a gate as repo reads it into one as gate judges it. What it includes is put in by includeGates.
@@ -94,7 +46,7 @@ func gateSpec(file, name string, g repo.Gate) gate.Spec {
 	}
 	if m := g.Model; m.At.Line != 0 {
 		s.Model = &gate.Model{Command: m.Command, Serve: m.Serve, URL: m.URL, Protocol: m.Protocol, Name: m.Name, Ready: m.Ready,
-			Batch: m.Batch, Timeout: m.Timeout.Duration}
+			Batch: m.Batch, Timeout: m.Timeout.Duration, Price: bound(m.Price)}
 	}
 	for _, c := range g.Checks {
 		r := gateRule(c)

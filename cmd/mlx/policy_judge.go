@@ -112,7 +112,7 @@ func (a *app) provenBy(ctx context.Context, r registry.Registry, id object.Diges
 			return err
 		}
 	}
-	return a.judged(about, id, p)
+	return a.judged(ctx, about, id, p)
 }
 
 // makerOf is the run that wrote the bytes of a version: the one that its registration names, if that run says so itself. Zero: none.
@@ -151,8 +151,7 @@ func wrote(b run.Body, v *registry.Version) bool {
 }
 
 // judged adds the verdicts on a thing, newest first, and what is said of it in a way that this version must not pass over.
-func (a *app) judged(about []lineage.Record, id object.Digest, p *registry.Proof) error {
-	var specs []gate.Spec
+func (a *app) judged(ctx context.Context, about []lineage.Record, id object.Digest, p *registry.Proof) error {
 	for _, rec := range about {
 		if isCritical(rec) {
 			p.Unknown = append(p.Unknown, registry.Unknown{Kind: rec.Kind, Record: rec.ID})
@@ -164,12 +163,7 @@ func (a *app) judged(about []lineage.Record, id object.Digest, p *registry.Proof
 		if err != nil {
 			return err
 		}
-		if specs == nil {
-			if specs, err = a.gatesNow(); err != nil {
-				return err
-			}
-		}
-		now, err := sameChecks(specs, report)
+		now, err := a.sameChecks(ctx, report)
 		if err != nil {
 			return err
 		}
@@ -182,25 +176,23 @@ func (a *app) judged(about []lineage.Record, id object.Digest, p *registry.Proof
 	return nil
 }
 
-// gatesNow are the gates of mlx.yaml.
-func (a *app) gatesNow() ([]gate.Spec, error) {
+// sameChecks reports whether a judgement was made by the checks that its gates have in mlx.yaml now.
+func (a *app) sameChecks(ctx context.Context, report gate.Report) (bool, error) {
 	cfg, err := a.config()
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	return specsOf(repo.ConfigName, cfg)
-}
-
-// sameChecks reports whether a judgement was made by the checks that its gates have in mlx.yaml now.
-func sameChecks(specs []gate.Spec, report gate.Report) (bool, error) {
-	var same []gate.Spec
-	for _, g := range report.Gates {
-		for _, s := range specs {
-			if s.Name == g.Name {
-				same = append(same, s)
-			}
+	names := make([]string, len(report.Gates))
+	for i, g := range report.Gates {
+		if _, ok := cfg.Gates.Get(g.Name); !ok {
+			return false, nil
 		}
+		names[i] = g.Name
 	}
-	config, err := gate.ConfigOf(same)
-	return err == nil && len(same) == len(report.Gates) && config == report.Config, err
+	specs, err := a.specsOf(ctx, repo.ConfigName, cfg, names)
+	if err != nil {
+		return false, err
+	}
+	config, err := gate.ConfigOf(specs)
+	return err == nil && len(specs) == len(names) && config == report.Config, err
 }

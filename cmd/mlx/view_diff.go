@@ -18,7 +18,7 @@ type diffView struct {
 	Code        *codeChange    `json:"code"`
 	Environment []valueChange  `json:"environment"`
 	Model       []valueChange  `json:"model"` // of two versions of models: digest, bytes, files, format
-	Rows        *struct{}      `json:"rows"`  // rows of tables are compared from a later version on
+	Rows        *rowsView      `json:"rows"`  // with --rows
 }
 
 // dataChange is one file that differs.

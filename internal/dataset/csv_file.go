@@ -16,15 +16,19 @@ import (
 // textFile is a text file, opened: what CSV and JSON lines have in common.
 type textFile struct {
 	File
-	opts  Options
-	rules *textRules
-	head  Schema // of the first chunk
-	d     dialect
-	size  int  // of a chunk
-	skip  int  // bytes before the first record
-	whole bool // the first chunk is all there is
-	pool  sync.Pool
-	read  atomic.Bool // all columns were read to the end without a surprise
+	opts     Options
+	rules    *textRules
+	head     Schema // of the first chunk
+	d        dialect
+	size     int  // of a chunk
+	skip     int  // bytes before the first record
+	whole    bool // the first chunk is all there is
+	json     bool // JSON lines, else CSV
+	array    bool // JSON lines: the records stand in one array
+	decoders sync.Pool
+	buffers  sync.Pool
+	learned  atomic.Pointer[[]string] // JSON lines: keys that came after the first chunk
+	read     atomic.Bool              // all columns were read to the end without a surprise
 }
 
 func (f *textFile) name() string   { return f.Name }
@@ -52,7 +56,7 @@ func (f *textFile) units(ctx context.Context, want Schema) iter.Seq2[unit, error
 		}
 		defer in.Close()
 		s := f.splitter(in)
-		pass := &textPass{file: f, whole: len(want) >= len(f.head)}
+		pass := f.pass(want)
 		for {
 			c, err := s.next()
 			if errors.Is(err, io.EOF) {
@@ -67,7 +71,7 @@ func (f *textFile) units(ctx context.Context, want Schema) iter.Seq2[unit, error
 				return
 			}
 			pass.begin()
-			if !yield(&textUnit{file: f, pass: pass, want: want, chunk: c}, nil) {
+			if !yield(&textUnit{pass, c}, nil) {
 				return
 			}
 		}
@@ -76,12 +80,10 @@ func (f *textFile) units(ctx context.Context, want Schema) iter.Seq2[unit, error
 
 func (f *textFile) splitter(in *textStream) *textSplitter {
 	s := newTextSplitter(in, f.d, f.size)
-	s.skip = f.skip
+	s.skip, s.array = f.skip, f.array
 	s.take = func(n int) []byte {
-		if d, ok := f.pool.Get().(*textDecoder); ok {
-			if cap(d.buf) >= n && cap(d.buf) <= 4*n {
-				return d.buf[:0]
-			}
+		if b, ok := f.buffers.Get().(*[]byte); ok && cap(*b) >= n {
+			return (*b)[:0]
 		}
 		return make([]byte, 0, n)
 	}
@@ -91,15 +93,41 @@ func (f *textFile) splitter(in *textStream) *textSplitter {
 // textPass is one reading of a file: when each chunk of it was decoded, the types of its columns are settled.
 type textPass struct {
 	file  *textFile
-	whole bool
-	open  atomic.Int64 // chunks that are not decoded yet
+	want  Schema
+	at    []int     // where the columns that are wanted stand, -1: not in this file
+	loose []bool    // their types were given by the user
+	keys  *jsonKeys // JSON lines
+	open  atomic.Int64
 	ended atomic.Bool
+}
+
+func (f *textFile) pass(want Schema) *textPass {
+	p := &textPass{file: f, want: want}
+	index := make(map[string]int, len(f.head))
+	for i := range f.head {
+		index[f.head[i].Name] = i
+	}
+	if f.json {
+		p.keys = f.keys(want)
+	}
+	for i := range want {
+		at, ok := index[want[i].Name]
+		switch {
+		case f.json:
+			at = i
+		case !ok:
+			at = -1
+		}
+		p.at = append(p.at, at)
+		p.loose = append(p.loose, f.fixed(want[i].Name))
+	}
+	return p
 }
 
 func (p *textPass) begin() { p.open.Add(1) }
 
 func (p *textPass) done() {
-	if p.open.Add(-1) == 0 && p.ended.Load() && p.whole {
+	if p.open.Add(-1) == 0 && p.ended.Load() && len(p.want) >= len(p.file.head) {
 		p.file.read.Store(true)
 	}
 }
@@ -112,63 +140,73 @@ func (p *textPass) end() {
 
 // textUnit is a chunk on its way to a worker.
 type textUnit struct {
-	file  *textFile
-	pass  *textPass
-	want  Schema
+	*textPass
 	chunk textChunk
 }
 
 // textDecoder is the memory that decodes one chunk at a time.
 type textDecoder struct {
-	buf     []byte
 	grid    csvGrid
+	lines   jsonGrid
 	words   []word
 	columns []textColumn
 	batch   Batch
 }
 
-// textGrid is a chunk in which the words of each column can be found.
+// textGrid is where the values of a chunk stand.
 type textGrid interface {
 	rows() int
-	// position is the byte of the chunk at which the value of a row stands, for messages.
+	// words returns the words of a column, in the memory of the first argument, and the buffer that they stand in.
+	words(words []word, column int) ([]word, []byte)
+	// position is the byte of the chunk at which the value of a row stands.
 	position(row, column int) int
 }
 
-// decode yields the one batch of the chunk.
+// decode yields the batches of the chunk: one of a CSV, several of JSON lines with many columns.
 func (u *textUnit) decode(context.Context) iter.Seq2[*Batch, error] {
 	return func(yield func(*Batch, error) bool) {
-		d, ok := u.file.pool.Get().(*textDecoder)
+		d, ok := u.file.decoders.Get().(*textDecoder)
 		if !ok {
 			d = &textDecoder{}
 		}
-		b, err := u.batch(d)
-		if err == nil && b.Rows == 0 {
-			u.pass.done()
-		} else if yield(b, err); err == nil {
-			u.pass.done()
+		if u.batches(d, yield) {
+			u.done()
 		}
-		d.buf = u.chunk.buf[:0]
-		u.file.pool.Put(d)
+		u.file.decoders.Put(d)
+		if buf := u.chunk.buf[:0]; cap(buf) <= 4*u.file.size {
+			u.file.buffers.Put(&buf)
+		}
 	}
 }
 
-func (u *textUnit) batch(d *textDecoder) (*Batch, error) {
+// batches says whether all went well to the end.
+func (u *textUnit) batches(d *textDecoder, yield func(*Batch, error) bool) bool {
 	f := u.file
-	if err := checkText(f.Name, u.chunk.buf, u.chunk.line, f.d.eol); err != nil {
-		return nil, err
+	err := checkText(f.Name, u.chunk.buf, u.chunk.line, f.d.eol)
+	if err == nil && f.json {
+		return u.records(d, yield)
 	}
-	if flaw := d.grid.scan(u.chunk, f.d, len(f.head)); flaw != nil {
-		return nil, f.flaw(u.chunk, flaw)
+	if err == nil {
+		err = u.rows(d)
 	}
-	d.batch.Rows = d.grid.rows()
-	return d.fill(u, &d.grid, func(words []word, column int) ([]word, []byte) {
-		words = d.grid.words(words, column, u.chunk, f.d)
-		return words, d.grid.arena
-	})
+	if err != nil {
+		yield(nil, err)
+		return false
+	}
+	return d.batch.Rows == 0 || yield(&d.batch, nil)
+}
+
+// rows decodes a chunk of a CSV.
+func (u *textUnit) rows(d *textDecoder) error {
+	if flaw := d.grid.scan(u.chunk, u.file.d, len(u.file.head)); flaw != nil {
+		return u.file.flaw(u.chunk, flaw)
+	}
+	return d.fill(u, &d.grid)
 }
 
 // fill converts the columns that are wanted.
-func (d *textDecoder) fill(u *textUnit, g textGrid, words func([]word, int) ([]word, []byte)) (*Batch, error) {
+func (d *textDecoder) fill(u *textUnit, g textGrid) error {
+	d.batch.Rows = g.rows()
 	if cap(d.columns) < len(u.want) {
 		d.columns = make([]textColumn, len(u.want))
 		d.batch.Columns = make([]Column, len(u.want))
@@ -177,19 +215,17 @@ func (d *textDecoder) fill(u *textUnit, g textGrid, words func([]word, int) ([]w
 	var wider *widening
 	for i, want := range u.want {
 		c := &d.columns[i]
-		at := u.file.head.Index(want.Name)
-		c.loose = u.file.fixed(want.Name)
-		if at < 0 {
-			d.words = missingWords(d.words, g.rows())
-			c.fill(u.file.rules, want, d.words, nil)
-			d.batch.Columns[i] = c.Column
-			continue
-		}
+		c.loose = u.loose[i]
 		var buf []byte
-		d.words, buf = words(d.words, at)
+		at := u.at[i]
+		if at >= 0 {
+			d.words, buf = g.words(d.words, at)
+		} else {
+			d.words = missingWords(d.words, g.rows())
+		}
 		to, err := u.file.settle(c, want, d.words, buf, func(row int) int64 { return u.lineOf(g.position(row, at)) })
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if to != want {
 			wider = &widening{column: want.Name, to: to, next: wider}
@@ -197,9 +233,9 @@ func (d *textDecoder) fill(u *textUnit, g textGrid, words func([]word, int) ([]w
 		d.batch.Columns[i] = c.Column
 	}
 	if wider != nil {
-		return nil, wider
+		return wider
 	}
-	return &d.batch, nil
+	return nil
 }
 
 // settle fills a column, and widens its type until each word fits.

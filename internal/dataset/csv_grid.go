@@ -7,6 +7,8 @@ import "bytes"
 type csvGrid struct {
 	columns int
 	ends    []uint32
+	chunk   textChunk
+	d       dialect
 	arena   []byte // the chunk, and behind it the fields whose doubled quotes were undone
 }
 
@@ -21,8 +23,12 @@ func (g *csvGrid) rows() int { return len(g.ends) / (g.columns + 1) }
 
 // scan finds the fields of a chunk.
 func (g *csvGrid) scan(c textChunk, d dialect, columns int) *csvFlaw {
-	g.columns, g.ends, g.arena = columns, g.ends[:0], c.buf
+	g.columns, g.ends = columns, g.ends[:0]
+	g.take(c, d)
 	buf := c.buf
+	if !c.quotes && columns > 1 {
+		return g.plain(buf, d)
+	}
 	for at := 0; at < len(buf); {
 		next, flaw := g.row(buf, at, c.quotes, d)
 		if flaw != nil {
@@ -72,23 +78,26 @@ func (g *csvGrid) row(buf []byte, at int, quotes bool, d dialect) (int, *csvFlaw
 	return at + 1, nil
 }
 
+// take sets the chunk that the ends are positions in.
+func (g *csvGrid) take(c textChunk, d dialect) { g.chunk, g.d, g.arena = c, d, c.buf }
+
 // words returns the fields of a column.
-func (g *csvGrid) words(words []word, column int, c textChunk, d dialect) []word {
+func (g *csvGrid) words(words []word, column int) ([]word, []byte) {
 	words = words[:0]
 	step := g.columns + 1
-	last := column == g.columns-1 && d.eol == '\n'
+	last := column == g.columns-1 && g.d.eol == '\n'
 	for i := column; i < len(g.ends); i += step {
 		at, end := g.ends[i]+1, g.ends[i+1]
 		if last && end > at && g.arena[end-1] == '\r' {
 			end--
 		}
 		w := word{at: at, end: end}
-		if c.quotes && end > at && g.arena[at] == '"' {
+		if g.chunk.quotes && end > at && g.arena[at] == '"' {
 			w = g.unquote(at+1, end-1)
 		}
 		words = append(words, w)
 	}
-	return words
+	return words, g.arena
 }
 
 // unquote is the word inside of a pair of quotes.

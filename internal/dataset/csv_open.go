@@ -36,6 +36,10 @@ func openCSV(ctx context.Context, file File, opts Options, size int) (*textFile,
 	in.Reader = io.MultiReader(bytes.NewReader(sample), in.Reader)
 	s := newTextSplitter(in, f.d, size)
 	first, err := s.next()
+	for err == nil && len(bytes.Trim(first.buf, "\r\n")) == 0 {
+		f.skip += len(first.buf)
+		first, err = s.next()
+	}
 	if errors.Is(err, io.EOF) {
 		return nil, emptyFile(file.Name)
 	}
@@ -65,18 +69,16 @@ func (f *textFile) begin(c textChunk) error {
 	if len(g.ends) == 0 {
 		return emptyFile(f.Name)
 	}
-	g.columns, g.arena = len(g.ends)-1, c.buf
+	g.columns = len(g.ends) - 1
+	g.take(c, f.d)
 	names := make([]string, g.columns)
 	values := make([][]byte, g.columns)
 	for i := range names {
-		w := g.words(nil, i, c, f.d)[0]
-		values[i] = bytes.Clone(g.arena[w.at:w.end])
+		w, buf := g.words(nil, i)
+		values[i] = bytes.Clone(buf[w[0].at:w[0].end])
 		names[i] = strings.TrimSpace(string(values[i]))
 	}
 	header := !f.opts.NoHeader && f.isHeader(values, c, at)
-	if header {
-		f.skip = at
-	}
 	for i := range names {
 		if !header || names[i] == "" {
 			names[i] = fmt.Sprintf("column_%d", i+1)
@@ -85,6 +87,12 @@ func (f *textFile) begin(c textChunk) error {
 	}
 	if err := f.checkNames(names); err != nil {
 		return err
+	}
+	if header {
+		cut := min(at, len(c.buf))
+		f.skip += cut
+		c.line += int64(bytes.Count(c.buf[:cut], []byte{f.d.eol}))
+		c.buf = c.buf[cut:]
 	}
 	return f.infer(c)
 }
@@ -104,19 +112,13 @@ func (f *textFile) checkNames(names []string) error {
 
 // infer decodes the first chunk and keeps the types that hold it.
 func (f *textFile) infer(c textChunk) error {
-	cut := min(f.skip, len(c.buf))
-	c.line += int64(bytes.Count(c.buf[:cut], []byte{f.d.eol}))
-	c.buf = c.buf[cut:]
 	for i, field := range f.head {
 		if k := f.opts.Schema.Index(field.Name); k >= 0 {
 			f.head[i] = f.opts.Schema[k]
 		}
 	}
-	d := &textDecoder{}
-	u := &textUnit{file: f, want: f.head, chunk: c}
-	_, err := u.batch(d)
 	var wider *widening
-	if !errors.As(err, &wider) {
+	if err := (&textUnit{f.pass(f.head), c}).rows(&textDecoder{}); !errors.As(err, &wider) {
 		return err
 	}
 	for ; wider != nil; wider = wider.next {

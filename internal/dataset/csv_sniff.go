@@ -112,7 +112,7 @@ func (f *textFile) isHeader(values [][]byte, c textChunk, at int) bool {
 func (f *textFile) recurs(values [][]byte, c textChunk, at int) bool {
 	var g csvGrid
 	for row := 0; at < len(c.buf) && row < sniffedRows; row++ {
-		g.ends, g.columns, g.arena = g.ends[:0], 0, c.buf
+		g.ends, g.columns = g.ends[:0], 0
 		next, flaw := g.row(c.buf, at, c.quotes, f.d)
 		if flaw != nil {
 			return false
@@ -121,9 +121,10 @@ func (f *textFile) recurs(values [][]byte, c textChunk, at int) bool {
 		if g.columns = len(g.ends) - 1; g.columns != len(values) {
 			continue
 		}
+		g.take(c, f.d)
 		for i, v := range values {
-			w := g.words(nil, i, c, f.d)[0]
-			if len(v) > 0 && f.rules.natural(v, wordRaw).Type == Text && bytes.Equal(g.arena[w.at:w.end], v) {
+			w, buf := g.words(nil, i)
+			if len(v) > 0 && f.rules.natural(v, wordRaw).Type == Text && bytes.Equal(buf[w[0].at:w[0].end], v) {
 				return true
 			}
 		}

@@ -32,6 +32,8 @@ type textSplitter struct {
 	line  int64
 	carry []byte
 	ended bool
+	array bool // JSON: records stand in an array, with commas between them
+	depth jsonDepth
 	gaps  []textGap
 	take  func(size int) []byte // an empty buffer, to be given back by whoever is done with the chunk
 }
@@ -45,18 +47,19 @@ func newTextSplitter(in *textStream, d dialect, size int) *textSplitter {
 
 // next returns the next chunk, or io.EOF.
 func (s *textSplitter) next() (textChunk, error) {
-	for {
-		c, err := s.chunk()
-		if err != nil || s.skip == 0 {
-			return c, err
+	for s.skip > 0 {
+		head := s.take(min(s.skip, s.size))
+		head, err := s.fill(head, min(s.skip, s.size))
+		if err != nil {
+			return textChunk{}, s.in.fault(err)
 		}
-		cut := min(s.skip, len(c.buf))
-		c.line += int64(bytes.Count(c.buf[:cut], []byte{s.d.eol}))
-		s.skip -= cut
-		if c.buf = c.buf[cut:]; len(c.buf) > 0 {
-			return c, nil
+		if len(head) == 0 {
+			return textChunk{}, io.EOF
 		}
+		s.line += int64(bytes.Count(head, []byte{s.d.eol}))
+		s.skip -= len(head)
 	}
+	return s.chunk()
 }
 
 func (s *textSplitter) chunk() (textChunk, error) {
@@ -70,6 +73,12 @@ func (s *textSplitter) chunk() (textChunk, error) {
 		}
 		if len(buf) == 0 {
 			return textChunk{}, io.EOF
+		}
+		if s.array {
+			cut, err := s.depth.cut(buf, s.ended)
+			if err != nil || cut > 0 {
+				return s.element(buf, cut, err)
+			}
 		}
 		quotes := s.d.quote && bytes.IndexByte(buf, '"') >= 0
 		cut, open := s.cut(buf, quotes)

@@ -79,62 +79,10 @@ func parseFloat(v []byte) (float64, bool) {
 	if !ok {
 		return floatWord(v)
 	}
-	if whole && math.Abs(f) > 1<<53 && !sameInteger(v, f) {
+	if whole && math.Abs(f) >= 1<<53 && !sameInteger(v, f) {
 		return 0, false
 	}
 	return f, true
-}
-
-// decimalFloat reads digits; whole says that there is neither point nor exponent.
-func decimalFloat(v []byte) (f float64, whole, ok bool) {
-	whole, ok = floatSyntax(v)
-	if !ok {
-		return 0, false, false
-	}
-	f, err := strconv.ParseFloat(string(v), 64)
-	return f, whole, err == nil
-}
-
-// floatSyntax checks [+-] digits [. digits] [e [+-] digits].
-func floatSyntax(v []byte) (whole, ok bool) {
-	i, signed := 0, false
-	if len(v) > 0 && (v[0] == '-' || v[0] == '+') {
-		i, signed = 1, v[0] == '+'
-	}
-	start := i
-	for i < len(v) && v[i]-'0' <= 9 {
-		i++
-	}
-	before, after := i-start, 0
-	if before > 1 && v[start] == '0' {
-		return false, false
-	}
-	whole = true
-	if i < len(v) && v[i] == '.' {
-		whole = false
-		i++
-		for point := i; i < len(v) && v[i]-'0' <= 9; i++ {
-			after = i - point + 1
-		}
-	}
-	if before+after == 0 {
-		return false, false
-	}
-	if i < len(v) && v[i]|0x20 == 'e' {
-		whole = false
-		i++
-		if i < len(v) && (v[i] == '-' || v[i] == '+') {
-			i++
-		}
-		power := i
-		for i < len(v) && v[i]-'0' <= 9 {
-			i++
-		}
-		if i == power {
-			return false, false
-		}
-	}
-	return whole, i == len(v) && !(whole && signed)
 }
 
 // sameInteger says whether a large whole number survives as a float64: exactly, or as the shortest digits that read back.

@@ -38,6 +38,7 @@ type unit interface {
 type widening struct {
 	column string
 	to     Field
+	fresh  bool      // the column was not known: a key of JSON that came late
 	next   *widening // of another column, seen in the same place
 }
 
@@ -121,6 +122,10 @@ func (t *Table) Settle(ctx context.Context) error {
 func (t *Table) widen(w *widening) error {
 	for ; w != nil; w = w.next {
 		i := t.schema.Index(w.column)
+		if w.fresh {
+			t.learn(w.to, i < 0)
+			continue
+		}
 		if i < 0 {
 			return fault.New(fault.Internal, "cannot read column %q: it came from nowhere", w.column)
 		}
@@ -134,6 +139,18 @@ func (t *Table) widen(w *widening) error {
 		t.schema[i] = w.to
 	}
 	return nil
+}
+
+// learn takes in that the records of files may have a column that was not seen before.
+func (t *Table) learn(column Field, unknown bool) {
+	if unknown {
+		t.schema = append(t.schema, column)
+	}
+	for _, f := range t.files {
+		if l, ok := f.(interface{ learn(name string) }); ok {
+			l.learn(column.Name)
+		}
+	}
 }
 
 // project returns the fields of the columns asked for, in that order.

@@ -45,6 +45,8 @@ type Rule struct {
 	Title string `json:"title,omitempty"` // what it is called instead, in reports
 	From  string `json:"from,omitempty"`  // gate that it was included from
 
+	Pinned string `json:"pinned,omitempty"` // of a rule of another repository: what its user allows to run its commands
+
 	Min        *Bound   `json:"min,omitempty"`
 	Max        *Bound   `json:"max,omitempty"`
 	Margin     *Bound   `json:"margin,omitempty"`
@@ -102,6 +104,7 @@ type Model struct {
 	Ready    string        `json:"ready,omitempty"`
 	Batch    int           `json:"batch,omitempty"`
 	Timeout  time.Duration `json:"timeout,omitempty"`
+	Price    *Bound        `json:"price,omitempty"` // of one CPU for an hour; its unit is the currency
 }
 
 // Under says how rows are disturbed before the model is asked.
@@ -169,8 +172,8 @@ func (s *session) only(r Rule, allowed ...string) error {
 // subject names what the rule is about: `measure rows`.
 func (r Rule) subject() string { return r.Kind + " " + r.Name }
 
-// title is what the check is called in reports.
-func (r Rule) title() string {
+// Called is what the check is called in reports.
+func (r Rule) Called() string {
 	switch {
 	case r.Title != "":
 		return r.Title
@@ -183,7 +186,7 @@ func (r Rule) title() string {
 // finding begins the finding of a rule: everything but what was found.
 func (r Rule) finding() Finding {
 	f := Finding{
-		Name: r.title(), Subject: r.Kind, Severity: r.Severity, At: r.At, Waiver: r.Waiver,
+		Name: r.Called(), Subject: r.Kind, Severity: r.Severity, At: r.At, Waiver: r.Waiver,
 		Limit: Limit{Min: r.Min.value(), Max: r.Max.value(), Margin: r.Margin.value()},
 	}
 	if f.Severity == "" {

@@ -9,7 +9,10 @@ import (
 
 // session is one gate while it is judged. What several of its checks share, such as one pass over a table, stands here.
 type session struct {
-	spec Spec
+	spec    Spec
+	passes  map[string]*dataPass // of the data checks, by table
+	quality goldenShared
+	asking  asking
 }
 
 // family is a group of measures that are computed alike.
@@ -20,7 +23,16 @@ type family struct {
 
 // families are all measures that mlx computes.
 func families() []family {
-	return nil
+	return []family{
+		{dataMeasures(), (*session).dataMeasure},
+		{leakMeasures(), (*session).leak},
+		qualityFamily(),
+		{names: []string{"changed"}, check: (*session).robust},
+		{names: loadMeasures(), check: (*session).load},
+		{names: []string{"size"}, check: (*session).size},
+		{names: []string{"cost"}, check: (*session).cost},
+		{names: []string{"scan"}, check: (*session).scan},
+	}
 }
 
 // compile makes the checks of a gate. What cannot be judged is refused by name: a check that is passed over would be a check that
@@ -47,8 +59,17 @@ func (s *session) check(r Rule) (Check, error) {
 	switch r.Kind {
 	case "metric":
 		return s.threshold(r)
+	case "command":
+		return s.command(r)
 	case "measure":
+		if r.Under != nil {
+			return s.robust(r)
+		}
 		return s.measure(r)
+	case "column":
+		return s.column(r)
+	case "expr":
+		return s.expression(r)
 	}
 	return nil, s.wrong(r, "there is no check of %s", r.subject())
 }
@@ -102,4 +123,6 @@ func (s *session) threshold(r Rule) (Check, error) {
 }
 
 // TakesTable says whether a rule judges a table: the one that it names, else the one that its gate is for.
-func TakesTable(r Rule) bool { return r.Kind == "column" || r.Kind == "expr" }
+func TakesTable(r Rule) bool {
+	return r.Kind == "column" || r.Kind == "expr" || r.Kind == "measure" && slices.Contains(dataMeasures(), r.Name)
+}

@@ -2,6 +2,7 @@ package repo
 
 import (
 	"reflect"
+	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 
@@ -46,6 +47,14 @@ type Include struct {
 	At fault.Position `yaml:"-"`
 }
 
+// TrustValue is what a user allows of it: the address, the file and its digest.
+func (i Include) TrustValue() string {
+	if i.From == "" {
+		return ""
+	}
+	return strings.TrimSpace(i.From + " " + i.File + " " + i.Digest)
+}
+
 // ModelCall says how a model is asked for predictions. It has one of Command and URL.
 type ModelCall struct {
 	Command  string   `yaml:"command" doc:"Reads a CSV with a header from stdin and writes one with a column score or class, row by row."`
@@ -56,6 +65,7 @@ type ModelCall struct {
 	Ready    string   `yaml:"ready" doc:"Path that answers 200 when the server can work."`
 	Batch    int      `yaml:"batch" doc:"Rows of one request; 256 when absent."`
 	Timeout  Duration `yaml:"timeout" doc:"Longest time of one request, or of the command."`
+	Price    Limit    `yaml:"price" doc:"What one CPU costs for an hour, such as 0.05 EUR: for measure cost."`
 
 	At fault.Position `yaml:"-"`
 }

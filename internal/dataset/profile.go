@@ -1,0 +1,248 @@
+package dataset
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"mlx/internal/fault"
+)
+
+// Profile is what is known of a table after one pass in bounded memory: of each column how much is missing, its range, moments,
+// quantiles and most frequent values. Profiles of parts merge into that of the whole.
+//
+// While a column has few different values each of them is counted, and the profile is the same, byte for byte, however the table was
+// cut and in whichever order its parts were merged. Of more values counts, ranges, moments, the estimate of different values and the
+// examples still are; ranks and frequent values are then within bounds that the profile states, and the same for the same batches.
+type Profile struct {
+	rows    int64
+	limits  profileLimits
+	columns []*profileColumn
+}
+
+// profileColumn is what is kept of a column.
+type profileColumn struct {
+	field    Field
+	private  bool // nothing is kept but how much there is, and hashes from which the number of different values is estimated
+	missing  int64
+	nan      int64
+	plusInf  int64
+	minusInf int64
+	numbers  *profileNumbers // one of the two, by type; neither where all is missing or private
+	texts    *profileTexts
+	hidden   sketchDistinct
+}
+
+// ProfileOptions say what to keep.
+type ProfileOptions struct {
+	Rank    float64  // how far a quantile may be off, as a share of the rows, where values are too many to count them all; 0: 0.001
+	Private []string // columns of which no value is kept
+}
+
+// DefaultRank is how far a quantile may be off where ProfileOptions say nothing.
+const DefaultRank = 1e-3
+
+// profileLimitsFor bounds memory: a wide table gets less of it for each column.
+func profileLimitsFor(columns int, rank float64) profileLimits {
+	if rank == 0 {
+		rank = DefaultRank
+	}
+	exact := min(max((4<<20)/max(columns, 1), 4096), 65536)
+	return profileLimits{exact: exact, texts: exact / 4, size: 2 * int(min(max(5/rank, 64), 1<<20))}
+}
+
+// profiler makes the profile of one table.
+type profiler struct {
+	limits  profileLimits
+	private []string
+	reduced []atomic.Bool // columns whose values are no longer counted: whoever has a batch of them may say less
+	scratch sync.Pool
+}
+
+// ProfileOf reads a table once and describes it.
+func ProfileOf(ctx context.Context, t *Table, o ProfileOptions) (*Profile, error) {
+	for _, name := range o.Private {
+		if t.Schema().Index(name) < 0 {
+			return nil, t.NoColumn(name)
+		}
+	}
+	p := &profiler{private: o.Private}
+	var whole *Profile
+	err := Fold(ctx, t, Request{}, Folding[*Profile]{
+		Start: func() {
+			schema := t.Schema()
+			p.limits = profileLimitsFor(len(schema), o.Rank)
+			p.reduced = make([]atomic.Bool, len(schema))
+			whole = p.start(schema)
+		},
+		Part: func(b *Batch) (*Profile, error) { return p.part(b), nil },
+		Merge: func(_ Span, part *Profile) error {
+			whole.rows += part.rows
+			for i, c := range whole.columns {
+				c.merge(part.columns[i], p.limits)
+				if c.reduced() {
+					p.reduced[i].Store(true)
+				}
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return whole, nil
+}
+
+func (p *profiler) start(schema Schema) *Profile {
+	whole := &Profile{limits: p.limits}
+	for _, f := range schema {
+		whole.columns = append(whole.columns, newProfileColumn(f, slices.Contains(p.private, f.Name)))
+	}
+	return whole
+}
+
+func newProfileColumn(f Field, private bool) *profileColumn {
+	f.From, f.Why = "", nil
+	c := &profileColumn{field: f, private: private}
+	switch {
+	case private || f.Type == Null:
+	case f.Type.Ordered() || f.Type == Bool:
+		c.numbers = &profileNumbers{field: f, exact: &sketchRuns{}, rising: true}
+	default:
+		c.texts = &profileTexts{field: f, exact: map[string]int64{}}
+	}
+	return c
+}
+
+// part describes a batch.
+func (p *profiler) part(b *Batch) *Profile {
+	s, _ := p.scratch.Get().(*sketchScratch)
+	if s == nil {
+		s = new(sketchScratch)
+	}
+	defer p.scratch.Put(s)
+	part := &Profile{rows: int64(b.Rows), columns: make([]*profileColumn, 0, len(b.Columns))}
+	for i := range b.Columns {
+		col := &b.Columns[i]
+		c := newProfileColumn(col.Field, slices.Contains(p.private, col.Name))
+		c.missing = int64(col.Missing.Count())
+		switch {
+		case col.Type == Null:
+			c.missing = int64(b.Rows)
+		case c.private:
+			c.hide(col, b.Rows, s)
+		case c.numbers != nil:
+			c.numbers = profileNumbersOf(c.field, s.gather(col, b.Rows, c), s)
+		default:
+			c.texts = profileTextsOf(c.field, s.texts(col, b.Rows))
+		}
+		switch {
+		case p.reduced[i].Load():
+			c.reduce(p.limits)
+		case c.numbers != nil:
+			runs := c.numbers.exact.clone()
+			c.numbers.exact = &runs
+		}
+		part.columns = append(part.columns, c)
+	}
+	return part
+}
+
+// hide counts a private column.
+func (c *profileColumn) hide(col *Column, rows int, s *sketchScratch) {
+	if col.Type >= Text {
+		for _, x := range s.texts(col, rows) {
+			c.hidden.add(sketchHashBytes(x.raw))
+		}
+		return
+	}
+	for _, key := range s.gather(col, rows, c) {
+		c.hidden.add(sketchHash(key))
+	}
+}
+
+func (c *profileColumn) reduced() bool {
+	return c.numbers != nil && c.numbers.exact == nil || c.texts != nil && !c.texts.counted()
+}
+
+func (c *profileColumn) reduce(limits profileLimits) {
+	if c.numbers != nil {
+		c.numbers.reduce(limits.size)
+	}
+	if c.texts != nil {
+		c.texts.reduce()
+	}
+}
+
+func (c *profileColumn) merge(o *profileColumn, limits profileLimits) {
+	c.missing += o.missing
+	c.nan += o.nan
+	c.plusInf += o.plusInf
+	c.minusInf += o.minusInf
+	c.hidden.merge(o.hidden)
+	switch {
+	case c.numbers != nil && o.numbers != nil:
+		c.numbers.merge(o.numbers, limits)
+	case c.texts != nil && o.texts != nil:
+		c.texts.merge(o.texts, limits)
+	}
+}
+
+// Merge adds a profile of other rows of the same table, which is used up by that. Types that contradict each other are an error;
+// names are what the two profiles are called in it.
+func (p *Profile) Merge(o *Profile, names [2]string) error {
+	if err := p.mergeable(o, names); err != nil {
+		return err
+	}
+	limits := profileLimits{min(p.limits.exact, o.limits.exact), min(p.limits.texts, o.limits.texts), min(p.limits.size, o.limits.size)}
+	merged := make([]*profileColumn, 0, len(p.columns))
+	for _, c := range p.columns {
+		other := o.columns[o.index(c.field.Name)]
+		if c.field.Type == Null && !c.private { // all missing: whatever the other is, this fits
+			missing := c.missing
+			c = newProfileColumn(other.field, other.private)
+			c.missing = missing
+		}
+		c.merge(other, limits)
+		merged = append(merged, c)
+	}
+	p.rows += o.rows
+	p.limits, p.columns = limits, merged
+	return nil
+}
+
+func (p *Profile) index(name string) int {
+	return slices.IndexFunc(p.columns, func(c *profileColumn) bool { return c.field.Name == name })
+}
+
+func (p *Profile) mergeable(o *Profile, names [2]string) error {
+	for _, pair := range [][2]*Profile{{p, o}, {o, p}} {
+		for _, c := range pair[0].columns {
+			i := pair[1].index(c.field.Name)
+			if i < 0 {
+				has, lacks := names[0], names[1]
+				if pair[0] == o {
+					has, lacks = lacks, has
+				}
+				return fault.New(fault.Usage, "cannot merge %s and %s: only %s has the column %q", names[0], names[1], has, c.field.Name).
+					Hint("mlx profile %s   # one at a time", lacks)
+			}
+		}
+	}
+	for _, c := range p.columns {
+		f := o.columns[o.index(c.field.Name)]
+		if c.private != f.private {
+			return fault.New(fault.Usage, "cannot merge %s and %s: column %q is private in one of them only", names[0], names[1], c.field.Name)
+		}
+		a, b := c.field, f.field
+		if a.Type == Null || b.Type == Null {
+			continue
+		}
+		if a.Type != b.Type || a.Scale != b.Scale || a.Naive != b.Naive || a.Wide != b.Wide {
+			return fault.New(fault.Usage, "cannot merge %s and %s: column %q is %s in one and %s in the other", names[0], names[1], a.Name,
+				profileTypeName(a), profileTypeName(b)).Hint("mlx profile --schema FILE …   # fixes the types of columns")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,186 @@
+package dataset
+
+import "math"
+
+// profileNumbers is what is kept of the values of a column that lie on a line. While they are few every one of them is counted, after
+// that there are sketches. Everything but the sketch of ranks and the most frequent values is the same however the table was cut.
+type profileNumbers struct {
+	field Field
+
+	count       int64 // of values that are neither missing nor NaN nor infinite
+	zeros       int64
+	negatives   int64
+	low, high   uint64 // keys of the smallest and the largest; valid if count > 0
+	sum         sketchSum
+	squares     sketchSum
+	exact       *sketchRuns // nil once there are too many
+	levels      *sketchLevels
+	distinct    sketchDistinct
+	top         sketchTop[uint64]
+	repeated    bool // some value stands there twice, as far as was seen; of use where not all are counted
+	rising      bool // each value was larger than the one before it
+	first, last uint64
+}
+
+// profileLimits are the bounds of what is kept.
+type profileLimits struct {
+	exact int // different values that are all counted
+	texts int // the same of texts
+	size  int // keys of a level of a sketch
+}
+
+// profileFloats says whether the keys of a column are those of floats.
+func profileFloats(f Field) bool { return f.Type == Float || f.Type == Decimal && f.Wide }
+
+// gather takes the values of a batch. NaN and infinities are counted into c.
+func (s *sketchScratch) gather(col *Column, rows int, c *profileColumn) []uint64 {
+	keys := s.room(rows)[:0]
+	for i := range rows {
+		if col.Missing.Has(i) {
+			continue
+		}
+		switch {
+		case col.Type == Float:
+			keys = profileFloat(keys, col.Floats[i], c)
+		case col.Type == Uint:
+			keys = append(keys, uint64(col.Ints[i]))
+		case col.InTexts():
+			keys = profileFloat(keys, col.Number(i), c)
+		default:
+			keys = append(keys, sketchIntKey(col.Ints[i]))
+		}
+	}
+	return keys
+}
+
+func profileFloat(keys []uint64, v float64, c *profileColumn) []uint64 {
+	switch {
+	case v-v == 0:
+		return append(keys, sketchFloatKey(v))
+	case v != v:
+		c.nan++
+	case v > 0:
+		c.plusInf++
+	default:
+		c.minusInf++
+	}
+	return keys
+}
+
+// profileNumbersOf is made of the values of one batch, in the order of the rows. Its runs are those of the scratch.
+func profileNumbersOf(f Field, keys []uint64, s *sketchScratch) *profileNumbers {
+	n := &profileNumbers{field: f, rising: true, exact: &sketchRuns{}}
+	if len(keys) == 0 {
+		return n
+	}
+	n.count, n.first, n.last = int64(len(keys)), keys[0], keys[len(keys)-1]
+	for i := 1; i < len(keys) && n.rising; i++ {
+		n.rising = keys[i] > keys[i-1]
+	}
+	r := s.runs(keys)
+	n.exact = &r
+	n.low, n.high = r.keys[0], r.keys[len(r.keys)-1]
+	n.addUp(r)
+	return n
+}
+
+// addUp sums runs.
+func (n *profileNumbers) addUp(r sketchRuns) {
+	zero := uint64(sketchSign)
+	switch {
+	case n.field.Type == Uint:
+		zero = 0
+		sketchMoments(r, sketchSplitUint, &n.sum, &n.squares)
+	case profileFloats(n.field):
+		sketchMoments(r, sketchSplitFloat, &n.sum, &n.squares)
+	default:
+		sketchMoments(r, sketchSplitInt, &n.sum, &n.squares)
+	}
+	for i, key := range r.keys {
+		if key > zero {
+			break
+		}
+		if key == zero {
+			n.zeros += r.counts[i]
+		} else {
+			n.negatives += r.counts[i]
+		}
+	}
+}
+
+// reduce replaces the counted values by sketches.
+func (n *profileNumbers) reduce(size int) {
+	if n.exact == nil {
+		return
+	}
+	r := *n.exact
+	n.exact, n.levels = nil, &sketchLevels{size: size}
+	n.repeated = int64(len(r.keys)) < n.count
+	for _, key := range r.keys {
+		n.distinct.add(sketchHash(key))
+	}
+	n.top = sketchTopOf(r)
+	if n.count > 4*int64(len(r.keys)) {
+		n.levels.putCounted(r)
+		return
+	}
+	n.levels.take(sketchSample(r, size))
+}
+
+// merge adds the values of rows that come after these.
+func (n *profileNumbers) merge(o *profileNumbers, limits profileLimits) {
+	if o.count == 0 {
+		n.settle(limits)
+		return
+	}
+	if n.count == 0 {
+		n.low, n.high, n.first, n.rising = o.low, o.high, o.first, o.rising
+	} else {
+		n.rising = n.rising && o.rising && n.last < o.first
+	}
+	n.low, n.high, n.last = min(n.low, o.low), max(n.high, o.high), o.last
+	n.count += o.count
+	n.zeros += o.zeros
+	n.negatives += o.negatives
+	n.sum.merge(&o.sum)
+	n.squares.merge(&o.squares)
+	if n.exact != nil && o.exact != nil {
+		merged := n.exact.merge(*o.exact)
+		n.exact = &merged
+		n.settle(limits)
+		return
+	}
+	n.reduce(limits.size)
+	o.reduce(limits.size)
+	n.repeated = n.repeated || o.repeated
+	n.levels.merge(o.levels)
+	n.distinct.merge(o.distinct)
+	n.top.merge(o.top)
+}
+
+// settle turns to sketches when there are too many values.
+func (n *profileNumbers) settle(limits profileLimits) {
+	if n.exact != nil && len(n.exact.keys) > limits.exact {
+		n.reduce(limits.size)
+	}
+}
+
+// unique says whether no value stands there twice, and whether that is certain.
+func (n *profileNumbers) unique() (unique, certain bool) {
+	switch {
+	case n.count == 0:
+		return false, true
+	case n.exact != nil:
+		return int64(len(n.exact.keys)) == n.count, true
+	case n.repeated:
+		return false, true
+	case n.rising:
+		return true, true
+	}
+	return profileAsMany(n.distinct.count(), n.count), false
+}
+
+// profileAsMany says whether an estimate of different values can be all of n.
+func profileAsMany(distinct, n int64) bool {
+	return math.Abs(float64(distinct)-float64(n)) <= 4*DistinctError*float64(n)
+}

@@ -1,0 +1,175 @@
+package dataset
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// profileTexts is what is kept of the texts of a column. While they are few every one of them is counted, after that there are
+// sketches. Lengths are those in characters.
+type profileTexts struct {
+	field Field
+
+	count     int64
+	empty     int64
+	low, high string // by bytes
+	shortest  int64
+	longest   int64
+	letters   int64 // all lengths together
+
+	fresh    []sketchItem[string] // of a batch, none twice, in no order
+	exact    map[string]int64     // of what was merged; both nil once there are too many
+	distinct sketchDistinct
+	top      sketchTop[string]
+	some     sketchSome
+	repeated bool
+}
+
+// profileTextsOf is made of the texts of one batch. It keeps none of its memory.
+func profileTextsOf(f Field, found []sketchText) *profileTexts {
+	t := &profileTexts{field: f, fresh: make([]sketchItem[string], 0, len(found))}
+	room := 0
+	for _, x := range found {
+		room += min(len(x.raw), sketchLongest)
+	}
+	var all strings.Builder
+	all.Grow(room)
+	for _, x := range found {
+		key := ""
+		if f.Type != Bytes && len(x.raw) <= sketchLongest && utf8.Valid(x.raw) {
+			at := all.Len()
+			all.Write(x.raw)
+			key = all.String()[at:]
+		} else {
+			key = sketchTextKey(f.Type, x.raw)
+		}
+		t.fresh = append(t.fresh, sketchItem[string]{key, x.count})
+		t.measure(x, key)
+	}
+	t.low, t.high = strings.Clone(t.low), strings.Clone(t.high)
+	return t
+}
+
+func (t *profileTexts) measure(x sketchText, key string) {
+	length := int64(len(x.raw))
+	if t.field.Type != Bytes {
+		length = int64(utf8.RuneCount(x.raw))
+	}
+	if t.count == 0 {
+		t.low, t.high, t.shortest, t.longest = key, key, length, length
+	}
+	t.low, t.high = min(t.low, key), max(t.high, key)
+	t.shortest, t.longest = min(t.shortest, length), max(t.longest, length)
+	t.letters += length * x.count
+	t.count += x.count
+	if length == 0 {
+		t.empty += x.count
+	}
+}
+
+func (t *profileTexts) counted() bool { return t.fresh != nil || t.exact != nil }
+
+// items are the counted values, in no order.
+func (t *profileTexts) items() []sketchItem[string] {
+	if t.fresh != nil {
+		return t.fresh
+	}
+	all := make([]sketchItem[string], 0, len(t.exact))
+	for key, n := range t.exact {
+		all = append(all, sketchItem[string]{key, n})
+	}
+	return all
+}
+
+// reduce replaces the counted values by sketches.
+func (t *profileTexts) reduce() {
+	if !t.counted() {
+		return
+	}
+	all := t.items()
+	t.fresh, t.exact = nil, nil
+	for _, it := range all {
+		hash := sketchHashBytes([]byte(it.key))
+		t.distinct.add(hash)
+		t.some.add(hash, it.key)
+		t.repeated = t.repeated || it.count > 1
+	}
+	t.top.items = all
+	t.top.shrink()
+	t.top.items = slices.Clone(t.top.items)
+	slices.SortFunc(t.top.items, func(a, b sketchItem[string]) int { return strings.Compare(a.key, b.key) })
+	for i := range t.top.items { // let go of the memory of the batch
+		t.top.items[i].key = strings.Clone(t.top.items[i].key)
+	}
+}
+
+// sketchTextBytes bounds the texts of a column that are all counted, together.
+const sketchTextBytes = 2 << 20
+
+// merge adds the values of rows that come after these.
+func (t *profileTexts) merge(o *profileTexts, limits profileLimits) {
+	if o.count > 0 {
+		if t.count == 0 {
+			t.low, t.high, t.shortest, t.longest = o.low, o.high, o.shortest, o.longest
+		}
+		t.low, t.high = min(t.low, o.low), max(t.high, o.high)
+		t.shortest, t.longest = min(t.shortest, o.shortest), max(t.longest, o.longest)
+	}
+	t.count += o.count
+	t.empty += o.empty
+	t.letters += o.letters
+	if t.counted() && o.counted() {
+		t.mergeCounted(o, limits)
+		return
+	}
+	t.reduce()
+	o.reduce()
+	t.repeated = t.repeated || o.repeated
+	t.distinct.merge(o.distinct)
+	t.top.merge(o.top)
+	for _, it := range o.some.items {
+		t.some.add(it.hash, it.key)
+	}
+}
+
+func (t *profileTexts) mergeCounted(o *profileTexts, limits profileLimits) {
+	if t.exact == nil {
+		t.exact = make(map[string]int64, len(t.fresh))
+		for _, it := range t.fresh {
+			t.exact[strings.Clone(it.key)] = it.count
+		}
+		t.fresh = nil
+	}
+	for _, it := range o.items() {
+		if _, known := t.exact[it.key]; !known {
+			it.key = strings.Clone(it.key)
+		}
+		t.exact[it.key] += it.count
+	}
+	t.settle(limits)
+}
+
+// settle turns to sketches when there are too many texts, or they are too long.
+func (t *profileTexts) settle(limits profileLimits) {
+	size := 0
+	for key := range t.exact {
+		size += len(key)
+	}
+	if len(t.exact) > limits.texts || size > sketchTextBytes {
+		t.reduce()
+	}
+}
+
+// unique says whether no value stands there twice, and whether that is certain.
+func (t *profileTexts) unique() (unique, certain bool) {
+	switch {
+	case t.count == 0:
+		return false, true
+	case t.counted():
+		return int64(len(t.fresh)+len(t.exact)) == t.count, true
+	case t.repeated:
+		return false, true
+	}
+	return profileAsMany(t.distinct.count(), t.count), false
+}
