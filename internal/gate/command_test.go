@@ -110,7 +110,9 @@ func TestSizeAndScan(t *testing.T) {
 	}
 	world := func(w *World) {
 		w.Size = func(context.Context) (int64, error) { return 41_234_567, nil }
-		w.Scan = func(context.Context) (Scanned, error) { return Scanned{Verdict: Fail, Text: "os.system in model.pkl"}, nil }
+		w.Scan = func(context.Context) (Scanned, error) {
+			return Scanned{Verdict: Fail, Text: "os.system in model.pkl"}, nil
+		}
 	}
 	r, err := askJudge(Spec{Name: "g", Rules: []Rule{size(limit(40e6)), size(limit(42e6)), {Kind: "measure", Name: "scan"}}}, "", world)
 	if err != nil {
