@@ -67,6 +67,7 @@ var owners = map[string][]string{
 	"github.com/klauspost/compress":     {"internal/snapshot", "internal/lineage", "internal/run", "internal/scan", "internal/dataset"}, // packs and series are zstd frames
 	"github.com/ulikunitz/xz":           {"internal/scan"},                                                                              // models are also kept as xz and lzma
 	"github.com/pierrec/lz4/v4":         {"internal/scan"},
+	"github.com/expr-lang/expr":         {"internal/gate"}, // conditions over columns and metrics
 	"golang.org/x/mod":                  {"internal/lineage"},
 	"golang.org/x/crypto":               {"internal/lineage", "tests"},
 	"golang.org/x/text":                 {"internal/snapshot", "internal/repo"}, // normalisation of file names

@@ -47,16 +47,28 @@ func (d Design) filled(n int) (Design, error) {
 
 // dense renumbers codes 0..groups-1 in ascending order.
 func dense(codes []int32) (numbers []int32, groups int) {
+	if len(codes) == 0 {
+		return nil, 0
+	}
+	numbers = make([]int32, len(codes))
+	low, high := int64(slices.Min(codes)), int64(slices.Max(codes))
+	if high-low <= 4*int64(len(codes)) { // a table of all codes between
+		table := make([]int32, high-low+1)
+		for _, c := range codes {
+			table[int64(c)-low] = 1
+		}
+		for i, seen := range table {
+			table[i] = int32(groups)
+			groups += int(seen)
+		}
+		for i, c := range codes {
+			numbers[i] = table[int64(c)-low]
+		}
+		return numbers, groups
+	}
 	distinct := slices.Clone(codes)
 	slices.Sort(distinct)
 	distinct = slices.Compact(distinct)
-	numbers = make([]int32, len(codes))
-	if k := len(distinct); k > 0 && int(distinct[k-1])-int(distinct[0]) == k-1 { // no gaps: no search
-		for i, c := range codes {
-			numbers[i] = c - distinct[0]
-		}
-		return numbers, k
-	}
 	for i, c := range codes {
 		at, _ := slices.BinarySearch(distinct, c)
 		numbers[i] = int32(at)

@@ -1,5 +1,7 @@
 package stats
 
+import "math"
+
 // random is SplitMix64 (Steele, Lea and Flood 2014): number i of a stream is a hash of key + i x constant, so that each resample has
 // a stream of its own, whoever computes it.
 type random struct{ state uint64 }
@@ -30,15 +32,44 @@ func (r *random) normal() float64 {
 	return normalQuantile((float64(r.next()>>12) + 0.5) / (1 << 52))
 }
 
-// poisson1 is how often one of many is drawn: a Poisson variable of mean 1, by inversion.
-func (r *random) poisson1() float64 {
-	u := float64(r.next()>>11) / (1 << 53)
-	const inverseE = 0.36787944117144232159552377016146
-	k, p := 0.0, inverseE
-	for u >= p && k < 20 {
-		u -= p
+// poisson draws Poisson variables of mean 1: how often one of many is drawn.
+type poisson struct {
+	below  [12]uint64 // below[k] is P(X <= k) of 2^53
+	direct [256]uint8 // the answer for the upper 8 bits, where these decide
+}
+
+const undecided = 255
+
+func newPoisson() *poisson {
+	t := new(poisson)
+	p, sum := math.Exp(-1), 0.0
+	for k := range t.below {
+		sum += p
+		p /= float64(k + 1)
+		t.below[k] = uint64(sum * (1 << 53))
+	}
+	for i := range t.direct {
+		first, last := uint64(i)<<45, uint64(i+1)<<45-1
+		if t.direct[i] = undecided; t.search(first) == t.search(last) {
+			t.direct[i] = uint8(t.search(first))
+		}
+	}
+	return t
+}
+
+// search is the smallest k with u < below[k]; more than 12 has a chance of 6e-11 and counts as 12.
+func (t *poisson) search(u uint64) int {
+	k := 0
+	for k < len(t.below) && u >= t.below[k] {
 		k++
-		p /= k
 	}
 	return k
+}
+
+func (t *poisson) draw(r *random) float64 {
+	u := r.next() >> 11
+	if k := t.direct[u>>45]; k != undecided {
+		return float64(k)
+	}
+	return float64(t.search(u))
 }

@@ -85,7 +85,7 @@ type axis struct {
 	mixed []bool  // of each bin, see curve
 }
 
-// newAxis makes a bin of each score, or with coarse bins that grow with their rank: the first ranks have their own, later ones 1/16 of their rank.
+// newAxis makes a bin of each score, or with coarse bins that grow with their rank: the first ranks have their own, later ones 1/8 of their rank.
 func (b Binary) newAxis(order []int32, coarse bool) axis {
 	a := axis{bin: make([]int32, len(order))}
 	rank, edge, last := 0, 0, -1
@@ -94,7 +94,7 @@ func (b Binary) newAxis(order []int32, coarse bool) axis {
 			switch {
 			case !coarse || rank >= edge:
 				a.mixed = append(a.mixed, false)
-				edge = max(rank+1, rank*17/16)
+				edge = max(rank+1, rank*9/8)
 			default:
 				a.mixed[len(a.mixed)-1] = true
 			}

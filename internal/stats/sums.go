@@ -22,7 +22,7 @@ type summary struct {
 const (
 	exactUnits   = 20_000
 	exactEntries = 2_000_000
-	keptUnits    = 4096
+	keptUnits    = 2048
 	maxNormal    = 1100 // sums whose covariance is worth factoring; with more all units are drawn one by one
 )
 
@@ -32,8 +32,9 @@ type pool struct {
 	kept  entries
 	exact bool // draw units times from kept
 	// otherwise the others: their mean (with their number as last entry) and the factor of their covariance
-	mean   []float64
-	factor triangle
+	mean    []float64
+	factor  triangle
+	poisson *poisson
 }
 
 // entries are sparse vectors one after another.
@@ -148,7 +149,7 @@ func (s summary) newPool(count int, all units) pool {
 			}
 		}
 	})
-	p.factor = covariance
+	p.factor, p.poisson = covariance, newPoisson()
 	p.factor.cholesky()
 	return p
 }
@@ -163,6 +164,7 @@ func (s summary) influential(count int, all units) []bool {
 		}
 	})
 	size := make([]float32, count)
+	var buckets [1 << 16]int32 // by the upper half of the bits, which order positive numbers to 8 binary digits: enough to choose by
 	all(func(unit int, at []int32, dense []float64) {
 		sum := 0.0
 		for _, j := range at {
@@ -171,19 +173,18 @@ func (s summary) influential(count int, all units) []bool {
 			}
 		}
 		size[unit] = float32(sum)
+		buckets[math.Float32bits(size[unit])>>16]++
 	})
-	sorted := slices.Clone(size)
-	slices.Sort(sorted)
-	limit := sorted[count-keptUnits]
-	chosen, left := make([]bool, count), keptUnits
-	for u, v := range size {
-		if v > limit {
-			chosen[u] = true
-			left--
-		}
+	limit, above := len(buckets)-1, 0
+	for ; above+int(buckets[limit]) < keptUnits; limit-- {
+		above += int(buckets[limit])
 	}
+	chosen, left := make([]bool, count), keptUnits-above
 	for u, v := range size {
-		if v == limit && left > 0 {
+		switch bucket := int(math.Float32bits(v) >> 16); {
+		case bucket > limit:
+			chosen[u] = true
+		case bucket == limit && left > 0:
 			chosen[u] = true
 			left--
 		}
@@ -205,7 +206,7 @@ func (p *pool) draw(r *random, sums, part, normals []float64) {
 	}
 	p.factor.multiply(normals, part)
 	for u := range keptUnits {
-		if times := r.poisson1(); times > 0 {
+		if times := p.poisson.draw(r); times > 0 {
 			p.kept.add(u, times, part)
 		}
 	}
