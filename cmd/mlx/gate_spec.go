@@ -46,7 +46,7 @@ func gateSpec(file, name string, g repo.Gate) gate.Spec {
 	}
 	if m := g.Model; m.At.Line != 0 {
 		s.Model = &gate.Model{Command: m.Command, Serve: m.Serve, URL: m.URL, Protocol: m.Protocol, Name: m.Name, Ready: m.Ready,
-			Batch: m.Batch, Timeout: m.Timeout.Duration}
+			Batch: m.Batch, Timeout: m.Timeout.Duration, Price: bound(m.Price)}
 	}
 	for _, c := range g.Checks {
 		r := gateRule(c)

@@ -43,7 +43,7 @@ func (a *app) judgedAs(ctx context.Context, ref string, s gate.Spec) (gate.Subje
 		return gate.Subject{}, err
 	}
 	if isTableURL(ref) || isPattern(ref) {
-		return a.tableSubject(ctx, ref)
+		return a.tableSubject(ctx, ref, s)
 	}
 	named, err := a.resolve(ctx, ref, refRun, refModel, refSnapshot, refPath, refGit)
 	if err == nil && named.Inner == "" {
@@ -53,7 +53,7 @@ func (a *app) judgedAs(ctx context.Context, ref string, s gate.Spec) (gate.Subje
 		return gate.Subject{}, fault.New(fault.KindOf(err), "cannot judge %s: %w", s.Name, err)
 	}
 	if named.Kind != refRun || named.Inner != "" {
-		return a.tableSubject(ctx, ref)
+		return a.tableSubject(ctx, ref, s)
 	}
 	v, err := a.history(ledger).Get(ctx, named.ID)
 	if err != nil {
@@ -63,14 +63,14 @@ func (a *app) judgedAs(ctx context.Context, ref string, s gate.Spec) (gate.Subje
 		return gate.Subject{}, unjudged(s, v)
 	}
 	subject := subjectOfRun(v)
-	subject.World = a.gateWorld(gateWorld{app: a, run: &v})
+	subject.World = a.gateWorld(gateWorld{app: a, run: &v, version: named.Version, file: s.At.File})
 	subject.Unknown, err = critical(ctx, ledger, v.RunID)
 	return subject, err
 }
 
 // tableSubject judges a table itself.
-func (a *app) tableSubject(ctx context.Context, typed string) (gate.Subject, error) {
-	w := gateWorld{app: a, typed: typed}
+func (a *app) tableSubject(ctx context.Context, typed string, s gate.Spec) (gate.Subject, error) {
+	w := gateWorld{app: a, typed: typed, file: s.At.File}
 	ref, err := w.identify(ctx, typed)
 	return gate.Subject{For: ref, Table: typed, World: a.gateWorld(w)}, err
 }

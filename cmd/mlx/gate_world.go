@@ -11,6 +11,7 @@ import (
 	"mlx/internal/fault"
 	"mlx/internal/gate"
 	"mlx/internal/object"
+	"mlx/internal/registry"
 	"mlx/internal/run"
 	"mlx/internal/tracking"
 )
@@ -20,11 +21,17 @@ type gateWorld struct {
 	app   *app
 	run   *run.View // whose outputs come first; nil when a table is judged
 	typed string    // the table that is judged, as typed here
+
+	version *registry.Version // that was named; nil when a run or a table was
+	file    string            // in which the gate is written
+	modelAt *string           // where the model is laid out, once it is
 }
 
 // gateWorld gives the functions of a world.
 func (a *app) gateWorld(w gateWorld) gate.World {
-	return gate.World{Table: w.table, Identify: w.identify, Meaning: w.meaning, File: w.file, Features: w.features, Temp: os.TempDir(), Now: a.now()}
+	w.modelAt = new(string)
+	return gate.World{Table: w.table, Identify: w.identify, Meaning: w.meaning, File: w.text, Features: w.features, Size: w.size, Scan: w.scan,
+		Command: w.command, Serve: w.serve, Allow: w.allow, Temp: os.TempDir(), Now: a.now()}
 }
 
 // spelled is the name of a table or file in mlx.yaml as somebody would type it here. What the run wrote goes before what lies in the
@@ -89,7 +96,7 @@ func (w gateWorld) meaning(where string) (gate.Meaning, bool) { return w.app.tab
 // maxNamedFile bounds a file that a gate names beside its tables.
 const maxNamedFile = 1 << 20
 
-func (w gateWorld) file(ctx context.Context, where string) ([]byte, error) {
+func (w gateWorld) text(ctx context.Context, where string) ([]byte, error) {
 	files, err := w.app.tableFiles(ctx, w.spelled(where))
 	if err != nil {
 		return nil, err

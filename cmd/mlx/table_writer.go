@@ -45,7 +45,7 @@ func (w *tableWriter) line(fields []string, cell string) {
 	case "markdown":
 		w.out.WriteString("|")
 		for _, f := range fields {
-			w.out.WriteString(" " + strings.ReplaceAll(f, "|", `\|`) + " |")
+			w.out.WriteString(" " + markdownText(f) + " |")
 		}
 		w.out.WriteString("\n")
 	case "html":
@@ -61,4 +61,12 @@ func (w *tableWriter) line(fields []string, cell string) {
 func (w *tableWriter) bytes() []byte {
 	w.csv.Flush()
 	return w.out.Bytes()
+}
+
+// markdownText keeps a value what it is in Markdown: no column, tag, code or link of its own.
+func markdownText(s string) string {
+	if !strings.ContainsAny(s, "\\|<`[") {
+		return s
+	}
+	return strings.NewReplacer(`\`, `\\`, "|", `\|`, "<", "&lt;", "`", "\\`", "[", `\[`).Replace(s)
 }

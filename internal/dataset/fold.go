@@ -82,7 +82,7 @@ func foldOnce[P any](ctx context.Context, t *Table, want Schema, f Folding[P]) e
 func spread[P any](ctx context.Context, t *Table, want Schema, todo, order chan<- *piece[P]) error {
 	for i, file := range t.files {
 		for u, err := range file.units(ctx, want) {
-			p := &piece[P]{file: i, unit: u, parts: make(chan part[P], 4)}
+			p := &piece[P]{file: i, unit: u, parts: make(chan part[P], partsOf(u))}
 			if err != nil {
 				p.parts <- part[P]{err: err} // in its turn: what stands before it in the file is judged first
 				close(p.parts)
@@ -104,6 +104,14 @@ func spread[P any](ctx context.Context, t *Table, want Schema, todo, order chan<
 		}
 	}
 	return nil
+}
+
+// partsOf is how many parts of a unit may wait for those of the units before it: all of them, so that no worker stands still.
+func partsOf(u unit) int {
+	if known, ok := u.(interface{ parts() int }); ok {
+		return max(known.parts(), 4)
+	}
+	return 4
 }
 
 func (p *piece[P]) work(ctx context.Context, make func(*Batch) (P, error)) {

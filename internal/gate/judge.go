@@ -30,6 +30,7 @@ type Answer struct {
 // turn is one gate on its way.
 type turn struct {
 	spec    Spec
+	session *session
 	checks  []Check
 	subject Subject
 	reads   []Ref
@@ -77,7 +78,8 @@ func (j Job) Judge(ctx context.Context) (Answer, []error) {
 
 // turn compiles a gate, finds its subject and names the bytes that it reads.
 func (j Job) turn(ctx context.Context, spec Spec) (turn, error) {
-	checks, err := (&session{spec: spec}).compile()
+	shared := &session{spec: spec}
+	checks, err := shared.compile()
 	if err != nil {
 		return turn{}, err
 	}
@@ -85,7 +87,7 @@ func (j Job) turn(ctx context.Context, spec Spec) (turn, error) {
 	if err != nil {
 		return turn{}, err
 	}
-	t := turn{spec: spec, checks: checks, subject: subject}
+	t := turn{spec: spec, session: shared, checks: checks, subject: subject}
 	for _, where := range spec.reads() {
 		ref, err := subject.World.Identify(ctx, where)
 		if err != nil {
@@ -183,6 +185,7 @@ func (t turn) judge(ctx context.Context) (Result, []error) {
 		result.Verdict = Inconclusive // also where a check would fail: the record may say that it does not count
 		return result, nil
 	}
+	defer t.session.close()
 	var troubles []error
 	for _, c := range t.checks {
 		findings, err := c.Check(ctx, t.subject)

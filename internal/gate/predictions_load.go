@@ -17,6 +17,7 @@ type predictionsReader struct {
 	need    predictionsNeed
 	columns []string // that are read, in this order
 	zone    *time.Location
+	exprs   predictionsExprs
 	keys    map[string]*keyIndex // of clusters and queries
 	indexes map[string]map[string]int32
 	kind    scoreKind // of all batches so far
@@ -97,7 +98,7 @@ func (s *session) readPredictions(ctx context.Context, t Table, roles prediction
 		}
 		r.zone = zone
 	}
-	also, err := r.compile(t)
+	also, err := r.compile(ctx, t)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // golden is the rows that models are judged on: what is true of each row, and what the candidate and production say of it.
@@ -60,6 +61,9 @@ func (s *session) golden(ctx context.Context, of Subject, r Rule) (*golden, erro
 		if production, err = s.openPredictions(ctx, *of.Against, name(*of.Against), need.ofBaseline()); err != nil {
 			return nil, err
 		}
+		if err := s.apart(of, candidate, production); err != nil {
+			return nil, err
+		}
 		if production.name == candidate.name {
 			production.name += " of " + of.Against.For.words()
 		}
@@ -73,6 +77,18 @@ func (s *session) golden(ctx context.Context, of Subject, r Rule) (*golden, erro
 	}
 	s.quality.tables[r.Table] = g
 	return g, nil
+}
+
+// apart holds that production has predictions of its own: a run that kept none must not be given those that lie in the project now, which
+// are the candidate's.
+func (s *session) apart(of Subject, candidate, production *predictions) error {
+	fromRun := func(p *predictions) bool { return strings.HasPrefix(p.ref.Name, "run:") }
+	same := candidate.ref == production.ref && of.Against.For != of.For
+	if of.Against.For.Kind != "run" || fromRun(production) || !same && !fromRun(candidate) {
+		return nil
+	}
+	return s.unfit("%s has no predictions %s among its outputs", of.Against.For.words(), production.name).
+		Hint("mlx run -o %s ...   # keeps them with the run", production.name)
 }
 
 // newGolden makes one set of rows of the predictions of one model or of two.

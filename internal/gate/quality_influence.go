@@ -17,6 +17,9 @@ func (c quality) influence(sm *sample, model int, value float64) ([]float64, err
 		return c.matrixInfluence(sm, model)
 	case c.m.kind == ofNumbers:
 		return c.numberInfluence(sm, model, value), nil
+	case c.m.kind == ofRows:
+		values := sm.g.table.means[c.r.Columns[0]]
+		return sm.meanInfluence(func(i int) float64 { return values[sm.row(i)] - value }), nil
 	case c.m.kind != ofScores:
 		return nil, nil
 	case !sm.g.binary:

@@ -57,7 +57,8 @@ func (sm *sample) complete(m measure, r Rule) error {
 	var absent func(i int) (column, what string, bad bool)
 	switch {
 	case m.kind == ofRows:
-		return nil
+		values := g.table.means[r.Columns[0]]
+		return sm.none(func(i int) (string, string, bool) { return r.Columns[0], "value", lacking(values[sm.row(i)]) })
 	case m.kind == ofNumbers || m.kind == ofQueries:
 		if sm.actual == nil {
 			return g.lacks("label", m)

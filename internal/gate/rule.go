@@ -104,6 +104,7 @@ type Model struct {
 	Ready    string        `json:"ready,omitempty"`
 	Batch    int           `json:"batch,omitempty"`
 	Timeout  time.Duration `json:"timeout,omitempty"`
+	Price    *Bound        `json:"price,omitempty"` // of one CPU for an hour; its unit is the currency
 }
 
 // Under says how rows are disturbed before the model is asked.

@@ -12,6 +12,7 @@ type session struct {
 	spec    Spec
 	passes  map[string]*dataPass // of the data checks, by table
 	quality goldenShared
+	asking  asking
 }
 
 // family is a group of measures that are computed alike.
@@ -26,6 +27,11 @@ func families() []family {
 		{dataMeasures(), (*session).dataMeasure},
 		{leakMeasures(), (*session).leak},
 		qualityFamily(),
+		{names: []string{"changed"}, check: (*session).robust},
+		{names: loadMeasures(), check: (*session).load},
+		{names: []string{"size"}, check: (*session).size},
+		{names: []string{"cost"}, check: (*session).cost},
+		{names: []string{"scan"}, check: (*session).scan},
 	}
 }
 
@@ -53,7 +59,12 @@ func (s *session) check(r Rule) (Check, error) {
 	switch r.Kind {
 	case "metric":
 		return s.threshold(r)
+	case "command":
+		return s.command(r)
 	case "measure":
+		if r.Under != nil {
+			return s.robust(r)
+		}
 		return s.measure(r)
 	case "column":
 		return s.column(r)

@@ -32,7 +32,9 @@ type World struct {
 	Size     func(ctx context.Context) (int64, error)    // bytes of the model
 	Scan     func(ctx context.Context) (Scanned, error)
 	Command  func(ctx context.Context, c Call) (Reply, error)
-	Temp     string // folder for temporary files
+	Serve    func(ctx context.Context, c Call) (*Server, error) // starts a command that answers on $PORT of this machine
+	Allow    func(ctx context.Context, address string) error    // refuses a URL that the user has not allowed to be contacted
+	Temp     string                                             // folder for temporary files
 	Now      time.Time
 }
 
@@ -71,8 +73,12 @@ type Scanned struct {
 type Call struct {
 	Command string
 	Stdin   []byte
-	Env     []string // NAME=VALUE, beside the usual ones
+	Env     []string          // NAME=VALUE, beside the usual ones
+	Files   map[string]string // variables that name a table or file of the gate, laid out for the command
 	Timeout time.Duration
+	File    string // in which the command is written
+	Pinned  string // of a rule of another repository: what its user allows to run its commands
+	GPU     bool   // the use of GPUs is to be looked at
 }
 
 // Reply is what a command did.
@@ -81,6 +87,28 @@ type Reply struct {
 	Stdout   []byte
 	Stderr   []byte // its end, bounded
 	TimedOut bool
+	TooLong  bool          // it printed more than MaxReply bytes
 	CPU      time.Duration // user and system
 	Memory   int64         // peak, in bytes
+}
+
+// MaxReply bounds what a command may print: predictions of a few thousand rows fit many times.
+const MaxReply = 64 << 20
+
+// Server is a command that keeps running and answers on a port of this machine.
+type Server struct {
+	Address string               // 127.0.0.1:PORT
+	Ended   func() (Reply, bool) // how it ended, if it did by itself
+	Errors  func() []byte        // the end of what it wrote on stderr
+	Usage   func() Usage
+	Stop    func()
+}
+
+// Usage is what a server and all that it started have used since it began.
+type Usage struct {
+	Known  bool          // false: this system does not say
+	CPU    time.Duration // user and system
+	Memory int64         // peak, in bytes
+	GPU    *float64      // highest use of a GPU of the machine, 0 to 1; nil when nothing tells
+	GPUMem *int64        // highest memory in use on the GPUs of the machine, in bytes
 }

@@ -65,6 +65,7 @@ type ModelCall struct {
 	Ready    string   `yaml:"ready" doc:"Path that answers 200 when the server can work."`
 	Batch    int      `yaml:"batch" doc:"Rows of one request; 256 when absent."`
 	Timeout  Duration `yaml:"timeout" doc:"Longest time of one request, or of the command."`
+	Price    Limit    `yaml:"price" doc:"What one CPU costs for an hour, such as 0.05 EUR: for measure cost."`
 
 	At fault.Position `yaml:"-"`
 }

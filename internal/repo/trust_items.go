@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"mlx/internal/fault"
@@ -20,6 +21,7 @@ const (
 	TrustCheck   = "check"
 	TrustService = "service"
 	TrustTable   = "table" // a URL that a gate reads
+	TrustModel   = "model" // a URL that a gate sends rows to
 	TrustGates   = "gates" // a file of another repository that gates are included from
 )
 
@@ -79,11 +81,7 @@ func (c *Config) TrustItems(read KeyReader) ([]TrustItem, error) {
 		}
 		once(TrustItem{Kind: TrustKey, Name: path, Value: key.fingerprint, Owner: key.comment})
 	}
-	for _, g := range c.Gates.All() {
-		for _, i := range g.Include {
-			add(TrustGates, i.Gate, i.TrustValue())
-		}
-	}
+	c.gates(add, TrustGates, TrustModel)
 	c.commands(add)
 	return all, nil
 }
@@ -103,11 +101,7 @@ func (c *Config) commands(add func(kind, name, value string)) {
 	for input, sample := range c.Samples.All() {
 		add(TrustSample, input, sample.Cmd)
 	}
-	for name, gate := range c.Gates.All() {
-		for _, check := range gate.Checks {
-			add(TrustCheck, name, check.Command)
-		}
-	}
+	c.gates(add, TrustCheck)
 	for name, service := range c.Services.All() {
 		for _, check := range service.Rollout.Checks {
 			add(TrustCheck, name, check.Command)
@@ -117,6 +111,38 @@ func (c *Config) commands(add func(kind, name, value string)) {
 		add(TrustService, name, service.Cmd)
 	}
 	c.changed("services.", ".cmd", func(name, value string) { add(TrustService, name, value) })
+}
+
+// gates adds what gates include, contact and run, of some kinds.
+func (c *Config) gates(add func(kind, name, value string), kinds ...string) {
+	some := func(kind, name, value string) {
+		if slices.Contains(kinds, kind) {
+			add(kind, name, value)
+		}
+	}
+	for name, g := range c.Gates.All() {
+		for _, i := range g.Include {
+			some(TrustGates, i.Gate, i.TrustValue())
+		}
+		some(TrustModel, name, g.Model.URL)
+		some(TrustCheck, name, g.Model.Command)
+		some(TrustCheck, name, g.Model.Serve)
+		for _, check := range g.Checks {
+			some(TrustCheck, name, check.Command)
+			some(TrustCheck, name, check.Under.Attack)
+		}
+	}
+}
+
+// GateTrust lists what the gates need allowed.
+func (c *Config) GateTrust() []TrustItem {
+	var all []TrustItem
+	c.gates(func(kind, name, value string) {
+		if i := (TrustItem{Kind: kind, Name: name, Value: value}); value != "" && !slices.Contains(all, i) {
+			all = append(all, i)
+		}
+	}, TrustGates, TrustModel, TrustCheck)
+	return all
 }
 
 // changed calls visit with what environments put in place of values.

@@ -36,7 +36,7 @@ type Rate float64
 // Limit is a bound on a number: plain (0.72), or with the unit of a size, time span or share; or on a time: 2013-01-31.
 type Limit struct {
 	Value float64 // in bytes, seconds or 0 to 1 when Unit is set
-	Unit  string  // "", "bytes", "s", "share" or "time": seconds since 1970
+	Unit  string  // "", "bytes", "s", "share", "time": seconds since 1970, or a currency such as "EUR"
 	Set   bool    // false when absent
 	Text  string  // as written
 }
@@ -114,6 +114,10 @@ func (l *Limit) setScalar(s scalar) error {
 	}
 	if n, err := parseSize(s.text); err == nil {
 		l.Value, l.Unit = float64(n), "bytes"
+		return nil
+	}
+	if m := new(Money); m.setScalar(s) == nil {
+		l.Value, l.Unit = m.Amount, m.Currency
 		return nil
 	}
 	for _, layout := range []string{time.DateOnly, time.RFC3339Nano} {
