@@ -66,8 +66,9 @@ var owners = map[string][]string{
 	"github.com/pelletier/go-toml":      {"internal/repo"},                                                                              // files of parameters
 	"github.com/klauspost/compress":     {"internal/snapshot", "internal/lineage", "internal/run", "internal/scan", "internal/dataset"}, // packs and series are zstd frames
 	"github.com/ulikunitz/xz":           {"internal/scan"},                                                                              // models are also kept as xz and lzma
-	"github.com/pierrec/lz4/v4":         {"internal/scan"},
-	"github.com/expr-lang/expr":         {"internal/gate"}, // conditions over columns and metrics
+	"github.com/expr-lang/expr":         {"internal/gate"},                                                                              // conditions over columns and metrics
+	"github.com/pierrec/lz4/v4":         {"internal/scan", "internal/dataset"},
+	"github.com/andybalholm/brotli":     {"internal/dataset"}, // pages of Parquet
 	"golang.org/x/mod":                  {"internal/lineage"},
 	"golang.org/x/crypto":               {"internal/lineage", "tests"},
 	"golang.org/x/text":                 {"internal/snapshot", "internal/repo"}, // normalisation of file names

@@ -15,6 +15,7 @@ type joinJudge struct {
 	other    Table
 	theirs   []string // columns of the other table
 	store    *keyStore
+	missing  bool   // missing values are values of a key
 	shared   bool   // a row is bad when the other table has its key as well
 	distinct *int64 // counts the different keys that both tables have
 }
@@ -75,7 +76,7 @@ func (f *dataFrame) join(ctx context.Context, r Rule, of joinOf) (*joinJudge, er
 }
 
 func (j *joinJudge) part(b *dataBatch) (any, error) {
-	return keysOf(b, j.store.dataKey, j.columns, j.rows.filter, false), nil
+	return keysOf(b, j.store.dataKey, j.columns, j.rows.filter, j.missing), nil
 }
 
 func (j *joinJudge) merge(at dataset.Span, part any) error {
@@ -93,7 +94,7 @@ func (j *joinJudge) finish(ctx context.Context) ([]Finding, error) {
 	}
 	err := dataset.Fold(ctx, j.other.Table, dataset.Request{Columns: j.theirs}, dataset.Folding[keyPart]{
 		Part: func(batch *dataset.Batch) (keyPart, error) {
-			return keysOf(&dataBatch{Batch: batch}, j.store.dataKey, all, -1, false), nil
+			return keysOf(&dataBatch{Batch: batch}, j.store.dataKey, all, -1, j.missing), nil
 		},
 		Merge: func(_ dataset.Span, p keyPart) error {
 			return p.each(0, j.store.words(), func(key []uint64, _ uint64) error { return j.store.put(key, otherRow) })

@@ -213,7 +213,7 @@ func planExpr(_ context.Context, f *dataFrame, r Rule) ([]dataJudge, error) {
 	if err != nil {
 		return nil, err
 	}
-	j.is, j.needs = "otherwise", dataCut(r.Name)
+	j.is, j.needs = "not so", dataCut(r.Name)
 	j.mark = func(b *dataBatch, bad, skip dataset.Bits) error {
 		truth := b.bits()
 		if err := compiled.eval(b, truth, skip); err != nil {

@@ -25,6 +25,7 @@ type family struct {
 func families() []family {
 	return []family{
 		{dataMeasures(), (*session).dataMeasure},
+		{leakMeasures(), (*session).leak},
 		qualityFamily(),
 		{names: []string{"changed"}, check: (*session).robust},
 		{names: loadMeasures(), check: (*session).load},
