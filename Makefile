@@ -52,6 +52,7 @@ bench: build ## mlx beside its peers; ROWS=small,status picks rows of snapshots,
 	go run ./bench/pipeline -mlx bin/mlx
 	go run ./bench/registry -mlx bin/mlx
 	MLX_BENCH_SCAN=$$(.ci/python bench/scan/requirements.txt) go run ./bench/scan -mlx bin/mlx
+	MLX_BENCH_TABLE=$$(.ci/python bench/table/requirements.txt) go run -tags $(TAGS) ./bench/table
 	go run ./bench/remote -mlx bin/mlx $(if $(REMOTE),-rows $(REMOTE))
 
 docs: build ## the pages under docs/ that are generated

@@ -36,6 +36,10 @@ func openCSV(ctx context.Context, file File, opts Options, size int) (*textFile,
 	in.Reader = io.MultiReader(bytes.NewReader(sample), in.Reader)
 	s := newTextSplitter(in, f.d, size)
 	first, err := s.next()
+	for err == nil && len(bytes.Trim(first.buf, "\r\n")) == 0 {
+		f.skip += len(first.buf)
+		first, err = s.next()
+	}
 	if errors.Is(err, io.EOF) {
 		return nil, emptyFile(file.Name)
 	}
@@ -75,9 +79,6 @@ func (f *textFile) begin(c textChunk) error {
 		names[i] = strings.TrimSpace(string(values[i]))
 	}
 	header := !f.opts.NoHeader && f.isHeader(values, c, at)
-	if header {
-		f.skip = min(at, len(c.buf))
-	}
 	for i := range names {
 		if !header || names[i] == "" {
 			names[i] = fmt.Sprintf("column_%d", i+1)
@@ -86,6 +87,12 @@ func (f *textFile) begin(c textChunk) error {
 	}
 	if err := f.checkNames(names); err != nil {
 		return err
+	}
+	if header {
+		cut := min(at, len(c.buf))
+		f.skip += cut
+		c.line += int64(bytes.Count(c.buf[:cut], []byte{f.d.eol}))
+		c.buf = c.buf[cut:]
 	}
 	return f.infer(c)
 }
@@ -105,9 +112,6 @@ func (f *textFile) checkNames(names []string) error {
 
 // infer decodes the first chunk and keeps the types that hold it.
 func (f *textFile) infer(c textChunk) error {
-	cut := min(f.skip, len(c.buf))
-	c.line += int64(bytes.Count(c.buf[:cut], []byte{f.d.eol}))
-	c.buf = c.buf[cut:]
 	for i, field := range f.head {
 		if k := f.opts.Schema.Index(field.Name); k >= 0 {
 			f.head[i] = f.opts.Schema[k]

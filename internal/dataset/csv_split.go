@@ -47,13 +47,17 @@ func newTextSplitter(in *textStream, d dialect, size int) *textSplitter {
 
 // next returns the next chunk, or io.EOF.
 func (s *textSplitter) next() (textChunk, error) {
-	if s.skip > 0 {
-		head := make([]byte, s.skip)
-		if _, err := io.ReadFull(s.in, head); err != nil {
+	for s.skip > 0 {
+		head := s.take(min(s.skip, s.size))
+		head, err := s.fill(head, min(s.skip, s.size))
+		if err != nil {
 			return textChunk{}, s.in.fault(err)
 		}
+		if len(head) == 0 {
+			return textChunk{}, io.EOF
+		}
 		s.line += int64(bytes.Count(head, []byte{s.d.eol}))
-		s.skip = 0
+		s.skip -= len(head)
 	}
 	return s.chunk()
 }

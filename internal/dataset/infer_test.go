@@ -37,7 +37,7 @@ func TestFloatPowers(t *testing.T) {
 }
 
 // floatShape is what decimalFloat reads: what strconv reads, less hexadecimal, underscores, words, and what is a code.
-var floatShape = regexp.MustCompile(`^(-?(0|[1-9][0-9]*)|[-+]?((0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+|(0|[1-9][0-9]*)\.?[0-9]*[eE][-+]?[0-9]+|\.[0-9]+[eE][-+]?[0-9]+))$`)
+var floatShape = regexp.MustCompile(`^(-?(0|[1-9][0-9]*)|[-+]?((0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?[eE][-+]?[0-9]+|\.[0-9]+[eE][-+]?[0-9]+))$`)
 
 func checkFloat(t *testing.T, v string) {
 	t.Helper()

@@ -53,6 +53,7 @@ func measures() []measure {
 		distance("rmse", ofNumbers), distance("mae", ofNumbers), distance("median_ae", ofNumbers), {name: "r2", kind: ofNumbers, high: &one},
 		distance("mape", ofNumbers), distance("smape", ofNumbers), {name: "max_error", kind: ofNumbers, less: true, fixed: true, low: &zero},
 		{name: "bias", kind: ofNumbers, fixed: true}, distance("quantile_loss", ofNumbers, "quantile"),
+		{name: "mean", kind: ofRows, fixed: true, options: []string{"columns"}},
 		unfairness("demographic_parity", "stat"), unfairness("equalized_odds", "stat"), unfairness("equal_opportunity", "stat"),
 		unfairness("predictive_parity", "stat"), unfairness("calibration_by_group"),
 	}
@@ -79,7 +80,7 @@ func qualityFamily() family {
 // qualityCheck compiles a check of the quality of a model.
 func (s *session) qualityCheck(r Rule) (Check, error) {
 	m, _ := measureOf(r.Name)
-	allowed := append([]string{"min", "max", "margin", "table", "slices", "min_rows"}, m.options...)
+	allowed := append([]string{"min", "max", "margin", "table", "where", "slices", "min_rows"}, m.options...)
 	if m.fixed {
 		allowed = slices.DeleteFunc(allowed, func(key string) bool { return key == "margin" })
 	}
@@ -95,6 +96,8 @@ func (s *session) qualityCheck(r Rule) (Check, error) {
 		return nil, s.wrong(r, "min_rows, k and bins are not below 0")
 	case r.Bins > 1000:
 		return nil, s.wrong(r, "bins: %d is more than 1000", r.Bins)
+	case m.kind == ofRows && len(r.Columns) != 1:
+		return nil, s.wrong(r, "mean is of one expression over the columns").Hint(`columns: ["abs(score - label) * weight"]`)
 	case m.kind == ofGroups && r.Group == "":
 		return nil, s.wrong(r, "%s has no group", r.quoted()).Hint("group: COLUMN   # whose values are compared")
 	case r.Name == "quantile_loss" && !(r.Quantile > 0 && r.Quantile < 1):
@@ -155,7 +158,7 @@ func (c quality) Check(ctx context.Context, of Subject) ([]Finding, error) {
 	if err := c.suits(g); err != nil {
 		return nil, err
 	}
-	all := g.sample(nil)
+	all := g.sample(g.selected(c.r))
 	if err := all.complete(c.m, c.r); err != nil {
 		return nil, err
 	}
@@ -171,6 +174,20 @@ func (c quality) Check(ctx context.Context, of Subject) ([]Finding, error) {
 		return []Finding{whole.f}, nil
 	}
 	return c.sliced(ctx, whole, of, g)
+}
+
+// selected are the rows that a rule judges; nil is all. A row of which its expression is neither true nor false is not among them.
+func (g *golden) selected(r Rule) []int32 {
+	if r.Where == "" {
+		return nil
+	}
+	rows := []int32{}
+	for i, in := range g.table.masks[r.Where] {
+		if in {
+			rows = append(rows, int32(i))
+		}
+	}
+	return rows
 }
 
 // suits refuses measures that the rows cannot have, whatever they hold.

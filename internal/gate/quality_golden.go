@@ -5,20 +5,24 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // golden is the rows that models are judged on: what is true of each row, and what the candidate and production say of it.
 type golden struct {
-	s        *session
-	table    *predictions
-	binary   bool
-	classes  []string  // of binary: the other, the positive one
-	labels   []int32   // into classes; of binary 1 is positive; -1 is missing
-	actual   []float64 // labels as numbers; NaN is missing
-	models   []answers // of the candidate, and of production when it is compared
-	clusters []int32
-	same     bool // candidate and production have the same bytes
-	byPlace  bool // rows were matched by their place
+	s         *session
+	table     *predictions
+	binary    bool
+	names     []string  // of the labels, as they stand in the table
+	classes   []string  // of binary: the other, the positive one
+	labels    []int32   // into classes; of binary 1 is positive; -1 is missing
+	actual    []float64 // labels as numbers; NaN is missing
+	models    []answers // of the candidate, and of production when it is compared
+	clusters  []int32
+	same      bool         // candidate and production have the same bytes
+	byPlace   bool         // rows were matched by their place
+	decisions [2][]float64 // predicted classes of a model as numbers, once a measure has asked
+	falling   [2][]int32   // all rows from the highest score of a model down, once a plot has asked
 }
 
 // answers is what one model says of the rows.
@@ -60,6 +64,9 @@ func (s *session) golden(ctx context.Context, of Subject, r Rule) (*golden, erro
 		if production, err = s.openPredictions(ctx, *of.Against, name(*of.Against), need.ofBaseline()); err != nil {
 			return nil, err
 		}
+		if err := s.apart(of, candidate, production); err != nil {
+			return nil, err
+		}
 		if production.name == candidate.name {
 			production.name += " of " + of.Against.For.words()
 		}
@@ -75,6 +82,18 @@ func (s *session) golden(ctx context.Context, of Subject, r Rule) (*golden, erro
 	return g, nil
 }
 
+// apart holds that production has predictions of its own: a run that kept none must not be given those that lie in the project now, which
+// are the candidate's.
+func (s *session) apart(of Subject, candidate, production *predictions) error {
+	fromRun := func(p *predictions) bool { return strings.HasPrefix(p.ref.Name, "run:") }
+	same := candidate.ref == production.ref && of.Against.For != of.For
+	if of.Against.For.Kind != "run" || fromRun(production) || !same && !fromRun(candidate) {
+		return nil
+	}
+	return s.unfit("%s has no predictions %s among its outputs", of.Against.For.words(), production.name).
+		Hint("mlx run -o %s ...   # keeps them with the run", production.name)
+}
+
 // newGolden makes one set of rows of the predictions of one model or of two.
 func (s *session) newGolden(candidate, production *predictions) (*golden, error) {
 	g := &golden{s: s, table: candidate, actual: candidate.actual, clusters: candidate.clusters}
@@ -82,9 +101,14 @@ func (s *session) newGolden(candidate, production *predictions) (*golden, error)
 	if err != nil {
 		return nil, err
 	}
+	candidate.ids = nil // they have served
+	if production != nil {
+		production.ids = nil
+	}
 	if err := g.classify(production); err != nil {
 		return nil, err
 	}
+	candidate.label = nil
 	for i, p := range []*predictions{candidate, production} {
 		if p == nil {
 			continue

@@ -15,6 +15,7 @@ import (
 
 	"mlx/internal/dataset"
 	"mlx/internal/object"
+	"mlx/internal/stats"
 )
 
 // tables is a world that holds nothing but tables: a name, and the text of each of its files.
@@ -127,6 +128,8 @@ func TestQualityByHand(t *testing.T) {
 		{multi, oneMeasure("f1"), (.5 + 2./3 + 0) / 3},
 		{multi, Rule{Kind: "measure", Name: "f1", Average: "micro", Min: limit(0)}, .5},
 		{multi, Rule{Kind: "measure", Name: "precision", Average: "weighted", Min: limit(0)}, (2*.5 + .5) / 4},
+		{six, Rule{Kind: "measure", Name: "accuracy", Where: "score > 0.5", Min: limit(0)}, 2. / 3},
+		{six, Rule{Kind: "measure", Name: "mean", Columns: []string{"label == 1 ? 1 - score : 2 * score"}, Max: limit(9)}, (.1 + .4 + .7 + 1.2 + .4 + .2) / 6},
 		{lists, oneMeasure("accuracy"), 2. / 3},
 		{lists, oneMeasure("log_loss"), -(math.Log(.7) + math.Log(.4) + math.Log(.8)) / 3},
 		{lists, oneMeasure("roc_auc"), 1},
@@ -225,7 +228,7 @@ func TestInfluence(t *testing.T) {
 		text += fmt.Sprintf("%d,%v,%v\n", y, s, math.Round(r.Float64()*8)/4)
 	}
 	for _, m := range measures() {
-		if m.kind == ofGroups || m.kind == ofQueries {
+		if m.kind == ofGroups || m.kind == ofQueries || m.kind == ofRows {
 			continue
 		}
 		c := quality{m: m, r: Rule{Name: m.name, Quantile: 0.3}}
@@ -299,26 +302,19 @@ func TestQualityErrorRates(t *testing.T) {
 
 // trueDrop is how much worse the candidate of drawModels with 1.2 is, measured on very many rows.
 func trueDrop(name string) float64 {
-	m := drawModels(200_000, 99, 1.2)
-	rate := func(scores []float64) float64 {
-		right, won, pairs := 0.0, 0.0, 0.0
-		for i := 0; i+1 < len(scores); i++ {
-			if (scores[i] >= 0.5) == (m.labels[i] == 1) {
-				right++
-			}
-			if m.labels[i] != m.labels[i+1] {
-				pairs++
-				if (scores[i] > scores[i+1]) == (m.labels[i] > m.labels[i+1]) {
-					won++
-				}
-			}
-		}
-		if name == "accuracy" {
-			return right / float64(len(scores)-1)
-		}
-		return won / pairs
+	m := drawModels(400_000, 99, 1.2)
+	labels := make([]int32, len(m.labels))
+	for i, y := range m.labels {
+		labels[i] = int32(y)
 	}
-	return rate(m.production) - rate(m.candidate)
+	pair := func(scores []float64) float64 {
+		v, err := stats.Binary{Labels: labels, Scores: scores}.Value(stats.Metric(name), 0.5)
+		if err != nil {
+			panic(err)
+		}
+		return v
+	}
+	return pair(m.production) - pair(m.candidate)
 }
 
 func names(all []Finding) []string {

@@ -51,11 +51,26 @@ func (c quality) value(sm *sample, model int) (float64, error) {
 		v, err = stats.Ranking{Relevance: sm.actual, Scores: sm.models[model].scores, Queries: sm.queries}.Mean(c.ranking(), c.r.firstK(), false)
 	case ofNumbers:
 		v, err = sm.asRegression(model).Value(stats.Metric(c.m.name), c.r.Quantile)
+	case ofRows:
+		v = c.meanValue(sm)
+	case ofGroups: // see unfairness
 	}
 	if err != nil {
 		return 0, sm.explained(err, c.m)
 	}
 	return v, nil
+}
+
+// meanValue is the weighted mean of an expression.
+func (c quality) meanValue(sm *sample) float64 {
+	values, sum := sm.g.table.means[c.r.Columns[0]], 0.0
+	for i := range sm.n {
+		sum += sm.weight(i) * values[sm.row(i)]
+	}
+	if total := sm.total(); total > 0 {
+		return sum / total
+	}
+	return math.NaN()
 }
 
 // ranking is the name that the numerics have for a measure of ranking.

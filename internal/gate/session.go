@@ -10,6 +10,7 @@ import (
 // session is one gate while it is judged. What several of its checks share, such as one pass over a table, stands here.
 type session struct {
 	spec    Spec
+	passes  map[string]*dataPass // of the data checks, by table
 	quality goldenShared
 	asking  asking
 }
@@ -23,6 +24,8 @@ type family struct {
 // families are all measures that mlx computes.
 func families() []family {
 	return []family{
+		{dataMeasures(), (*session).dataMeasure},
+		{leakMeasures(), (*session).leak},
 		qualityFamily(),
 		{names: []string{"changed"}, check: (*session).robust},
 		{names: loadMeasures(), check: (*session).load},
@@ -63,6 +66,10 @@ func (s *session) check(r Rule) (Check, error) {
 			return s.robust(r)
 		}
 		return s.measure(r)
+	case "column":
+		return s.column(r)
+	case "expr":
+		return s.expression(r)
 	}
 	return nil, s.wrong(r, "there is no check of %s", r.subject())
 }
@@ -116,4 +123,6 @@ func (s *session) threshold(r Rule) (Check, error) {
 }
 
 // TakesTable says whether a rule judges a table: the one that it names, else the one that its gate is for.
-func TakesTable(r Rule) bool { return r.Kind == "column" || r.Kind == "expr" }
+func TakesTable(r Rule) bool {
+	return r.Kind == "column" || r.Kind == "expr" || r.Kind == "measure" && slices.Contains(dataMeasures(), r.Name)
+}

@@ -31,7 +31,7 @@ func (k cut) label() string {
 }
 
 // cuts are the slices of `a+b`, in the order of their values.
-func (g *golden) cuts(s *session, slice string) ([]cut, error) {
+func (g *golden) cuts(s *session, r Rule, slice string) ([]cut, error) {
 	columns := strings.Split(slice, "+")
 	coded := make([]*codedColumn, len(columns))
 	for i, name := range columns {
@@ -42,7 +42,11 @@ func (g *golden) cuts(s *session, slice string) ([]cut, error) {
 	index := map[string]int{}
 	var all []cut
 	key := make([]byte, 0, 2*len(columns))
+	mask := g.table.masks[r.Where]
 	for row := range g.table.rows {
+		if mask != nil && !mask[row] {
+			continue
+		}
 		key = key[:0]
 		for _, c := range coded {
 			code := c.codes[row] + 1 // 0 is missing
@@ -74,7 +78,7 @@ func (c quality) sliced(ctx context.Context, whole judgement, of Subject, g *gol
 	var all []judgement
 	small := 0
 	for _, slice := range c.r.Slices {
-		cuts, err := g.cuts(c.s, slice)
+		cuts, err := g.cuts(c.s, c.r, slice)
 		if err != nil {
 			return nil, err
 		}
