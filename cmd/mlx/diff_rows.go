@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,9 @@ import (
 
 // rowSample is how many differences of each kind the answer shows.
 const rowSample = 20
+
+// rowGarbage is how much garbage there may be for what is needed, in percent: the buffers of readers are large, and few are made anew.
+const rowGarbage = 40
 
 // rowSide is one of the two tables whose rows are compared.
 type rowSide struct {
@@ -50,6 +54,9 @@ func (a *app) diffRows(ctx context.Context, o diffOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	if ownMemory() {
+		debug.SetGCPercent(rowGarbage)
+	}
 	for _, s := range sides {
 		if err := a.openSide(ctx, s); err != nil {
 			return err
@@ -83,14 +90,14 @@ func (a *app) diffRows(ctx context.Context, o diffOptions) (err error) {
 	if err := sheets.finish(); err != nil {
 		return err
 	}
-	return a.finishRows(&d, o)
+	return a.finishRows(ctx, &d, o, sheets.printed)
 }
 
 // finishRows writes the answer; what holds every difference is written already.
-func (a *app) finishRows(d *rowsDiff, o diffOptions) error {
+func (a *app) finishRows(ctx context.Context, d *rowsDiff, o diffOptions, printed bool) error {
 	o.outs = slices.DeleteFunc(slices.Clone(o.outs), func(name string) bool { return sheetForm(name) == "csv" })
 	forms := diffForms{text: d.text, sheet: d.sheet}
-	if o.format == "csv" && !a.streams.JSON {
+	if printed {
 		if !d.Equal {
 			a.answer(no)
 		}
@@ -100,7 +107,7 @@ func (a *app) finishRows(d *rowsDiff, o diffOptions) error {
 		return err
 	}
 	if len(d.key) == 0 && d.found.Added > 0 && d.found.Removed > 0 {
-		a.streams.Hint("mlx diff "+shellWords(o.refs)+" --rows --key COLUMN", "tells which cells changed")
+		a.hintKey(ctx, d, o)
 	}
 	return nil
 }
@@ -274,12 +281,4 @@ func limitOf(limits map[string]dataset.RowLimit, column string) dataset.RowLimit
 		return limit
 	}
 	return limits[""]
-}
-
-func shellWords(words []string) string {
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		quoted[i] = shellWord(w)
-	}
-	return strings.Join(quoted, " ")
 }

@@ -26,6 +26,7 @@ func sections() []section {
 			newImport,
 			newLs,
 			newGet,
+			newProfile,
 		}},
 		{"Ask", []func(*app) *cobra.Command{
 			newStatus,

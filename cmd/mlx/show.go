@@ -52,7 +52,7 @@ mlx show mlx.yaml`,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.IntVar(&o.rows, "rows", 0, "of a file, also print the first `N` lines")
+	flags.IntVar(&o.rows, "rows", 0, "of a table, print the first `N` rows; of another file, also its first lines")
 	flags.StringVar(&o.format, "format", "", "print as `FORM`: a verdict as markdown, junit or github, a run as csv (its series), html or markdown")
 	flags.StringArrayVarP(&o.outs, "out", "o", nil, "also write `FILE`: of a verdict .md, .xml or .json, of a run .html, .svg, .csv, .md or .json")
 	flags.StringVar(&o.at, "at", "", "of a model, what was known and who was where at this `TIME`: 2026-05-01, or RFC 3339")
@@ -66,6 +66,11 @@ func showRun(ctx context.Context, a *app, o showOptions) error {
 	}
 	if o.at != "" {
 		return a.showThen(ctx, o)
+	}
+	if o.rows > 0 {
+		if shown, err := a.showTable(ctx, o); shown || err != nil {
+			return err
+		}
 	}
 	found, err := a.resolve(ctx, o.ref)
 	if err != nil {

@@ -27,6 +27,7 @@ type fileShown struct {
 	Snapshot *fault.Ref  `json:"snapshot"` // null for a file that no snapshot holds
 	Entries  []entryView `json:"entries"`
 	Rows     []string    `json:"rows"`
+	Table    *tableHead  `json:"table"`   // null but for --rows of a table
 	MadeBy   *fault.Ref  `json:"made_by"` // the run that wrote it, as it is here
 }
 
@@ -133,6 +134,7 @@ func (a *app) fileShownText(v fileShown, t *cli.Text) {
 		t.KeyValue(2, "made by", cli.Fmt("%s %s", cli.Str("run"), cli.Hex(v.MadeBy.ID, 12)))
 	}
 	entriesText(v.Entries, t)
+	v.Table.text(t)
 	for _, line := range v.Rows {
 		t.Indented(2, cli.Str(line))
 	}

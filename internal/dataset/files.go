@@ -27,10 +27,10 @@ func Tree(fsys fs.FS, dir string, ignore Ignore) ([]string, error) {
 
 // OnlyTables drops the names that say no format, where some do.
 func OnlyTables(names []string) []string {
-	if !slices.ContainsFunc(names, namesTable) {
+	if !slices.ContainsFunc(names, NamesTable) {
 		return names
 	}
-	return slices.DeleteFunc(names, func(name string) bool { return !namesTable(name) })
+	return slices.DeleteFunc(names, func(name string) bool { return !NamesTable(name) })
 }
 
 // Walk lists the files below a folder at any depth, with slashes and in natural order. Names that begin with a dot or _ are left out,
@@ -96,9 +96,6 @@ func isLinkToFile(fsys fs.FS, name string, d fs.DirEntry) bool {
 	info, err := fs.Stat(fsys, name)
 	return err == nil && info.Mode().IsRegular()
 }
-
-// namesTable says whether a name says that the file is a table.
-func namesTable(name string) bool { return formatOf(name) != "" }
 
 // formatOf is the format that a name says, compressed or not; empty if it says none.
 func formatOf(name string) string {

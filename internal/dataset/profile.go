@@ -36,8 +36,9 @@ type profileColumn struct {
 
 // ProfileOptions say what to keep.
 type ProfileOptions struct {
-	Rank    float64  // how far a quantile may be off, as a share of the rows, where values are too many to count them all; 0: 0.001
-	Private []string // columns of which no value is kept
+	Rank    float64          // how far a quantile may be off, as a share of the rows, where values are too many to count them all; 0: 0.001
+	Private []string         // columns of which no value is kept
+	Read    func(rows int64) // told of rows that were read; may be nil
 }
 
 // DefaultRank is how far a quantile may be off where ProfileOptions say nothing.
@@ -79,6 +80,9 @@ func ProfileOf(ctx context.Context, t *Table, o ProfileOptions) (*Profile, error
 		Part: func(b *Batch) (*Profile, error) { return p.part(b), nil },
 		Merge: func(_ Span, part *Profile) error {
 			whole.rows += part.rows
+			if o.Read != nil {
+				o.Read(part.rows)
+			}
 			for i, c := range whole.columns {
 				c.merge(part.columns[i], p.limits)
 				if c.reduced() {

@@ -61,7 +61,10 @@ func Open(ctx context.Context, files []File, opts Options) (*Table, error) {
 		}
 		t.files = append(t.files, opened)
 	}
-	var err error
+	err := withPartitions(t.files, opts)
+	if err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
 	if t.schema, err = unite(t.files, opts); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}

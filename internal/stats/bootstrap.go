@@ -16,8 +16,8 @@ func Bootstrap(n int, base []float64, statistic func(weights []float64) float64,
 }
 
 // PairedBootstrap compares two values that are functions of the same rows' weights: in each resample rows are drawn with replacement (within strata, or whole clusters) and
-// both values are taken at base weight x times drawn. Bounds are percentiles of the differences, widened for few clusters as
-// Comparison.Degrees says. It costs Resamples calls of the statistic: for many rows the named metrics of BinaryPair and others are far cheaper.
+// both values are taken at base weight x times drawn. Bounds are percentiles of the differences, widened for few units by t
+// quantiles and moved out at the longer tail of a skewed statistic. It costs Resamples calls of the statistic: for many rows the named metrics of BinaryPair and others are far cheaper.
 func PairedBootstrap(n int, base []float64, statistic func(weights []float64) (a, b float64), d Design) (Comparison, error) {
 	d, err := d.filled(n)
 	if err != nil {
@@ -78,9 +78,10 @@ func (c Comparison) percentiles(diffs []float64, d Design) Comparison {
 	for _, v := range kept {
 		mean += v / float64(len(kept))
 	}
-	squares := 0.0
+	squares, cubes := 0.0, 0.0
 	for _, v := range kept {
-		squares += (v - mean) * (v - mean)
+		d := v - mean
+		squares, cubes = squares+d*d, cubes+d*d*d
 	}
 	// Percentiles of few units are too narrow by sqrt(1-1/units) and by normal instead of t quantiles (Hesterberg 2015).
 	c.Degrees = float64(c.Units - 1)
@@ -88,7 +89,12 @@ func (c Comparison) percentiles(diffs []float64, d Design) Comparison {
 	c.SE = math.Sqrt(squares/float64(len(kept)-1)) * math.Sqrt(float64(c.Units)/float64(c.Units-1))
 	c.Lower = c.Diff + widen*(quantileSorted(kept, 1-c.Level)-c.Diff)
 	c.Upper = c.Diff + widen*(quantileSorted(kept, c.Level)-c.Diff)
-	return c
+	if squares == 0 {
+		return c
+	}
+	// Percentiles follow the skewness of the statistic, its bounds must go against it: the two differ by SE skewness (z²+2)/6 (Hall 1992).
+	z := normalQuantile(c.Level)
+	return c.skewed(cubes/squares*math.Sqrt(float64(len(kept))/squares), (z*z+2)/6)
 }
 
 // quantileSorted interpolates linearly, as numpy's default.

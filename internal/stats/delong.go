@@ -100,7 +100,7 @@ func (c Comparison) fromInfluence(labels []int32, influence []float64, d Design)
 		return c.cannotTell("%v rows of a class, at least 2 needed", min(count[0], count[1]))
 	}
 	variance := squares[0]*count[0]/(count[0]-1) + squares[1]*count[1]/(count[1]-1)
-	return c.bound(math.Sqrt(variance), math.Inf(1), d.Level)
+	return c.bound(math.Sqrt(variance), skewness(influence), math.Inf(1), d.Level)
 }
 
 // clustered bounds by the sums of influences over clusters.
@@ -120,5 +120,5 @@ func (c Comparison) clustered(influence []float64, d Design) Comparison {
 		variance += v * v
 	}
 	g := float64(groups)
-	return c.bound(math.Sqrt(variance*g/(g-1)), g-1, d.Level)
+	return c.bound(math.Sqrt(variance*g/(g-1)), skewness(sums), g-1, d.Level)
 }

@@ -36,5 +36,5 @@ func (v Values) Compare(d Design) (Comparison, error) {
 	if n < 2 {
 		return c.cannotTell("1 row, at least 2 needed"), nil
 	}
-	return c.bound(math.Sqrt(squares*float64(n)/float64(n-1)), float64(n-1), d.Level), nil
+	return c.bound(math.Sqrt(squares*float64(n)/float64(n-1)), skewness(influence), float64(n-1), d.Level), nil
 }

@@ -85,18 +85,29 @@ type axis struct {
 	mixed []bool  // of each bin, see curve
 }
 
-// newAxis makes a bin of each score, or with coarse bins that grow with their rank: the first ranks have their own, later ones 1/8 of their rank.
+// fewPositives have bins of their own, each followed by one of the negatives down to the next: areas of these bins are exact.
+const fewPositives = 130
+
+// newAxis makes a bin of each score, or coarse bins. These are exact for fewPositives; of more they grow with their rank, each taking as
+// many rows as 1/8 of those above it.
 func (b Binary) newAxis(order []int32, coarse bool) axis {
 	a := axis{bin: make([]int32, len(order))}
+	ties := b.ties(order)
+	positives := 0
+	for _, y := range b.Labels {
+		positives += int(y)
+	}
+	exact := positives <= fewPositives
 	rank, edge, last := 0, 0, -1
 	b.eachTie(order, func(tie int, i int32) {
 		if tie != last {
+			own := exact && (ties[tie].pos > 0 || tie == 0 || ties[tie-1].pos > 0)
 			switch {
-			case !coarse || rank >= edge:
+			case !coarse || own || !exact && rank >= edge:
 				a.mixed = append(a.mixed, false)
 				edge = max(rank+1, rank*9/8)
 			default:
-				a.mixed[len(a.mixed)-1] = true
+				a.mixed[len(a.mixed)-1] = !exact
 			}
 			last = tie
 		}

@@ -187,14 +187,14 @@ func f1Trial(r *rand.Rand, worse float64) (Comparison, error) {
 		p.Labels = append(p.Labels, int32(number(y)))
 		p.A, p.B = append(p.A, number(a)), append(p.B, number(b))
 	}
-	return p.Compare(F1, Design{Resamples: 400, Seed: r.Uint64()})
+	return p.Compare(F1, Design{Resamples: 200, Seed: r.Uint64()})
 }
 
 // clusterTrial draws clusters of 40 rows, in each of which either model is better or worse than it is on the whole.
 func clusterTrial(clusters int, compare func(Values, Design) (Comparison, error)) trial {
 	return func(r *rand.Rand, worse float64) (Comparison, error) {
 		var v Values
-		d := Design{Resamples: 400, Seed: r.Uint64()}
+		d := Design{Resamples: 200, Seed: r.Uint64()}
 		for c := range clusters {
 			a, b := 0.8-worse+0.24*(r.Float64()-0.5), 0.8+0.24*(r.Float64()-0.5)
 			for range 40 {

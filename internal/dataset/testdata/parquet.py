@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 OUT = sys.argv[1]
 RANDOM = random.Random(7)
-ROWS = 3000
+ROWS = int(sys.argv[2])
 EPOCH = datetime.datetime(1970, 1, 1)
 UTC = datetime.timezone.utc
 
@@ -151,6 +151,8 @@ def main():
     save("int_decimals", data.select(["decimal5_2", "decimal18_18"]), {k: wanted[k] for k in ("decimal5_2", "decimal18_18")}, store_decimal_as_integer=True)
     save("no_statistics", data, wanted, write_statistics=False)
     save("fallback", data.select(["unique", "int64", "words"]), {k: wanted[k] for k in ("unique", "int64", "words")}, dictionary_pagesize_limit=2000, data_page_size=500)
+    some = {k: wanted[k] for k in ("int64", "words", "list")}
+    save("checksums", data.select(list(some)), some, write_page_checksum=True, row_group_size=20)
     old = pa.table({"l": pa.array([[1, None], [], None, [3]] * 5, pa.list_(pa.int32()))})
     save("old_list", old, {"l": [None if v is None else canonical(v) for v in old["l"].to_pylist()]}, use_compliant_nested_type=False)
     empty = pa.table({"a": pa.array([], pa.int64()), "b": pa.array([], pa.list_(pa.string()))})
