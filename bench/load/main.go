@@ -194,7 +194,9 @@ func (b bench) closedLoop() (p99, most time.Duration, err error) {
 		return 0, 0, err
 	}
 	address := l.Addr().String()
-	l.Close()
+	if err := l.Close(); err != nil {
+		return 0, 0, err
+	}
 	_, port, _ := net.SplitHostPort(address)
 	server := exec.Command(b.self, "serve", "-stall", "2s", "-port", port)
 	if err := server.Start(); err != nil {
@@ -204,7 +206,7 @@ func (b bench) closedLoop() (p99, most time.Duration, err error) {
 	for ready := false; !ready; {
 		c, err := net.Dial("tcp", address)
 		if ready = err == nil; ready {
-			c.Close()
+			_ = c.Close() // it was only asked whether somebody listens
 		} else {
 			time.Sleep(20 * time.Millisecond)
 		}

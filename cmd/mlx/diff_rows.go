@@ -21,6 +21,9 @@ const rowSample = 20
 // rowGarbage is how much garbage there may be for what is needed, in percent: the buffers of readers are large, and few are made anew.
 const rowGarbage = 40
 
+// rowLimit is from where on garbage is collected at once.
+const rowLimit = 176 << 20
+
 // rowSide is one of the two tables whose rows are compared.
 type rowSide struct {
 	where   string
@@ -56,6 +59,7 @@ func (a *app) diffRows(ctx context.Context, o diffOptions) (err error) {
 	}
 	if ownMemory() {
 		debug.SetGCPercent(rowGarbage)
+		debug.SetMemoryLimit(rowLimit)
 	}
 	for _, s := range sides {
 		if err := a.openSide(ctx, s); err != nil {
