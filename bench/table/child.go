@@ -43,7 +43,6 @@ func readTable(args []string) error {
 	if err != nil {
 		return err
 	}
-	defer table.Close()
 	var rows int64
 	var sum float64
 	err = dataset.Fold(ctx, table, dataset.Request{}, dataset.Folding[float64]{
@@ -52,7 +51,7 @@ func readTable(args []string) error {
 		Merge: func(s dataset.Span, first float64) error { rows, sum = rows+int64(s.Rows), sum+first; return nil },
 	})
 	fmt.Println(rows, sum, table.Schema())
-	return err
+	return errors.Join(err, table.Close())
 }
 
 // firsts touches each column of a batch, as proof that it is there.

@@ -224,19 +224,20 @@ func TestHabits(t *testing.T) {
 // and whether it is a terminal. The places that ask for something else are counted here.
 func TestOneOutputSwitch(t *testing.T) {
 	allowed := map[string]int{
-		"root.go":        3, // the flag itself, also where the command line is broken
-		"run.go":         2, // the summary goes to stderr as an answer goes to stdout
-		"help.go":        1, // how wide a line may be
-		"log.go":         3, // a screenful by default; --raw needs --json
-		"log_watch.go":   1, // a person is told that nothing was found
-		"checkout.go":    1, // with --json a half answer is none
-		"import.go":      1, // the same
-		"log_select.go":  4, // rows as JSON need whole records, and so more is read; --json wins over --format
-		"diff_sheet.go":  1, // the same
-		"show_family.go": 2, // whole runs are read for a person only
-		"repro_view.go":  1, // a line a stage as it ends, or one document
-		"job_list.go":    3, // a person is told that nothing runs; --watch draws on a terminal and lists changes elsewhere
-		"job_logs.go":    1, // bytes as they came, or rows of lines
+		"root.go":          3, // the flag itself, also where the command line is broken
+		"run.go":           2, // the summary goes to stderr as an answer goes to stdout
+		"help.go":          1, // how wide a line may be
+		"log.go":           3, // a screenful by default; --raw needs --json
+		"log_watch.go":     1, // a person is told that nothing was found
+		"checkout.go":      1, // with --json a half answer is none
+		"import.go":        1, // the same
+		"log_select.go":    4, // rows as JSON need whole records, and so more is read; --json wins over --format
+		"diff_sheet.go":    1, // the same
+		"diff_rows_csv.go": 1, // the same: all differences go to stdout as they are found
+		"show_family.go":   2, // whole runs are read for a person only
+		"repro_view.go":    1, // a line a stage as it ends, or one document
+		"job_list.go":      3, // a person is told that nothing runs; --watch draws on a terminal and lists changes elsewhere
+		"job_logs.go":      1, // bytes as they came, or rows of lines
 	}
 	walk(t, func(p string, set *token.FileSet) {
 		if path.Dir(p) != "cmd/mlx" || strings.HasSuffix(p, "_test.go") {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,12 @@ import (
 
 // rowSample is how many differences of each kind the answer shows.
 const rowSample = 20
+
+// rowGarbage is how much garbage there may be for what is needed, in percent: the buffers of readers are large, and few are made anew.
+const rowGarbage = 40
+
+// rowLimit is from where on garbage is collected at once.
+const rowLimit = 176 << 20
 
 // rowSide is one of the two tables whose rows are compared.
 type rowSide struct {
@@ -50,6 +57,10 @@ func (a *app) diffRows(ctx context.Context, o diffOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	if ownMemory() {
+		debug.SetGCPercent(rowGarbage)
+		debug.SetMemoryLimit(rowLimit)
+	}
 	for _, s := range sides {
 		if err := a.openSide(ctx, s); err != nil {
 			return err
@@ -83,14 +94,14 @@ func (a *app) diffRows(ctx context.Context, o diffOptions) (err error) {
 	if err := sheets.finish(); err != nil {
 		return err
 	}
-	return a.finishRows(&d, o)
+	return a.finishRows(ctx, &d, o, sheets.printed)
 }
 
 // finishRows writes the answer; what holds every difference is written already.
-func (a *app) finishRows(d *rowsDiff, o diffOptions) error {
+func (a *app) finishRows(ctx context.Context, d *rowsDiff, o diffOptions, printed bool) error {
 	o.outs = slices.DeleteFunc(slices.Clone(o.outs), func(name string) bool { return sheetForm(name) == "csv" })
 	forms := diffForms{text: d.text, sheet: d.sheet}
-	if o.format == "csv" && !a.streams.JSON {
+	if printed {
 		if !d.Equal {
 			a.answer(no)
 		}
@@ -100,7 +111,7 @@ func (a *app) finishRows(d *rowsDiff, o diffOptions) error {
 		return err
 	}
 	if len(d.key) == 0 && d.found.Added > 0 && d.found.Removed > 0 {
-		a.streams.Hint("mlx diff "+shellWords(o.refs)+" --rows --key COLUMN", "tells which cells changed")
+		a.hintKey(ctx, d, o)
 	}
 	return nil
 }
@@ -274,12 +285,4 @@ func limitOf(limits map[string]dataset.RowLimit, column string) dataset.RowLimit
 		return limit
 	}
 	return limits[""]
-}
-
-func shellWords(words []string) string {
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		quoted[i] = shellWord(w)
-	}
-	return strings.Join(quoted, " ")
 }

@@ -16,9 +16,10 @@ import (
 
 // rowSheets are the CSV files that get every difference of rows, as it is found. A file appears when it is whole.
 type rowSheets struct {
-	keyed  bool
-	all    []*rowSheet
-	record []string
+	keyed   bool
+	printed bool // stdout is one of them
+	all     []*rowSheet
+	record  []string
 }
 
 type rowSheet struct {
@@ -43,6 +44,7 @@ func (a *app) openRowSheets(o diffOptions, key []string) (*rowSheets, error) {
 		s.open(name, f, f)
 	}
 	if o.format == "csv" && !a.streams.JSON {
+		s.printed = true
 		s.open("stdout", nil, rawWriter{a})
 	}
 	head := append([]string{"change"}, key...)

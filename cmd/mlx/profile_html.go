@@ -17,7 +17,7 @@ const profileStyle = `body{max-width:none}table.p{width:100%;font-variant-numeri
 // The room of a page: of a wide table each column gets less of it, so that the file stays small.
 const (
 	profilePage    = 900 << 10
-	profileHTMLTop = 5
+	profileHTMLTop = 3
 )
 
 // html is one page that needs nothing beside itself.
@@ -91,7 +91,7 @@ func (p profilePageRoom) row(c profileColumnView) string {
 	fmt.Fprintf(&b, "<td class=\"n\">%s<td class=\"n\">%s<td class=\"n\">%s<td class=\"n\">%s<td>%s<td>", p.text(low.Text, p.cell), p.text(c.quantile(0.5), p.cell), mean,
 		p.text(high.Text, p.cell), profileSVG(c))
 	for i, top := range c.Top[:min(len(c.Top), p.tops)] {
-		if c.Unique != "no" {
+		if c.Unique != "no" || top.Share < 0.005 {
 			break
 		}
 		if i > 0 {

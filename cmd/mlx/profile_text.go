@@ -239,7 +239,7 @@ func (s profileScreen) remarks(c profileColumnView) []string {
 	var facts []string
 	if c.Constant && len(c.Top) > 0 {
 		facts = append(facts, "always "+s.cut(plainWord(c.Top[0].text), profileName))
-	} else if len(c.Top) > 0 && c.Unique == "no" && (c.column.Type >= dataset.Text || c.Top[0].Share >= 0.5) {
+	} else if len(c.Top) > 0 && c.Unique == "no" && (c.column.Type >= dataset.Text && c.Top[0].Share >= 0.05 || c.Top[0].Share >= 0.5) {
 		facts = append(facts, fmt.Sprintf("most often %q, %s", s.cut(plainWord(c.Top[0].text), profileName), profileShare(c.Top[0].Count, s.view.Rows)))
 	}
 	switch {

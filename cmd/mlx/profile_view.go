@@ -137,6 +137,9 @@ func (v *profileColumnView) addValues(c *dataset.ProfileColumn) {
 		}
 	}
 	for _, top := range c.Top(profileTops) {
+		if top.Count < c.TopError {
+			break // that it is among the most frequent is not certain
+		}
 		v.Top = append(v.Top, profileTop{profileJSON(c, top.ProfileValue), top.Count, float64(top.Count) / float64(max(c.Rows, 1)), top.Text})
 	}
 	if h, ok := c.Histogram(profileBins); ok && !math.IsInf(h.High, 0) {

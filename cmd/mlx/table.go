@@ -126,13 +126,19 @@ func (a *app) tableFiles(ctx context.Context, where string) (*tableFiles, error)
 		if there(local) || isPattern(local) {
 			return a.localTable(ctx, where, local)
 		}
-	} else if strings.ContainsAny(where, "/.") && there(where) {
+	} else if there(where) && (strings.ContainsAny(where, "/.") || a.outside()) {
 		return a.localTable(ctx, where, where)
 	}
 	if isPattern(where) && (r.inner == "" || !isPattern(r.inner)) {
 		return a.localTable(ctx, where, where)
 	}
 	return a.versionTable(ctx, where)
+}
+
+// outside says whether the current folder is in no repository: then every word is a path.
+func (a *app) outside() bool {
+	_, err := a.repo()
+	return fault.KindOf(err) == fault.NotFound
 }
 
 func there(name string) bool {

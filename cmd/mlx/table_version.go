@@ -33,6 +33,9 @@ func (a *app) versionTable(ctx context.Context, where string) (*tableFiles, erro
 	if err != nil {
 		return nil, err
 	}
+	if t.Kind == refPath && there(where) {
+		return a.localTable(ctx, where, where) // what stands here, not the version that its pointer names
+	}
 	if t.Kind == refConfig {
 		return nil, fault.New(fault.Usage, "cannot read %s: it is a name in mlx.yaml and no table", where).Hint("mlx show %s", shellWord(where))
 	}

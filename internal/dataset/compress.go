@@ -24,7 +24,7 @@ type plainFile struct {
 	*bufio.Reader
 	name   string
 	format string // "gzip", "zstd", "bzip2" or empty
-	close  []func() error
+	close  []func()
 }
 
 // openPlain opens a file and undoes its compression.
@@ -33,7 +33,7 @@ func openPlain(ctx context.Context, f File) (*plainFile, error) {
 	if err != nil {
 		return nil, fault.New(plainKind(err), "cannot read %s: %w", f.Name, plainCause(err))
 	}
-	p := &plainFile{name: f.Name, close: []func() error{in.Close}}
+	p := &plainFile{name: f.Name, close: []func(){func() { in.Close() }}}
 	raw := bufio.NewReaderSize(in, 64<<10)
 	magic, err := raw.Peek(6)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -62,7 +62,7 @@ func (p *plainFile) undo(raw *bufio.Reader, magic []byte) error {
 			return fault.New(fault.Usage, "cannot read %s: its zstd header is damaged", p.name)
 		}
 		p.format, content = "zstd", z
-		p.close = append(p.close, func() error { z.Close(); return nil })
+		p.close = append(p.close, z.Close)
 	case bytes.HasPrefix(magic, []byte("BZh")) && len(magic) > 3 && magic[3] >= '1' && magic[3] <= '9':
 		p.format, content = "bzip2", bzip2.NewReader(raw)
 	default:
@@ -73,13 +73,11 @@ func (p *plainFile) undo(raw *bufio.Reader, magic []byte) error {
 	return nil
 }
 
-// Close closes the file.
-func (p *plainFile) Close() error {
-	var all []error
+// Close closes the file. It was only read: what closing says changes nothing.
+func (p *plainFile) Close() {
 	for _, c := range p.close {
-		all = append(all, c())
+		c()
 	}
-	return errors.Join(all...)
 }
 
 // fault says what an error of Read means.

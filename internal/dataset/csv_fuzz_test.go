@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -132,7 +133,7 @@ func FuzzCanonicalJSON(f *testing.F) {
 			return
 		}
 		if err != nil {
-			if err == errJSONTwice || err == errJSONDeep {
+			if errors.Is(err, errJSONTwice) || errors.Is(err, errJSONDeep) {
 				return
 			}
 			t.Fatalf("%q: %v", s, err)

@@ -83,19 +83,31 @@ func (g *csvGrid) take(c textChunk, d dialect) { g.chunk, g.d, g.arena = c, d, c
 
 // words returns the fields of a column.
 func (g *csvGrid) words(words []word, column int) ([]word, []byte) {
-	words = words[:0]
-	step := g.columns + 1
-	last := column == g.columns-1 && g.d.eol == '\n'
-	for i := column; i < len(g.ends); i += step {
-		at, end := g.ends[i]+1, g.ends[i+1]
-		if last && end > at && g.arena[end-1] == '\r' {
-			end--
+	n, step := g.rows(), g.columns+1
+	if cap(words) < n {
+		words = make([]word, n)
+	}
+	words = words[:n]
+	if n == 0 {
+		return words, g.arena
+	}
+	ends := g.ends[column:]
+	for i := range words {
+		words[i] = word{at: ends[i*step] + 1, end: ends[i*step+1]}
+	}
+	if column == g.columns-1 && g.d.eol == '\n' {
+		for i := range words {
+			if w := &words[i]; w.end > w.at && g.arena[w.end-1] == '\r' {
+				w.end--
+			}
 		}
-		w := word{at: at, end: end}
-		if g.chunk.quotes && end > at && g.arena[at] == '"' {
-			w = g.unquote(at+1, end-1)
+	}
+	if g.chunk.quotes {
+		for i, w := range words {
+			if w.end > w.at && g.arena[w.at] == '"' {
+				words[i] = g.unquote(w.at+1, w.end-1)
+			}
 		}
-		words = append(words, w)
 	}
 	return words, g.arena
 }

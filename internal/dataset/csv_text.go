@@ -72,7 +72,7 @@ func (s *textStream) encoding(start []byte) error {
 }
 
 // Close closes the file.
-func (s *textStream) Close() error { return s.plain.Close() }
+func (s *textStream) Close() { s.plain.Close() }
 
 // fault says what an error of Read means.
 func (s *textStream) fault(err error) error {

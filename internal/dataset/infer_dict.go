@@ -1,5 +1,7 @@
 package dataset
 
+import "encoding/binary"
+
 const (
 	dictSample = 128  // values that decide whether a block is worth a dictionary
 	dictMost   = 1024 // entries, above which a block has none
@@ -63,14 +65,15 @@ func (d *textDict) code(texts *Texts, v []byte) (uint32, bool) {
 func dictHash(v []byte) uint32 {
 	const mul = 0x9e3779b97f4a7c15
 	h := uint64(len(v)) * mul
-	for len(v) >= 8 {
-		h = (h ^ (uint64(v[0]) | uint64(v[1])<<8 | uint64(v[2])<<16 | uint64(v[3])<<24 |
-			uint64(v[4])<<32 | uint64(v[5])<<40 | uint64(v[6])<<48 | uint64(v[7])<<56)) * mul
+	for ; len(v) >= 8; v = v[8:] {
+		h = (h ^ binary.LittleEndian.Uint64(v)) * mul
 		h ^= h >> 29
-		v = v[8:]
 	}
-	for _, b := range v {
-		h = (h ^ uint64(b)) * mul
+	if len(v) >= 4 { // the two halves overlap
+		h ^= uint64(binary.LittleEndian.Uint32(v))<<32 | uint64(binary.LittleEndian.Uint32(v[len(v)-4:]))
+	} else if len(v) > 0 {
+		h ^= uint64(v[0])<<16 | uint64(v[len(v)>>1])<<8 | uint64(v[len(v)-1])
 	}
-	return uint32(h >> 32)
+	h *= mul
+	return uint32((h ^ h>>29) >> 16)
 }

@@ -30,8 +30,9 @@ func (c *textColumn) fill(r *textRules, f Field, words []word, buf []byte) int {
 		return c.fillInts(r, words, buf)
 	case Float:
 		return c.fillFloats(r, words, buf)
+	default:
+		return c.fillOthers(r, words, buf)
 	}
-	return c.fillOthers(r, words, buf)
 }
 
 // lacks marks a row without a value.
@@ -50,6 +51,11 @@ func (r *textRules) absent(w word, v []byte) bool {
 	default:
 		return false
 	}
+}
+
+// plain says that a word is neither missing nor has blanks around it, as most are, by its first and last byte alone.
+func (r *textRules) plain(w word, v []byte) bool {
+	return w.kind == wordRaw && len(v) > 0 && !r.nullFirst[v[0]] && v[0] > ' ' && v[len(v)-1] > ' '
 }
 
 // admits says whether a word of a kind may become a value of a type that nobody fixed: text in quotes is no number in JSON.
@@ -127,6 +133,12 @@ func (c *textColumn) fillFloats(r *textRules, words []word, buf []byte) int {
 	c.Floats = c.Floats[:len(words)]
 	for i, w := range words {
 		v := buf[w.at:w.end]
+		if r.plain(w, v) {
+			if f, whole, ok := decimalFloat(v); ok && !whole {
+				c.Floats[i] = f
+				continue
+			}
+		}
 		if r.absent(w, v) {
 			c.lacks(i)
 			c.Floats[i] = 0
@@ -152,6 +164,12 @@ func (c *textColumn) fillOthers(r *textRules, words []word, buf []byte) int {
 	c.Ints = zeros(c.Ints, len(words))
 	for i, w := range words {
 		v := buf[w.at:w.end]
+		if r.plain(w, v) {
+			if n, ok := c.other(r, v); ok {
+				c.Ints[i] = n
+				continue
+			}
+		}
 		if r.absent(w, v) {
 			c.lacks(i)
 			continue

@@ -197,9 +197,8 @@ func (g *jsonGrid) value(buf []byte, at, known int) (word, int, error) {
 		return w, end + 1, err
 	case c == '{' || c == '[':
 		w := word{at: uint32(len(g.arena)), kind: wordNested}
-		var err error
-		end := at
-		g.arena, end, err = canonicalValue(g.arena, buf, at, 0)
+		arena, end, err := canonicalValue(g.arena, buf, at, 0)
+		g.arena = arena
 		w.end = uint32(len(g.arena))
 		if known >= 0 && g.keys.cell[known] < 0 {
 			g.arena = g.arena[:w.at]

@@ -15,7 +15,7 @@ type RowOptions struct {
 	Sample    int                                     // differences of each kind that the answer shows
 	Each      func(context.Context, *RowChange) error // gets every difference, in order; valid until it returns. May be nil
 	Temp      string                                  // folder for what does not fit into memory
-	Memory    int                                     // bytes of it before the disk is used, about; 0: 64 MiB
+	Memory    int                                     // bytes of it before the disk is used, about; 0: 32 MiB
 	Workers   int                                     // that join at once; 0: those of the first table
 }
 
@@ -89,7 +89,7 @@ type RowValue struct {
 }
 
 // rowMemory is the default of RowOptions.Memory.
-const rowMemory = 64 << 20
+const rowMemory = 32 << 20
 
 // rowDiffing is a comparison on its way.
 type rowDiffing struct {

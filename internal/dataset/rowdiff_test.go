@@ -62,8 +62,9 @@ func rowDraw(r *rand.Rand, f Field, spread int) any {
 		return small * rowDayLength / int64(1+23*r.IntN(2))
 	case Clock:
 		return max(small, 0) * 1e9
+	default:
+		return []string{"", "a", "b\x00", "é"}[r.IntN(4)] + fmt.Sprint(small)
 	}
-	return []string{"", "a", "b\x00", "é"}[r.IntN(4)] + fmt.Sprint(small)
 }
 
 func rowRandom(r *rand.Rand) (a, b rowGiven, key []string) {
@@ -180,7 +181,7 @@ func rowLine(c *RowChange) string {
 // TestDiffRowsAgainstNaive compares random tables, of all types and orders, in memory and through the disk, with the plain way.
 func TestDiffRowsAgainstNaive(t *testing.T) {
 	merged, twice, spilled := 0, 0, 0
-	for seed := range uint64(1500) {
+	for seed := range uint64(600) {
 		r := rand.New(rand.NewPCG(seed, 7))
 		a, b, key := rowRandom(r)
 		want := naiveRows(a, b, key)
@@ -232,7 +233,7 @@ func TestDiffRowsAgainstNaive(t *testing.T) {
 		}
 	}
 	t.Logf("%d merged, %d with a key twice, %d through the disk", merged, twice, spilled)
-	if merged < 50 || twice < 50 || spilled < 200 {
+	if merged < 30 || twice < 30 || spilled < 100 {
 		t.Errorf("too few of a kind: %d merged, %d with a key twice, %d through the disk", merged, twice, spilled)
 	}
 }

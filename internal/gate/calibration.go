@@ -1,10 +1,6 @@
 package gate
 
-import (
-	"math"
-
-	"mlx/internal/stats"
-)
+import "math"
 
 // maxPoints bounds one line of a plot.
 const maxPoints = 200
@@ -15,13 +11,13 @@ func (c quality) plot(sm *sample) (*Plot, error) {
 		return nil, nil
 	}
 	p := &Plot{Kind: c.m.name, Guide: &[4]float64{0, 0, 1, 1}}
-	var line func(b stats.Binary) (x, y []float64, err error)
+	var line func(sm *sample, model int) (x, y []float64, err error)
 	switch c.m.name {
 	case "roc_auc":
 		p.Kind, p.XLabel, p.YLabel, line = "roc", "false positive rate", "true positive rate", rocLine
 	case "pr_auc":
 		p.Kind, p.XLabel, p.YLabel, p.Guide, line = "pr", "recall", "precision", nil, precisionLine
-	case "ece", "calibration", "reliability", "brier", "log_loss":
+	case "ece", "calibration", "reliability":
 		p.Kind, p.XLabel, p.YLabel, line = "calibration", "score", "share of positives", c.calibrationLine
 	default:
 		return nil, nil
@@ -30,7 +26,7 @@ func (c quality) plot(sm *sample) (*Plot, error) {
 		if k == len(sm.models) || k == 1 && c.r.Margin == nil {
 			break
 		}
-		x, y, err := line(sm.asBinary(k))
+		x, y, err := line(sm, k)
 		if err != nil {
 			return nil, sm.explained(err, c.m)
 		}
@@ -39,28 +35,31 @@ func (c quality) plot(sm *sample) (*Plot, error) {
 	return p, nil
 }
 
-// calibrationLine is the share of positives over the score, in bins of equal numbers of rows.
-func (c quality) calibrationLine(b stats.Binary) (x, y []float64, err error) {
-	curve, err := b.CalibrationCurveMass(min(c.r.bins(curveBins), maxPoints))
+// calibrationLine is the share of positives over the score, in the bins of the measure.
+func (c quality) calibrationLine(sm *sample, model int) (x, y []float64, err error) {
+	bins := sm.asBinary(model).CalibrationCurve
+	or := defaultBins
+	if c.m.name == "calibration" {
+		bins, or = sm.asBinary(model).CalibrationCurveMass, curveBins
+	}
+	curve, err := bins(min(c.r.bins(or), maxPoints))
 	for _, bin := range curve {
 		x, y = append(x, drawn(bin.Score)), append(y, drawn(bin.Positive))
 	}
 	return x, y, err
 }
 
-func rocLine(b stats.Binary) (x, y []float64, err error) {
-	points := scorePoints(b)
-	last := points[len(points)-1]
-	for _, p := range thinned(points) {
+func rocLine(sm *sample, model int) (x, y []float64, err error) {
+	points, last := sm.scorePoints(model)
+	for _, p := range append([][2]float64{{}}, points...) {
 		x, y = append(x, drawn(p[0]/last[0])), append(y, drawn(p[1]/last[1]))
 	}
 	return x, y, nil
 }
 
-func precisionLine(b stats.Binary) (x, y []float64, err error) {
-	points := scorePoints(b)[1:]
-	last := points[len(points)-1]
-	for _, p := range thinned(points) {
+func precisionLine(sm *sample, model int) (x, y []float64, err error) {
+	points, last := sm.scorePoints(model)
+	for _, p := range points {
 		if p[0]+p[1] > 0 {
 			x, y = append(x, drawn(p[1]/last[1])), append(y, drawn(p[1]/(p[0]+p[1])))
 		}
@@ -68,29 +67,29 @@ func precisionLine(b stats.Binary) (x, y []float64, err error) {
 	return x, y, nil
 }
 
-// scorePoints are the weights of negatives and of positives above each score, from nothing to all.
-func scorePoints(b stats.Binary) [][2]float64 {
-	points := [][2]float64{{}}
-	scoreTies(b.Labels, b.Scores, b.Weights, func(_ []int32, above, within [2]float64) {
-		points = append(points, [2]float64{above[0] + within[0], above[1] + within[1]})
-	})
-	return points
-}
-
-// thinned keeps the first, the last and points spread evenly along both axes between.
-func thinned(points [][2]float64) [][2]float64 {
-	if len(points) <= maxPoints {
-		return points
+// scorePoints are the weights of negatives and of positives at or above a score, from the highest score to the lowest: at most maxPoints
+// less one, spread evenly along both axes, with the first and the last among them.
+func (sm *sample) scorePoints(model int) (points [][2]float64, last [2]float64) {
+	for i, y := range sm.labels {
+		last[y] += sm.weight(i)
 	}
-	last := points[len(points)-1]
+	order := sm.g.falling[model]
+	if order == nil || sm.rows != nil {
+		order = fallingScores(sm.models[model].scores)
+	}
+	if sm.rows == nil {
+		sm.g.falling[model] = order
+	}
 	along := func(p [2]float64) float64 { return p[0]/last[0] + p[1]/last[1] }
-	kept := points[:1:1]
-	for _, p := range points[1 : len(points)-1] {
-		if along(p) >= along(kept[len(kept)-1])+2.0/(maxPoints-2) {
-			kept = append(kept, p)
+	const apart = 2.0 / (maxPoints - 3)
+	reached := math.Inf(-1)
+	orderedTies(order, sm.labels, sm.models[model].scores, sm.weights, func(_ []int32, above, within [2]float64) {
+		p := [2]float64{above[0] + within[0], above[1] + within[1]}
+		if at := along(p); at >= reached+apart || at > 2-1e-9 && reached < at {
+			points, reached = append(points, p), at
 		}
-	}
-	return append(kept, last)
+	})
+	return points, last
 }
 
 // drawn rounds to what a picture shows.

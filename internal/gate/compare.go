@@ -165,13 +165,7 @@ func (c quality) compareClasses(sm *sample, d stats.Design) (stats.Comparison, e
 		return stats.ClassPair{Labels: sm.labels, A: sm.models[0].predicted, B: sm.models[1].predicted, Classes: len(sm.g.classes), Average: average,
 			Weights: sm.weights}.Compare(stats.Metric(c.m.name), stratified(sm, d))
 	}
-	pair := stats.BinaryPair{Labels: sm.labels, Threshold: 0.5, Weights: sm.weights}
-	for k, to := range []*[]float64{&pair.A, &pair.B} {
-		*to = make([]float64, sm.n)
-		for i, p := range sm.models[k].predicted {
-			(*to)[i] = float64(p)
-		}
-	}
+	pair := stats.BinaryPair{Labels: sm.labels, A: sm.decisions(0), B: sm.decisions(1), Threshold: 0.5, Weights: sm.weights}
 	return pair.Compare(stats.Metric(c.m.name), stratified(sm, d))
 }
 

@@ -20,6 +20,7 @@ type predictionsReader struct {
 	exprs   predictionsExprs
 	keys    map[string]*keyIndex // of clusters and queries
 	indexes map[string]map[string]int32
+	known   int       // rows, as far as the files say before they are read
 	kind    scoreKind // of all batches so far
 }
 
@@ -128,7 +129,8 @@ func (r *predictionsReader) start(rows int) {
 	*p = predictions{name: p.name, ref: p.ref, roles: p.roles, cuts: map[string]*codedColumn{}, masks: map[string][]bool{}, means: map[string][]float64{}}
 	r.keys, r.indexes, r.kind = map[string]*keyIndex{}, map[string]map[string]int32{}, scoreUnknown
 	const most = 1 << 24 // a file may say anything
-	if rows = min(rows, most); rows == 0 {
+	r.known = min(rows, most)
+	if rows = r.known; rows == 0 {
 		return
 	}
 	if p.roles.score != "" {

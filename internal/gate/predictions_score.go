@@ -58,6 +58,7 @@ func (p *predictionsPart) scores(c *dataset.Column, rows int) scorePart {
 		return scorePart{kind: kind, coded: codeColumn(c, rows)}
 	case scoreLists:
 		return p.scoreLists(c, rows)
+	case scoreUnknown, scoreNumbers:
 	}
 	part := scorePart{kind: kind, width: 1, values: make([]float64, rows)}
 	for i := range part.values {

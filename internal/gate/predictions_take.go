@@ -84,7 +84,7 @@ func (r *predictionsReader) takeCodes(all, part *codedColumn, name string, most 
 		return all, nil
 	}
 	if all == nil {
-		all = &codedColumn{}
+		all = &codedColumn{codes: make([]int32, 0, r.known)}
 		r.indexes[name] = map[string]int32{}
 	}
 	index := r.indexes[name]

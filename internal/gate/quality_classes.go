@@ -32,7 +32,7 @@ func (g *golden) classify(production *predictions) error {
 	} else if err := g.twoClasses(all); err != nil {
 		return err
 	}
-	g.labels = g.recoded(label)
+	g.names, g.labels = label.names, g.recoded(label)
 	return nil
 }
 
@@ -151,7 +151,7 @@ func (g *golden) scoresOf(p *predictions, a *answers) error {
 func (g *golden) positiveColumn(p *predictions) (int, error) {
 	names := p.classes
 	if names == nil {
-		names = p.labelNames(g.table)
+		names = g.names
 		if len(names) < p.width && p.width == 2 {
 			names = g.classes
 		}
@@ -162,14 +162,6 @@ func (g *golden) positiveColumn(p *predictions) (int, error) {
 			Hint("columns: {score: \"p_*\"}   # one column a class, called p_CLASS")
 	}
 	return k, nil
-}
-
-// labelNames are the labels by which unnamed scores are ordered.
-func (p *predictions) labelNames(golden *predictions) []string {
-	if p.label != nil {
-		return p.label.names
-	}
-	return golden.label.names
 }
 
 // ordered puts the scores of each row into the order of the classes.

@@ -10,16 +10,19 @@ import (
 
 // golden is the rows that models are judged on: what is true of each row, and what the candidate and production say of it.
 type golden struct {
-	s        *session
-	table    *predictions
-	binary   bool
-	classes  []string  // of binary: the other, the positive one
-	labels   []int32   // into classes; of binary 1 is positive; -1 is missing
-	actual   []float64 // labels as numbers; NaN is missing
-	models   []answers // of the candidate, and of production when it is compared
-	clusters []int32
-	same     bool // candidate and production have the same bytes
-	byPlace  bool // rows were matched by their place
+	s         *session
+	table     *predictions
+	binary    bool
+	names     []string  // of the labels, as they stand in the table
+	classes   []string  // of binary: the other, the positive one
+	labels    []int32   // into classes; of binary 1 is positive; -1 is missing
+	actual    []float64 // labels as numbers; NaN is missing
+	models    []answers // of the candidate, and of production when it is compared
+	clusters  []int32
+	same      bool         // candidate and production have the same bytes
+	byPlace   bool         // rows were matched by their place
+	decisions [2][]float64 // predicted classes of a model as numbers, once a measure has asked
+	falling   [2][]int32   // all rows from the highest score of a model down, once a plot has asked
 }
 
 // answers is what one model says of the rows.
@@ -98,9 +101,14 @@ func (s *session) newGolden(candidate, production *predictions) (*golden, error)
 	if err != nil {
 		return nil, err
 	}
+	candidate.ids = nil // they have served
+	if production != nil {
+		production.ids = nil
+	}
 	if err := g.classify(production); err != nil {
 		return nil, err
 	}
+	candidate.label = nil
 	for i, p := range []*predictions{candidate, production} {
 		if p == nil {
 			continue

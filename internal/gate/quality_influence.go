@@ -188,7 +188,10 @@ func fallingScores(scores []float64) []int32 {
 
 // scoreTies calls f with the rows of each score, from the highest down, and the weight of positives and negatives above and within.
 func scoreTies(labels []int32, scores, weights []float64, f func(rows []int32, above, within [2]float64)) (total [2]float64) {
-	order := fallingScores(scores)
+	return orderedTies(fallingScores(scores), labels, scores, weights, f)
+}
+
+func orderedTies(order, labels []int32, scores, weights []float64, f func(rows []int32, above, within [2]float64)) (total [2]float64) {
 	for start := 0; start < len(order); {
 		end, within := start, [2]float64{}
 		for ; end < len(order) && scores[order[end]] == scores[order[start]]; end++ {

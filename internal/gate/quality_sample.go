@@ -19,7 +19,6 @@ type sample struct {
 	weights  []float64
 	clusters []int32
 	queries  []int32
-	groups   []int32
 }
 
 // sample takes some of the golden rows; nil takes all, without a copy.
@@ -168,6 +167,21 @@ func (sm *sample) explained(err error, m measure) error {
 	}
 	return sm.g.s.unfit("%s: %s: %s", m.name, sm.g.table.place(sm.row(in.Row)), in.Problem).
 		Hint("logits: true   # if the scores are log-odds and not probabilities")
+}
+
+// decisions are the predicted classes of a model as scores of 0 and 1. Those of all rows are kept for the next measure.
+func (sm *sample) decisions(model int) []float64 {
+	if kept := sm.g.decisions[model]; sm.rows == nil && kept != nil {
+		return kept
+	}
+	all := make([]float64, sm.n)
+	for i, p := range sm.models[model].predicted {
+		all[i] = float64(p)
+	}
+	if sm.rows == nil {
+		sm.g.decisions[model] = all
+	}
+	return all
 }
 
 func (sm *sample) asBinary(model int) stats.Binary {

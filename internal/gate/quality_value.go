@@ -51,9 +51,9 @@ func (c quality) value(sm *sample, model int) (float64, error) {
 		v, err = stats.Ranking{Relevance: sm.actual, Scores: sm.models[model].scores, Queries: sm.queries}.Mean(c.ranking(), c.r.firstK(), false)
 	case ofNumbers:
 		v, err = sm.asRegression(model).Value(stats.Metric(c.m.name), c.r.Quantile)
-	}
-	if c.m.kind == ofRows {
-		return c.meanValue(sm), nil
+	case ofRows:
+		v = c.meanValue(sm)
+	case ofGroups: // see unfairness
 	}
 	if err != nil {
 		return 0, sm.explained(err, c.m)

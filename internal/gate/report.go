@@ -56,7 +56,7 @@ func (g Result) Baseline() string {
 		return ""
 	}
 	name := g.Against.words()
-	if _, stage, ok := strings.Cut(g.As, "@"); ok && g.As != name {
+	if model, stage, ok := strings.Cut(g.As, "@"); ok && model != "" && g.As != name {
 		name += " (" + stage + ")"
 	}
 	return name

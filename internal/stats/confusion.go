@@ -199,8 +199,9 @@ func (t classTotals) value(metric Metric, average Average) (float64, error) {
 		return t.average(average, 0, recallParts), nil
 	case F1:
 		return t.average(average, 0, f1Parts), nil
+	default:
+		return 0, problem(-1, "%q is no metric of classes", string(metric))
 	}
-	return 0, problem(-1, "%q is no metric of classes", string(metric))
 }
 
 func (t classTotals) accuracy() float64 { return ratio(sum(t.right), sum(t.labels)) }

@@ -36,8 +36,9 @@ func (m Metric) LessIsBetter() bool {
 	switch m {
 	case LogLoss, Brier, ECE, RMSE, MAE, MedianAE, MAPE, SMAPE, MaxError, QuantileLoss:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // BinaryPair is n rows of a problem with two classes and what two models say of them: A the candidate, B production.
@@ -65,6 +66,7 @@ func (b Binary) Value(metric Metric, threshold float64) (float64, error) {
 		return b.Brier()
 	case ECE:
 		return b.ECE(eceBins)
+	default:
 	}
 	c, err := b.Counts(threshold)
 	if err != nil {
@@ -92,8 +94,9 @@ func (c Counts) Value(metric Metric) (float64, error) {
 		return c.Specificity(), nil
 	case MCC:
 		return c.MCC(), nil
+	default:
+		return 0, problem(-1, "%q is no metric of two classes", string(metric))
 	}
-	return 0, problem(-1, "%q is no metric of two classes", string(metric))
 }
 
 // Compare is the paired bootstrap of a metric. Up to 20,000 rows it is the plain one; of more, see summary: it equals the plain one
@@ -154,8 +157,9 @@ func (r Regression) Value(metric Metric, quantile float64) (float64, error) {
 		return r.Bias()
 	case QuantileLoss:
 		return r.QuantileLoss(quantile)
+	default:
+		return 0, problem(-1, "%q is no metric of regression", string(metric))
 	}
-	return 0, problem(-1, "%q is no metric of regression", string(metric))
 }
 
 // Compare is the paired bootstrap of a metric, cheap for many rows but for MedianAE and MaxError, which take each resample row by row.

@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"errors"
 	"math"
 	"reflect"
 	"testing"
@@ -105,7 +106,8 @@ func TestUndefined(t *testing.T) {
 		{Labels: []int32{0, 1}, Scores: []float64{0.5, 0.5}, Weights: []float64{1, -1}},
 	} {
 		for _, metric := range binaryMetrics {
-			if _, err := b.Value(metric, 0.5); err == nil || err.(*InputError).Row != 1 {
+			_, err := b.Value(metric, 0.5)
+			if input := new(InputError); !errors.As(err, &input) || input.Row != 1 {
 				t.Errorf("%s: %v", metric, err)
 			}
 		}

@@ -4,8 +4,7 @@ import "math"
 
 // binarySummary is the summary of a metric of one model or of the difference of two, with the value of each; rows are checked.
 func binarySummary(models []Binary, metric Metric, threshold float64) (summary, []float64, error) {
-	switch metric {
-	case ROCAUC, PRAUC:
+	if metric == ROCAUC || metric == PRAUC {
 		orders := make([][]int32, len(models))
 		for m, b := range models {
 			orders[m] = ascending(b.Scores)
@@ -28,8 +27,9 @@ func binarySummary(models []Binary, metric Metric, threshold float64) (summary, 
 		return lossSummary(models, brier), values, nil
 	case ECE:
 		return eceSummary(models), values, nil
+	default:
+		return countsSummary(models, metric, threshold), values, nil
 	}
-	return countsSummary(models, metric, threshold), values, nil
 }
 
 func lossSummary(models []Binary, loss func(label int32, p float64) float64) summary {
@@ -116,8 +116,9 @@ func regressionSummary(models []Regression, metric Metric, quantile float64) *su
 		return s
 	case R2:
 		return r2Summary(models)
+	default:
+		return nil
 	}
-	return nil
 }
 
 // r2Summary sums squared errors, weights, and labels around their mean, so that the variance cancels little.
