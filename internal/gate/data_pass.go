@@ -184,12 +184,8 @@ func (p *dataPass) part(f *dataFrame, judges []dataJudge, batch *dataset.Batch) 
 	}
 	defer p.scratch.Put(b)
 	b.Batch, b.used, b.wholeN, b.realN, b.filters = batch, 0, 0, 0, b.filters[:0]
-	for _, filter := range f.filters {
-		truth, unknown := b.bits(), b.bits()
-		if err := filter.eval(b, truth, unknown); err != nil {
-			return nil, err
-		}
-		b.filters = append(b.filters, truth)
+	if err := b.filter(f.filters); err != nil {
+		return nil, err
 	}
 	parts := make([]any, len(judges))
 	for i, j := range judges {
@@ -199,6 +195,18 @@ func (p *dataPass) part(f *dataFrame, judges []dataJudge, batch *dataset.Batch) 
 		}
 	}
 	return parts, nil
+}
+
+// filter finds the rows that each filter selects.
+func (b *dataBatch) filter(filters []*exprRows) error {
+	for _, filter := range filters {
+		truth, unknown := b.bits(), b.bits()
+		if err := filter.eval(b, truth, unknown); err != nil {
+			return err
+		}
+		b.filters = append(b.filters, truth)
+	}
+	return nil
 }
 
 func (f *dataFrame) finish(ctx context.Context, r *dataRule) ([]Finding, error) {

@@ -75,7 +75,7 @@ func planSharedRows(ctx context.Context, f *dataFrame, r Rule) ([]dataJudge, err
 	if err != nil {
 		return nil, err
 	}
-	j.shared, j.missing = true, true
+	j.shared, j.missing, j.store.narrow = true, true, false // an integer has no word for what is missing
 	j.rows.is, j.rows.needs = "in "+r.Reference, "none in "+r.Reference
 	if j.rows.note = "rows are the same by " + list(names); by != "" {
 		j.rows.note = "rows are the same by " + by + " (" + list(names) + ")"
