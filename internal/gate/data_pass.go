@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -11,9 +12,10 @@ import (
 
 // dataPass reads one table once, for all rules about it.
 type dataPass struct {
-	session *session
-	where   string // empty: the table that is judged
-	rules   []*dataRule
+	session   *session
+	where     string // empty: the table that is judged
+	otherwise string // when none is judged
+	rules     []*dataRule
 
 	done    bool
 	err     error
@@ -92,10 +94,7 @@ func (p *dataPass) read(ctx context.Context, s Subject) error {
 }
 
 func (p *dataPass) readOnce(ctx context.Context, s Subject) error {
-	where := p.where
-	if where == "" {
-		where = s.Table
-	}
+	where := cmp.Or(p.where, s.Table, p.otherwise)
 	if where == "" {
 		return p.session.wrong(p.rules[0].rule, "%s is no table", s.For.words()).
 			Hint("table: data/flights   # in the gate or in the check says which table to read")

@@ -28,8 +28,7 @@ func (s *session) leak(r Rule) (Check, error) {
 		return nil, err
 	}
 	if r.Name == "available_at" {
-		r.Table = cmp.Or(r.Table, s.spec.Table, s.spec.Train)
-		return s.onTable(r, planAvailable), nil
+		return s.onTableElse(r, cmp.Or(s.spec.Train, s.spec.Predictions), planAvailable), nil
 	}
 	if r.Reference = cmp.Or(r.Reference, s.spec.Train); r.Reference == "" {
 		return nil, s.wrong(r, "nothing says what the model was trained on").Hint("train: data/train.parquet   # in the gate")
