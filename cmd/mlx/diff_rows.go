@@ -191,7 +191,8 @@ func (a *app) rowsHere(ctx context.Context, where string) ([2]*rowSide, error) {
 	case refPath:
 		left.saved, here = true, left.at
 	case refSnapshot:
-		here = path.Join(t.Name, t.Inner)
+		// The word may be a path here as well: what is meant on this side is the version.
+		left.saved, here = there(where), path.Join(t.Name, t.Inner)
 	}
 	if here == "" {
 		return [2]*rowSide{}, fault.New(fault.Usage, "cannot compare the rows of %s: which of its tables is not said", where).Hint("mlx diff %s --rows -- PATH", shellWord(where))
