@@ -190,9 +190,9 @@ func (a *app) rowsHere(ctx context.Context, where string) ([2]*rowSide, error) {
 	switch t.Kind {
 	case refPath:
 		left.saved, here = true, left.at
+		left.where = refPath + ":" + strings.TrimPrefix(where, refPath+":") // the version, not what stands here
 	case refSnapshot:
-		// The word may be a path here as well: what is meant on this side is the version.
-		left.saved, here = there(where), path.Join(t.Name, t.Inner)
+		here = path.Join(t.Name, t.Inner)
 	}
 	if here == "" {
 		return [2]*rowSide{}, fault.New(fault.Usage, "cannot compare the rows of %s: which of its tables is not said", where).Hint("mlx diff %s --rows -- PATH", shellWord(where))
