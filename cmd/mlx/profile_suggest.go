@@ -40,6 +40,9 @@ func suggestGate(where string, p *dataset.Profile) suggestedGate {
 	s.Checks = append(s.Checks, suggestedCheck{Measure: "rows", Min: json.Number(strconv.FormatInt(lowerRound(p.Rows()/2), 10)),
 		Seen: cli.FormatNum(p.Rows(), "row")})
 	for _, c := range p.Columns() {
+		if p.Rows() == 0 { // no gate can tell anything of a column without rows
+			break
+		}
 		s.Checks = append(s.Checks, suggestCheck(c))
 	}
 	s.Text = s.yaml()
@@ -100,7 +103,7 @@ func distinctSeen(c *dataset.ProfileColumn) string {
 
 // nullsRoom is half as much again as is missing, in whole percents; nothing may be where nothing is.
 func nullsRoom(c *dataset.ProfileColumn) string {
-	if c.Rows == 0 || c.Missing == 0 && c.Rows > 0 {
+	if c.Missing == 0 {
 		return "0%"
 	}
 	return strconv.Itoa(min(100, int(math.Ceil(150*float64(c.Missing)/float64(c.Rows))))) + "%"
@@ -130,12 +133,14 @@ func boundsRoom(c *dataset.ProfileColumn) (low, high json.Number) {
 	if to <= 0 {
 		top = min(top, 0)
 	}
-	return jsonNumber(min(bottom, from)), jsonNumber(max(top, to))
+	return jsonBound(min(bottom, from), from), jsonBound(max(top, to), to)
 }
 
-func jsonNumber(v float64) json.Number {
+// jsonBound writes a bound of a value in few digits, unless they would put it on the other side of the value.
+func jsonBound(v, value float64) json.Number {
 	text := strconv.FormatFloat(v, 'g', 12, 64)
-	if short, err := strconv.ParseFloat(text, 64); err != nil || math.Abs(short-v) > math.Abs(v)*1e-9 {
+	short, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.Abs(short-v) > math.Abs(v)*1e-9 || (v <= value) != (short <= value) || (v >= value) != (short >= value) {
 		text = strconv.FormatFloat(v, 'g', -1, 64)
 	}
 	if math.Abs(v) < 1e15 && v == math.Trunc(v) {

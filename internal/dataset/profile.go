@@ -58,7 +58,27 @@ type profiler struct {
 	limits  profileLimits
 	private []string
 	reduced []atomic.Bool // columns whose values are no longer counted: whoever has a batch of them may say less
-	scratch sync.Pool
+
+	mu      sync.Mutex
+	scratch []*sketchScratch // not in use: as many as parts were made at once. A sync.Pool would lose them with the garbage
+}
+
+func (p *profiler) borrow() *sketchScratch {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.scratch)
+	if n == 0 {
+		return new(sketchScratch)
+	}
+	s := p.scratch[n-1]
+	p.scratch = p.scratch[:n-1]
+	return s
+}
+
+func (p *profiler) giveBack(s *sketchScratch) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.scratch = append(p.scratch, s)
 }
 
 // ProfileOf reads a table once and describes it.
@@ -121,11 +141,8 @@ func newProfileColumn(f Field, private bool) *profileColumn {
 
 // part describes a batch.
 func (p *profiler) part(b *Batch) *Profile {
-	s, _ := p.scratch.Get().(*sketchScratch)
-	if s == nil {
-		s = new(sketchScratch)
-	}
-	defer p.scratch.Put(s)
+	s := p.borrow()
+	defer p.giveBack(s)
 	part := &Profile{rows: int64(b.Rows), columns: make([]*profileColumn, 0, len(b.Columns))}
 	for i := range b.Columns {
 		col := &b.Columns[i]
@@ -138,6 +155,8 @@ func (p *profiler) part(b *Batch) *Profile {
 			c.hide(col, b.Rows, s)
 		case c.numbers != nil:
 			c.numbers = profileNumbersOf(c.field, s.gather(col, b.Rows, c), s)
+		case p.reduced[i].Load():
+			c.texts = profileTextsReduced(c.field, s.texts(col, b.Rows))
 		default:
 			c.texts = profileTextsOf(c.field, s.texts(col, b.Rows))
 		}

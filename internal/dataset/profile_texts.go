@@ -37,29 +37,67 @@ func profileTextsOf(f Field, found []sketchText) *profileTexts {
 	all.Grow(room)
 	for _, x := range found {
 		key := ""
-		if f.Type != Bytes && len(x.raw) <= sketchLongest && utf8.Valid(x.raw) {
+		if sketchWhole(f.Type, x.raw) {
 			at := all.Len()
 			all.Write(x.raw)
 			key = all.String()[at:]
+			t.measure(x, x.raw)
 		} else {
 			key = sketchTextKey(f.Type, x.raw)
+			t.measure(x, []byte(key))
 		}
 		t.fresh = append(t.fresh, sketchItem[string]{key, x.count})
-		t.measure(x, key)
 	}
-	t.low, t.high = strings.Clone(t.low), strings.Clone(t.high)
 	return t
 }
 
-func (t *profileTexts) measure(x sketchText, key string) {
+// profileTextsReduced is what profileTextsOf and then reduce make, without a string for every text on the way.
+func profileTextsReduced(f Field, found []sketchText) *profileTexts {
+	t := &profileTexts{field: f}
+	counts := make([]int64, 0, len(found))
+	for _, x := range found {
+		key, hash := x.raw, x.hash
+		if !sketchWhole(f.Type, x.raw) {
+			key = []byte(sketchTextKey(f.Type, x.raw))
+			hash = sketchHashBytes(key)
+		}
+		t.measure(x, key)
+		t.distinct.add(hash)
+		if t.some.takes(hash) {
+			t.some.add(hash, string(key))
+		}
+		if x.count > 1 {
+			t.repeated = true
+			counts = append(counts, x.count)
+		}
+	}
+	least := int64(0)
+	if len(found) > sketchCounters {
+		least = sketchLeast(counts)
+	}
+	t.top.short = least
+	for _, x := range found {
+		if x.count > least {
+			t.top.items = append(t.top.items, sketchItem[string]{sketchTextKey(f.Type, x.raw), x.count - least})
+		}
+	}
+	slices.SortFunc(t.top.items, func(a, b sketchItem[string]) int { return strings.Compare(a.key, b.key) })
+	return t
+}
+
+// measure counts a text. key is what is kept of it.
+func (t *profileTexts) measure(x sketchText, key []byte) {
 	length := int64(len(x.raw))
 	if t.field.Type != Bytes {
 		length = int64(utf8.RuneCount(x.raw))
 	}
 	if t.count == 0 {
-		t.low, t.high, t.shortest, t.longest = key, key, length, length
+		t.low, t.high, t.shortest, t.longest = string(key), string(key), length, length
+	} else if string(key) < t.low {
+		t.low = string(key)
+	} else if string(key) > t.high {
+		t.high = string(key)
 	}
-	t.low, t.high = min(t.low, key), max(t.high, key)
 	t.shortest, t.longest = min(t.shortest, length), max(t.longest, length)
 	t.letters += length * x.count
 	t.count += x.count

@@ -56,17 +56,31 @@ func sketchSample(r sketchRuns, size int) sketchBlock {
 // take adds what is left of a batch.
 func (l *sketchLevels) take(b sketchBlock) {
 	l.slack += b.slack
-	l.put(0, b.rest)
-	l.put(b.level, b.keys)
+	l.own(0, b.rest)
+	l.own(b.level, b.keys)
 	l.settle()
 }
 
 // put adds keys that are in order to a level.
 func (l *sketchLevels) put(level int, keys []uint64) {
+	l.reach(level)
+	l.levels[level] = sketchMergeKeys(l.levels[level], keys)
+}
+
+// own is put of keys that nobody else has.
+func (l *sketchLevels) own(level int, keys []uint64) {
+	l.reach(level)
+	if len(l.levels[level]) == 0 && len(keys) > 0 {
+		l.levels[level] = keys
+		return
+	}
+	l.levels[level] = sketchMergeKeys(l.levels[level], keys)
+}
+
+func (l *sketchLevels) reach(level int) {
 	for len(l.levels) <= level {
 		l.levels, l.turns = append(l.levels, nil), append(l.turns, 0)
 	}
-	l.levels[level] = sketchMergeKeys(l.levels[level], keys)
 }
 
 // settle halves levels until none is too full.
@@ -85,7 +99,7 @@ func (l *sketchLevels) settle() {
 		}
 		l.levels[h] = slices.Clone(full[even:])
 		l.slack += int64(1) << h
-		l.put(h+1, up)
+		l.own(h+1, up)
 	}
 }
 

@@ -71,6 +71,11 @@ const (
 	sketchShorter = 64  // of a longer one this much of its beginning
 )
 
+// sketchWhole says whether a text is kept as it is.
+func sketchWhole(t Type, raw []byte) bool {
+	return t != Bytes && len(raw) <= sketchLongest && utf8.Valid(raw)
+}
+
 // sketchTextKey is what is kept of a text: itself; of one that is long, or no UTF-8, the beginning, the length and a digest; of bytes
 // the hexadecimal digits. Different texts have different keys.
 func sketchTextKey(t Type, raw []byte) string {
@@ -80,7 +85,7 @@ func sketchTextKey(t Type, raw []byte) string {
 		}
 		return hex.EncodeToString(raw[:sketchShorter/2]) + sketchDigest(raw)
 	}
-	if len(raw) <= sketchLongest && utf8.Valid(raw) {
+	if sketchWhole(t, raw) {
 		return string(raw)
 	}
 	return strings.ToValidUTF8(string(raw[:min(len(raw), sketchShorter)]), "\ufffd") + sketchDigest(raw)
@@ -104,8 +109,13 @@ type sketchHashed struct {
 
 const sketchKept = 64
 
+// takes says whether a value with this hash may be among them.
+func (s *sketchSome) takes(hash uint64) bool {
+	return len(s.items) < sketchKept || hash < s.items[sketchKept-1].hash
+}
+
 func (s *sketchSome) add(hash uint64, key string) {
-	if len(s.items) == sketchKept && hash >= s.items[sketchKept-1].hash {
+	if !s.takes(hash) {
 		return
 	}
 	i, found := slices.BinarySearchFunc(s.items, hash, func(a sketchHashed, h uint64) int {

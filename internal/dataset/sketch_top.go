@@ -31,11 +31,7 @@ func (t *sketchTop[K]) shrink() {
 			counts = append(counts, it.count)
 		}
 	}
-	least := int64(1) // the largest count of those that find no counter
-	if len(counts) > sketchCounters {
-		slices.Sort(counts)
-		least = counts[len(counts)-sketchCounters-1]
-	}
+	least := sketchLeast(counts)
 	t.short += least
 	kept := make([]sketchItem[K], 0, min(len(counts), sketchCounters))
 	for _, it := range t.items {
@@ -44,6 +40,15 @@ func (t *sketchTop[K]) shrink() {
 		}
 	}
 	t.items = kept
+}
+
+// sketchLeast is the largest count of those values that find no counter. It is given the counts above 1, and reorders them.
+func sketchLeast(counts []int64) int64 {
+	if len(counts) <= sketchCounters {
+		return 1
+	}
+	slices.Sort(counts)
+	return counts[len(counts)-sketchCounters-1]
 }
 
 func (t *sketchTop[K]) merge(o sketchTop[K]) {
