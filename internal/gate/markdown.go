@@ -119,7 +119,7 @@ func (f Finding) comparison() []string {
 }
 
 func percent(share float64) string {
-	return strconv.FormatFloat(share*100, 'f', -1, 64) + " %"
+	return strconv.FormatFloat(share*100, 'f', -1, 64) + "%"
 }
 
 // maxSampleRows is how many failing rows a comment shows.
