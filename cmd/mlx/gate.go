@@ -23,12 +23,8 @@ type gateOptions struct {
 	fresh        bool
 }
 
-func newGate(a *app) *cobra.Command {
-	var o gateOptions
-	cmd := &cobra.Command{
-		Use:   "gate [GATE…]",
-		Short: "Judge a run by the checks of mlx.yaml",
-		Long: `Status 0 says that everything passed, 1 that something failed, 3 that it cannot be told, 2 that it could not be judged.
+// gateHelp lists the measures by family; a test holds that none is missing.
+const gateHelp = `Status 0 says that everything passed, 1 that something failed, 3 that it cannot be told, 2 that it could not be judged.
 Without a name all gates of mlx.yaml are judged. A gate is written like this:
 
   gates:
@@ -57,7 +53,14 @@ a command. Measures:
   of the model   size scan
 
 mlx show gate:NAME says what each check is, needs and reads. docs/gates.md has all keys, and how CI shows the report.
-The answer is recorded. The same gates on the same bytes give the recorded answer again.`,
+The answer is recorded. The same gates on the same bytes give the recorded answer again.`
+
+func newGate(a *app) *cobra.Command {
+	var o gateOptions
+	cmd := &cobra.Command{
+		Use:   "gate [GATE…]",
+		Short: "Judge a run by the checks of mlx.yaml",
+		Long:  gateHelp,
 		Example: `mlx gate
 mlx gate quality --for @last~1
 mlx gate --format github -o gate.md -o gate.xml

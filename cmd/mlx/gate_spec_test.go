@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+	"unicode"
 
+	"mlx/internal/gate"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
 	"mlx/internal/run"
@@ -33,5 +37,24 @@ func TestCritical(t *testing.T) {
 	same := func(a, b lineage.Record) bool { return a.ID == b.ID }
 	if err != nil || !slices.EqualFunc(found, recs[:1], same) {
 		t.Errorf("%v %v", found, err)
+	}
+}
+
+// The help of `mlx gate` names every measure, and a newcomer finds each in docs/gates.md.
+func TestGateHelpNamesEveryMeasure(t *testing.T) {
+	page, err := os.ReadFile("../../docs/gates.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := func(text string) []string {
+		return strings.FieldsFunc(text, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	}
+	help, docs := words(gateHelp), words(string(page))
+	for _, name := range gate.Measures() {
+		for where, named := range map[string][]string{"mlx gate -h": help, "docs/gates.md": docs} {
+			if !slices.Contains(named, name) && !slices.Contains(named, strings.TrimPrefix(name, "latency_")) {
+				t.Errorf("%s lacks measure %s", where, name)
+			}
+		}
 	}
 }

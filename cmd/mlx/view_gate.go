@@ -195,20 +195,32 @@ func gatePage(g gate.Result, record object.Digest, t *cli.Text, whole bool) {
 	}
 }
 
-// sampleLines shows some failing rows of a check, cut to the terminal.
+// sampleLines shows some failing rows of a check, cut to the terminal. Where all that it could show is missing it shows nothing.
 func sampleLines(f *gate.Failing, indent int, t *cli.Text) {
-	if f == nil || len(f.Sample) == 0 {
+	if f == nil {
 		return
 	}
-	rows := make([][]cli.Cell, 0, maxSampled+1)
-	for _, line := range slices.Concat([][]string{f.Header}, f.Sample[:min(len(f.Sample), maxSampled)]) {
-		cells := make([]cli.Cell, len(line))
-		for i, word := range line {
-			cells[i] = cli.Shown(cli.RoleDim, word)
+	var rows [][]cli.Cell
+	var values []string
+	for _, line := range f.Sample[:min(len(f.Sample), maxSampled)] {
+		if words := strings.Join(line, ""); words != "" {
+			rows, values = append(rows, dimRow(line)), append(values, words)
 		}
-		rows = append(rows, cells)
 	}
-	t.Rows(indent, rows)
+	switch {
+	case len(rows) > 0 && len(f.Header) == 1:
+		t.Hanging(indent, 0, cli.Shown(cli.RoleDim, "such as "+strings.Join(values, ", ")))
+	case len(rows) > 0:
+		t.Rows(indent, slices.Insert(rows, 0, dimRow(f.Header)))
+	}
+}
+
+func dimRow(line []string) []cli.Cell {
+	cells := make([]cli.Cell, len(line))
+	for i, word := range line {
+		cells[i] = cli.Shown(cli.RoleDim, cmp.Or(word, "-"))
+	}
+	return cells
 }
 
 // wordWidth is the width of the verdicts of what did not pass.

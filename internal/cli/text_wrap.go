@@ -20,7 +20,7 @@ func (t *Text) Hanging(n, hang int, cells ...Cell) {
 		}
 	}
 	line := strings.Join(words, "  ")
-	if n+hang > t.width/2 {
+	if n+hang > t.width*2/3 { // too little would be left beside it
 		hang = 2
 	}
 	first, rest := t.flow(line, t.width-n, t.width-n-hang)

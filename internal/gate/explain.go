@@ -63,6 +63,14 @@ func (r Rule) means() string {
 		words = r.columnWords()
 	default:
 		words = explainMeasure(r.Name)
+		if r.Name == "changed" && r.Stat == "mean" {
+			words = "mean change of the score"
+		} else if r.Stat != "" {
+			words += " (" + r.Stat + ")"
+		}
+	}
+	if r.Kind == "command" && r.Stat != "" {
+		words += ", its metric " + r.Stat
 	}
 	for _, part := range []struct{ before, word string }{
 		{"average", r.Average}, {"between the values of", r.Group}, {"of", r.columnsOf()}, {"where", r.Where}, {"under", r.underWords()}, {"at", r.loadWords()},

@@ -36,6 +36,8 @@ func TestExplain(t *testing.T) {
 			"unique together with day, in all.csv:id", []string{"data/x.csv", "all.csv"}},
 		{Rule{Kind: "column", Name: "age", Stat: "psi", Reference: "jan.csv", Max: bound(0.1, "0.1")}, "population stability index of age from jan.csv",
 			"at most 0.1", []string{"data/x.csv", "jan.csv"}},
+		{Rule{Kind: "measure", Name: "equal_opportunity", Group: "sex", Stat: "ratio", Min: bound(0.8, "80%")},
+			"gap in true positive rates (ratio), between the values of sex", "at least 80%", []string{"golden.csv", "truth.csv"}},
 		{Rule{Kind: "measure", Name: "shared_rows"}, "rows that the training has as well", "none", []string{"golden.csv", "train.csv"}},
 	} {
 		spec.Rules = []Rule{c.rule}
@@ -47,7 +49,7 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%s: %s", c.rule.subject(), diff)
 		}
 	}
-	spec.Rules = []Rule{{Kind: "measure", Name: "acuracy", Min: bound(0, "0")}}
+	spec.Rules = []Rule{{Kind: "measure", Name: "rowz", Min: bound(0, "0")}}
 	if _, err := Explain(spec); err == nil {
 		t.Error("a gate that cannot be judged is explained")
 	}

@@ -39,7 +39,8 @@ const htmlHead = `<!doctype html>
 body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--bg);max-width:72rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem}p{margin:.3rem 0}header p,.dim{color:var(--dim)}
 table{border-collapse:collapse;width:100%%;margin:.5rem 0}td,th{border-bottom:1px solid var(--line);padding:.35rem .6rem;text-align:left;vertical-align:top}
-th{color:var(--dim);font-weight:500}td.n{font-variant-numeric:tabular-nums;white-space:nowrap;text-align:right}
+th{color:var(--dim);font-weight:500}th.n{text-align:right}td.n{font-variant-numeric:tabular-nums;white-space:nowrap;text-align:right}
+@media(max-width:68rem){td.n{white-space:normal}}
 .v{font-weight:600}.pass{color:var(--pass)}.fail{color:var(--fail)}.warn,.inconclusive,.waived{color:var(--warn)}
 code{font:13px ui-monospace,monospace;background:var(--soft);padding:.1rem .3rem;border-radius:3px;overflow-wrap:anywhere}
 .plots{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0}figcaption{color:var(--dim);font-size:13px}
@@ -85,7 +86,7 @@ func htmlTable(b *bytes.Buffer, all []Finding) {
 	}
 	b.WriteString("<table><tr><th></th><th>check</th>")
 	if compared {
-		b.WriteString("<th>candidate</th><th>production</th><th>difference</th>")
+		b.WriteString("<th class=n>candidate</th><th class=n>production</th><th class=n>difference</th>")
 	} else {
 		b.WriteString("<th>value</th>")
 	}
@@ -111,10 +112,11 @@ func (f Finding) htmlMore(b *bytes.Buffer) {
 			fmt.Fprintf(b, "<p><b>%s</b>: %s</p>\n", html(f.Name), html(said))
 		}
 	}
-	if f.Failing == nil || len(f.Failing.Sample) == 0 {
+	rows := f.Failing.sampled()
+	if rows == "" {
 		return
 	}
-	fmt.Fprintf(b, "<details><summary>%s: some of %s failing rows</summary><table class=sample><tr>", html(f.Name), thousands(f.Failing.Count))
+	fmt.Fprintf(b, "<details><summary>%s: %s</summary><table class=sample><tr>", html(f.Name), rows)
 	for _, h := range f.Failing.Header {
 		fmt.Fprintf(b, "<th>%s</th>", html(h))
 	}

@@ -119,7 +119,7 @@ func (f Finding) comparison() []string {
 }
 
 func percent(share float64) string {
-	return strconv.FormatFloat(share*100, 'f', -1, 64) + " %"
+	return strconv.FormatFloat(share*100, 'f', -1, 64) + "%"
 }
 
 // maxSampleRows is how many failing rows a comment shows.
@@ -143,10 +143,11 @@ func markdownSaid(b *strings.Builder, all []Finding) {
 
 // markdownSample shows some of the failing rows, folded away.
 func (f Finding) markdownSample(b *strings.Builder) {
-	if f.Failing == nil || len(f.Failing.Sample) == 0 {
+	said := f.Failing.sampled()
+	if said == "" {
 		return
 	}
-	fmt.Fprintf(b, "<details><summary>%s: some of %s failing rows</summary>\n\n", html(f.Name), thousands(f.Failing.Count))
+	fmt.Fprintf(b, "<details><summary>%s: %s</summary>\n\n", html(f.Name), said)
 	markdownRow(b, f.Failing.Header)
 	b.WriteString(strings.Repeat("| --- ", len(f.Failing.Header)) + "|\n")
 	for _, row := range f.Failing.Sample[:min(len(f.Failing.Sample), maxSampleRows)] {

@@ -102,6 +102,20 @@ func (f Finding) Where() string {
 	return f.Failing.Places()
 }
 
+// sampled heads a sample of the failing rows; empty when there is none that says anything: values that are missing do not.
+func (f *Failing) sampled() string {
+	if f == nil || !slices.ContainsFunc(f.Sample, func(row []string) bool { return strings.Join(row, "") != "" }) {
+		return ""
+	}
+	switch {
+	case f.Count == 1:
+		return "the failing row"
+	case f.Count <= int64(len(f.Sample)):
+		return "the " + thousands(f.Count) + " failing rows"
+	}
+	return "some of " + thousands(f.Count) + " failing rows"
+}
+
 func (f Finding) level() float64 {
 	if f.Level == 0 {
 		return 0.95

@@ -35,6 +35,15 @@ func families() []family {
 	}
 }
 
+// Measures are the names of all measures.
+func Measures() []string {
+	var all []string
+	for _, f := range families() {
+		all = append(all, f.names...)
+	}
+	return all
+}
+
 // compile makes the checks of a gate. What cannot be judged is refused by name: a check that is passed over would be a check that
 // passes.
 func (s *session) compile() ([]Check, error) {
@@ -76,15 +85,13 @@ func (s *session) check(r Rule) (Check, error) {
 
 // measure finds the family of a measure.
 func (s *session) measure(r Rule) (Check, error) {
-	var known []string
 	for _, f := range families() {
 		if slices.Contains(f.names, r.Name) {
 			return f.check(s, r)
 		}
-		known = append(known, f.names...)
 	}
 	err := s.wrong(r, "there is no measure %q", r.Name)
-	if near := fault.Nearest(r.Name, known); near != "" {
+	if near := fault.Nearest(r.Name, Measures()); near != "" {
 		return nil, err.Hint("did you mean %q?", near)
 	}
 	return nil, err.Hint("mlx help gate   # lists the measures")
