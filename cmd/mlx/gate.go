@@ -32,16 +32,36 @@ func newGate(a *app) *cobra.Command {
 Without a name all gates of mlx.yaml are judged. A gate is written like this:
 
   gates:
-    quality:
+    release:
+      for: stage:train
+      predictions: work/golden.parquet
+      against: flights@production
       checks:
-        - {metric: auc, min: 0.72}
-        - {metric: log_loss, max: 0.45}
-        - {metric: latency_s, max: 0.1, severity: warn}
+        - {metric: rows, min: 20000}
+        - {measure: roc_auc, min: 0.72, margin: 0.01, slices: [origin]}
+        - {column: user_age, table: data/users.csv, min: 0, max: 120, nulls: 1%}
+        - {command: python fairness.py, severity: warn}
 
-The answer is recorded. The same gates on the same run give the recorded answer again.`,
+Each check has one subject: a metric that the run recorded, a measure, a column of a table, an expression (expr) that must be true, or
+a command. Measures:
+
+  of a table     rows columns schema duplicates null_rows freshness
+  of leakage     shared_rows shared_groups shared_days time_overlap available_at
+  of classes     accuracy balanced_accuracy precision recall f1 specificity mcc
+  of scores      roc_auc pr_auc log_loss brier ece calibration reliability resolution uncertainty
+  of numbers     rmse mae median_ae r2 mape smape max_error bias quantile_loss mean
+  of rankings    ndcg map mrr precision_at_k recall_at_k
+  of fairness    demographic_parity equalized_odds equal_opportunity predictive_parity calibration_by_group
+  of robustness  changed, and the measures of classes, scores and numbers, with under:
+  of serving     latency_p50 p90 p95 p99 p999 max mean, throughput errors cpu memory gpu gpu_memory cost
+  of the model   size scan
+
+mlx show gate:NAME says what each check is, needs and reads. docs/gates.md has all keys, and how CI shows the report.
+The answer is recorded. The same gates on the same bytes give the recorded answer again.`,
 		Example: `mlx gate
 mlx gate quality --for @last~1
-mlx gate --format github -o gate.md -o gate.xml`,
+mlx gate --format github -o gate.md -o gate.xml
+mlx show gate:quality`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.names = args
@@ -77,6 +97,7 @@ func gateRun(ctx context.Context, a *app, o gateOptions) error {
 	if err != nil {
 		return err
 	}
+	readTables()
 	judgement, troubles := a.gateJob(specs, o, ledger).Judge(ctx)
 	if len(troubles) > 0 {
 		return a.untold(troubles)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -95,16 +94,11 @@ func (o *profileOptions) check() error {
 	return nil
 }
 
-// profileGarbage is how much garbage there may be for what is needed, in percent: the buffers of readers are large, and few are made anew.
-const profileGarbage = 25
-
 func profileRun(ctx context.Context, a *app, o profileOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	if ownMemory() {
-		debug.SetGCPercent(profileGarbage)
-	}
+	readTables()
 	p, err := a.profiles(ctx, o)
 	if err != nil {
 		return err

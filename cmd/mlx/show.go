@@ -103,6 +103,9 @@ func showRun(ctx context.Context, a *app, o showOptions) error {
 		if found.Section == "remotes" {
 			return a.showRemote(found.Name)
 		}
+		if found.Section == "gates" {
+			return a.showGate(ctx, found)
+		}
 		return a.showDefined(found)
 	}
 	if run.Rejudged.Is(found.Record) {
@@ -150,6 +153,6 @@ func (a *app) showVerdict(t target, o showOptions) error {
 	}
 	return a.streams.Emit(v, func(t *cli.Text) {
 		t.Heading(cli.Fmt("verdict %s", cli.ID(v.Record)), cli.Time(v.At))
-		gateText(v, t)
+		gateText(v, t, true)
 	})
 }

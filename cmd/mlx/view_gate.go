@@ -95,7 +95,7 @@ func (a *app) stepSummary(v gate.View, form string) error {
 func printGate(v gate.View, form string, a *app) error {
 	failed := verdictAnswer(v.Verdict, v.Mapped) != yes
 	if form == "" {
-		return a.streams.EmitVerdict(v, failed, func(t *cli.Text) { gateText(v, t) })
+		return a.streams.EmitVerdict(v, failed, func(t *cli.Text) { gateText(v, t, false) })
 	}
 	text, err := renderGate(v, form)
 	if err != nil {
@@ -107,7 +107,7 @@ func printGate(v gate.View, form string, a *app) error {
 // maxPassed is how many passed checks are listed beside one that did not pass; more are only counted.
 const maxPassed = 2
 
-func gateText(v gate.View, t *cli.Text) {
+func gateText(v gate.View, t *cli.Text, whole bool) {
 	var compared string
 	for _, g := range v.Report.Gates {
 		heading := []cli.Cell{gateWord(string(g.Verdict), strings.ToUpper(string(g.Verdict))), cli.Str(g.Name), gateFor(g, t.TTY())}
@@ -116,7 +116,7 @@ func gateText(v gate.View, t *cli.Text) {
 			t.Rows(2, gateRows(g))
 			continue
 		}
-		gatePage(g, v.Record, t)
+		gatePage(g, v.Record, t, whole)
 		compared = cmp.Or(compared, g.Compared())
 	}
 	switch {
@@ -156,27 +156,33 @@ func gateRows(g gate.Result) [][]cli.Cell {
 	return rows
 }
 
-// gatePage is one gate for a person: what did not pass first, each with what else there is to know. Many passed checks are counted.
-func gatePage(g gate.Result, record object.Digest, t *cli.Text) {
+// maxSampled is how many failing rows a terminal shows of a check.
+const maxSampled = 3
+
+// gatePage is one gate for a person: what did not pass first, each with what else there is to know. Of many passed checks all are listed
+// only when somebody asked for the whole verdict.
+func gatePage(g gate.Result, record object.Digest, t *cli.Text, whole bool) {
 	open, passed := g.Parted()
 	name, shown := 0, 0
 	for _, f := range g.Checks {
 		name, shown = max(name, utf8.RuneCountInString(f.Name)), max(shown, utf8.RuneCountInString(f.Shown))
 	}
 	name, shown = min(name, 32), min(shown, 24)
+	hang := wordWidth(open) + 2 + name + 2
 	line := func(f gate.Finding) {
-		t.Indented(2, gateWord(f.Word(), fmt.Sprintf("%-*s", wordWidth(open), f.Word())), cli.Str(fmt.Sprintf("%-*s", name, f.Name)),
+		t.Hanging(2, hang, gateWord(f.Word(), fmt.Sprintf("%-*s", wordWidth(open), f.Word())), cli.Str(fmt.Sprintf("%-*s", name, f.Name)),
 			cli.Str(strings.TrimRight(fmt.Sprintf("%-*s  %s", shown, f.Shown, f.Needed()), " ")))
 	}
 	for _, f := range open {
 		line(f)
-		for _, said := range []string{f.Note, f.Failing.Places(), f.SaidWaiver()} {
+		for _, said := range []string{f.Note, f.Where(), f.SaidWaiver()} {
 			if said != "" && !strings.Contains(f.Shown, said) {
-				t.Indented(2+wordWidth(open)+2+name+2, cli.Word(cli.RoleDim, said))
+				t.Hanging(2+wordWidth(open)+2, 0, cli.Word(cli.RoleDim, said))
 			}
 		}
+		sampleLines(f.Failing, 2+wordWidth(open)+2, t)
 	}
-	if len(open) > 0 && len(passed) > maxPassed {
+	if !whole && len(open) > 0 && len(passed) > maxPassed {
 		t.Indented(2, gateWord("pass", fmt.Sprintf("%-*s", wordWidth(open), "pass")), cli.Str(fmt.Sprintf("%-*s", name, cli.FormatCount(int64(len(passed)))+" others")),
 			cli.Fmt("mlx show %s", cli.ID(record)))
 	} else {
@@ -185,8 +191,24 @@ func gatePage(g gate.Result, record object.Digest, t *cli.Text) {
 		}
 	}
 	for _, note := range g.Notes() {
-		t.Indented(2, cli.Word(cli.RoleDim, note))
+		t.Hanging(2, 0, cli.Word(cli.RoleDim, note))
 	}
+}
+
+// sampleLines shows some failing rows of a check, cut to the terminal.
+func sampleLines(f *gate.Failing, indent int, t *cli.Text) {
+	if f == nil || len(f.Sample) == 0 {
+		return
+	}
+	rows := make([][]cli.Cell, 0, maxSampled+1)
+	for _, line := range slices.Concat([][]string{f.Header}, f.Sample[:min(len(f.Sample), maxSampled)]) {
+		cells := make([]cli.Cell, len(line))
+		for i, word := range line {
+			cells[i] = cli.Shown(cli.RoleDim, word)
+		}
+		rows = append(rows, cells)
+	}
+	t.Rows(indent, rows)
 }
 
 // wordWidth is the width of the verdicts of what did not pass.

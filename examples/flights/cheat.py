@@ -30,4 +30,5 @@ with mlflow.start_run(run_name="everything in the table"):
     print(f"accuracy {acc:.3f}")
     if acc > 0.95:
         mlflow.sklearn.log_model(model, name="model", registered_model_name="late-flights",
+                                 signature=mlflow.models.infer_signature(train, train_late.to_numpy()),
                                  serialization_format="cloudpickle")

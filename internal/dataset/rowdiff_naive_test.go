@@ -167,8 +167,9 @@ func naiveValue(f Field, v any, besideFloat bool) string {
 		return fmt.Sprint("time ", new(big.Int).Mul(big.NewInt(v.(int64)), big.NewInt(rowDayLength)))
 	case Time, Clock:
 		return fmt.Sprint("time ", v)
+	default:
+		return fmt.Sprintf("text %q", v)
 	}
-	return fmt.Sprintf("text %q", v)
 }
 
 // naiveDiff is the answer as a list of lines, in order.

@@ -36,8 +36,9 @@ func kindOfRow(f *Field) rowKind {
 		return rowBytes
 	case Nested:
 		return rowNested
+	default:
+		return rowNumber
 	}
-	return rowNumber
 }
 
 // rowMode is how the values of a pair of columns are compared.

@@ -62,8 +62,9 @@ func rowDraw(r *rand.Rand, f Field, spread int) any {
 		return small * rowDayLength / int64(1+23*r.IntN(2))
 	case Clock:
 		return max(small, 0) * 1e9
+	default:
+		return []string{"", "a", "b\x00", "é"}[r.IntN(4)] + fmt.Sprint(small)
 	}
-	return []string{"", "a", "b\x00", "é"}[r.IntN(4)] + fmt.Sprint(small)
 }
 
 func rowRandom(r *rand.Rand) (a, b rowGiven, key []string) {

@@ -43,8 +43,9 @@ func (r *rowColumn) canonical(dst []byte, c *Column, i int) (rowTag, uint64, []b
 		return rowTagLarge, uint64(c.Ints[i]), dst
 	case Decimal:
 		return r.decimal(dst, c, i)
+	default:
+		return rowTagText, 0, append(dst, c.Bytes(i)...)
 	}
-	return rowTagText, 0, append(dst, c.Bytes(i)...)
 }
 
 func rowWhole(v uint64) rowTag {
@@ -108,7 +109,12 @@ func (r *rowColumn) same(s *rowScratch, a *Column, i int, b *Column, j int) bool
 		return x == y || x != x && y != y
 	case rowAsTexts:
 		return bytes.Equal(a.Bytes(i), b.Bytes(j))
+	default:
+		return r.sameValue(s, a, i, b, j)
 	}
+}
+
+func (r *rowColumn) sameValue(s *rowScratch, a *Column, i int, b *Column, j int) bool {
 	tagA, wordA, textA := r.canonical(s.a[:0], a, i)
 	tagB, wordB, textB := r.canonical(s.b[:0], b, j)
 	s.a, s.b = textA, textB

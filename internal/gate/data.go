@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"path"
 	"strings"
@@ -44,18 +45,18 @@ type dataRule struct {
 }
 
 // onTable puts a rule among those that are judged in one pass over the table that it names, else over the one of the gate.
-func (s *session) onTable(r Rule, plan dataPlan) Check {
-	where := r.Table
-	if where == "" {
-		where = s.spec.Table
-	}
+func (s *session) onTable(r Rule, plan dataPlan) Check { return s.onTableElse(r, "", plan) }
+
+// onTableElse is onTable with a table for gates that name none and are for none.
+func (s *session) onTableElse(r Rule, otherwise string, plan dataPlan) Check {
+	key := [2]string{cmp.Or(r.Table, s.spec.Table), otherwise}
 	if s.passes == nil {
-		s.passes = make(map[string]*dataPass)
+		s.passes = make(map[[2]string]*dataPass)
 	}
-	pass := s.passes[where]
+	pass := s.passes[key]
 	if pass == nil {
-		pass = &dataPass{session: s, where: where}
-		s.passes[where] = pass
+		pass = &dataPass{session: s, where: key[0], otherwise: otherwise}
+		s.passes[key] = pass
 	}
 	pass.rules = append(pass.rules, &dataRule{rule: r, plan: plan})
 	return dataCheck{pass: pass, at: len(pass.rules) - 1}

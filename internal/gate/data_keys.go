@@ -173,7 +173,7 @@ type keyTable struct {
 
 func (t *keyTable) reset(room int) {
 	size := 16
-	for size < 2*room {
+	for size < 2*room && size < 1<<18 { // keys may repeat: more room is made when it is needed
 		size *= 2
 	}
 	if len(t.cells) >= size && len(t.cells) <= 8*size {
@@ -218,7 +218,7 @@ func (s *keyStore) each(visit func(seen *keySeen, word uint64), done func(all []
 	var table keyTable
 	width := s.words() + 1
 	for list := range s.spill.lists {
-		table.reset(64)
+		table.reset(s.spill.size(list) / width)
 		err := s.spill.each(list, func(words []uint64) {
 			for ; len(words) >= width; words = words[width:] {
 				key := [2]uint64{words[0]}

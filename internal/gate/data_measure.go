@@ -240,8 +240,10 @@ func (f *dataFrame) freshness(r Rule, title, name string) ([]dataJudge, error) {
 }
 
 // zone is where days begin and naive times are read: what the table says, else the gate, else UTC.
-func (f *dataFrame) zone(r Rule) (*time.Location, error) {
-	for _, name := range []string{f.meaning.TimeZone, f.session.spec.TimeZone} {
+func (f *dataFrame) zone(r Rule) (*time.Location, error) { return f.zoneOf(r, f.meaning) }
+
+func (f *dataFrame) zoneOf(r Rule, m Meaning) (*time.Location, error) {
+	for _, name := range []string{m.TimeZone, f.session.spec.TimeZone} {
 		if name == "" {
 			continue
 		}

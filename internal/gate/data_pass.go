@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -11,9 +12,10 @@ import (
 
 // dataPass reads one table once, for all rules about it.
 type dataPass struct {
-	session *session
-	where   string // empty: the table that is judged
-	rules   []*dataRule
+	session   *session
+	where     string // empty: the table that is judged
+	otherwise string // when none is judged
+	rules     []*dataRule
 
 	done    bool
 	err     error
@@ -92,10 +94,7 @@ func (p *dataPass) read(ctx context.Context, s Subject) error {
 }
 
 func (p *dataPass) readOnce(ctx context.Context, s Subject) error {
-	where := p.where
-	if where == "" {
-		where = s.Table
-	}
+	where := cmp.Or(p.where, s.Table, p.otherwise)
 	if where == "" {
 		return p.session.wrong(p.rules[0].rule, "%s is no table", s.For.words()).
 			Hint("table: data/flights   # in the gate or in the check says which table to read")
@@ -184,12 +183,8 @@ func (p *dataPass) part(f *dataFrame, judges []dataJudge, batch *dataset.Batch) 
 	}
 	defer p.scratch.Put(b)
 	b.Batch, b.used, b.wholeN, b.realN, b.filters = batch, 0, 0, 0, b.filters[:0]
-	for _, filter := range f.filters {
-		truth, unknown := b.bits(), b.bits()
-		if err := filter.eval(b, truth, unknown); err != nil {
-			return nil, err
-		}
-		b.filters = append(b.filters, truth)
+	if err := b.filter(f.filters); err != nil {
+		return nil, err
 	}
 	parts := make([]any, len(judges))
 	for i, j := range judges {
@@ -199,6 +194,18 @@ func (p *dataPass) part(f *dataFrame, judges []dataJudge, batch *dataset.Batch) 
 		}
 	}
 	return parts, nil
+}
+
+// filter finds the rows that each filter selects.
+func (b *dataBatch) filter(filters []*exprRows) error {
+	for _, filter := range filters {
+		truth, unknown := b.bits(), b.bits()
+		if err := filter.eval(b, truth, unknown); err != nil {
+			return err
+		}
+		b.filters = append(b.filters, truth)
+	}
+	return nil
 }
 
 func (f *dataFrame) finish(ctx context.Context, r *dataRule) ([]Finding, error) {

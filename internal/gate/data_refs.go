@@ -118,7 +118,7 @@ func (j *joinJudge) look(bad *firstRows) error {
 	var table keyTable
 	width := j.store.words() + 1
 	for list := range j.store.spill.lists {
-		table.reset(64)
+		table.reset(j.store.spill.size(list) / width)
 		visit := func(see func(key [2]uint64, word uint64)) error {
 			return j.store.spill.each(list, func(words []uint64) {
 				for ; len(words) >= width; words = words[width:] {
@@ -194,7 +194,8 @@ func planDuplicates(_ context.Context, f *dataFrame, r Rule) ([]dataJudge, error
 	if err != nil {
 		return nil, err
 	}
-	j.missing, j.rows.is, j.rows.columns = true, "repeated", columns
+	j.missing, j.store.narrow = true, false // an integer has no word for what is missing
+	j.rows.is, j.rows.columns = "repeated", columns
 	return []dataJudge{&duplicatesJudge{uniqueJudge: j}}, nil
 }
 

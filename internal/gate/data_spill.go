@@ -28,6 +28,7 @@ type spill struct {
 type spillList struct {
 	blocks []spilled
 	last   []uint64
+	words  int
 }
 
 type spilled struct {
@@ -48,6 +49,7 @@ func (s *spill) add(list int, words ...uint64) error {
 		}
 	}
 	l.last = append(l.last, words...)
+	l.words += len(words)
 	return nil
 }
 
@@ -78,6 +80,9 @@ func (s *spill) shelve(l *spillList) error {
 	l.last = l.last[:0]
 	return nil
 }
+
+// size is the number of words of a list.
+func (s *spill) size(list int) int { return s.lists[list].words }
 
 // each calls visit with the words of a list, in the order in which they were added, block by block.
 func (s *spill) each(list int, visit func(words []uint64)) error {

@@ -98,7 +98,7 @@ const people = `id,user_age,country_code,name,score,born,seen,big,ok
 `
 
 func TestDataChecks(t *testing.T) {
-	w := dataWorld{"t.csv": people, "c.csv": "code,n\nDE,1\nFR,2\n", "same.csv": people, "mixed.csv": "mixed\n1\n2\nx\n4\n"}
+	w := dataWorld{"t.csv": people, "c.csv": "code,n\nDE,1\nFR,2\n", "same.csv": people, "mixed.csv": "mixed\n1\n2\nx\n4\n", "zero.csv": "n,m\n0,1\n,1\n2,1\n"}
 	for _, tc := range []struct {
 		rule    Rule
 		verdict Verdict
@@ -145,6 +145,7 @@ func TestDataChecks(t *testing.T) {
 		{Rule{Kind: "measure", Name: "freshness", Columns: []string{"seen"}, Max: bounded("1h")}, Fail, "2h old, newest 2026-05-03T10:00:00Z  at most 1h old"},
 		{Rule{Kind: "measure", Name: "duplicates"}, Pass, "5 rows  no row twice"},
 		{Rule{Kind: "measure", Name: "duplicates", Columns: []string{"country_code"}, Max: bounded("10%")}, Fail, "2 of 5 rows are repeated: rows 4, 5 (40%)  at most 10%"},
+		{Rule{Kind: "measure", Name: "duplicates", Columns: []string{"n"}, Table: "zero.csv"}, Pass, "3 rows  no row twice in n"},
 		{Rule{Kind: "measure", Name: "null_rows", Columns: []string{"user_age", "name"}}, Fail, "1 of 5 rows is empty: row 3  no row without a value"},
 		{Rule{Kind: "measure", Name: "schema", Schema: "same.csv"}, Pass, "9 columns  columns of same.csv"},
 		{Rule{Kind: "measure", Name: "schema", Schema: "c.csv"}, Fail, "no code; no n; additional id; additional user_age; additional country_code; additional name; additional score; additional born; additional seen; additional big; additional ok  columns of c.csv"},

@@ -2,19 +2,29 @@ package gate
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 
 	"mlx/internal/dataset"
 )
 
-// uniqueJudge marks every row whose key another row has as well. Nothing is kept of integers while they only rise.
+// uniqueJudge marks every row whose key another row has as well. Of integers that only rise nothing is kept; when they turn out not to,
+// their column is read once more.
 type uniqueJudge struct {
 	rows    *rowJudge
 	columns []int
-	table   string // where it stands
 	store   *keyStore
-	missing bool // a row whose every column is missing is judged as well
+	missing bool // missing values are values of a key
+	rising  bool // so far
+	last    int64
+}
+
+// risingPart says that the integers of a batch rise strictly.
+type risingPart struct {
+	first, last int64
+	n           int
+	rising      bool
 }
 
 // keyPart is the keys of the judged rows of a batch.
@@ -50,7 +60,9 @@ func (f *dataFrame) unique(r Rule, title string, columns []int, needs string) (*
 		return nil, err
 	}
 	rows.is, rows.needs = "not unique", needs
-	return &uniqueJudge{rows: rows, columns: columns, store: newKeyStore(newDataKey(f.fields(columns)), f.world.Temp)}, nil
+	j := &uniqueJudge{rows: rows, columns: columns, store: newKeyStore(newDataKey(f.fields(columns)), f.world.Temp)}
+	j.rising, j.last = j.store.narrow, math.MinInt64
+	return j, nil
 }
 
 func (f *dataFrame) fields(columns []int) []dataset.Field {
@@ -62,7 +74,37 @@ func (f *dataFrame) fields(columns []int) []dataset.Field {
 }
 
 func (j *uniqueJudge) part(b *dataBatch) (any, error) {
+	if j.store.narrow && !j.missing {
+		return j.risingOf(b), nil
+	}
 	return keysOf(b, j.store.dataKey, j.columns, j.rows.filter, j.missing), nil
+}
+
+func (j *uniqueJudge) risingOf(b *dataBatch) risingPart {
+	c := &b.Columns[j.columns[0]]
+	p := risingPart{first: math.MinInt64, last: math.MinInt64, rising: true}
+	if c.Missing == nil && j.rows.filter < 0 && b.Rows > 0 {
+		p.n, p.first, p.last = b.Rows, c.Ints[0], c.Ints[b.Rows-1]
+		for i, v := range c.Ints[1:] {
+			if v <= c.Ints[i] {
+				p.rising = false
+				break
+			}
+		}
+		return p
+	}
+	for i, v := range c.Ints {
+		if c.Missing.Has(i) || j.rows.filter >= 0 && !b.filters[j.rows.filter].Has(i) {
+			continue
+		}
+		if p.n == 0 {
+			p.first = v
+		} else if v <= p.last {
+			p.rising = false
+		}
+		p.n, p.last = p.n+1, v
+	}
+	return p
 }
 
 // keysOf makes the keys of the judged rows of a batch: those that the filter selects and in which no column is missing.
@@ -108,13 +150,52 @@ func (p keyPart) each(seen int64, words int, visit func(key []uint64, row uint64
 }
 
 func (j *uniqueJudge) merge(at dataset.Span, part any) error {
+	if p, ok := part.(risingPart); ok {
+		if p.n > 0 {
+			j.rising = j.rising && p.rising && (j.rows.judged == 0 || p.first > j.last)
+			j.rows.judged, j.last = j.rows.judged+int64(p.n), p.last
+		}
+		return nil
+	}
 	p := part.(keyPart)
 	j.rows.judged += int64(p.n)
 	return p.each(at.Seen, j.store.words(), j.store.put)
 }
 
+// keep reads the keys of a column that does not rise.
+func (j *uniqueJudge) keep(ctx context.Context) error {
+	f := j.rows.frame
+	var filters []*exprRows
+	if j.rows.filter >= 0 {
+		filters = f.filters
+	}
+	names, at := []string{f.columns[j.columns[0]]}, []int{0}
+	if filters != nil {
+		names, at = f.columns, j.columns
+	}
+	j.rows.judged = 0
+	return dataset.Fold(ctx, f.table.Table, dataset.Request{Columns: names}, dataset.Folding[keyPart]{
+		Part: func(batch *dataset.Batch) (keyPart, error) {
+			b := &dataBatch{Batch: batch}
+			if err := b.filter(filters); err != nil {
+				return keyPart{}, err
+			}
+			return keysOf(b, j.store.dataKey, at, j.rows.filter, j.missing), nil
+		},
+		Merge: func(at dataset.Span, p keyPart) error { return j.merge(at, p) },
+	})
+}
+
 func (j *uniqueJudge) finish(ctx context.Context) ([]Finding, error) {
 	defer j.store.spill.close()
+	if j.store.narrow && !j.missing {
+		if j.rising {
+			return j.rows.finish(ctx)
+		}
+		if err := j.keep(ctx); err != nil {
+			return nil, err
+		}
+	}
 	var bad firstRows
 	err := j.store.each(func(seen *keySeen, row uint64) {
 		switch seen.count++; seen.count {

@@ -165,12 +165,23 @@ func exprRange(n ast.Node) (low, high int64, ok bool) {
 	if !isBinary || b.Operator != ".." {
 		return 0, 0, false
 	}
-	from, okFrom := b.Left.(*ast.IntegerNode)
-	to, okTo := b.Right.(*ast.IntegerNode)
-	if !okFrom || !okTo || to.Value-from.Value > 100_000 || to.Value < from.Value {
+	low, okLow := exprWholeNumber(b.Left)
+	high, okHigh := exprWholeNumber(b.Right)
+	if !okLow || !okHigh || high < low || uint64(high)-uint64(low) > 100_000 {
 		return 0, 0, false
 	}
-	return int64(from.Value), int64(to.Value), true
+	return low, high, true
+}
+
+func exprWholeNumber(n ast.Node) (int64, bool) {
+	switch n := n.(type) {
+	case *ast.IntegerNode:
+		return int64(n.Value), true
+	case *ast.UnaryNode:
+		v, ok := exprWholeNumber(n.Node)
+		return -v, ok && n.Operator == "-"
+	}
+	return 0, false
 }
 
 // expression makes the check of an expression: about every row of a table, or about the metrics and parameters of a run.

@@ -106,7 +106,7 @@ func htmlTable(b *bytes.Buffer, all []Finding) {
 
 // htmlMore says of a finding that did not pass what the table has no room for.
 func (f Finding) htmlMore(b *bytes.Buffer) {
-	for _, said := range []string{f.Note, f.SaidWaiver(), f.Failing.Places()} {
+	for _, said := range []string{f.Note, f.SaidWaiver(), f.Where()} {
 		if said != "" {
 			fmt.Fprintf(b, "<p><b>%s</b>: %s</p>\n", html(f.Name), html(said))
 		}

@@ -28,8 +28,7 @@ func (s *session) leak(r Rule) (Check, error) {
 		return nil, err
 	}
 	if r.Name == "available_at" {
-		r.Table = cmp.Or(r.Table, s.spec.Table, s.spec.Train)
-		return s.onTable(r, planAvailable), nil
+		return s.onTableElse(r, cmp.Or(s.spec.Train, s.spec.Predictions), planAvailable), nil
 	}
 	if r.Reference = cmp.Or(r.Reference, s.spec.Train); r.Reference == "" {
 		return nil, s.wrong(r, "nothing says what the model was trained on").Hint("train: data/train.parquet   # in the gate")
@@ -75,7 +74,7 @@ func planSharedRows(ctx context.Context, f *dataFrame, r Rule) ([]dataJudge, err
 	if err != nil {
 		return nil, err
 	}
-	j.shared, j.missing = true, true
+	j.shared, j.missing, j.store.narrow = true, true, false // an integer has no word for what is missing
 	j.rows.is, j.rows.needs = "in "+r.Reference, "none in "+r.Reference
 	if j.rows.note = "rows are the same by " + list(names); by != "" {
 		j.rows.note = "rows are the same by " + by + " (" + list(names) + ")"

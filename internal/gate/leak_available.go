@@ -29,7 +29,7 @@ type lateColumn struct {
 // column of many may leak and lift it by little.
 type availableJudge struct {
 	rule      Rule
-	frame     *dataFrame
+	meaning   Meaning
 	predicted moment
 	eventAt   int // of the column of the time of a row; -1: no row is looked at
 	event     dataset.Field
@@ -50,20 +50,21 @@ func planAvailable(ctx context.Context, f *dataFrame, r Rule) ([]dataJudge, erro
 		return nil, f.session.wrong(r, "nothing says which columns the model reads").
 			Hint("features: [carrier, origin]   # in the gate, or a file that lists them; or log the model with its signature")
 	}
-	j := &availableJudge{rule: r, frame: f, features: features, eventAt: -1}
-	if j.zone, err = f.zone(r); err != nil {
+	meaning := f.declaring()
+	j := &availableJudge{rule: r, meaning: meaning, features: features, eventAt: -1}
+	if j.zone, err = f.zoneOf(r, meaning); err != nil {
 		return nil, err
 	}
-	if f.meaning.PredictedAt == "" && len(leakDeclared(f.meaning)) > 0 {
+	if meaning.PredictedAt == "" && len(leakDeclared(meaning)) > 0 {
 		return nil, f.session.wrong(r, "nothing says when a prediction is made").
 			Hint("predicted_at: -2h   # of tables: %s in mlx.yaml: relative to its time, or a column", f.name())
 	}
-	if j.predicted, err = f.moment(r, f.meaning.PredictedAt); err != nil {
+	if j.predicted, err = f.moment(r, meaning.PredictedAt); err != nil {
 		return nil, err
 	}
 	var silent []string
 	for _, name := range features {
-		declared := f.meaning.Columns[name].AvailableAt
+		declared := meaning.Columns[name].AvailableAt
 		if declared == "" {
 			silent = append(silent, name)
 			continue
@@ -81,21 +82,35 @@ func planAvailable(ctx context.Context, f *dataFrame, r Rule) ([]dataJudge, erro
 	return []dataJudge{j}, j.needEvent(f, r)
 }
 
+// declaring is the meaning of the table; when that says nothing of when columns are known, the one of the training or the predictions.
+func (f *dataFrame) declaring() Meaning {
+	spec := f.session.spec
+	for _, where := range []string{f.where, spec.Train, spec.Predictions, spec.Table} {
+		if f.world.Meaning == nil || where == "" {
+			continue
+		}
+		if m, ok := f.world.Meaning(where); ok && len(leakDeclared(m)) > 0 {
+			return m
+		}
+	}
+	return f.meaning
+}
+
 // needEvent finds the time of the rows if a span is compared with a column.
 func (j *availableJudge) needEvent(f *dataFrame, r Rule) error {
 	mixed := slices.ContainsFunc(j.columns, func(c lateColumn) bool { return c.known.at >= 0 != (j.predicted.at >= 0) })
 	if !mixed {
 		return nil
 	}
-	if f.meaning.Time == "" {
+	if j.meaning.Time == "" {
 		return f.session.wrong(r, "a span is relative to the time of a row, and nothing says which column that is").
 			Hint("time: time_hour   # of tables: %s in mlx.yaml", f.name())
 	}
-	at, err := f.column(r, f.meaning.Time)
+	at, err := f.column(r, j.meaning.Time)
 	if err != nil {
 		return err
 	}
-	j.eventAt, j.event = at, f.schema[f.schema.Index(f.meaning.Time)]
+	j.eventAt, j.event = at, f.schema[f.schema.Index(j.meaning.Time)]
 	return f.moments(r, j.event)
 }
 
@@ -166,8 +181,8 @@ func (j *availableJudge) merge(_ dataset.Span, part any) error {
 func (j *availableJudge) finish(context.Context) ([]Finding, error) {
 	f := j.rule.finding()
 	f.Note, f.Needs = j.note, "known when the prediction is made"
-	if j.frame.meaning.PredictedAt != "" {
-		f.Needs += " (" + j.frame.meaning.PredictedAt + ")"
+	if j.meaning.PredictedAt != "" {
+		f.Needs += " (" + j.meaning.PredictedAt + ")"
 	}
 	if len(j.columns) == 0 {
 		f.Verdict, f.Shown = Inconclusive, fmt.Sprintf("none of %s says when it is known", dataCount(int64(len(j.features)), "feature"))

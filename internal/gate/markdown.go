@@ -129,7 +129,7 @@ const maxSampleRows = 5
 func markdownSaid(b *strings.Builder, all []Finding) {
 	any := false
 	for _, f := range all {
-		for _, s := range []string{f.Note, f.Failing.Places(), f.SaidWaiver()} {
+		for _, s := range []string{f.Note, f.Where(), f.SaidWaiver()} {
 			if s != "" {
 				any = true
 				fmt.Fprintf(b, "- %s: %s\n", markdown(f.Name), markdown(s))

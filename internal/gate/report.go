@@ -94,6 +94,14 @@ func (f *Failing) Places() string {
 	return "rows " + list(words)
 }
 
+// Where says where the failing rows stand, unless what was found says so already.
+func (f Finding) Where() string {
+	if strings.Contains(f.Shown, ": row") {
+		return ""
+	}
+	return f.Failing.Places()
+}
+
 func (f Finding) level() float64 {
 	if f.Level == 0 {
 		return 0.95

@@ -10,7 +10,7 @@ import (
 // session is one gate while it is judged. What several of its checks share, such as one pass over a table, stands here.
 type session struct {
 	spec    Spec
-	passes  map[string]*dataPass // of the data checks, by table
+	passes  map[[2]string]*dataPass // of the data checks, by table
 	quality goldenShared
 	asking  asking
 }
