@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"mlx/internal/dataset"
@@ -43,7 +44,7 @@ func (a *app) profiles(ctx context.Context, o profileOptions) (*dataset.Profile,
 }
 
 // profileOf describes a table, or reads the profile that stands in its place.
-func (a *app) profileOf(ctx context.Context, where string, o profileOptions, meaning func(string) (gate.Meaning, bool)) (*dataset.Profile, error) {
+func (a *app) profileOf(ctx context.Context, where string, o profileOptions, meaning func(string) (gate.Meaning, bool)) (p *dataset.Profile, err error) {
 	kept, err := a.keptProfile(ctx, where)
 	if kept != nil || err != nil {
 		if kept != nil && o.parts > 1 {
@@ -66,7 +67,7 @@ func (a *app) profileOf(ctx context.Context, where string, o profileOptions, mea
 	if err != nil {
 		return nil, err
 	}
-	defer t.Close()
+	defer func() { err = errors.Join(err, t.Close()) }()
 	total, _ := t.Rows()
 	progress := a.streams.Progress("profiling", "rows", total)
 	defer progress.Done()

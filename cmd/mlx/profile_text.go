@@ -153,6 +153,7 @@ func (s profileScreen) short(c profileColumnView, text string) string {
 		}
 	case dataset.Time:
 		return text[:len("2006-01-02")]
+	default: // the others are cut as text
 	}
 	return s.cut(plainWord(text), profileCell)
 }

@@ -191,9 +191,9 @@ func (v profileView) csv() ([]byte, error) {
 	for _, c := range v.Columns {
 		row := append([]string{sheetText(c.Name), c.Type}, integers(c.Missing, c.NaN, c.PlusInf+c.MinusInf, c.Distinct)...)
 		low, high, _ := c.column.Range()
-		row = append(row, c.sheet(low), c.quantile(0.25), c.quantile(0.5), c.quantile(0.75), c.sheet(high), number(c.Mean), number(c.Std))
+		row = append(row, sheetValue(low), c.quantile(0.25), c.quantile(0.5), c.quantile(0.75), sheetValue(high), number(c.Mean), number(c.Std))
 		if len(c.Top) > 0 {
-			row = append(row, c.sheet(dataset.ProfileValue{Text: c.Top[0].text, Numeric: c.column.Type <= dataset.Decimal}), integers(c.Top[0].Count)[0])
+			row = append(row, sheetValue(dataset.ProfileValue{Text: c.Top[0].text, Numeric: c.column.Type <= dataset.Decimal}), integers(c.Top[0].Count)[0])
 		} else {
 			row = append(row, "", "")
 		}
@@ -205,19 +205,20 @@ func (v profileView) csv() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func (c profileColumnView) sheet(v dataset.ProfileValue) string {
+// sheetValue is a value as a cell of a spreadsheet.
+func sheetValue(v dataset.ProfileValue) string {
 	if v.Numeric {
 		return v.Text
 	}
 	return sheetText(v.Text)
 }
 
-func (c profileColumnView) quantile(q float64) string {
-	if !c.column.Type.Ordered() {
+func (v *profileColumnView) quantile(q float64) string {
+	if !v.column.Type.Ordered() {
 		return ""
 	}
-	v, _ := c.column.QuantileValue(q)
-	return v.Text
+	value, _ := v.column.QuantileValue(q)
+	return value.Text
 }
 
 // sheetText keeps a text from being taken for a formula by a spreadsheet.

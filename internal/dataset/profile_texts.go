@@ -142,8 +142,9 @@ func (t *profileTexts) reduce() {
 	}
 }
 
-// sketchTextBytes bounds the texts of a column that are all counted, together.
-const sketchTextBytes = 2 << 20
+// sketchTextBytes bounds the texts of a column that are all counted: as many bytes for each that there may be, so that a wide table
+// has less of them as well. It is 2 MiB where all limits are the largest.
+const sketchTextBytes = 128
 
 // merge adds the values of rows that come after these.
 func (t *profileTexts) merge(o *profileTexts, limits profileLimits) {
@@ -194,7 +195,7 @@ func (t *profileTexts) settle(limits profileLimits) {
 	for key := range t.exact {
 		size += len(key)
 	}
-	if len(t.exact) > limits.texts || size > sketchTextBytes {
+	if len(t.exact) > limits.texts || size > limits.texts*sketchTextBytes {
 		t.reduce()
 	}
 }
