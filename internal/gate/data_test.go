@@ -200,20 +200,3 @@ func TestDataTroubles(t *testing.T) {
 		})
 	}
 }
-
-// Every measure of a table says what it is.
-func TestExplainTable(t *testing.T) {
-	for _, name := range append(dataMeasures(), leakMeasures()...) {
-		if (Rule{Kind: "measure", Name: name}).ExplainTable() == "" {
-			t.Errorf("%s says nothing", name)
-		}
-	}
-	r := column("age", func(r *Rule) { r.Min, r.Mostly, r.Where = bounded("0"), share(.99), "ok" })
-	want := "Every value of age is at least 0. Missing values are judged by nulls: alone. Only rows where ok are judged. It is enough that 99% of the judged rows keep it."
-	if got := r.ExplainTable(); got != want {
-		t.Errorf("%s\nwant %s", got, want)
-	}
-	if got := (Rule{Kind: "metric", Name: "auc"}).ExplainTable(); got != "" {
-		t.Errorf("a metric is explained: %s", got)
-	}
-}
