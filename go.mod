@@ -3,7 +3,6 @@ module mlx
 go 1.26.0
 
 require (
-	github.com/andybalholm/brotli v1.1.1
 	charm.land/lipgloss/v2 v2.0.6
 	cloud.google.com/go/storage v1.67.0
 	filippo.io/age v1.3.2

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,12 +16,6 @@ import (
 
 // rowSample is how many differences of each kind the answer shows.
 const rowSample = 20
-
-// rowGarbage is how much garbage there may be for what is needed, in percent: the buffers of readers are large, and few are made anew.
-const rowGarbage = 40
-
-// rowLimit is from where on garbage is collected at once.
-const rowLimit = 176 << 20
 
 // rowSide is one of the two tables whose rows are compared.
 type rowSide struct {
@@ -57,10 +50,7 @@ func (a *app) diffRows(ctx context.Context, o diffOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	if ownMemory() {
-		debug.SetGCPercent(rowGarbage)
-		debug.SetMemoryLimit(rowLimit)
-	}
+	readTables()
 	for _, s := range sides {
 		if err := a.openSide(ctx, s); err != nil {
 			return err
@@ -200,6 +190,7 @@ func (a *app) rowsHere(ctx context.Context, where string) ([2]*rowSide, error) {
 	switch t.Kind {
 	case refPath:
 		left.saved, here = true, left.at
+		left.where = refPath + ":" + strings.TrimPrefix(where, refPath+":") // the version, not what stands here
 	case refSnapshot:
 		here = path.Join(t.Name, t.Inner)
 	}

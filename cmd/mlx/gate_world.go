@@ -83,12 +83,7 @@ func (w gateWorld) table(ctx context.Context, where string) (gate.Table, error) 
 }
 
 func (w gateWorld) identify(ctx context.Context, where string) (gate.Ref, error) {
-	files, err := w.app.tableFiles(ctx, w.spelled(where))
-	if err != nil {
-		return gate.Ref{}, err
-	}
-	ref, err := files.refer(ctx)
-	return ref, files.close(err)
+	return w.app.identifyTable(ctx, w.spelled(where))
 }
 
 func (w gateWorld) meaning(where string) (gate.Meaning, bool) { return w.app.tableMeaning(where) }

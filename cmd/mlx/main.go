@@ -33,3 +33,11 @@ func status(args []string) int {
 
 // ownMemory says whether nobody else has decided how much memory this process may have.
 func ownMemory() bool { return os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" }
+
+// readTables is for commands that read whole tables: the buffers of readers are large, and few are made anew.
+func readTables() {
+	if ownMemory() {
+		debug.SetGCPercent(40)
+		debug.SetMemoryLimit(176 << 20) // from where on garbage is collected at once
+	}
+}

@@ -31,13 +31,14 @@ type columnHead struct {
 // showTable shows the first rows of a table. It says whether the word names one: what does not is shown as what it is.
 func (a *app) showTable(ctx context.Context, o showOptions) (shown bool, err error) {
 	found, err := a.tableFiles(ctx, o.ref)
+	only := o.ref == "-" || isTableURL(o.ref) || isPattern(o.ref) // it can be nothing but a table
 	if err != nil {
-		if o.ref == "-" || isTableURL(o.ref) || isPattern(o.ref) {
+		if only {
 			return false, err
 		}
 		return false, nil // its error is better told by what follows
 	}
-	if ok, err := found.isTable(ctx); !ok || err != nil {
+	if ok, err := found.isTable(ctx); !ok && !only || err != nil {
 		return false, found.close(err)
 	}
 	v := fileShown{Kind: "file/v1", Path: shownTable(o.ref), Type: "table", Entries: []entryView{}, Rows: []string{}}

@@ -258,8 +258,9 @@ func (p *parquetFile) widens(have, to Field) bool {
 		return to.Type == Float || to.Type == Decimal && to.Scale == have.Scale
 	case Date:
 		return to.Type == Time && to.Naive
+	default:
+		return false
 	}
-	return false
 }
 
 // unitRows is how many rows a unit has at least when a row group is cut.

@@ -19,7 +19,6 @@ type nestedLeaf struct {
 	reps, defs []uint8 // of the rows at hand
 	values     columnMaker
 	at, value  int // the next level and the next value while rows are put together
-	rows       int // that were read so far; the first level must begin one
 }
 
 const (

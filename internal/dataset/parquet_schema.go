@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 )
 
 // parquetNode is an element of the schema in its tree.
@@ -309,23 +308,6 @@ func (n *parquetNode) convertsBytes(c parquetConv) (parquetConv, error) {
 		}
 	}
 	return c, nil
-}
-
-// parquetPath names a leaf for messages.
-func parquetPath(root *parquetNode, leaf int) string {
-	var names []string
-	for n := root; n.leaf < 0; {
-		next := n.nodes[len(n.nodes)-1]
-		for _, c := range n.nodes {
-			if c.last() >= leaf {
-				next = c
-				break
-			}
-		}
-		n = next
-		names = append(names, n.name)
-	}
-	return strings.Join(names, ".")
 }
 
 // last is the last leaf at or below a node; -1 if there is none.

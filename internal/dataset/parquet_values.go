@@ -171,6 +171,7 @@ func (v *parquetValues) append(c *Column, n int) error {
 			i++
 			return err
 		})
+	case familyNone:
 	}
 	if n > 0 {
 		return errors.New("a column of type NULL has a value")

@@ -62,8 +62,9 @@ func (c *askColumn) v2Type() string {
 		return "FP64"
 	case dataset.Float, dataset.Decimal, dataset.Null:
 		return "FP64"
+	default:
+		return "BYTES"
 	}
-	return "BYTES"
 }
 
 func (c *askColumn) appendV2(b []byte, row int, datatype string) []byte {

@@ -293,8 +293,9 @@ func (c *askColumn) read(given any) (askValue, bool) {
 			return askValue{text: fmt.Sprint(g)}, true
 		case dataset.Float:
 			return askValue{float: float64(g)}, true
+		default:
+			return askValue{integer: g}, c.Type == dataset.Int || c.Type == dataset.Uint && g >= 0
 		}
-		return askValue{integer: g}, c.Type == dataset.Int || c.Type == dataset.Uint && g >= 0
 	case float64:
 		return askValue{float: g}, c.Type == dataset.Float
 	case string:

@@ -109,7 +109,7 @@ func (c attackCheck) finding(a attackReply) Finding {
 		verdicts = append(verdicts, Rule{Max: r.Margin}.within(a.plain-a.attacked))
 	}
 	f.Baseline, f.Difference = robustNumber(a.plain), robustNumber(a.attacked-a.plain)
-	f.Shown, f.Needs = f.Shown+" under attack against "+r.shown(a.plain), r.limits()
+	f.Shown, f.Needs = f.Shown+" under "+a.attack()+" against "+r.shown(a.plain), r.limits()
 	if a.rows > 0 {
 		f.Rows = &a.rows
 		if i, err := stats.Wilson(math.Round(a.attacked*float64(a.rows)), float64(a.rows), c.session.level()); err == nil && r.Name == "accuracy" {
@@ -121,9 +121,17 @@ func (c attackCheck) finding(a attackReply) Finding {
 		f.Shown, f.Needs = fmt.Sprintf("%d rows were attacked", a.rows), fmt.Sprintf("at least %d rows", r.MinRows)
 	}
 	f.Verdict = worst(verdicts)
-	f.Note = lastLines([]byte(a.method), 1)
-	if a.eps != nil {
-		f.Note += " eps " + strconv.FormatFloat(*a.eps, 'g', 4, 64)
-	}
 	return f
+}
+
+// attack names the attack: `attack by FGSM eps 0.3`.
+func (a attackReply) attack() string {
+	text := "attack"
+	if method := lastLines([]byte(a.method), 1); method != "" {
+		text += " by " + method
+	}
+	if a.eps != nil {
+		text += " eps " + strconv.FormatFloat(*a.eps, 'g', 4, 64)
+	}
+	return text
 }

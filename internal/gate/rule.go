@@ -220,7 +220,7 @@ func (s Spec) reads() []string {
 
 // referenced parts `references: TABLE:COLUMN`.
 func (r Rule) referenced() (table, column string) {
-	if i := strings.LastIndexByte(r.References, ':'); i >= 0 {
+	if i := strings.LastIndexByte(r.References, ':'); i >= 0 && !strings.HasPrefix(r.References[i:], "://") {
 		return r.References[:i], r.References[i+1:]
 	}
 	return r.References, r.Name

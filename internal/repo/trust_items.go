@@ -81,7 +81,7 @@ func (c *Config) TrustItems(read KeyReader) ([]TrustItem, error) {
 		}
 		once(TrustItem{Kind: TrustKey, Name: path, Value: key.fingerprint, Owner: key.comment})
 	}
-	c.gates(add, TrustGates, TrustModel)
+	c.gates(add, TrustGates, TrustTable, TrustModel)
 	c.commands(add)
 	return all, nil
 }
@@ -124,6 +124,11 @@ func (c *Config) gates(add func(kind, name, value string), kinds ...string) {
 		for _, i := range g.Include {
 			some(TrustGates, i.Gate, i.TrustValue())
 		}
+		for _, table := range g.tables() {
+			if strings.Contains(table, "://") {
+				some(TrustTable, table, table)
+			}
+		}
 		some(TrustModel, name, g.Model.URL)
 		some(TrustCheck, name, g.Model.Command)
 		some(TrustCheck, name, g.Model.Serve)
@@ -134,6 +139,19 @@ func (c *Config) gates(add func(kind, name, value string), kinds ...string) {
 	}
 }
 
+// tables are the tables and files that the gate names.
+func (g Gate) tables() []string {
+	all := []string{g.For, g.Table, g.Predictions, g.Labels, g.Train, g.Features.File}
+	for _, c := range g.Checks {
+		referenced := c.References
+		if i := strings.LastIndexByte(referenced, ':'); i >= 0 && !strings.HasPrefix(referenced[i:], "://") {
+			referenced = referenced[:i]
+		}
+		all = append(all, c.Table, c.Reference, c.Schema, referenced)
+	}
+	return all
+}
+
 // GateTrust lists what the gates need allowed.
 func (c *Config) GateTrust() []TrustItem {
 	var all []TrustItem
@@ -141,7 +159,7 @@ func (c *Config) GateTrust() []TrustItem {
 		if i := (TrustItem{Kind: kind, Name: name, Value: value}); value != "" && !slices.Contains(all, i) {
 			all = append(all, i)
 		}
-	}, TrustGates, TrustModel, TrustCheck)
+	}, TrustGates, TrustTable, TrustModel, TrustCheck)
 	return all
 }
 
