@@ -207,7 +207,7 @@ func TestDataTroubles(t *testing.T) {
 // Values of the table stay as they are in a finding, but short, as text, and masked where somebody said so.
 func TestDataSamples(t *testing.T) {
 	hostile := "<script>alert(1)</script>" + strings.Repeat("x", 100)
-	w := dataWorld{"t.csv": "id,secret,note\n1,abc,\x1b[31mred\n2,def,=cmd()\n3,ghi," + hostile + "\n4,jkl,\xff\xfe\n"}
+	w := dataWorld{"t.csv": "id,secret,note\n1,abc,\x1b[31mred\n2,def,=cmd()\n3,ghi," + hostile + "\n"}
 	m := &Meaning{Key: []string{"id"}, Columns: map[string]ColumnMeaning{"secret": {Private: true}}}
 	found, troubles := judgeData(t, w, m, column("note", func(r *Rule) { r.Regex = "ok" }), column("secret", func(r *Rule) { r.In = []any{"ok"} }))
 	if len(troubles) > 0 {
