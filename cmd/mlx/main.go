@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	_ "time/tzdata" // days begin somewhere also where the system has no zones
 
 	"mlx/internal/cli"
 )

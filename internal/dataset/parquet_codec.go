@@ -67,17 +67,7 @@ func (u *unpacker) unpack(dst []byte, codec int32, b []byte, size int) ([]byte, 
 			dst, err = drain(dst, u.zstd, len(b), size)
 		}
 	case codecGzip:
-		if u.gzip == nil {
-			u.gzip, err = gzip.NewReader(bytes.NewReader(b))
-		} else {
-			err = u.gzip.Reset(bytes.NewReader(b))
-		}
-		if err == nil {
-			dst, err = drain(dst, u.gzip, len(b), size)
-		}
-		if err != nil {
-			u.gzip = nil
-		}
+		dst, err = u.unpackGzip(dst, b, size)
 	case codecBrotli:
 		if u.brotli == nil {
 			u.brotli = brotli.NewReader(bytes.NewReader(b))
@@ -99,6 +89,21 @@ func (u *unpacker) unpack(dst []byte, codec int32, b []byte, size int) ([]byte, 
 		return nil, errPacked
 	}
 	return dst, nil
+}
+
+func (u *unpacker) unpackGzip(dst, b []byte, size int) (_ []byte, err error) {
+	if u.gzip == nil {
+		u.gzip, err = gzip.NewReader(bytes.NewReader(b))
+	} else {
+		err = u.gzip.Reset(bytes.NewReader(b))
+	}
+	if err == nil {
+		dst, err = drain(dst, u.gzip, len(b), size)
+	}
+	if err != nil {
+		u.gzip = nil
+	}
+	return dst, err
 }
 
 // room returns a slice of no length that can hold n bytes.

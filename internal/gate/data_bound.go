@@ -59,8 +59,9 @@ func dataPer(f dataset.Field) *big.Rat {
 		return big.NewRat(1e9, 1)
 	case dataset.Date:
 		return big.NewRat(1, 86400)
+	default:
+		return big.NewRat(1, 1)
 	}
-	return big.NewRat(1, 1)
 }
 
 // dataTime reads a moment or a day as it is written in a gate, in UTC when it names no zone.

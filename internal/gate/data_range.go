@@ -56,6 +56,7 @@ func (f *dataFrame) rangeOf(c dataColumn) (func(b *dataBatch, bad dataset.Bits),
 		}
 	case dataset.Null:
 		return func(*dataBatch, dataset.Bits) {}, nil
+	default:
 	}
 	low, high := dataInts(r.Min, r.Max, dataPer(c.Field))
 	return func(b *dataBatch, bad dataset.Bits) { markInts(b.Columns[c.at].Ints, low, high, bad) }, nil

@@ -84,9 +84,9 @@ func (w *schemaWanted) meaning(m Meaning) {
 	w.exact = m.Exact
 	w.names = slices.Sorted(maps.Keys(m.Columns))
 	for name, c := range m.Columns {
-		switch {
-		case c.Type == "":
-		case c.Type == "decimal":
+		switch c.Type {
+		case "":
+		case "decimal":
 			w.types[name] = fmt.Sprintf("decimal(%d)", c.Scale)
 		default:
 			w.types[name] = c.Type

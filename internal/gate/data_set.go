@@ -156,6 +156,7 @@ func dataIntOf(field dataset.Field, v any) (int64, bool) {
 		return t.UnixNano(), ok && t.Year() > 1677 && t.Year() < 2262
 	case dataset.Clock:
 		return dataClock(text)
+	default:
 	}
 	if len(text) > 64 {
 		return 0, false

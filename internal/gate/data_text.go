@@ -28,7 +28,7 @@ func planNotRegex(_ context.Context, f *dataFrame, c dataColumn) (dataJudge, err
 		return nil, err
 	}
 	words := dataCut(c.rule.NotRegex)
-	is := "with " + words + " in them"
+	is := "matched by " + words
 	return f.judgeRows(c, is, "without "+words, func(b *dataBatch, bad dataset.Bits) {
 		markTexts(&b.Columns[c.at], b.Rows, bad, pattern.Match)
 	})
@@ -62,6 +62,9 @@ func planLength(_ context.Context, f *dataFrame, c dataColumn) (dataJudge, error
 		words = "at least " + r.MinLength.Text
 	default:
 		words = r.MinLength.Text + " to " + r.MaxLength.Text
+	}
+	if r.MinLength != nil && r.MaxLength != nil && r.MinLength.Value == r.MaxLength.Value {
+		words = r.MinLength.Text
 	}
 	for _, b := range []*Bound{r.MinLength, r.MaxLength} {
 		if b != nil && (b.Value < 0 || b.Value != float64(int64(b.Value)) || b.Unit != "" || b.Value > 1<<40) {

