@@ -29,6 +29,7 @@ func (c *Column) Number(i int) float64 {
 		if err == nil {
 			return v
 		}
+	case Null, Text, Bytes, Nested:
 	}
 	return math.NaN()
 }
@@ -64,6 +65,7 @@ func (c *Column) AppendText(dst []byte, i int) []byte {
 		return at.AppendFormat(dst, time.RFC3339Nano)
 	case Clock:
 		return time.Unix(0, c.Ints[i]).UTC().AppendFormat(dst, "15:04:05.999999999")
+	case Text, Bytes, Nested:
 	}
 	return append(dst, c.Bytes(i)...)
 }

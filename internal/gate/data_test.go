@@ -2,9 +2,12 @@ package gate
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -122,8 +125,8 @@ func TestDataChecks(t *testing.T) {
 		{column("big", func(r *Rule) { r.Min = bounded("9007199254740993") }), Fail, "1 of 5 rows is below 9007199254740993: row 2  at least 9007199254740993"},
 		{column("born", func(r *Rule) { r.Min = bounded("1991-02-03") }), Fail, "1 of 4 rows is below 1991-02-03: row 1  at least 1991-02-03"},
 		{column("name", func(r *Rule) { r.Regex = "[a-z]+" }), Fail, "1 of 4 rows is not like [a-z]+: row 4  like [a-z]+"},
-		{column("name", func(r *Rule) { r.NotRegex = "^b" }), Fail, "1 of 4 rows is with ^b in them: row 2  without ^b"},
-		{column("name", func(r *Rule) { r.MinLength, r.MaxLength = bounded("3"), bounded("3") }), Fail, "1 of 4 rows is not 3 to 3 characters long: row 4  3 to 3 characters"},
+		{column("name", func(r *Rule) { r.NotRegex = "^b" }), Fail, "1 of 4 rows is matched by ^b: row 2  without ^b"},
+		{column("name", func(r *Rule) { r.MinLength, r.MaxLength = bounded("3"), bounded("3") }), Fail, "1 of 4 rows is not 3 characters long: row 4  3 characters"},
 		{column("id", func(r *Rule) { r.Unique = true }), Fail, "2 of 5 rows are not unique: rows 4, 5  no value twice"},
 		{column("id", func(r *Rule) { r.Unique, r.Columns = true, []string{"name"} }), Pass, "4 rows  no two rows with the same id, name"},
 		{column("name", func(r *Rule) { r.Unique = true }), Pass, "4 rows  no value twice"},
@@ -198,5 +201,69 @@ func TestDataTroubles(t *testing.T) {
 				t.Errorf("no trouble of status 2: %#v", troubles[0])
 			}
 		})
+	}
+}
+
+// Values of the table stay as they are in a finding, but short, as text, and masked where somebody said so.
+func TestDataSamples(t *testing.T) {
+	hostile := "<script>alert(1)</script>" + strings.Repeat("x", 100)
+	w := dataWorld{"t.csv": "id,secret,note\n1,abc,\x1b[31mred\n2,def,=cmd()\n3,ghi," + hostile + "\n"}
+	m := &Meaning{Key: []string{"id"}, Columns: map[string]ColumnMeaning{"secret": {Private: true}}}
+	found, troubles := judgeData(t, w, m, column("note", func(r *Rule) { r.Regex = "ok" }), column("secret", func(r *Rule) { r.In = []any{"ok"} }))
+	if len(troubles) > 0 {
+		t.Fatal(troubles)
+	}
+	notes, secrets := found[0].Failing, found[1].Failing
+	if notes.Header[0] != "id" || notes.Sample[0][1] != "\x1b[31mred" || notes.Sample[1][1] != "=cmd()" {
+		t.Errorf("sample %q of %q", notes.Sample, notes.Header)
+	}
+	if long := notes.Sample[2][1]; len([]rune(long)) != dataSampleRunes || !strings.HasSuffix(long, "…") {
+		t.Errorf("a long value is kept as %q", long)
+	}
+	if _, err := json.Marshal(found); err != nil {
+		t.Error(err)
+	}
+	for _, row := range secrets.Sample {
+		if row[1] != "(private)" {
+			t.Errorf("a private value is shown: %q", row)
+		}
+	}
+}
+
+// What does not fit memory is told apart from what cannot be kept.
+func TestSpillCannotWrite(t *testing.T) {
+	s := newSpill(filepath.Join(t.TempDir(), "missing"), 1)
+	s.room = 0
+	err := s.addAll(0, make([]uint64, 2*spillBlock+1))
+	if fault.KindOf(err) != fault.NotFound {
+		t.Errorf("no such folder: %v", err)
+	}
+}
+
+// Keys that do not fit memory are found again in the file, whatever their number.
+func TestKeysSpill(t *testing.T) {
+	for _, narrow := range []bool{true, false} {
+		store := newKeyStore(newDataKey([]dataset.Field{{Type: dataset.Int}}), t.TempDir())
+		store.narrow = narrow
+		store.spill.room = 0
+		const n = 300_000
+		for i := range uint64(n) {
+			if err := store.put([]uint64{store.scramble(i % (n - 5)), 7}, i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		twice := firstRows{}
+		err := store.each(func(seen *keySeen, row uint64) {
+			if seen.count++; seen.count == 2 {
+				twice.add(row)
+			}
+		}, nil)
+		if err != nil || twice.count != 5 || twice.first[0] != n-5 {
+			t.Errorf("narrow %v: %v, %v", narrow, twice, err)
+		}
+		store.spill.close()
+		if left, _ := os.ReadDir(store.spill.temp); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
 	}
 }

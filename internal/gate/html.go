@@ -148,11 +148,10 @@ func (v View) htmlData(b *bytes.Buffer) {
 }
 
 func word(v Verdict) string {
-	switch v {
-	case Pass, Fail:
+	if v == Pass || v == Fail {
 		return string(v)
 	}
-	return "inconclusive"
+	return "inconclusive" // also a word that is not known
 }
 
 // html keeps text from being anything but text; control characters and characters that turn the direction of writing are shown as such.
