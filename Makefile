@@ -39,7 +39,7 @@ fuzz: ## every fuzz target for FUZZTIME
 soak: ## the crash harness and the fuzz targets, for as long as SOAK says
 	MLX_SOAK=$(SOAK) go test -count=1 -timeout 0 -run 'Crash|Soak|Kill' -v ./...
 
-demo: build ## the story of examples/flights, about three minutes after downloads
+demo: build ## the story of examples/flights, about four minutes after downloads
 	examples/flights/demo.sh
 
 bench: build ## mlx beside its peers; ROWS=small,status picks rows of snapshots, REMOTE=pull,get of remotes
@@ -53,6 +53,10 @@ bench: build ## mlx beside its peers; ROWS=small,status picks rows of snapshots,
 	go run ./bench/registry -mlx bin/mlx
 	MLX_BENCH_SCAN=$$(.ci/python bench/scan/requirements.txt) go run ./bench/scan -mlx bin/mlx
 	MLX_BENCH_TABLE=$$(.ci/python bench/table/requirements.txt) go run -tags $(TAGS) ./bench/table
+	MLX_BENCH_GATE=$$(.ci/python bench/gate/requirements.txt) go run ./bench/gate -mlx bin/mlx
+	MLX_BENCH_METRICS=$$(.ci/python cmd/mlx/testdata/python/stats.txt) go run ./bench/metrics
+	MLX_BENCH_ROWDIFF=$$(.ci/python bench/rowdiff/requirements.txt) go run ./bench/rowdiff -mlx bin/mlx
+	go run ./bench/load -mlx bin/mlx
 	go run ./bench/remote -mlx bin/mlx $(if $(REMOTE),-rows $(REMOTE))
 
 docs: build ## the pages under docs/ that are generated

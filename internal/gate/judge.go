@@ -229,7 +229,7 @@ func (a Answer) Keep(ctx context.Context, l *lineage.Ledger) (lineage.Record, er
 
 // record appends the report. The judged things and their data are inputs of the record, so that lineage finds it.
 func (r Report) record(ctx context.Context, l *lineage.Ledger) (lineage.Record, error) {
-	entry := lineage.Entry[Report]{Body: r}
+	entry := lineage.Entry[Report]{Body: r.fitted()}
 	seen := make(map[object.Digest]bool)
 	add := func(role string, id object.Digest) {
 		if !seen[id] {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -136,5 +137,40 @@ func TestReportsEscape(t *testing.T) {
 		if e, ok := tok.(xml.StartElement); ok && (e.Name.Local == "script" || e.Name.Local == "img") {
 			t.Errorf("HTML holds <%s>", e.Name.Local)
 		}
+	}
+}
+
+// A report of many checks fits into a record: pictures go before rows, numbers stay.
+func TestReportFits(t *testing.T) {
+	one := rich().Report
+	line := PlotLine{X: make([]float64, 200), Y: make([]float64, 200)}
+	for i := range line.Y {
+		line.X[i], line.Y[i] = float64(i)/7, float64(i)/3
+	}
+	g := one.Gates[0]
+	for _, f := range slices.Repeat(g.Checks, 400) {
+		f.Plot = &Plot{Lines: []PlotLine{line}}
+		g.Checks = append(g.Checks, f)
+	}
+	big := one
+	big.Gates = []Result{g}
+	got := big.fitted()
+	text, err := object.Encode(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(text) > 2*maxReport || got.Gates[0].Checks[5].Plot != nil || len(got.Gates[0].Checks) != len(g.Checks) {
+		t.Errorf("%d bytes, %d checks", len(text), len(got.Gates[0].Checks))
+	}
+	small := one.fitted()
+	if points := small.Gates[0].Checks[0].Plot.Lines[0].Y; len(points) != 2 {
+		t.Errorf("a point that is no number stays: %v", points)
+	}
+	small.Gates[0].Checks[0].Plot = one.Gates[0].Checks[0].Plot
+	if diff := cmp.Diff(one, small, cmp.Comparer(func(a, b float64) bool { return a == b || a != a && b != b })); diff != "" {
+		t.Errorf("a small report is not as it was: %s", diff)
+	}
+	if g.Checks[9].Plot == nil {
+		t.Error("the report itself lost its plots")
 	}
 }
