@@ -73,7 +73,7 @@ say "And is it what everybody believes it to be? The gate 'findings' asks, of th
 show python prepare.py data/year 1 2 3 4 5 6 7 8 9 10 11 12
 show python prepare.py data/lookups lookups
 expect 1 mlx gate findings
-holds '{c["name"]: c["failing"]["count"] for c in d[0]["gates"][0]["checks"] if c["verdict"] == "fail"} == {"dep_time": 29, "dest": 7602, "tailnum": 50094, "weather_temp": 1364}' mlx gate findings --json
+holds '{c["name"]: c["failing"]["count"] for c in d[0]["gates"][0]["checks"] if c["verdict"] == "fail"} == {"dep_time": 29, "dest": 7602, "tailnum": 50094, "weather of the hour": 1556}' mlx gate findings --json
 
 say "Train through mlx: will a flight arrive more than 30 minutes late? It learns from January and February, and is" \
   "judged on March. mlx records code, data, parameters, metrics, outputs and machine beside the result."
