@@ -95,9 +95,6 @@ func (r Rule) columnWords() string {
 	if strings.ContainsAny(r.Name, "*?[") {
 		what = "every value of each column like " + r.Name
 	}
-	if len(r.Columns) > 0 {
-		what = "every combination of " + list(append([]string{r.Name}, r.Columns...))
-	}
 	if r.Stat == "" {
 		return what
 	}
