@@ -204,13 +204,16 @@ func (c *textColumn) other(r *textRules, v []byte) (int64, bool) {
 			return n, naive == c.Naive
 		}
 		days, ok := parseDate(v)
-		if !ok || days < -106751 || days > 106750 {
+		if !ok {
+			return 0, false
+		}
+		if n, ok = midnight(days); !ok {
 			return 0, false
 		}
 		if r.zone != nil {
-			return r.inZone(days * nanosOfDay), !c.Naive
+			return r.inZone(n), !c.Naive
 		}
-		return days * nanosOfDay, c.Naive
+		return n, c.Naive
 	default:
 		return 0, false
 	}
