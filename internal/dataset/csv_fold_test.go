@@ -178,6 +178,7 @@ func TestUnite(t *testing.T) {
 		"empty and int":      {files: []string{"a\nNA\n", "a\n1\n"}, want: "a int\n<nil>\n1\n"},
 		"a large id, floats": {files: []string{"a\n9007199254740993\n", "a\n2.5\n"}, want: "a text\n9007199254740993\n2.5\n"},
 		"date and time":      {files: []string{"a\n2013-01-01\n", "a\n2013-01-01 10:00\n"}, want: "a time\n2013-01-01T00:00:00\n2013-01-01T10:00:00\n"},
+		"date, time, a zone": {files: []string{"a\n2013-01-01\n", "a\n2013-01-01 10:00\n"}, opts: Options{TimeZone: "Europe/Berlin"}, want: "a time\n2012-12-31T23:00:00Z\n2013-01-01T09:00:00Z\n"},
 		"zones":              {files: []string{"a\n2013-01-01 10:00Z\n", "a\n2013-01-01 10:00\n"}, want: "a text\n2013-01-01 10:00Z\n2013-01-01 10:00\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -26,12 +26,10 @@ func (c *textColumn) fill(r *textRules, f Field, words []word, buf []byte) int {
 	switch f.Type {
 	case Null:
 		return c.fillNull(r, words, buf)
-	case Int:
-		return c.fillInts(r, words, buf)
 	case Float:
 		return c.fillFloats(r, words, buf)
 	default:
-		return c.fillOthers(r, words, buf)
+		return c.fillInts(r, words, buf)
 	}
 }
 
@@ -102,30 +100,6 @@ func zeros(s []int64, n int) []int64 {
 	return s
 }
 
-func (c *textColumn) fillInts(r *textRules, words []word, buf []byte) int {
-	c.Ints = zeros(c.Ints, len(words))
-	for i, w := range words {
-		v := buf[w.at:w.end]
-		if n, ok := parseInt(v); ok && w.kind == wordRaw && !r.nullFirst[v[0]] {
-			c.Ints[i] = n
-			continue
-		}
-		if r.absent(w, v) {
-			c.lacks(i)
-			continue
-		}
-		n, ok := parseInt(trimWord(v))
-		if !ok && c.loose {
-			n, ok = looseInt(trimWord(v))
-		}
-		if !ok || c.refuses(w) {
-			return i
-		}
-		c.Ints[i] = n
-	}
-	return -1
-}
-
 func (c *textColumn) fillFloats(r *textRules, words []word, buf []byte) int {
 	if cap(c.Floats) < len(words) {
 		c.Floats = make([]float64, len(words))
@@ -133,25 +107,22 @@ func (c *textColumn) fillFloats(r *textRules, words []word, buf []byte) int {
 	c.Floats = c.Floats[:len(words)]
 	for i, w := range words {
 		v := buf[w.at:w.end]
-		if r.plain(w, v) {
-			if f, whole, ok := decimalFloat(v); ok && !whole {
-				c.Floats[i] = f
+		if !r.plain(w, v) {
+			if r.absent(w, v) {
+				c.lacks(i)
+				c.Floats[i] = 0
 				continue
 			}
-		}
-		if r.absent(w, v) {
-			c.lacks(i)
-			c.Floats[i] = 0
-			continue
+			if c.refuses(w) {
+				return i
+			}
+			v = trimWord(v)
 		}
 		f, ok := parseFloat(v)
-		if !ok {
-			f, ok = parseFloat(trimWord(v))
-		}
 		if !ok && c.loose {
-			f, ok = looseFloat(trimWord(v))
+			f, ok = looseFloat(v)
 		}
-		if !ok || c.refuses(w) {
+		if !ok {
 			return i
 		}
 		c.Floats[i] = f
@@ -159,23 +130,23 @@ func (c *textColumn) fillFloats(r *textRules, words []word, buf []byte) int {
 	return -1
 }
 
-// fillOthers converts into the types that are whole numbers of something.
-func (c *textColumn) fillOthers(r *textRules, words []word, buf []byte) int {
+// fillInts converts into the types that are whole numbers of something.
+func (c *textColumn) fillInts(r *textRules, words []word, buf []byte) int {
 	c.Ints = zeros(c.Ints, len(words))
 	for i, w := range words {
 		v := buf[w.at:w.end]
-		if r.plain(w, v) {
-			if n, ok := c.other(r, v); ok {
-				c.Ints[i] = n
+		if !r.plain(w, v) {
+			if r.absent(w, v) {
+				c.lacks(i)
 				continue
 			}
+			if c.refuses(w) {
+				return i
+			}
+			v = trimWord(v)
 		}
-		if r.absent(w, v) {
-			c.lacks(i)
-			continue
-		}
-		n, ok := c.other(r, trimWord(v))
-		if !ok || c.refuses(w) {
+		n, ok := c.whole(r, v)
+		if !ok {
 			return i
 		}
 		c.Ints[i] = n
@@ -183,8 +154,14 @@ func (c *textColumn) fillOthers(r *textRules, words []word, buf []byte) int {
 	return -1
 }
 
-func (c *textColumn) other(r *textRules, v []byte) (int64, bool) {
+// whole parses a word as a whole number of what the type counts.
+func (c *textColumn) whole(r *textRules, v []byte) (int64, bool) {
 	switch c.Type {
+	case Int:
+		if n, ok := parseInt(v); ok || !c.loose {
+			return n, ok
+		}
+		return looseInt(v)
 	case Bool:
 		if b, ok := parseBool(v); ok || !c.loose {
 			return b, ok
@@ -204,13 +181,16 @@ func (c *textColumn) other(r *textRules, v []byte) (int64, bool) {
 			return n, naive == c.Naive
 		}
 		days, ok := parseDate(v)
-		if !ok || days < -106751 || days > 106750 {
+		if !ok {
+			return 0, false
+		}
+		if n, ok = midnight(days); !ok {
 			return 0, false
 		}
 		if r.zone != nil {
-			return r.inZone(days * nanosOfDay), !c.Naive
+			return r.inZone(n), !c.Naive
 		}
-		return days * nanosOfDay, c.Naive
+		return n, c.Naive
 	default:
 		return 0, false
 	}

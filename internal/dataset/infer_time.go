@@ -139,14 +139,19 @@ func (r *textRules) parseTime(v []byte) (nanos int64, naive, ok bool) {
 			return 0, false, false
 		}
 	}
-	if days < -106751 || days > 106750 { // what nanoseconds in 64 bits reach, less a day for zones
+	if nanos, ok = midnight(days); !ok {
 		return 0, false, false
 	}
-	nanos = days*nanosOfDay + clock - offset
+	nanos += clock - offset
 	if naive && r.zone != nil {
 		nanos, naive = r.inZone(nanos), false
 	}
 	return nanos, naive, true
+}
+
+// midnight is the start of a day in nanoseconds since 1970, if 64 bits reach it with a day to spare for zones.
+func midnight(days int64) (nanos int64, ok bool) {
+	return days * nanosOfDay, days >= -106751 && days <= 106750
 }
 
 // parseOffset reads Z, UTC, +01, +0100 or +01:00 as nanoseconds to take away.

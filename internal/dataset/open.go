@@ -58,23 +58,14 @@ func textFormat(ctx context.Context, f File, opts Options) (string, error) {
 // unite makes one schema of those of all files, by name, in the order in which the columns first appear.
 func unite(files []file, opts Options) (Schema, error) {
 	var all Schema
-	from := make(map[string]file)
 	for _, f := range files {
 		for _, field := range f.schema() {
 			i := all.Index(field.Name)
 			if i < 0 {
 				all = append(all, field)
-				from[field.Name] = f
 				continue
 			}
-			to, ok := uniteField(all[i], field)
-			if !ok {
-				return nil, contradiction(from[field.Name], all[i], f, field)
-			}
-			if to.Type != all[i].Type {
-				from[field.Name] = f
-			}
-			all[i] = to
+			all[i] = uniteField(all[i], field, opts.TimeZone != "")
 		}
 	}
 	for _, field := range all {
@@ -85,24 +76,36 @@ func unite(files []file, opts Options) (Schema, error) {
 	return all, checkSchema(files, all, opts)
 }
 
-// uniteField is the type that holds what two files hold in a column.
-func uniteField(a, b Field) (Field, bool) {
-	switch {
-	case b.Type == Null, sameType(a, b):
-		return a, true
-	case a.Type == Null:
-		return b, true
-	case a.Type == Decimal && b.Type == Decimal && a.Scale == b.Scale, a.Type == Decimal && b.Type == Int && a.Scale == 0 && a.Wide:
-		a.Wide = true
-		return a, true
-	case b.Type == Decimal && a.Type == Int && b.Scale == 0 && b.Wide:
-		return b, true
-	case a.Type == Float && (b.Type == Int || b.Type == Decimal), a.Type == Time && a.Naive && b.Type == Date:
-		return a, true
-	case b.Type == Float && (a.Type == Int || a.Type == Decimal), b.Type == Time && b.Naive && a.Type == Date:
-		return b, true
+// uniteField is the type that holds what two files hold in a column. Where there is none it is text, which only some files can give. With
+// a zone, naive times are read in it.
+func uniteField(a, b Field, zone bool) Field {
+	if b.Type == Null || sameType(a, b) || holds(a, b, zone) {
+		return a
 	}
-	return Field{Name: a.Name, Type: Text, Why: firstPlace(b.Why, a.Why)}, true
+	if a.Type == Null || holds(b, a, zone) {
+		return b
+	}
+	if a.Type == Decimal && b.Type == Decimal && a.Scale == b.Scale {
+		a.Wide = true
+		return a
+	}
+	return Field{Name: a.Name, Type: Text, Why: firstPlace(b.Why, a.Why)}
+}
+
+// holds says whether a type holds what a narrower one does.
+func holds(wide, narrow Field, zone bool) bool {
+	switch wide.Type {
+	case Uint:
+		return narrow.Type == Int // of unsigned numbers those that happen to be small
+	case Float:
+		return narrow.Type == Int || narrow.Type == Uint || narrow.Type == Decimal
+	case Decimal:
+		return narrow.Type == Int && wide.Scale == 0 && wide.Wide
+	case Time:
+		return narrow.Type == Date && (wide.Naive || zone) // a date is its midnight
+	default:
+		return false
+	}
 }
 
 func firstPlace(places ...*Place) *Place {

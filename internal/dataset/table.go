@@ -132,8 +132,7 @@ func (t *Table) widen(w *widening) error {
 		if i < 0 {
 			return fault.New(fault.Internal, "cannot read column %q: it came from nowhere", w.column)
 		}
-		old := t.schema[i]
-		if old.Type == w.to.Type && old.Scale == w.to.Scale && old.Wide == w.to.Wide && old.Naive == w.to.Naive {
+		if sameType(t.schema[i], w.to) {
 			return fault.New(fault.Internal, "cannot read column %q: its type does not settle", w.column)
 		}
 		if err := agree(t.files, w.to); err != nil {

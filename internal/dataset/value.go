@@ -85,11 +85,15 @@ func appendDecimal(dst []byte, v int64, scale int) []byte {
 	if scale <= 0 {
 		return strconv.AppendUint(dst, digits, 10)
 	}
-	var buf [32]byte
+	var buf [20]byte
 	text := strconv.AppendUint(buf[:0], digits, 10)
-	for len(text) <= scale {
-		text = append([]byte{'0'}, text...)
+	whole := max(len(text)-scale, 0)
+	if whole == 0 {
+		dst = append(dst, '0')
 	}
-	point := len(text) - scale
-	return append(append(append(dst, text[:point]...), '.'), text[point:]...)
+	dst = append(append(dst, text[:whole]...), '.')
+	for range scale - len(text) {
+		dst = append(dst, '0')
+	}
+	return append(dst, text[whole:]...)
 }

@@ -155,6 +155,8 @@ def main():
     save("checksums", data.select(list(some)), some, write_page_checksum=True, row_group_size=20)
     old = pa.table({"l": pa.array([[1, None], [], None, [3]] * 5, pa.list_(pa.int32()))})
     save("old_list", old, {"l": [None if v is None else canonical(v) for v in old["l"].to_pylist()]}, use_compliant_nested_type=False)
+    for name, values, arrow in (("ids_small", [1, None, 7], pa.uint64()), ("ids_large", [2**63 + 2**40, None, 3], pa.uint64()), ("ids_real", [0.5, None], pa.float64())):
+        save(name, pa.table({"id": pa.array(values, arrow)}), {"id": [None if v is None else str(v) for v in values]})
     empty = pa.table({"a": pa.array([], pa.int64()), "b": pa.array([], pa.list_(pa.string()))})
     save("no_rows", empty, {"a": [], "b": []})
 
