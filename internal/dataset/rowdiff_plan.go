@@ -196,5 +196,5 @@ func rowType(f *Field) string {
 	case f.Type == Time && !f.Naive:
 		return "time with zone"
 	}
-	return Schema{*f}.String()[len(f.Name)+1:]
+	return f.typed()
 }
