@@ -226,10 +226,8 @@ func (a *app) openSide(ctx context.Context, s *rowSide) error {
 // rowKeyOf is the key that was typed, or the one that mlx.yaml gives both tables.
 func rowKeyOf(typed []string, sides [2]*rowSide) []string {
 	var key []string
-	for _, words := range typed {
-		for word := range strings.SplitSeq(words, ",") {
-			key = append(key, strings.TrimSpace(word))
-		}
+	for _, word := range typed {
+		key = append(key, strings.TrimSpace(word))
 	}
 	if len(key) == 0 {
 		key = sides[0].meaning.Key

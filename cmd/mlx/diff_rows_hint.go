@@ -17,13 +17,13 @@ func (a *app) hintKey(ctx context.Context, d *rowsDiff, o diffOptions) {
 	if len(likely) > 0 {
 		key = likely[0]
 	}
-	words := make([]string, 0, len(o.refs)+len(o.paths))
+	words := []string{"mlx", "diff"}
 	for _, w := range o.refs {
 		words = append(words, shellWord(w))
 	}
-	command := "mlx diff " + strings.Join(words, " ") + " --rows --key " + shellWord(key)
+	words = append(words, "--rows", "--key", shellWord(key))
 	if len(o.paths) > 0 {
-		command += " -- " + shellWord(a.shown(o.paths[0]))
+		words = append(words, "--", shellWord(a.shown(o.paths[0])))
 	}
-	a.streams.Hint(strings.Replace(command, "  ", " ", 1), "tells which cells changed")
+	a.streams.Hint(strings.Join(words, " "), "tells which cells changed")
 }

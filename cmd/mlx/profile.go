@@ -14,6 +14,7 @@ import (
 	"mlx/internal/fault"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
+	"mlx/internal/run"
 	"mlx/internal/snapshot"
 )
 
@@ -126,11 +127,8 @@ func profileRun(ctx context.Context, a *app, o profileOptions) error {
 		s := suggestGate(o.tables[0], p)
 		return a.streams.Emit(s, func(t *cli.Text) { t.Plain(s.Text) })
 	}
-	unicode := a.drawsUnicode()
-	for _, variable := range a.environ {
-		unicode = unicode && variable != "TERM=dumb"
-	}
-	screen := profileScreen{view: v, profile: p, unicode: unicode, width: a.streams.Width}
+	unicode := a.drawsUnicode() && run.Variable(a.environ, "TERM") != "dumb"
+	screen := profileScreen{view: v, unicode: unicode, width: a.streams.Width}
 	return a.streams.Emit(v, screen.text)
 }
 

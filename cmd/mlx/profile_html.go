@@ -23,15 +23,13 @@ const (
 // html is one page that needs nothing beside itself.
 func (v profileView) html() []byte {
 	title := "Profile of " + strings.Join(v.Tables, ", ")
-	if len(title) > 300 {
-		title = title[:300] + "…"
-	}
+	p := profilePageOf(v)
+	title = p.screen.cut(title, 300)
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>%s</title>\n<style>%s\n%s</style>\n</head>\n<body>\n",
 		escaped(title), htmlStyle, profileStyle)
 	fmt.Fprintf(&b, "<h1>%s</h1>\n<p>%s, %s</p>\n", escaped(title), cli.FormatNum(v.Rows, "row"), cli.FormatNum(int64(len(v.Columns)), "column"))
 	b.WriteString("<div class=\"wide\"><table class=\"p\">\n<thead><tr><th>Column<th class=\"n\">Missing<th class=\"n\">Distinct<th class=\"n\">Min<th class=\"n\">Median<th class=\"n\">Mean<th class=\"n\">Max<th>Shape<th>Most often</tr></thead>\n<tbody>\n")
-	p := profilePageOf(v)
 	left := 0
 	for i, c := range v.Columns {
 		row := p.row(c)

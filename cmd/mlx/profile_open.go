@@ -45,17 +45,21 @@ func (a *app) profiles(ctx context.Context, o profileOptions) (*dataset.Profile,
 
 // profileOf describes a table, or reads the profile that stands in its place.
 func (a *app) profileOf(ctx context.Context, where string, o profileOptions, meaning func(string) (gate.Meaning, bool)) (p *dataset.Profile, err error) {
-	kept, err := a.keptProfile(ctx, where)
-	if kept != nil || err != nil {
-		if kept != nil && o.parts > 1 {
-			return nil, fault.New(fault.Usage, "cannot read a part of %s: it is a profile already", where)
-		}
-		return kept, err
-	}
-	opts, err := a.tableOptions(where, meaning)
+	found, err := a.tableFiles(ctx, where)
 	if err != nil {
 		return nil, err
 	}
+	if kept, err := readProfile(ctx, where, found.files); kept != nil || err != nil {
+		if kept != nil && o.parts > 1 {
+			err = fault.New(fault.Usage, "cannot read a part of %s: it is a profile already", where)
+		}
+		return kept, found.close(err)
+	}
+	opts, err := a.tableOptions(where, meaning)
+	if err != nil {
+		return nil, found.close(err)
+	}
+	opts.Temp = a.scratch()
 	var private []string
 	m, _ := meaning(where)
 	for _, name := range sortedKeys(m.Columns) {
@@ -63,7 +67,7 @@ func (a *app) profileOf(ctx context.Context, where string, o profileOptions, mea
 			private = append(private, name)
 		}
 	}
-	t, err := a.openRows(ctx, where, opts)
+	t, err := found.open(ctx, opts, false)
 	if err != nil {
 		return nil, err
 	}
@@ -81,21 +85,9 @@ func (a *app) profileOf(ctx context.Context, where string, o profileOptions, mea
 	return dataset.ProfileOf(ctx, table, dataset.ProfileOptions{Private: private, Read: progress.Add})
 }
 
-// keptProfile is the profile that stands where a table could. It is nil where a table stands.
-func (a *app) keptProfile(ctx context.Context, where string) (*dataset.Profile, error) {
-	if where == "-" || isTableURL(where) {
-		return nil, nil
-	}
-	found, err := a.tableFiles(ctx, where)
-	if err != nil {
-		return nil, err
-	}
-	p, err := readProfile(ctx, where, found.files)
-	return p, found.close(err)
-}
-
+// readProfile is the profile that stands where a table could. It is nil where a table stands.
 func readProfile(ctx context.Context, where string, files []dataset.File) (*dataset.Profile, error) {
-	if len(files) != 1 || files[0].Size < 0 { // a pipe can be read only once
+	if where == "-" || isTableURL(where) || len(files) != 1 || files[0].Size < 0 { // a pipe can be read only once
 		return nil, nil
 	}
 	f, err := files[0].Open(ctx)

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"mlx/internal/cli"
 	"mlx/internal/dataset"
@@ -213,13 +214,18 @@ func yamlWord(s string) string {
 	return yamlJSON(text)
 }
 
+// Words that need no quotes, and those of them that YAML takes for something else.
+var (
+	yamlPlain = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_./-]*$`) })
+	yamlTaken = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?i:y|n|yes|no|on|off|true|false|null|nan|inf)$`) })
+)
+
 func yamlJSON(text json.RawMessage) string {
 	var s string
 	if json.Unmarshal(text, &s) != nil {
 		return string(text)
 	}
-	plain := regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_./-]*$`)
-	if plain.MatchString(s) && !regexp.MustCompile(`^(?i:y|n|yes|no|on|off|true|false|null|nan|inf)$`).MatchString(s) {
+	if yamlPlain().MatchString(s) && !yamlTaken().MatchString(s) {
 		return s
 	}
 	return string(text)

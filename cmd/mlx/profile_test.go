@@ -43,7 +43,7 @@ func tableProfile(t *testing.T, text string) *dataset.Profile {
 		t.Fatal(err)
 	}
 	a := newApp(nil, cli.Discard())
-	table, err := a.openRows(t.Context(), file, dataset.Options{})
+	table, err := a.openTable(t.Context(), file, dataset.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestProfileView(t *testing.T) {
 		}
 		for _, width := range []int{0, 60, 100} {
 			for _, unicode := range []bool{false, true} {
-				s := profileScreen{view: v, profile: p, unicode: unicode, width: width}
+				s := profileScreen{view: v, unicode: unicode, width: width}
 				header, rows := s.grid()
 				if len(rows) != len(v.Columns) || len(header) == 0 {
 					t.Errorf("%s: %d lines", name, len(rows))

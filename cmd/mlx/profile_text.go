@@ -14,7 +14,6 @@ import (
 // profileScreen is a profile as it is read at a terminal, or in a pipe.
 type profileScreen struct {
 	view    profileView
-	profile *dataset.Profile
 	unicode bool
 	width   int // 0: any
 }
@@ -71,9 +70,10 @@ func (s profileScreen) grid() (header []string, rows [][]cli.Cell) {
 	for _, c := range s.view.Columns {
 		words = append(words, s.line(c))
 	}
+	widths := gridWidths(header, words)
 	keep := []int{0, 1, 2, 3, 4, 5, 6, 7}
 	for _, drop := range []int{3, 4, 6, 1, 5} {
-		if s.width == 0 || gridWidth(header, words, keep) <= s.width {
+		if s.width == 0 || gridWidth(widths, keep) <= s.width {
 			break
 		}
 		keep = slices.DeleteFunc(keep, func(i int) bool { return i == drop })
@@ -82,7 +82,7 @@ func (s profileScreen) grid() (header []string, rows [][]cli.Cell) {
 	for _, i := range keep {
 		title := header[i]
 		if i > 1 && i < 7 {
-			title = fmt.Sprintf("%*s", columnWidth(header, words, i), title)
+			title = fmt.Sprintf("%*s", widths[i], title)
 		}
 		head = append(head, title)
 	}
@@ -91,7 +91,7 @@ func (s profileScreen) grid() (header []string, rows [][]cli.Cell) {
 		for _, i := range keep {
 			word := line[i]
 			if i > 1 && i < 7 {
-				word = strings.Repeat(" ", columnWidth(header, words, i)-utf8.RuneCountInString(word)) + word
+				word = strings.Repeat(" ", widths[i]-utf8.RuneCountInString(word)) + word
 			}
 			row = append(row, cli.Str(word))
 		}
@@ -100,18 +100,23 @@ func (s profileScreen) grid() (header []string, rows [][]cli.Cell) {
 	return head, rows
 }
 
-func columnWidth(header []string, words [][]string, i int) int {
-	n := len(header[i])
-	for _, line := range words {
-		n = max(n, utf8.RuneCountInString(line[i]))
+// gridWidths are the characters of the widest word of each column.
+func gridWidths(header []string, words [][]string) []int {
+	widths := make([]int, len(header))
+	for i, title := range header {
+		widths[i] = len(title)
+		for _, line := range words {
+			widths[i] = max(widths[i], utf8.RuneCountInString(line[i]))
+		}
 	}
-	return n
+	return widths
 }
 
-func gridWidth(header []string, words [][]string, keep []int) int {
+// gridWidth is how wide the columns that are kept are together.
+func gridWidth(widths, keep []int) int {
 	n := -2
 	for _, i := range keep {
-		n += 2 + columnWidth(header, words, i)
+		n += 2 + widths[i]
 	}
 	return n
 }

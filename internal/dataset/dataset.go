@@ -6,6 +6,7 @@ package dataset
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -102,10 +103,15 @@ func (s Schema) String() string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(f.Name + " " + f.Type.String())
-		if f.Type == Decimal {
-			fmt.Fprintf(&b, "(%d)", f.Scale)
-		}
+		b.WriteString(f.Name + " " + f.typed())
 	}
 	return b.String()
+}
+
+// typed writes a type with its scale: "decimal(2)".
+func (f Field) typed() string {
+	if f.Type == Decimal {
+		return f.Type.String() + "(" + strconv.Itoa(f.Scale) + ")"
+	}
+	return f.Type.String()
 }

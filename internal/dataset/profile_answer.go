@@ -2,9 +2,7 @@ package dataset
 
 import (
 	"math"
-	"slices"
 	"sort"
-	"strings"
 )
 
 // ProfileColumn is what a profile says of a column. What a private column has is how much there is of it and nothing of what it is.
@@ -252,10 +250,7 @@ func (v *ProfileColumn) Top(n int) []ProfileCount {
 	case v.numbers != nil:
 		top := v.numbers.top
 		if v.numbers.exact != nil {
-			top = sketchTop[uint64]{}
-			for i, key := range v.ranked.keys {
-				top.items = append(top.items, sketchItem[uint64]{key, v.ranked.counts[i]})
-			}
+			top = sketchTop[uint64]{items: v.ranked.items()}
 		}
 		for _, it := range top.first(n) {
 			all = append(all, ProfileCount{v.value(it.key), it.count})
@@ -279,10 +274,9 @@ func (v *ProfileColumn) Values() ([]ProfileCount, bool) {
 	}
 	all := make([]ProfileCount, 0, v.Distinct)
 	if v.texts != nil {
-		for _, it := range v.texts.items() {
+		for _, it := range v.texts.sorted() {
 			all = append(all, ProfileCount{ProfileValue{Text: it.key}, it.count})
 		}
-		slices.SortFunc(all, func(a, b ProfileCount) int { return strings.Compare(a.Text, b.Text) })
 		return all, true
 	}
 	for i, key := range v.ranked.keys {

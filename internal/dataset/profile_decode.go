@@ -187,10 +187,7 @@ func (d *profileSketchDoc) read(n *profileNumbers, limits profileLimits) string 
 	if often, ok := sumCounts(top.counts); !ok || often > n.count {
 		return "its counts are not those of its rows"
 	}
-	for i, key := range top.keys {
-		n.top.items = append(n.top.items, sketchItem[uint64]{key, top.counts[i]})
-	}
-	n.exact, n.levels, n.top.short = nil, levels, d.Short
+	n.exact, n.levels, n.top = nil, levels, sketchTop[uint64]{top.items(), d.Short}
 	n.repeated, n.rising, n.first, n.last = d.Repeated, d.Rising, d.First, d.Last
 	return readRegisters(d.Distinct, &n.distinct)
 }

@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
-	"slices"
-	"strings"
 
 	"mlx/internal/fault"
 )
@@ -146,9 +144,7 @@ func (n *profileNumbers) doc() *profileNumbersDoc {
 func (t *profileTexts) doc() *profileTextsDoc {
 	d := &profileTextsDoc{Count: t.count, Empty: t.empty, Low: t.low, High: t.high, Shortest: t.shortest, Longest: t.longest, Letters: t.letters}
 	if t.counted() {
-		items := slices.Clone(t.items())
-		slices.SortFunc(items, func(a, b sketchItem[string]) int { return strings.Compare(a.key, b.key) })
-		all := profileItems(items)
+		all := profileItems(t.sorted())
 		d.Exact = &all
 		return d
 	}

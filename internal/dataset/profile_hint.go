@@ -3,20 +3,17 @@ package dataset
 import (
 	"net/netip"
 	"regexp"
-	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
 // profileTypeName names a type with what makes it another one.
 func profileTypeName(f Field) string {
-	switch {
-	case f.Type == Decimal:
-		return "decimal(" + strconv.Itoa(f.Scale) + ")"
-	case f.Type == Time && f.Naive:
+	if f.Type == Time && f.Naive {
 		return "time without a zone"
 	}
-	return f.Type.String()
+	return f.typed()
 }
 
 // examples are some of the different values of a column of texts, each as likely as any other.
@@ -71,7 +68,8 @@ type profileLook struct {
 	is         func(string) bool
 }
 
-func profileLooks() []profileLook {
+// profileLooks are made once: a wide table asks for each of its columns.
+var profileLooks = sync.OnceValue(func() []profileLook {
 	pattern := func(expr string) func(string) bool { return regexp.MustCompile(expr).MatchString }
 	date := func(s string) bool {
 		for _, layout := range []string{time.DateOnly, "02.01.2006", "01/02/2006", "02/01/2006", "2006/01/02", "20060102", time.DateTime, time.RFC3339} {
@@ -91,7 +89,7 @@ func profileLooks() []profileLook {
 		{"phone number", "phone", pattern(`^\+?[0-9 ()/.-]{5,}$`)},
 		{"number as text", "", pattern(`^[-+]?[0-9][0-9.,' ]*%?$`)},
 	}
-}
+})
 
 // profileMostly says whether at least 9 of 10 are so, and there are any.
 func profileMostly(all []string, is func(string) bool) bool {

@@ -2,9 +2,7 @@ package dataset
 
 import (
 	"bytes"
-	"context"
 	"fmt"
-	"iter"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -13,35 +11,8 @@ import (
 	"testing"
 )
 
-// listed is a table in memory, cut into units as its batches are.
-type listed struct {
-	called  string
-	fields  Schema
-	batches []*Batch
-}
-
-func (l *listed) name() string   { return l.called }
-func (l *listed) schema() Schema { return l.fields }
-func (l *listed) rows() int64    { return -1 }
-
-func (l *listed) units(_ context.Context, _ Schema) iter.Seq2[unit, error] {
-	return func(yield func(unit, error) bool) {
-		for _, b := range l.batches {
-			if !yield(listedUnit{b}, nil) {
-				return
-			}
-		}
-	}
-}
-
-type listedUnit struct{ b *Batch }
-
-func (u listedUnit) decode(context.Context) iter.Seq2[*Batch, error] {
-	return func(yield func(*Batch, error) bool) { yield(u.b, nil) }
-}
-
 func tableOf(workers int, schema Schema, batches ...*Batch) *Table {
-	return &Table{files: []file{&listed{"a", schema, batches}}, schema: schema, opts: Options{Workers: workers}}
+	return &Table{files: []file{&rowMem{"a", schema, batches}}, schema: schema, opts: Options{Workers: workers}}
 }
 
 // cutBatch returns rows [from, to).
@@ -219,7 +190,7 @@ func TestProfileShards(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 7))
 	whole, schema := mixed(rng, 2500, 90)
 	table := tableOf(2, schema, cuts(rng, whole, 11)...)
-	table.files = append(table.files, &listed{"b", schema, cuts(rng, whole, 3)})
+	table.files = append(table.files, &rowMem{"b", schema, cuts(rng, whole, 3)})
 	want := encoded(t, profiled(t, table, ProfileOptions{}))
 	for _, n := range []int{1, 2, 3, 20} {
 		var merged *Profile

@@ -81,7 +81,7 @@ func profileTextsReduced(f Field, found []sketchText) *profileTexts {
 			t.top.items = append(t.top.items, sketchItem[string]{sketchTextKey(f.Type, x.raw), x.count - least})
 		}
 	}
-	slices.SortFunc(t.top.items, func(a, b sketchItem[string]) int { return strings.Compare(a.key, b.key) })
+	slices.SortFunc(t.top.items, sketchByKey)
 	return t
 }
 
@@ -120,6 +120,13 @@ func (t *profileTexts) items() []sketchItem[string] {
 	return all
 }
 
+// sorted are the counted values by key.
+func (t *profileTexts) sorted() []sketchItem[string] {
+	all := slices.Clone(t.items())
+	slices.SortFunc(all, sketchByKey)
+	return all
+}
+
 // reduce replaces the counted values by sketches.
 func (t *profileTexts) reduce() {
 	if !t.counted() {
@@ -136,7 +143,7 @@ func (t *profileTexts) reduce() {
 	t.top.items = all
 	t.top.shrink()
 	t.top.items = slices.Clone(t.top.items)
-	slices.SortFunc(t.top.items, func(a, b sketchItem[string]) int { return strings.Compare(a.key, b.key) })
+	slices.SortFunc(t.top.items, sketchByKey)
 	for i := range t.top.items { // let go of the memory of the batch
 		t.top.items[i].key = strings.Clone(t.top.items[i].key)
 	}

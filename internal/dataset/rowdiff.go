@@ -135,6 +135,7 @@ func DiffRows(ctx context.Context, a, b *Table, o RowOptions) (*RowDiff, error) 
 	if err := d.cells(ctx); err != nil {
 		return nil, err
 	}
+	d.out.Spilled += d.lists.first.end + d.lists.added.end
 	return &d.out, nil
 }
 

@@ -182,35 +182,32 @@ func (h *rowHasher) part(b *Batch) (*rowPart, error) {
 	if s.missing >= 0 {
 		return s, nil
 	}
-	if h.merge {
-		return s, h.ordered(s, b)
+	key, rest := h.plan.key, h.plan.rest
+	if len(key) == 0 { // the whole row is the key
+		key, rest = rest, nil
 	}
-	for lane := range s.keys {
-		s.keys[lane] = rowZeros(s.keys[lane], b.Rows)
+	if !h.merge {
+		h.hashKeys(s, b, key)
+	} else if err := h.ordered(s, b); err != nil {
+		return nil, err
 	}
-	for i := range h.plan.key {
-		h.key(s, &b.Columns[i], &h.plan.key[i], i)
-	}
-	for i := range h.plan.rest {
-		n := len(h.plan.key) + i
-		c, r := &b.Columns[n], &h.plan.rest[i]
-		if len(h.plan.key) == 0 { // the whole row is the key
-			h.key(s, c, r, n)
-			continue
-		}
-		h.rest.absorb(s.rest, h.rest.words(s, c, r), n)
-	}
-	for lane := range s.keys {
-		for i, v := range s.keys[lane] {
-			s.keys[lane][i] = rowSpread(v)
-		}
+	for i := range rest {
+		n := len(key) + i
+		h.rest.absorb(s.rest, h.rest.words(s, &b.Columns[n], &rest[i]), n)
 	}
 	return s, nil
 }
 
-func (h *rowHasher) key(s *rowPart, c *Column, r *rowColumn, n int) {
+// hashKeys hashes the first columns of a batch.
+func (h *rowHasher) hashKeys(s *rowPart, b *Batch, key []rowColumn) {
 	for lane, l := range h.keys {
-		l.absorb(s.keys[lane], l.words(s, c, r), n)
+		s.keys[lane] = rowZeros(s.keys[lane], b.Rows)
+		for i := range key {
+			l.absorb(s.keys[lane], l.words(s, &b.Columns[i], &key[i]), i)
+		}
+		for i, v := range s.keys[lane] {
+			s.keys[lane][i] = rowSpread(v)
+		}
 	}
 }
 
@@ -226,10 +223,6 @@ func (h *rowHasher) ordered(s *rowPart, b *Batch) error {
 		if rowCompare(s.order, i-1, s.order, i) >= 0 {
 			return errRowOrder
 		}
-	}
-	for i := range h.plan.rest {
-		n := len(h.plan.key) + i
-		h.rest.absorb(s.rest, h.rest.words(s, &b.Columns[n], &h.plan.rest[i]), n)
 	}
 	return nil
 }

@@ -43,11 +43,7 @@ func rowFloatOrder(v float64) int64 {
 	if v != v {
 		return math.MaxInt64
 	}
-	bits := int64(math.Float64bits(v + 0))
-	if bits < 0 {
-		bits ^= math.MaxInt64
-	}
-	return bits
+	return sketchIntOf(sketchFloatKey(v))
 }
 
 func rowCompare(a []rowOrder, i int, b []rowOrder, j int) int {
@@ -140,9 +136,6 @@ func (d *rowDiffing) merge(ctx context.Context) error {
 	err := d.mergeStreams(ctx, streams)
 	cancel(err)
 	readers.Wait()
-	if err == nil && d.lists.first.end+d.lists.added.end > 0 {
-		d.out.Spilled = d.lists.first.end + d.lists.added.end
-	}
 	return err
 }
 

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"slices"
 	"strings"
 
 	"mlx/internal/fault"
@@ -108,10 +109,8 @@ func planRows(a, b *Table, key []string) (*rowPlan, error) {
 				return nil, t.NoColumn(name)
 			}
 		}
-		for _, other := range key[:i] {
-			if other == name {
-				return nil, fault.New(fault.Usage, "cannot compare rows by %q twice", name)
-			}
+		if slices.Contains(key[:i], name) {
+			return nil, fault.New(fault.Usage, "cannot compare rows by %q twice", name)
 		}
 		c, ok := pairRows(&a.schema[a.schema.Index(name)], &b.schema[b.schema.Index(name)])
 		if !ok {
@@ -128,7 +127,7 @@ func planRows(a, b *Table, key []string) (*rowPlan, error) {
 			p.schema = append(p.schema, RowSchema{Column: f.Name, A: rowType(f)})
 			continue
 		}
-		if isKeyColumn(key, f.Name) {
+		if slices.Contains(key, f.Name) {
 			continue
 		}
 		c, ok := pairRows(f, &b.schema[j])
@@ -147,15 +146,6 @@ func planRows(a, b *Table, key []string) (*rowPlan, error) {
 			Hint("the columns are %s; %s", strings.Join(a.schema.Names(), ", "), strings.Join(b.schema.Names(), ", "))
 	}
 	return p, nil
-}
-
-func isKeyColumn(key []string, name string) bool {
-	for _, k := range key {
-		if k == name {
-			return true
-		}
-	}
-	return false
 }
 
 // pairRows says how two columns are compared, and whether they can be.
@@ -206,5 +196,5 @@ func rowType(f *Field) string {
 	case f.Type == Time && !f.Naive:
 		return "time with zone"
 	}
-	return Schema{*f}.String()[len(f.Name)+1:]
+	return f.typed()
 }

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"iter"
@@ -168,7 +169,7 @@ func (s *rowSpill) close() {
 	}
 }
 
-// rowPairs yields the pairs of a spill whose partitions follow each other, in the order of their first numbers.
+// pairs yields the pairs of a spill whose partitions follow each other, in the order of their first numbers.
 func (s *rowSpill) pairs() iter.Seq2[[2]int64, error] {
 	return func(yield func([2]int64, error) bool) {
 		var all [][2]int64
@@ -186,12 +187,7 @@ func (s *rowSpill) pairs() iter.Seq2[[2]int64, error] {
 					all = append(all, [2]int64{int64(binary.LittleEndian.Uint64(block)), int64(binary.LittleEndian.Uint64(block[8:]))})
 				}
 			}
-			slices.SortFunc(all, func(x, y [2]int64) int {
-				if x[0] < y[0] {
-					return -1
-				}
-				return 1
-			})
+			slices.SortFunc(all, func(x, y [2]int64) int { return cmp.Compare(x[0], y[0]) })
 			for _, p := range all {
 				if !yield(p, nil) {
 					return

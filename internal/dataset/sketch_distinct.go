@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"encoding/binary"
 	"math"
 	"math/bits"
 )
@@ -111,7 +112,7 @@ func sketchHash(key uint64) uint64 {
 func sketchHashBytes(s []byte) uint64 {
 	h := uint64(len(s)) ^ sketchHash0
 	for len(s) >= 8 {
-		h = sketchFold(h^sketchWord(s), sketchHash1)
+		h = sketchFold(h^binary.LittleEndian.Uint64(s), sketchHash1)
 		s = s[8:]
 	}
 	var last uint64
@@ -119,10 +120,4 @@ func sketchHashBytes(s []byte) uint64 {
 		last |= uint64(c) << (8 * i)
 	}
 	return sketchFold(sketchFold(h^last, sketchHash2)^last, sketchHash1)
-}
-
-func sketchWord(s []byte) uint64 {
-	_ = s[7]
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 |
-		uint64(s[6])<<48 | uint64(s[7])<<56
 }

@@ -147,6 +147,15 @@ func (s *sketchScratch) sort(keys []uint64) []uint64 {
 	return from
 }
 
+// items are the keys with their counts.
+func (r sketchRuns) items() []sketchItem[uint64] {
+	all := make([]sketchItem[uint64], len(r.keys))
+	for i, key := range r.keys {
+		all[i] = sketchItem[uint64]{key, r.counts[i]}
+	}
+	return all
+}
+
 // total is the number of values.
 func (r sketchRuns) total() int64 {
 	var n int64

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -118,15 +119,7 @@ func (s *sketchSome) add(hash uint64, key string) {
 	if !s.takes(hash) {
 		return
 	}
-	i, found := slices.BinarySearchFunc(s.items, hash, func(a sketchHashed, h uint64) int {
-		switch {
-		case a.hash < h:
-			return -1
-		case a.hash > h:
-			return 1
-		}
-		return 0
-	})
+	i, found := slices.BinarySearchFunc(s.items, hash, func(a sketchHashed, h uint64) int { return cmp.Compare(a.hash, h) })
 	if found {
 		return
 	}

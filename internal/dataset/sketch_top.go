@@ -17,6 +17,9 @@ type sketchItem[K cmp.Ordered] struct {
 	count int64
 }
 
+// sketchByKey orders items.
+func sketchByKey[K cmp.Ordered](a, b sketchItem[K]) int { return cmp.Compare(a.key, b.key) }
+
 // sketchCounters is how many counters a column has.
 const sketchCounters = 1000
 
@@ -92,10 +95,7 @@ func sketchTopOf(r sketchRuns) sketchTop[uint64] {
 			return t
 		}
 	}
-	t.items = make([]sketchItem[uint64], len(r.keys))
-	for i, key := range r.keys {
-		t.items[i] = sketchItem[uint64]{key, r.counts[i]}
-	}
+	t.items = r.items()
 	t.shrink()
 	return t
 }
