@@ -355,3 +355,21 @@ func TestSlices(t *testing.T) {
 		t.Errorf("slice is %v", got[2].Slice)
 	}
 }
+
+// The note of a comparison of accuracies has the exact McNemar test where rows are independent: of 12 rows the candidate alone gets one
+// right and production alone seven, so that p is 2 (1 + 8) / 2^8.
+func TestAccuracyMcNemar(t *testing.T) {
+	candidate, production := "id,label,score,user\n", "id,label,score,user\n"
+	for i := range 12 {
+		score := func(right bool) float64 { return map[bool]float64{true: 0.9, false: 0.1}[right] }
+		candidate += fmt.Sprintf("%d,1,%v,u%d\n", i, score(i == 0 || i >= 8), i%6)
+		production += fmt.Sprintf("%d,1,%v,u%d\n", i, score(i != 0), i%6)
+	}
+	rule := Rule{Kind: "measure", Name: "accuracy", Margin: limit(0.1)}
+	for _, tt := range []struct{ cluster, want string }{{"", "rows are assumed independent; exact McNemar p 0.07"}, {"user", "6 clusters of user are the units"}} {
+		f := qualityChecks(t, Spec{Cluster: tt.cluster, Rules: []Rule{rule}}, tables{"p.csv": {candidate}}, tables{"p.csv": {production}})[0]
+		if !strings.HasSuffix(f.Note, tt.want) {
+			t.Errorf("clusters %q: the note is %q, want %q at its end", tt.cluster, f.Note, tt.want)
+		}
+	}
+}
