@@ -373,3 +373,16 @@ func TestAccuracyMcNemar(t *testing.T) {
 		}
 	}
 }
+
+// Production is asked for nothing but its answers: the columns of a mean, which is never compared, stand with the candidate alone.
+func TestMeanOfCandidateOnly(t *testing.T) {
+	spec := Spec{Rules: []Rule{
+		{Kind: "measure", Name: "accuracy", Margin: limit(0.9)},
+		{Kind: "measure", Name: "mean", Columns: []string{"price * 2"}, Max: limit(7)},
+	}}
+	candidate := "id,label,score,price\n1,1,0.9,3\n2,0,0.2,4\n"
+	got := qualityChecks(t, spec, tables{"p.csv": {candidate}}, tables{"p.csv": {"id,label,score\n1,1,0.9\n2,0,0.2\n"}})
+	if f := got[1]; f.Verdict != Pass || f.Value == nil || *f.Value != 7 {
+		t.Errorf("the mean is %s %s", f.Verdict, f.Shown)
+	}
+}
