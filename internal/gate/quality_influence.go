@@ -12,8 +12,13 @@ import (
 // the sum of its squares the variance of the value, over rows or over clusters. Nil: the measure has none that is known.
 func (c quality) influence(sm *sample, model int, value float64) ([]float64, error) {
 	switch {
+	case c.m.name == "accuracy":
+		right := c.loss(sm, model)
+		return sm.meanInfluence(func(i int) float64 { return right(i) - value }), nil
 	case c.m.kind == ofClasses:
 		return c.matrixInfluence(sm, model)
+	case c.m.kind == ofQueries:
+		return c.queryInfluence(sm, model, value)
 	case c.m.kind == ofNumbers:
 		return c.numberInfluence(sm, model, value), nil
 	case c.m.kind == ofRows:
@@ -139,6 +144,29 @@ func (c quality) r2Influence(sm *sample, model int, value float64) []float64 {
 		e, d := p[i]-y[i], y[i]-center
 		return (1-value)*(d*d)/variance - e*e/variance
 	})
+}
+
+// queryInfluence parts that of each query, whose value counts as one of the mean, evenly among its rows.
+func (c quality) queryInfluence(sm *sample, model int, value float64) ([]float64, error) {
+	per, err := sm.asRanking(model).PerQuery(c.ranking(), c.r.firstK())
+	if err != nil {
+		return nil, err
+	}
+	rows, of := map[int32]float64{}, make(map[int32]float64, len(per))
+	for _, q := range sm.queries {
+		rows[q]++
+	}
+	for _, q := range per {
+		if math.IsNaN(q.Value) {
+			q.Value = 0 // no row of it is relevant
+		}
+		of[q.Query] = (q.Value - value) / float64(len(per)) / rows[q.Query]
+	}
+	all := make([]float64, sm.n)
+	for i, q := range sm.queries {
+		all[i] = of[q]
+	}
+	return all, nil
 }
 
 // maxMatrix is the number of classes up to which a matrix of counts is derived cell by cell.
