@@ -50,46 +50,39 @@ func (c quality) calibrationLine(sm *sample, model int) (x, y []float64, err err
 }
 
 func rocLine(sm *sample, model int) (x, y []float64, err error) {
-	points, last := sm.scorePoints(model)
+	points, last, err := sm.scorePoints(model)
 	for _, p := range append([][2]float64{{}}, points...) {
 		x, y = append(x, drawn(p[0]/last[0])), append(y, drawn(p[1]/last[1]))
 	}
-	return x, y, nil
+	return x, y, err
 }
 
 func precisionLine(sm *sample, model int) (x, y []float64, err error) {
-	points, last := sm.scorePoints(model)
+	points, last, err := sm.scorePoints(model)
 	for _, p := range points {
 		if p[0]+p[1] > 0 {
 			x, y = append(x, drawn(p[1]/last[1])), append(y, drawn(p[1]/(p[0]+p[1])))
 		}
 	}
-	return x, y, nil
+	return x, y, err
 }
 
 // scorePoints are the weights of negatives and of positives at or above a score, from the highest score to the lowest: at most maxPoints
 // less one, spread evenly along both axes, with the first and the last among them.
-func (sm *sample) scorePoints(model int) (points [][2]float64, last [2]float64) {
+func (sm *sample) scorePoints(model int) (points [][2]float64, last [2]float64, err error) {
 	for i, y := range sm.labels {
 		last[y] += sm.weight(i)
 	}
-	order := sm.g.falling[model]
-	if order == nil || sm.rows != nil {
-		order = fallingScores(sm.models[model].scores)
-	}
-	if sm.rows == nil {
-		sm.g.falling[model] = order
-	}
 	along := func(p [2]float64) float64 { return p[0]/last[0] + p[1]/last[1] }
 	const apart = 2.0 / (maxPoints - 3)
-	reached := math.Inf(-1)
-	orderedTies(order, sm.labels, sm.models[model].scores, sm.weights, func(_ []int32, above, within [2]float64) {
-		p := [2]float64{above[0] + within[0], above[1] + within[1]}
+	reached, p := math.Inf(-1), [2]float64{}
+	err = sm.asBinary(model).Ties(func(pos, neg float64) {
+		p[0], p[1] = p[0]+neg, p[1]+pos
 		if at := along(p); at >= reached+apart || at > 2-1e-9 && reached < at {
 			points, reached = append(points, p), at
 		}
 	})
-	return points, last
+	return points, last, err
 }
 
 // drawn rounds to what a picture shows.

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"fmt"
 	"math"
 
 	"mlx/internal/fault"
@@ -11,7 +12,7 @@ import (
 // above minus the margin, fail when the upper bound is below it, else inconclusive. Both bounds have the level of the gate. Fixed limits
 // hold for the value of the candidate as well.
 func (c quality) against(sm *sample, f Finding) (judgement, error) {
-	compared, err := c.compare(sm)
+	compared, tested, err := c.compare(sm)
 	if err != nil {
 		return judgement{}, sm.explained(err, c.m)
 	}
@@ -28,7 +29,7 @@ func (c quality) against(sm *sample, f Finding) (judgement, error) {
 	f.Value, f.Baseline, f.Difference = finite(compared.A), finite(compared.B), finite(compared.Diff)
 	f.Verdict = worst([]Verdict{Verdict(decision.Verdict), c.r.within(compared.A)})
 	f.Shown = c.shownAgainst(compared, &f)
-	f.Note = c.noteAgainst(sm, compared, decision, &f)
+	f.Note = joined(c.noteAgainst(sm, compared, decision, &f), tested)
 	j := judgement{f, math.NaN()}
 	if decision.Verdict == stats.Fail && c.r.within(compared.A) == Pass && !math.IsNaN(decision.P) {
 		j.broken = 1 - decision.P
@@ -110,28 +111,30 @@ func (c quality) withoutBaseline(j *judgement) error {
 	return nil
 }
 
-// compare is the difference of the measure between both models. Accuracy of independent rows by the exact pairs, ROC-AUC by DeLong, means
-// of clustered rows by sums over clusters, measures without a bootstrap of their own by influence; everything else by the paired bootstrap.
-func (c quality) compare(sm *sample) (stats.Comparison, error) {
+// compare is the difference of the measure between both models, and in words what else was tested. Accuracy of independent rows by the exact
+// pairs, ROC-AUC by DeLong, means of clustered rows by sums over clusters, measures without a bootstrap of their own by influence; everything
+// else by the paired bootstrap.
+func (c quality) compare(sm *sample) (v stats.Comparison, tested string, err error) {
 	d := c.s.design(sm, c.s.level())
-	if sm.n == 0 {
-		return stats.Comparison{A: math.NaN(), B: math.NaN()}, nil
-	}
 	switch {
-	case c.m.name == "accuracy":
-		return c.compareAccuracy(sm, d)
+	case sm.n == 0:
+		v = stats.Comparison{A: math.NaN(), B: math.NaN()}
+	case c.m.name == "accuracy" && sm.weights == nil && sm.clusters == nil:
+		return sm.comparePairs(c.s.level())
 	case c.m.kind == ofQueries:
-		return stats.RankingPair{Relevance: sm.actual, A: sm.models[0].scores, B: sm.models[1].scores, Queries: sm.queries, K: c.r.firstK()}.
+		v, err = stats.RankingPair{Relevance: sm.actual, A: sm.models[0].scores, B: sm.models[1].scores, Queries: sm.queries, K: c.r.firstK()}.
 			Compare(c.ranking(), d)
 	case c.m.kind == ofNumbers:
-		return stats.RegressionPair{Actual: sm.actual, A: sm.models[0].scores, B: sm.models[1].scores, Quantile: c.r.Quantile, Weights: sm.weights}.
+		v, err = stats.RegressionPair{Actual: sm.actual, A: sm.models[0].scores, B: sm.models[1].scores, Quantile: c.r.Quantile, Weights: sm.weights}.
 			Compare(stats.Metric(c.m.name), d)
-	case c.m.kind == ofClasses:
-		return c.compareClasses(sm, d)
-	case sm.g.binary:
-		return c.compareScores(sm, d)
+	case c.m.kind == ofClasses && c.m.name != "accuracy":
+		v, err = c.compareClasses(sm, d)
+	case c.m.kind == ofScores && sm.g.binary:
+		v, err = c.compareScores(sm, d)
+	default:
+		v, err = c.compareLinear(sm, d)
 	}
-	return c.compareLinear(sm, d)
+	return v, "", err
 }
 
 // stratified keeps the number of rows of each class in resamples of independent rows.
@@ -142,10 +145,8 @@ func stratified(sm *sample, d stats.Design) stats.Design {
 	return d
 }
 
-func (c quality) compareAccuracy(sm *sample, d stats.Design) (stats.Comparison, error) {
-	if sm.weights != nil || sm.clusters != nil {
-		return c.compareLinear(sm, d)
-	}
+// comparePairs compares accuracies by the rows that only one of both models gets right.
+func (sm *sample) comparePairs(level float64) (v stats.Comparison, tested string, err error) {
 	right := [2][]bool{make([]bool, sm.n), make([]bool, sm.n)}
 	for k := range right {
 		for i, y := range sm.labels {
@@ -154,9 +155,10 @@ func (c quality) compareAccuracy(sm *sample, d stats.Design) (stats.Comparison, 
 	}
 	pairs, err := stats.NewDiscordant(right[0], right[1])
 	if err != nil {
-		return stats.Comparison{}, err
+		return v, "", err
 	}
-	return pairs.Compare(c.s.level())
+	v, err = pairs.Compare(level)
+	return v, fmt.Sprintf("exact McNemar p %.2g", pairs.McNemar().Exact), err
 }
 
 func (c quality) compareClasses(sm *sample, d stats.Design) (stats.Comparison, error) {

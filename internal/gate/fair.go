@@ -54,7 +54,7 @@ func (c quality) unfairness(sm *sample, f Finding) (judgement, error) {
 	}
 	f.Value, f.Verdict, f.Shown = finite(around.Value), c.r.within(around.Value), c.r.shown(around.Value)
 	j := judgement{f, math.NaN()}
-	se := (around.Upper - around.Lower) / 2 / (math.Sqrt2 * math.Erfinv(c.s.level()))
+	se := (around.Upper - around.Lower) / 2 / c.s.quantile()
 	c.surround(&j, around.Value, c.m.cut(bounds{around.Lower, around.Upper, se}))
 	return j, nil
 }

@@ -144,7 +144,7 @@ func (s *session) need(table string) predictionsNeed {
 
 // ofBaseline is what is needed of the table of production.
 func (n predictionsNeed) ofBaseline() predictionsNeed {
-	n.baseline, n.query, n.cuts, n.masks = true, false, nil, nil
+	n.baseline, n.query, n.cuts, n.masks, n.means = true, false, nil, nil, nil
 	return n
 }
 

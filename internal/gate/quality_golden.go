@@ -22,7 +22,6 @@ type golden struct {
 	same      bool         // candidate and production have the same bytes
 	byPlace   bool         // rows were matched by their place
 	decisions [2][]float64 // predicted classes of a model as numbers, once a measure has asked
-	falling   [2][]int32   // all rows from the highest score of a model down, once a plot has asked
 }
 
 // answers is what one model says of the rows.

@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"sort"
@@ -13,8 +12,13 @@ import (
 // the sum of its squares the variance of the value, over rows or over clusters. Nil: the measure has none that is known.
 func (c quality) influence(sm *sample, model int, value float64) ([]float64, error) {
 	switch {
+	case c.m.name == "accuracy":
+		right := c.loss(sm, model)
+		return sm.meanInfluence(func(i int) float64 { return right(i) - value }), nil
 	case c.m.kind == ofClasses:
 		return c.matrixInfluence(sm, model)
+	case c.m.kind == ofQueries:
+		return c.queryInfluence(sm, model, value)
 	case c.m.kind == ofNumbers:
 		return c.numberInfluence(sm, model, value), nil
 	case c.m.kind == ofRows:
@@ -23,16 +27,14 @@ func (c quality) influence(sm *sample, model int, value float64) ([]float64, err
 	case c.m.kind != ofScores:
 		return nil, nil
 	case !sm.g.binary:
-		return c.multiInfluence(sm, model, value), nil
+		return c.multiInfluence(sm, model, value)
 	}
 	switch c.m.name {
 	case "log_loss", "brier":
 		loss := c.loss(sm, model)
 		return sm.meanInfluence(func(i int) float64 { return loss(i) - value }), nil
-	case "roc_auc":
-		return aucInfluence(sm.labels, sm.models[model].scores, sm.weights), nil
-	case "pr_auc":
-		return precisionInfluence(sm.labels, sm.models[model].scores, sm.weights), nil
+	case "roc_auc", "pr_auc":
+		return sm.asBinary(model).Influence(stats.Metric(c.m.name))
 	}
 	return c.binInfluence(sm, model, value)
 }
@@ -144,6 +146,29 @@ func (c quality) r2Influence(sm *sample, model int, value float64) []float64 {
 	})
 }
 
+// queryInfluence parts that of each query, whose value counts as one of the mean, evenly among its rows.
+func (c quality) queryInfluence(sm *sample, model int, value float64) ([]float64, error) {
+	per, err := sm.asRanking(model).PerQuery(c.ranking(), c.r.firstK())
+	if err != nil {
+		return nil, err
+	}
+	rows, of := map[int32]float64{}, make(map[int32]float64, len(per))
+	for _, q := range sm.queries {
+		rows[q]++
+	}
+	for _, q := range per {
+		if math.IsNaN(q.Value) {
+			q.Value = 0 // no row of it is relevant
+		}
+		of[q.Query] = (q.Value - value) / float64(len(per)) / rows[q.Query]
+	}
+	all := make([]float64, sm.n)
+	for i, q := range sm.queries {
+		all[i] = of[q]
+	}
+	return all, nil
+}
+
 // maxMatrix is the number of classes up to which a matrix of counts is derived cell by cell.
 const maxMatrix = 40
 
@@ -174,104 +199,6 @@ func (c quality) matrixInfluence(sm *sample, model int) ([]float64, error) {
 		all[i] = sm.weight(i) * slopes[int(sm.labels[i])*m.Classes+int(predicted[i])]
 	}
 	return all, nil
-}
-
-// fallingScores are rows from the highest score down.
-func fallingScores(scores []float64) []int32 {
-	order := make([]int32, len(scores))
-	for i := range order {
-		order[i] = int32(i)
-	}
-	slices.SortFunc(order, func(i, j int32) int { return cmp.Or(cmp.Compare(scores[j], scores[i]), cmp.Compare(i, j)) })
-	return order
-}
-
-// scoreTies calls f with the rows of each score, from the highest down, and the weight of positives and negatives above and within.
-func scoreTies(labels []int32, scores, weights []float64, f func(rows []int32, above, within [2]float64)) (total [2]float64) {
-	return orderedTies(fallingScores(scores), labels, scores, weights, f)
-}
-
-func orderedTies(order, labels []int32, scores, weights []float64, f func(rows []int32, above, within [2]float64)) (total [2]float64) {
-	for start := 0; start < len(order); {
-		end, within := start, [2]float64{}
-		for ; end < len(order) && scores[order[end]] == scores[order[start]]; end++ {
-			within[labels[order[end]]] += weightAt(weights, order[end])
-		}
-		f(order[start:end], total, within)
-		total[0], total[1] = total[0]+within[0], total[1]+within[1]
-		start = end
-	}
-	return total
-}
-
-func weightAt(weights []float64, i int32) float64 {
-	if weights == nil {
-		return 1
-	}
-	return weights[i]
-}
-
-// aucInfluence is that of the area under the ROC curve: a row's placement among the other class, less the area.
-func aucInfluence(labels []int32, scores, weights []float64) []float64 {
-	all, area := make([]float64, len(labels)), 0.0
-	total := scoreTies(labels, scores, weights, func(rows []int32, above, within [2]float64) {
-		area += within[0] * (above[1] + within[1]/2)
-		for _, i := range rows {
-			y := labels[i]
-			all[i] = above[1-y] + within[1-y]/2 // of the other class above
-		}
-	})
-	if total[0] == 0 || total[1] == 0 {
-		return nil
-	}
-	area /= total[0] * total[1]
-	for i, y := range labels {
-		share := all[i] / total[1-y]
-		if y == 1 {
-			share = 1 - share
-		}
-		all[i] = weightAt(weights, int32(i)) / total[y] * (share - area)
-	}
-	return all
-}
-
-// precisionInfluence is that of average precision: the precision at a positive row, and how the row moves that of all positives below.
-func precisionInfluence(labels []int32, scores, weights []float64) []float64 {
-	type step struct {
-		rows           []int32
-		positives      float64
-		precision, all float64
-	}
-	var steps []step
-	total := scoreTies(labels, scores, weights, func(rows []int32, above, within [2]float64) {
-		all := above[0] + above[1] + within[0] + within[1]
-		steps = append(steps, step{rows, within[1], (above[1] + within[1]) / all, all})
-	})
-	if total[1] == 0 {
-		return nil
-	}
-	value := 0.0
-	for _, s := range steps {
-		if s.all > 0 {
-			value += s.positives / total[1] * s.precision
-		}
-	}
-	all := make([]float64, len(labels))
-	var per, lost float64 // over positives at or below: 1/rows above them, and precision/rows above them
-	for _, s := range slices.Backward(steps) {
-		if s.all == 0 {
-			continue
-		}
-		per, lost = per+s.positives/s.all, lost+s.positives*s.precision/s.all
-		for _, i := range s.rows {
-			d := float64(labels[i])*per - lost
-			if labels[i] == 1 {
-				d += s.precision - value
-			}
-			all[i] = weightAt(weights, i) * d / total[1]
-		}
-	}
-	return all
 }
 
 // binInfluence is that of measures of calibration, the bins as they are.
@@ -315,17 +242,14 @@ func (c quality) binInfluence(sm *sample, model int, value float64) ([]float64, 
 }
 
 // multiInfluence is that of measures of the scores of several classes.
-func (c quality) multiInfluence(sm *sample, model int, value float64) []float64 {
+func (c quality) multiInfluence(sm *sample, model int, value float64) ([]float64, error) {
 	if loss := c.loss(sm, model); loss != nil {
-		return sm.meanInfluence(func(i int) float64 { return loss(i) - value })
+		return sm.meanInfluence(func(i int) float64 { return loss(i) - value }), nil
+	}
+	if c.m.name == "ece" || c.r.Stat == "ovo" {
+		return nil, nil
 	}
 	a := sm.models[model]
-	switch {
-	case c.m.name == "ece":
-		return nil
-	case c.r.Stat == "ovo":
-		return nil
-	}
 	all := make([]float64, sm.n)
 	one, scores := make([]int32, sm.n), make([]float64, sm.n)
 	for k := range a.width {
@@ -337,17 +261,17 @@ func (c quality) multiInfluence(sm *sample, model int, value float64) []float64 
 			}
 			scores[i] = a.scores[i*a.width+k]
 		}
-		of := aucInfluence
-		if c.m.name == "pr_auc" {
-			of = precisionInfluence
+		moved, err := stats.Binary{Labels: one, Scores: scores, Weights: sm.weights}.Influence(stats.Metric(c.m.name))
+		if err != nil {
+			return nil, err
 		}
 		share := 1 / float64(a.width)
 		if c.r.Average == "weighted" {
 			share = support / sm.total()
 		}
-		for i, v := range of(one, scores, sm.weights) {
+		for i, v := range moved {
 			all[i] += share * v
 		}
 	}
-	return all
+	return all, nil
 }

@@ -23,6 +23,9 @@ func (s *session) level() float64 {
 	return s.spec.Level
 }
 
+// quantile is that of a standard normal which an interval at the level reaches on either side: 1.96 at 95%.
+func (s *session) quantile() float64 { return math.Sqrt2 * math.Erfinv(s.level()) }
+
 // design says how rows depend on each other; level is that of each bound.
 func (s *session) design(sm *sample, level float64) stats.Design {
 	return stats.Design{Clusters: sm.clusters, Level: level, Seed: uint64(s.spec.Seed), Workers: 2}
@@ -129,10 +132,7 @@ func (c quality) interval(sm *sample, value float64) (bounds, error) {
 	if b, ok, err := c.proportion(sm, level); ok || err != nil {
 		return b, err
 	}
-	switch {
-	case c.m.kind == ofQueries:
-		return c.queryInterval(sm, value)
-	case c.m.name == "median_ae":
+	if c.m.name == "median_ae" {
 		return c.medianInterval(sm)
 	}
 	influence, err := c.influence(sm, 0, value)
@@ -142,7 +142,11 @@ func (c quality) interval(sm *sample, value float64) (bounds, error) {
 	if influence == nil || sm.n < 2 {
 		return bounds{}, nil
 	}
-	compared, err := sm.linear(value, influence, 0, nil, c.s.design(sm, (1+level)/2))
+	d := c.s.design(sm, (1+level)/2)
+	if c.m.kind == ofQueries && d.Clusters == nil {
+		d.Clusters = sm.queries
+	}
+	compared, err := sm.linear(value, influence, 0, nil, d)
 	if err != nil {
 		return bounds{}, err
 	}
@@ -201,37 +205,16 @@ func (c quality) proportion(sm *sample, level float64) (bounds, bool, error) {
 	return bounds{i.Lower, i.Upper, math.Sqrt(i.Value * (1 - i.Value) / of)}, true, err
 }
 
-// queryInterval is that of a mean over queries.
-func (c quality) queryInterval(sm *sample, value float64) (bounds, error) {
-	per, err := stats.Ranking{Relevance: sm.actual, Scores: sm.models[0].scores, Queries: sm.queries}.PerQuery(c.ranking(), c.r.firstK())
-	if err != nil || len(per) < 2 {
-		return bounds{}, err
-	}
-	squares := 0.0
-	for _, q := range per {
-		if math.IsNaN(q.Value) {
-			q.Value = 0
-		}
-		squares += (q.Value - value) * (q.Value - value)
-	}
-	n := float64(len(per))
-	se := math.Sqrt(squares / (n - 1) / n)
-	half := math.Sqrt2 * math.Erfinv(c.s.level()) * se
-	return c.m.cut(bounds{value - half, value + half, se}), nil
-}
-
 // medianInterval is between two of the sorted errors: as many rows from the middle as the share of rows below it varies.
 func (c quality) medianInterval(sm *sample) (bounds, error) {
 	if sm.n < 2 || sm.weights != nil {
 		return bounds{}, nil
 	}
-	d := c.s.design(sm, 0)
-	d.Level = (1 + c.s.level()) / 2
-	i, err := sm.asRegression(0).Interval(stats.MedianAE, 0, d)
+	i, err := sm.asRegression(0).Interval(stats.MedianAE, 0, c.s.design(sm, (1+c.s.level())/2))
 	if err != nil {
 		return bounds{}, sm.explained(err, c.m)
 	}
-	return bounds{i.Lower, i.Upper, (i.Upper - i.Lower) / 2 / (math.Sqrt2 * math.Erfinv(c.s.level()))}, nil
+	return bounds{i.Lower, i.Upper, (i.Upper - i.Lower) / 2 / c.s.quantile()}, nil
 }
 
 // remarks are what else to know about a value.

@@ -197,6 +197,10 @@ func (sm *sample) asRegression(model int) stats.Regression {
 	return stats.Regression{Actual: sm.actual, Predicted: sm.models[model].scores, Weights: sm.weights}
 }
 
+func (sm *sample) asRanking(model int) stats.Ranking {
+	return stats.Ranking{Relevance: sm.actual, Scores: sm.models[model].scores, Queries: sm.queries}
+}
+
 // total is the weight of all rows.
 func (sm *sample) total() float64 {
 	if sm.weights == nil {

@@ -355,3 +355,94 @@ func TestSlices(t *testing.T) {
 		t.Errorf("slice is %v", got[2].Slice)
 	}
 }
+
+// The note of a comparison of accuracies has the exact McNemar test where rows are independent: of 12 rows the candidate alone gets one
+// right and production alone seven, so that p is 2 (1 + 8) / 2^8.
+func TestAccuracyMcNemar(t *testing.T) {
+	candidate, production := "id,label,score,user\n", "id,label,score,user\n"
+	for i := range 12 {
+		score := func(right bool) float64 { return map[bool]float64{true: 0.9, false: 0.1}[right] }
+		candidate += fmt.Sprintf("%d,1,%v,u%d\n", i, score(i == 0 || i >= 8), i%6)
+		production += fmt.Sprintf("%d,1,%v,u%d\n", i, score(i != 0), i%6)
+	}
+	rule := Rule{Kind: "measure", Name: "accuracy", Margin: limit(0.1)}
+	for _, tt := range []struct{ cluster, want string }{{"", "rows are assumed independent; exact McNemar p 0.07"}, {"user", "6 clusters of user are the units"}} {
+		f := qualityChecks(t, Spec{Cluster: tt.cluster, Rules: []Rule{rule}}, tables{"p.csv": {candidate}}, tables{"p.csv": {production}})[0]
+		if !strings.HasSuffix(f.Note, tt.want) {
+			t.Errorf("clusters %q: the note is %q, want %q at its end", tt.cluster, f.Note, tt.want)
+		}
+	}
+}
+
+// Production is asked for nothing but its answers: the columns of a mean, which is never compared, stand with the candidate alone.
+func TestMeanOfCandidateOnly(t *testing.T) {
+	spec := Spec{Rules: []Rule{
+		{Kind: "measure", Name: "accuracy", Margin: limit(0.9)},
+		{Kind: "measure", Name: "mean", Columns: []string{"price * 2"}, Max: limit(7)},
+	}}
+	candidate := "id,label,score,price\n1,1,0.9,3\n2,0,0.2,4\n"
+	got := qualityChecks(t, spec, tables{"p.csv": {candidate}}, tables{"p.csv": {"id,label,score\n1,1,0.9\n2,0,0.2\n"}})
+	if f := got[1]; f.Verdict != Pass || f.Value == nil || *f.Value != 7 {
+		t.Errorf("the mean is %s %s", f.Verdict, f.Shown)
+	}
+}
+
+// The interval of a measure of ranking is over queries, and over clusters of them where the gate declares these: queries of one user that
+// agree are one unit.
+func TestRankingInterval(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("query,label,score,user\n")
+	for user := range 8 {
+		for query := range 10 {
+			first := 1 + user%2 // whether the relevant row stands first is the user's own
+			fmt.Fprintf(&b, "%d-%d,1,%d,u%d\n%d-%d,0,1.5,u%d\n", user, query, first, user, user, query, user)
+		}
+	}
+	width := func(cluster string) float64 {
+		f := qualityChecks(t, Spec{Cluster: cluster, Rules: []Rule{oneMeasure("mrr")}}, tables{"p.csv": {b.String()}}, nil)[0]
+		if f.Interval == nil || *f.Value != 0.75 {
+			t.Fatalf("clusters %q: %s", cluster, f.Shown)
+		}
+		return f.Interval[1] - f.Interval[0]
+	}
+	// Of n units, half at 0.5 and half at 1, the standard error is 0.25/sqrt(n-1), and t at 97.5% is 1.9905 of 79 degrees, 2.3646 of 7.
+	for cluster, want := range map[string]float64{"": 2 * 1.9905 * 0.25 / math.Sqrt(79), "user": 2 * 2.3646 * 0.25 / math.Sqrt(7)} {
+		if got := width(cluster); math.Abs(got-want) > 1e-4 {
+			t.Errorf("clusters %q: the interval is %v wide, want %v", cluster, got, want)
+		}
+	}
+}
+
+// Accuracy is a mean whatever the number of classes, also where rows come in clusters.
+func TestAccuracyOfManyClasses(t *testing.T) {
+	var candidate, production strings.Builder
+	for i := range 600 {
+		for b, right := range map[*strings.Builder]bool{&candidate: i%4 != 0, &production: i%3 != 0} {
+			if i == 0 {
+				b.WriteString("id,label,class,user\n")
+			}
+			class := i % 60
+			if !right {
+				class = (class + 1) % 60
+			}
+			fmt.Fprintf(b, "%d,c%d,c%d,u%d\n", i, i%60, class, i/30)
+		}
+	}
+	rule := Rule{Kind: "measure", Name: "accuracy", Margin: limit(0.05)}
+	f := qualityChecks(t, Spec{Cluster: "user", Rules: []Rule{rule}}, tables{"p.csv": {candidate.String()}}, tables{"p.csv": {production.String()}})[0]
+	if f.Verdict != Pass || f.Interval == nil {
+		t.Errorf("%s %s (%s)", f.Verdict, f.Shown, f.Note)
+	}
+}
+
+// A mean that is too large for a number is no value, also where no row has a label.
+func TestMeanTooLarge(t *testing.T) {
+	spec := Spec{Rules: []Rule{
+		{Kind: "measure", Name: "mean", Columns: []string{"score * 1"}, Max: limit(1)},
+		{Kind: "measure", Name: "accuracy", Where: "label != nil", Min: limit(0)},
+	}}
+	f := qualityChecks(t, spec, tables{"p.csv": {"id,label,score\n1,,1.7e308\n2,,1.7e308\n"}}, nil)[0]
+	if f.Verdict != Inconclusive || !strings.HasPrefix(f.Shown, "no value") {
+		t.Errorf("%s %s", f.Verdict, f.Shown)
+	}
+}

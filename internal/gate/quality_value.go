@@ -48,7 +48,7 @@ func (c quality) value(sm *sample, model int) (float64, error) {
 	case ofScores:
 		v, err = c.scoreValue(sm, model)
 	case ofQueries:
-		v, err = stats.Ranking{Relevance: sm.actual, Scores: sm.models[model].scores, Queries: sm.queries}.Mean(c.ranking(), c.r.firstK(), false)
+		v, err = sm.asRanking(model).Mean(c.ranking(), c.r.firstK(), false)
 	case ofNumbers:
 		v, err = sm.asRegression(model).Value(stats.Metric(c.m.name), c.r.Quantile)
 	case ofRows:
@@ -165,7 +165,7 @@ func (c quality) undefined(sm *sample) string {
 		return "no value: no rows"
 	case sm.total() == 0:
 		return "no value: all weights are 0"
-	case sm.oneClass() && c.m.kind != ofNumbers && c.m.kind != ofQueries:
+	case (c.m.kind == ofClasses || c.m.kind == ofScores) && sm.oneClass():
 		return "no value: all labels are " + quoteText(sm.g.classes[sm.labels[0]])
 	case c.m.name == "precision" || c.m.name == "mcc":
 		return "no value: no row is predicted " + quoteText(sm.g.classes[1])

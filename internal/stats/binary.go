@@ -80,6 +80,17 @@ func (b Binary) ties(order []int32) []tie {
 	return all
 }
 
+// Ties visits the distinct scores from the highest down: the weight of positives and of negatives that have each.
+func (b Binary) Ties(visit func(pos, neg float64)) error {
+	if err := b.check(false); err != nil {
+		return err
+	}
+	for _, t := range b.ties(ascending(b.Scores)) {
+		visit(t.pos, t.neg)
+	}
+	return nil
+}
+
 // area is ROCAUC or PRAUC of checked rows.
 func (b Binary) area(order []int32, metric Metric) float64 {
 	if metric == ROCAUC {

@@ -79,6 +79,23 @@ func (b Binary) precisionInfluence(order []int32, area float64) []float64 {
 	return influence
 }
 
+// Influence is how much each row moves the area under a curve, ROCAUC or PRAUC: the derivative of the area by the row's weight, times that
+// weight. Nil when the area is not defined.
+func (b Binary) Influence(metric Metric) ([]float64, error) {
+	if metric != ROCAUC && metric != PRAUC {
+		return nil, problem(-1, "%q is no area under a curve", string(metric))
+	}
+	if err := b.check(false); err != nil {
+		return nil, err
+	}
+	order := ascending(b.Scores)
+	area := b.area(order, metric)
+	if math.IsNaN(area) {
+		return nil, nil
+	}
+	return curveOf(metric).influence(b, order, area), nil
+}
+
 // axis is the bins of one model's ranks.
 type axis struct {
 	bin   []int32 // of each row
