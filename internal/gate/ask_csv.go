@@ -25,12 +25,8 @@ func (c *commandAsker) ask(ctx context.Context, rows *askFrame) ([]answer, error
 	if err != nil {
 		return nil, err
 	}
-	timeout := m.Timeout
-	if timeout == 0 {
-		timeout = commandTime
-	}
 	rule := Rule{At: c.session.spec.At} // the model is written in the gate that asks, wherever the rule is from
-	reply, err := c.session.call(ctx, c.about, rule, Call{Command: m.Command, Stdin: in, Timeout: timeout, Files: c.session.laidOut()})
+	reply, err := c.session.call(ctx, c.about, rule, Call{Command: m.Command, Stdin: in, Timeout: m.Timeout})
 	if err != nil {
 		return nil, err
 	}

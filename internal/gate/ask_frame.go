@@ -136,7 +136,7 @@ func picked[T any](from []T, rows []int) []T {
 	return to
 }
 
-// slice is the rows from a to b.
+// slice is a copy of the rows from a to b.
 func (f *askFrame) slice(a, b int) *askFrame {
 	rows := make([]int, 0, b-a)
 	for i := a; i < b; i++ {

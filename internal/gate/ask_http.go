@@ -16,8 +16,11 @@ import (
 	"mlx/internal/fault"
 )
 
-// askAnswerMost bounds the answer to one request.
-const askAnswerMost = 64 << 20
+// Bounds of asking over HTTP.
+const (
+	askAnswerMost = 64 << 20 // bytes of the answer to one request
+	askDial       = 10 * time.Second
+)
 
 // protocol is how a served model is spoken to.
 type protocol struct {
@@ -89,11 +92,16 @@ func withoutSecrets(address string) string {
 	return u.String()
 }
 
-// askClient goes nowhere but to the address: no proxy, no redirect.
+// askClient asks one request after the other.
 func askClient(timeout time.Duration) *http.Client {
+	return straight(timeout, &http.Transport{})
+}
+
+// straight is a client that goes nowhere but to the address: no proxy, no redirect.
+func straight(timeout time.Duration, t *http.Transport) *http.Client {
+	t.DialContext = (&net.Dialer{Timeout: askDial}).DialContext
 	return &http.Client{
-		Timeout:       timeout,
-		Transport:     &http.Transport{MaxIdleConnsPerHost: 64, DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext},
+		Timeout: timeout, Transport: t,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

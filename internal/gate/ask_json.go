@@ -13,47 +13,36 @@ import (
 
 // encodeInstances writes {"instances": [{column: value, ...}, ...]}, as TensorFlow Serving and KServe read it.
 func encodeInstances(f *askFrame) ([]byte, error) {
-	b := []byte(`{"instances":[`)
-	for row := range f.rows {
-		if row > 0 {
+	b := appendJSONList([]byte(`{"instances":[`), f.rows, func(b []byte, row int) []byte {
+		b = appendJSONList(append(b, '{'), len(f.columns), func(b []byte, i int) []byte {
+			b = append(appendJSONText(b, f.columns[i].Name), ':')
+			return f.columns[i].appendJSON(b, row)
+		})
+		return append(b, '}')
+	})
+	return append(b, `]}`...), nil
+}
+
+// appendJSONList writes n items with commas between them.
+func appendJSONList(b []byte, n int, item func(b []byte, i int) []byte) []byte {
+	for i := range n {
+		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(b, '{')
-		for i := range f.columns {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = append(appendJSONText(b, f.columns[i].Name), ':')
-			b = f.columns[i].appendJSON(b, row)
-		}
-		b = append(b, '}')
+		b = item(b, i)
 	}
-	return append(b, `]}`...), nil
+	return b
 }
 
 // encodeMLflow writes {"dataframe_split": {"columns": [...], "data": [[...], ...]}}.
 func encodeMLflow(f *askFrame) ([]byte, error) {
-	b := []byte(`{"dataframe_split":{"columns":[`)
-	for i := range f.columns {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendJSONText(b, f.columns[i].Name)
-	}
-	b = append(b, `],"data":[`...)
-	for row := range f.rows {
-		if row > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, '[')
-		for i := range f.columns {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = f.columns[i].appendJSON(b, row)
-		}
-		b = append(b, ']')
-	}
+	b := appendJSONList([]byte(`{"dataframe_split":{"columns":[`), len(f.columns), func(b []byte, i int) []byte {
+		return appendJSONText(b, f.columns[i].Name)
+	})
+	b = appendJSONList(append(b, `],"data":[`...), f.rows, func(b []byte, row int) []byte {
+		b = appendJSONList(append(b, '['), len(f.columns), func(b []byte, i int) []byte { return f.columns[i].appendJSON(b, row) })
+		return append(b, ']')
+	})
 	return append(b, `]}}`...), nil
 }
 

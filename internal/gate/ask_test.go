@@ -273,6 +273,39 @@ func TestAskRefusals(t *testing.T) {
 	}
 }
 
+// Values of private columns stand in no sample and in no message.
+func TestAskPrivate(t *testing.T) {
+	hidden := func(names ...string) func(*World) {
+		return func(w *World) {
+			w.Meaning = func(string) (Meaning, bool) {
+				m := Meaning{Columns: map[string]ColumnMeaning{}}
+				for _, name := range names {
+					m.Columns[name] = ColumnMeaning{Private: true}
+				}
+				return m, true
+			}
+		}
+	}
+	r, err := askJudge(askSpec(Model{Command: "p"}, under("changed", Under{Swap: "zip"}, limit(0.1), nil)), askTable(60), hidden("zip"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := r.Gates[0].Checks[0].Failing.Sample[0]; s[0] != "(private)" || s[1] != "(private)" || s[2] == s[3] {
+		t.Errorf("%v", s)
+	}
+	words := "id,x,n,zip,label\n1,1,1,A,secret\n2,-1,2,B,other\n"
+	for _, private := range []bool{true, false} {
+		change := hidden()
+		if private {
+			change = hidden("label")
+		}
+		_, err = askJudge(askSpec(Model{Command: "p"}, under("rmse", Under{Noise: 1}, nil, limit(0.1))), words, change)
+		if err == nil || !strings.Contains(err.Error(), "in row 1 is no number") || strings.Contains(err.Error(), "secret") == private {
+			t.Errorf("private %v: %v", private, err)
+		}
+	}
+}
+
 func FuzzAnswers(f *testing.F) {
 	f.Add([]byte(`{"predictions":[1,"a",[0.1,0.9],{"score":1},null,NaN]}`))
 	f.Add([]byte(`{"outputs":[{"name":"o","shape":[2,2],"datatype":"FP64","data":[[1,2],[3,4]]}]}`))

@@ -14,12 +14,8 @@ import (
 // encodeV2 writes a request of the Open Inference Protocol: a tensor a column, of shape rows x 1. The content type tells servers that
 // know it, as MLServer, that the tensors are the columns of one table.
 func encodeV2(f *askFrame) ([]byte, error) {
-	b := []byte(`{"parameters":{"content_type":"pd"},"inputs":[`)
-	for i := range f.columns {
+	b := appendJSONList([]byte(`{"parameters":{"content_type":"pd"},"inputs":[`), len(f.columns), func(b []byte, i int) []byte {
 		c := &f.columns[i]
-		if i > 0 {
-			b = append(b, ',')
-		}
 		datatype := c.v2Type()
 		b = append(b, `{"name":`...)
 		b = appendJSONText(b, c.Name)
@@ -29,15 +25,9 @@ func encodeV2(f *askFrame) ([]byte, error) {
 		if datatype == "BYTES" {
 			b = append(b, `,"parameters":{"content_type":"str"}`...)
 		}
-		b = append(b, `,"data":[`...)
-		for row := range f.rows {
-			if row > 0 {
-				b = append(b, ',')
-			}
-			b = c.appendV2(b, row, datatype)
-		}
-		b = append(b, `]}`...)
-	}
+		b = appendJSONList(append(b, `,"data":[`...), f.rows, func(b []byte, row int) []byte { return c.appendV2(b, row, datatype) })
+		return append(b, `]}`...)
+	})
 	return append(b, `]}`...), nil
 }
 

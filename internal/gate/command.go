@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -42,11 +43,7 @@ func (s *session) command(r Rule) (Check, error) {
 
 // Check runs the command. A status other than 0, 1 and 3 says that it could not judge.
 func (c commandCheck) Check(ctx context.Context, s Subject) ([]Finding, error) {
-	call := Call{Command: c.rule.Name, Timeout: c.rule.Timeout, Files: c.session.laidOut(), Env: againstEnv(s)}
-	if call.Timeout == 0 {
-		call.Timeout = commandTime
-	}
-	reply, err := c.session.call(ctx, s, c.rule, call)
+	reply, err := c.session.call(ctx, s, c.rule, Call{Command: c.rule.Name, Timeout: c.rule.Timeout, Env: againstEnv(s)})
 	if err != nil {
 		return nil, err
 	}
@@ -84,12 +81,12 @@ func againstEnv(s Subject) []string {
 	return []string{"MLX_GATE_AGAINST=" + s.Against.For.ID.Hex()}
 }
 
-// call runs a command in the world. What kept it from answering at all is an error.
+// call runs a command in the world, with the files of the gate. What kept it from answering at all is an error.
 func (s *session) call(ctx context.Context, about Subject, r Rule, c Call) (Reply, error) {
 	if about.World.Command == nil {
 		return Reply{}, s.wrong(r, "commands cannot be run here")
 	}
-	c.File, c.Pinned = r.At.File, r.Pinned
+	c.File, c.Pinned, c.Files, c.Timeout = r.At.File, r.Pinned, s.laidOut(), cmp.Or(c.Timeout, commandTime)
 	reply, err := about.World.Command(ctx, c)
 	switch {
 	case err != nil:

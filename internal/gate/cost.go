@@ -42,28 +42,21 @@ func (c costCheck) Check(ctx context.Context, about Subject) ([]Finding, error) 
 		f.Note = "model: {price: 0.05 " + r.Max.Unit + "} is that of one CPU for an hour"
 		return []Finding{f}, nil
 	}
-	l := s.loadOf(r)
-	var all []Finding
-	for _, batch := range l.Batch {
-		run, err := s.loaded(ctx, about, r, batch)
-		if err != nil {
-			return nil, err
-		}
-		cpu, _, why := run.measure("cpu")
-		v := cpu / 3600 * price.Value
-		f := r.judged(v)
-		f.Shown = strconv.FormatFloat(v, 'g', 3, 64) + " " + price.Unit + " for 1000 predictions"
-		f.Note = fmt.Sprintf("%s; a CPU hour costs %s", run.told(), price.Text)
-		if math.IsNaN(v) {
-			f.Shown = "cannot tell: " + why
-		}
-		if weak := run.weak(); weak != "" {
-			f.Verdict, f.Note = Inconclusive, "invalid: "+weak
-		}
-		if len(l.Batch) > 1 {
-			f.Slice = map[string]string{"batch": strconv.Itoa(batch)}
-		}
-		all = append(all, f)
+	return s.eachLoad(ctx, about, r, func(run *loadRun) Finding { return c.judged(run, *price) })
+}
+
+// judged is the finding of the rule about a load, at the price of a CPU hour.
+func (c costCheck) judged(run *loadRun, price Bound) Finding {
+	cpu, _, why := run.measure("cpu")
+	v := cpu / 3600 * price.Value
+	f := c.rule.judged(v)
+	f.Shown = strconv.FormatFloat(v, 'g', 3, 64) + " " + price.Unit + " for 1000 predictions"
+	f.Note = fmt.Sprintf("%s; a CPU hour costs %s", run.told(), price.Text)
+	if math.IsNaN(v) {
+		f.Shown = "cannot tell: " + why
 	}
-	return all, nil
+	if weak := run.weak(); weak != "" {
+		f.Verdict, f.Note = Inconclusive, "invalid: "+weak
+	}
+	return f
 }

@@ -18,6 +18,7 @@ const (
 	dataRowsShown   = 5  // and in words
 	dataSamples     = 5
 	dataSampleRunes = 80
+	dataPrivate     = "(private)" // in place of a value that is not to be shown
 )
 
 // rowJudge judges each row on its own: which rows break a limit, and which it says nothing about.
@@ -274,7 +275,7 @@ func (f *dataFrame) cell(c *dataset.Column, row int) string {
 	case c.Missing.Has(row):
 		return ""
 	case f.private(c.Name):
-		return "(private)"
+		return dataPrivate
 	}
 	return dataCut(string(c.AppendText(nil, row)))
 }

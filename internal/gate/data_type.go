@@ -59,7 +59,7 @@ func (f *dataFrame) why(field dataset.Field) *Failing {
 	}
 	value := dataCut(field.Why.Value)
 	if f.private(field.Name) {
-		value = "(private)"
+		value = dataPrivate
 	}
 	return &Failing{Count: 1, Header: []string{field.Name}, Sample: [][]string{{value}}}
 }

@@ -16,11 +16,7 @@ import (
 // disturb changes the named columns of rows as a rule says. The same rows, seed and rule give the same bytes: every column has a
 // source of random numbers of its own, so that naming one more column changes no other.
 func (u Under) disturb(rows *askFrame, columns []string, seed int64) *askFrame {
-	all := make([]int, rows.rows)
-	for i := range all {
-		all[i] = i
-	}
-	g := rows.pick(all)
+	g := rows.slice(0, rows.rows)
 	for _, name := range columns {
 		c := &g.columns[g.index(name)]
 		random := disturbSource(seed, name)
@@ -230,17 +226,23 @@ func (u Under) swapRows(rows *askFrame, seed int64) (swapped *askFrame, origin [
 
 // distinct are the values of a column, each once, in the order of their texts.
 func (c *askColumn) distinct() []askValue {
+	seen := c.byText()
+	values := make([]askValue, 0, len(seen))
+	for _, text := range slices.Sorted(maps.Keys(seen)) {
+		values = append(values, seen[text])
+	}
+	return values
+}
+
+// byText are the values of a column by their texts.
+func (c *askColumn) byText() map[string]askValue {
 	seen := map[string]askValue{}
 	for i := range c.missing {
 		if !c.missing[i] {
 			seen[c.text(i)] = c.value(i)
 		}
 	}
-	values := make([]askValue, 0, len(seen))
-	for _, text := range slices.Sorted(maps.Keys(seen)) {
-		values = append(values, seen[text])
-	}
-	return values
+	return seen
 }
 
 // askValue is one value of a column.

@@ -1,11 +1,11 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -111,14 +111,19 @@ func (s *session) loadOf(r Rule) Load {
 
 // Check puts the load on the server, once for each batch size; checks of the same load share what was measured.
 func (c loadCheck) Check(ctx context.Context, about Subject) ([]Finding, error) {
-	l := c.session.loadOf(c.rule)
+	return c.session.eachLoad(ctx, about, c.rule, c.judged)
+}
+
+// eachLoad judges the load of a rule, once for each batch size.
+func (s *session) eachLoad(ctx context.Context, about Subject, r Rule, judged func(*loadRun) Finding) ([]Finding, error) {
+	l := s.loadOf(r)
 	var all []Finding
 	for _, batch := range l.Batch {
-		run, err := c.session.loaded(ctx, about, c.rule, batch)
+		run, err := s.loaded(ctx, about, r, batch)
 		if err != nil {
 			return nil, err
 		}
-		f := c.judged(run)
+		f := judged(run)
 		if len(l.Batch) > 1 {
 			f.Slice = map[string]string{"batch": strconv.Itoa(batch)}
 		}
@@ -151,10 +156,7 @@ func (s *session) loaded(ctx context.Context, about Subject, r Rule, batch int) 
 	if !ok || drawn.rows.rows == 0 {
 		return nil, s.wrong(r, "%s has no rows to ask the model for", drawn.table)
 	}
-	g := generator{asker: target, rate: l.Rate, time: l.Time, timeout: max(s.spec.Model.Timeout, 0), clients: loadClients}
-	if g.timeout == 0 {
-		g.timeout = loadTimeout
-	}
+	g := generator{asker: target, rate: l.Rate, time: l.Time, timeout: cmp.Or(s.spec.Model.Timeout, loadTimeout), clients: loadClients}
 	if g.bodies, err = loadBodies(target, drawn.rows.project(drawn.features), batch); err != nil {
 		return nil, s.wrong(r, "%v", err)
 	}
@@ -219,30 +221,30 @@ func (c loadCheck) judged(run *loadRun) Finding {
 	f.Shown = shown
 	sent := int64(run.sent)
 	f.Rows = &sent
-	notes := []string{run.told(), run.note}
+	note := joined(run.told(), run.note)
 	switch weak := run.weak(); {
 	case why != "":
 		f.Verdict, f.Shown, f.Value = Inconclusive, "cannot tell: "+why, nil
 	case weak != "":
 		f.Verdict = Inconclusive
-		notes = append([]string{"invalid: " + weak}, notes...)
+		note = joined("invalid: "+weak, note)
 	case int64(run.answered()) < r.MinSamples:
 		f.Verdict = Inconclusive
-		notes = append([]string{fmt.Sprintf("only %d answers", run.answered())}, notes...)
-	case f.Verdict == Fail && c.late(run, value):
+		note = joined(fmt.Sprintf("only %d answers", run.answered()), note)
+	case f.Verdict == Fail && c.late(run):
 		f.Verdict = Inconclusive
-		notes = append([]string{"invalid: the load generator was late by " + spanText(run.lag(0.99)) + " at the 99th percentile, which alone breaks the limit"}, notes...)
+		note = joined("invalid: the load generator was late by "+spanText(run.lag(0.99))+" at the 99th percentile, which alone breaks the limit", note)
 	}
 	if strings.HasPrefix(r.Name, "latency") {
 		f.Plot = run.plot()
 	}
-	f.Note = strings.Join(slices.DeleteFunc(notes, func(n string) bool { return n == "" }), "; ")
+	f.Note = note
 	return f
 }
 
 // late says whether a latency keeps the limit when it is counted from when the request was really sent: then it was the generator that
 // was slow. While every client is waiting for the server, lateness is the server's.
-func (c loadCheck) late(run *loadRun, _ float64) bool {
+func (c loadCheck) late(run *loadRun) bool {
 	if run.saturated || !strings.HasPrefix(c.rule.Name, "latency") {
 		return false
 	}

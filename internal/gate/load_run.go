@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -22,11 +21,8 @@ type generator struct {
 	clients int // without a rate
 }
 
-// Bounds of the generator.
-const (
-	loadInFlight = 10_000 // requests that wait for an answer; beyond it new ones wait, and count from when they were meant to be sent
-	loadDial     = 10 * time.Second
-)
+// loadInFlight bounds the requests that wait for an answer; beyond it new ones wait, and count from when they were meant to be sent.
+const loadInFlight = 10_000
 
 // run sends the load and waits for the last answer.
 //
@@ -71,14 +67,9 @@ func (g generator) run(ctx context.Context) (*loadRun, error) {
 	}
 }
 
-// loadClient opens as many connections as there are requests on their way, and goes nowhere but to the address.
+// loadClient opens as many connections as there are requests on their way.
 func loadClient(timeout time.Duration) *http.Client {
-	return &http.Client{
-		Timeout: timeout,
-		Transport: &http.Transport{DialContext: (&net.Dialer{Timeout: loadDial, KeepAlive: 30 * time.Second}).DialContext,
-			MaxIdleConnsPerHost: loadInFlight, DisableCompression: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	return straight(timeout, &http.Transport{MaxIdleConnsPerHost: loadInFlight, DisableCompression: true})
 }
 
 // loadPacer says when the next request is due: the n-th after n intervals.

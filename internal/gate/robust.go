@@ -110,7 +110,7 @@ func (c robustCheck) Check(ctx context.Context, about Subject) ([]Finding, error
 	if err != nil {
 		return nil, err
 	}
-	t := robustTrial{session: c.session, rule: c.rule, drawn: drawn}
+	t := robustTrial{session: c.session, about: about, rule: c.rule, drawn: drawn}
 	if drawn.rows.rows == 0 || int64(drawn.rows.rows) < c.rule.MinRows {
 		f := t.finding()
 		f.Verdict, f.Shown, f.Needs = Inconclusive, fmt.Sprintf("%d rows", drawn.rows.rows), fmt.Sprintf("at least %d rows", max(c.rule.MinRows, 1))
@@ -127,7 +127,7 @@ func (c robustCheck) Check(ctx context.Context, about Subject) ([]Finding, error
 	case c.rule.Name == "changed" && c.rule.Stat == "mean":
 		f, err = t.moved()
 	case c.rule.Name == "changed":
-		f, err = t.changed(about)
+		f, err = t.changed()
 	default:
 		f, err = t.measured()
 	}

@@ -40,7 +40,7 @@ type attackReply struct {
 // Check runs the attack. Only status 0 is an answer: an attack that broke off has broken nothing.
 func (c attackCheck) Check(ctx context.Context, about Subject) ([]Finding, error) {
 	s, r := c.session, c.rule
-	call := Call{Command: r.Under.Attack, Timeout: cmp.Or(r.Timeout, commandTime), Files: s.laidOut(), Env: []string{
+	call := Call{Command: r.Under.Attack, Timeout: r.Timeout, Env: []string{
 		"MLX_GATE_ROWS=" + strconv.Itoa(cmp.Or(r.Rows, askRows)), "MLX_GATE_SEED=" + strconv.FormatInt(s.spec.Seed, 10),
 	}}
 	reply, err := s.call(ctx, about, r, call)
@@ -108,7 +108,7 @@ func (c attackCheck) finding(a attackReply) Finding {
 	if r.Margin != nil {
 		verdicts = append(verdicts, Rule{Max: r.Margin}.within(a.plain-a.attacked))
 	}
-	f.Baseline, f.Difference = robustNumber(a.plain), robustNumber(a.attacked-a.plain)
+	f.Baseline, f.Difference = finite(a.plain), finite(a.attacked-a.plain)
 	f.Shown, f.Needs = f.Shown+" under "+a.attack()+" against "+r.shown(a.plain), r.limits()
 	if a.rows > 0 {
 		f.Rows = &a.rows

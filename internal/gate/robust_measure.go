@@ -3,9 +3,9 @@ package gate
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"mlx/internal/dataset"
@@ -46,9 +46,9 @@ func (t *robustTrial) compared(c stats.Comparison, metric stats.Metric) Finding 
 	if r.Min != nil || r.Max != nil {
 		verdicts = append(verdicts, judged.Verdict)
 	}
-	f.Value, f.Baseline, f.Difference = robustNumber(c.A), robustNumber(c.B), robustNumber(c.Diff)
+	f.Value, f.Baseline, f.Difference = finite(c.A), finite(c.B), finite(c.Diff)
 	f.Shown = judged.Shown + " against " + r.shown(c.B) + " undisturbed"
-	if lower, upper := robustNumber(c.Lower), robustNumber(c.Upper); lower != nil && upper != nil {
+	if lower, upper := finite(c.Lower), finite(c.Upper); lower != nil && upper != nil {
 		f.Interval = &[2]float64{*lower, *upper}
 		f.Shown += fmt.Sprintf("  %+.3f (%+.3f to %+.3f)", c.Diff, c.Lower, c.Upper)
 	}
@@ -62,26 +62,14 @@ func (t *robustTrial) compared(c stats.Comparison, metric stats.Metric) Finding 
 		if c.Problem == "" && c.SE == 0 && c.Diff == 0 {
 			verdicts[len(verdicts)-1] = Pass // no answer changed at all
 		}
-		f.Detectable = robustNumber(d.Detectable)
+		f.Detectable = finite(d.Detectable)
 		if n := int64(d.RowsNeeded); n > 0 && Verdict(d.Verdict) == Inconclusive {
 			f.RowsNeeded = &n
 		}
 	}
 	f.Verdict = worst(verdicts)
-	notes := []string{t.note, c.Problem, c.Method}
-	f.Note = strings.Join(slices.DeleteFunc(notes, func(n string) bool { return n == "" }), "; ")
+	f.Note = joined(t.note, c.Problem, c.Method)
 	return f
-}
-
-// robustNumber is a number for a record; nil when it is none.
-func robustNumber(v float64) *float64 {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return nil
-	}
-	if v == 0 {
-		v = 0 // a negative zero has no place in a record
-	}
-	return &v
 }
 
 func (t *robustTrial) regression(label *askColumn, metric stats.Metric, d stats.Design) (stats.Comparison, error) {
@@ -93,7 +81,11 @@ func (t *robustTrial) regression(label *askColumn, metric stats.Metric, d stats.
 		o := t.origin[i]
 		actual := label.number(o)
 		if math.IsNaN(actual) {
-			return stats.Comparison{}, fmt.Errorf("the label %q in row %d is no number", cutCell(label.text(o)), t.drawn.rows.at[o]+1)
+			shown := dataQuote(label.text(o))
+			if t.private(t.drawn.label) {
+				shown = dataPrivate
+			}
+			return stats.Comparison{}, fmt.Errorf("the label %s in row %d is no number", shown, t.drawn.rows.at[o]+1)
 		}
 		p.Actual, p.A, p.B = append(p.Actual, actual), append(p.A, a.number), append(p.B, t.drawn.answers[o].number)
 	}
@@ -195,22 +187,7 @@ func (t *robustTrial) twoClasses(c stats.ClassPair, positive int32, metric stats
 
 // classNames are the labels, each once, in their order: numbers by size.
 func (c *askColumn) classNames() []string {
-	var names []string
-	for _, v := range c.distinct() {
-		one := askColumn{Field: c.Field}
-		one.grow()
-		v.into(&one, 0)
-		names = append(names, one.text(0))
-	}
-	slices.SortStableFunc(names, func(a, b string) int {
-		x, errX := strconv.ParseFloat(a, 64)
-		y, errY := strconv.ParseFloat(b, 64)
-		if errX != nil || errY != nil {
-			return strings.Compare(a, b)
-		}
-		return cmp.Compare(x, y)
-	})
-	return names
+	return slices.SortedFunc(maps.Keys(c.byText()), compareNames)
 }
 
 // className is an answer in the words of the labels: what Python calls True is true, also as 1.

@@ -16,6 +16,7 @@ import (
 // robustTrial is one check on its way: the rows as they are, and as they were disturbed.
 type robustTrial struct {
 	session *session
+	about   Subject
 	rule    Rule
 	drawn   *askRowsDrawn
 
@@ -133,7 +134,7 @@ func (t *robustTrial) moved() (Finding, error) {
 }
 
 // changed is the share of rows whose decision changes: under a swap, with any of the other values.
-func (t *robustTrial) changed(about Subject) (Finding, error) {
+func (t *robustTrial) changed() (Finding, error) {
 	decide, err := t.decision()
 	if err != nil {
 		return Finding{}, err
@@ -159,7 +160,7 @@ func (t *robustTrial) changed(about Subject) (Finding, error) {
 		f.Interval = &[2]float64{i.Lower, i.Upper}
 	}
 	if n > 0 {
-		f.Failing = t.examples(about, flipped, n)
+		f.Failing = t.examples(flipped, n)
 	}
 	return f, nil
 }
@@ -199,15 +200,8 @@ func (s *session) threshold0() (float64, bool) {
 	return 0.5, false
 }
 
-// Bounds of the rows that a finding shows.
-const (
-	robustRows   = 20
-	robustSample = 5
-	robustCell   = 80
-)
-
 // examples shows some rows whose decision changes: what was put in, and both answers.
-func (t *robustTrial) examples(about Subject, flipped []int, n int) *Failing {
+func (t *robustTrial) examples(flipped []int, n int) *Failing {
 	f := &Failing{Count: int64(n), Header: []string{"before", "after"}}
 	swap := t.rule.Under.Swap
 	var column, put *askColumn
@@ -215,28 +209,22 @@ func (t *robustTrial) examples(about Subject, flipped []int, n int) *Failing {
 		f.Header = []string{swap, "instead", "before", "after"}
 		column, put = &t.drawn.rows.columns[t.drawn.rows.index(swap)], &t.rows.columns[t.rows.index(swap)]
 	}
-	private := func(name string) bool {
-		if about.World.Meaning == nil {
-			return false
-		}
-		m, ok := about.World.Meaning(t.drawn.table)
-		return ok && m.Columns[name].Private
-	}
+	private := swap != "" && t.private(swap)
 	for o, at := range flipped {
-		if at == 0 || len(f.Rows) == robustRows {
+		if at == 0 || len(f.Rows) == dataRowsKept {
 			continue
 		}
 		f.Rows = append(f.Rows, RowAt{File: t.drawn.file, Row: t.drawn.rows.at[o] + 1})
-		if len(f.Sample) == robustSample {
+		if len(f.Sample) == dataSamples {
 			continue
 		}
 		var cells []string
-		if swap != "" && private(swap) {
-			cells = []string{"***", "***"}
+		if private {
+			cells = []string{dataPrivate, dataPrivate}
 		} else if swap != "" {
-			cells = []string{cutCell(column.text(o)), cutCell(put.text(at - 1))}
+			cells = []string{dataCut(column.text(o)), dataCut(put.text(at - 1))}
 		}
-		f.Sample = append(f.Sample, append(cells, cutCell(t.drawn.answers[o].shown()), cutCell(t.answers[at-1].shown())))
+		f.Sample = append(f.Sample, append(cells, dataCut(t.drawn.answers[o].shown()), dataCut(t.answers[at-1].shown())))
 	}
 	if t.drawn.file == "" {
 		f.Rows = nil // the table is several files: the place in one of them is not known
@@ -244,11 +232,13 @@ func (t *robustTrial) examples(about Subject, flipped []int, n int) *Failing {
 	return f
 }
 
-func cutCell(text string) string {
-	if r := []rune(text); len(r) > robustCell {
-		return string(r[:robustCell-1]) + "…"
+// private says whether values of a column are not to be shown.
+func (t *robustTrial) private(column string) bool {
+	if t.about.World.Meaning == nil {
+		return false
 	}
-	return text
+	m, _ := t.about.World.Meaning(t.drawn.table)
+	return m.Columns[column].Private
 }
 
 // shown is an answer for people.

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 
 	"mlx/internal/fault"
@@ -41,7 +42,7 @@ func (c sizeCheck) Check(ctx context.Context, about Subject) ([]Finding, error) 
 	}
 	verdicts := []Verdict{f.Verdict}
 	if about.Against == nil {
-		verdicts = append(verdicts, s.spec.alone())
+		verdicts = append(verdicts, cmp.Or(s.spec.WithoutBaseline, Inconclusive))
 		f.Note = "there is nothing to compare with"
 	} else {
 		before, err := s.modelSize(ctx, *about.Against, r)
@@ -49,19 +50,11 @@ func (c sizeCheck) Check(ctx context.Context, about Subject) ([]Finding, error) 
 			return nil, err
 		}
 		verdicts = append(verdicts, Rule{Max: r.Margin}.within(float64(bytes-before)))
-		f.Baseline, f.Difference = robustNumber(float64(before)), robustNumber(float64(bytes-before))
+		f.Baseline, f.Difference = finite(float64(before)), finite(float64(bytes-before))
 		f.Shown += " against " + bytesText(float64(before))
 	}
 	f.Verdict = worst(verdicts)
 	return []Finding{f}, nil
-}
-
-// alone is the verdict of a comparison while there is nothing to compare with.
-func (s Spec) alone() Verdict {
-	if s.WithoutBaseline == "" {
-		return Inconclusive
-	}
-	return s.WithoutBaseline
 }
 
 func (s *session) modelSize(ctx context.Context, about Subject, r Rule) (int64, error) {

@@ -103,17 +103,22 @@ func (o order) execute() (outcome, error) {
 	end := outcomeOf(cmd.ProcessState)
 	end.asked, end.cancel, end.timedOut, end.forced = w.asked, w.cancel, w.timedOut, w.forced
 	end.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	end.peakBytes = w.sampler.end()
-	// A child begins as a copy of this process, and the system counts that against it: usage below our own is no news.
-	if used := maxResident(cmd.ProcessState); used > own {
-		end.peakBytes = max(end.peakBytes, used)
-	}
+	end.peakBytes = max(w.sampler.end(), residentOf(cmd.ProcessState, own))
 	if now, ok := outOfMemory(); ok && now > short && !w.forced {
 		end.memory = end.signal == "SIGKILL" || end.status == 128+9
 	}
 	end.trouble = errors.Join(w.trouble, out.finish(drainGrace))
 	end.openLine = out.openLine()
 	return end, nil
+}
+
+// residentOf returns the peak memory of a child in bytes; 0 where nothing tells. A child begins as a copy of this process, and the system
+// counts that against it: what is below our own peak, as it was before the child began, is no news.
+func residentOf(state *os.ProcessState, own int64) int64 {
+	if used := maxResident(state); used > own {
+		return used
+	}
+	return 0
 }
 
 // watch follows one child.

@@ -69,3 +69,16 @@ func TestRunOutOfMemory(t *testing.T) {
 		}
 	}
 }
+
+// What this process uses is not counted against a tool, which begins as a copy of it.
+func TestToolMemoryIsItsOwn(t *testing.T) {
+	const ballast = 96 << 20
+	held := make([]byte, ballast)
+	for i := range held {
+		held[i] = 1
+	}
+	end, err := Tool{Argv: []string{"sh", "-c", ":"}}.Run(t.Context())
+	if err != nil || end.Status != 0 || !end.Usage.Known || end.Usage.Memory >= ballast || held[ballast-1] != 1 {
+		t.Errorf("%+v %v", end, err)
+	}
+}

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"io"
+	"os"
 	"os/exec"
 	"sync"
 	"time"
@@ -48,7 +49,6 @@ type GPUUsage struct {
 // Times of tools.
 const (
 	toolLook   = 100 * time.Millisecond // between looks at what it uses
-	toolDrain  = 500 * time.Millisecond // for pipes that what it started holds open
 	toolStderr = 16 << 10
 )
 
@@ -62,6 +62,7 @@ type Tooling struct {
 	}
 	stderr *tailBuffer
 	done   chan struct{}
+	own    int64           // peak memory of this process before the tool began
 	cause  context.Context // cancelled with errToolTime, errToolLong, or because nobody wants the answer any more
 	cancel context.CancelCauseFunc
 
@@ -97,13 +98,13 @@ func (t Tool) Start(ctx context.Context) (*Tooling, error) {
 		w.cause, stop = context.WithTimeoutCause(w.cause, t.Timeout, errToolTime)
 	}
 	cmd := exec.Command(t.Argv[0], t.Argv[1:]...) //nolint:gosec // its user allowed it
-	cmd.Dir, cmd.Env, cmd.Stdin, cmd.WaitDelay = t.Dir, t.Env, t.Stdin, toolDrain
+	cmd.Dir, cmd.Env, cmd.Stdin, cmd.WaitDelay = t.Dir, t.Env, t.Stdin, drainGrace
 	w.stdout = &tailBuffer{most: toolStderr}
 	if t.Most > 0 {
 		w.stdout = &headBuffer{most: t.Most, full: func() { w.cancel(errToolLong) }}
 	}
 	cmd.Stdout, cmd.Stderr = w.stdout, w.stderr
-	w.cmd, w.group = cmd, prepare(cmd)
+	w.cmd, w.group, w.own = cmd, prepare(cmd), highWater(os.Getpid())
 	if err := cmd.Start(); err != nil {
 		stop()
 		w.cancel(nil)
@@ -148,15 +149,11 @@ func (w *Tooling) finish() {
 	defer w.mu.Unlock()
 	w.gpus.end()
 	state := w.cmd.ProcessState
-	how := outcomeOf(state)
-	if how.signal != "" {
-		how.status = 128 + how.number
-	}
 	w.usage.Known = true
 	w.usage.CPU = max(w.usage.CPU, state.UserTime()+state.SystemTime())
-	w.usage.Memory = max(w.usage.Memory, maxResident(state))
+	w.usage.Memory = max(w.usage.Memory, residentOf(state, w.own))
 	why := context.Cause(w.cause)
-	w.end = ToolEnd{Status: how.status, Stdout: w.stdout.bytes(), Stderr: w.stderr.bytes(), Usage: w.usage,
+	w.end = ToolEnd{Status: statusOf(outcomeOf(state)), Stdout: w.stdout.bytes(), Stderr: w.stderr.bytes(), Usage: w.usage,
 		TimedOut: why == errToolTime, TooLong: why == errToolLong} //nolint:errorlint // the very values of this file
 }
 
