@@ -131,23 +131,23 @@ func (w gateWorld) laidOut(ctx context.Context, where string) (string, error) {
 	if there(typed) {
 		return filepath.Abs(typed)
 	}
-	found, err := w.app.tableFiles(ctx, typed)
+	found, err := w.files(ctx, where)
 	if err != nil {
 		return "", err
 	}
 	dir, err := w.app.tempFolder()
 	if err != nil {
-		return "", found.close(err)
+		return "", err
 	}
 	for _, f := range found.files {
 		if err := copyTableFile(ctx, f, dir); err != nil {
-			return "", found.close(err)
+			return "", err
 		}
 	}
 	if len(found.files) == 1 {
 		dir = filepath.Join(dir, filepath.Base(found.files[0].Name))
 	}
-	return dir, found.close(nil)
+	return dir, nil
 }
 
 // serveGrace is how long a server may take to end once it is asked to.

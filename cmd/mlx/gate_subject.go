@@ -18,13 +18,17 @@ import (
 // with: --against, else what the gate says.
 func (a *app) gateSubject(o gateOptions) func(context.Context, gate.Spec) (gate.Subject, error) {
 	return func(ctx context.Context, s gate.Spec) (gate.Subject, error) {
-		subject, err := a.judgedAs(ctx, cmp.Or(o.subject, a.fromConfig(s.For), "@last"), s)
+		ref, err := a.judgedRef(o.subject, s.For, s)
 		if err != nil {
 			return gate.Subject{}, err
 		}
-		against := cmp.Or(o.against, a.fromConfig(s.Against))
-		if against == "" {
-			return subject, nil
+		subject, err := a.judgedAs(ctx, cmp.Or(ref, "@last"), s)
+		if err != nil {
+			return gate.Subject{}, err
+		}
+		against, err := a.judgedRef(o.against, s.Against, s)
+		if against == "" || err != nil {
+			return subject, err
 		}
 		baseline, err := a.judgedAs(ctx, against, s)
 		if fault.KindOf(err) == fault.NotFound && s.WithoutBaseline != "" && strings.Contains(against, "@") {
@@ -34,6 +38,18 @@ func (a *app) gateSubject(o gateOptions) func(context.Context, gate.Spec) (gate.
 		baseline.As, subject.Against = against, &baseline
 		return subject, err
 	}
+}
+
+// judgedRef is what was typed, else what the gate says. What its user did not type may be contacted only if it was allowed.
+func (a *app) judgedRef(typed, said string, s gate.Spec) (string, error) {
+	if typed != "" {
+		return typed, nil
+	}
+	ref := a.fromConfig(said)
+	if err := a.mayContact(ref); err != nil {
+		return "", fault.New(fault.KindOf(err), "cannot judge %s: %w", s.Name, err)
+	}
+	return ref, nil
 }
 
 // judgedAs is the subject that a reference names, as somebody would type it here: a run, the run of a model's version, or a table.
@@ -70,9 +86,9 @@ func (a *app) judgedAs(ctx context.Context, ref string, s gate.Spec) (gate.Subje
 
 // tableSubject judges a table itself.
 func (a *app) tableSubject(ctx context.Context, typed string, s gate.Spec) (gate.Subject, error) {
-	w := gateWorld{app: a, typed: typed, file: s.At.File}
-	ref, err := w.identify(ctx, typed)
-	return gate.Subject{For: ref, Table: typed, World: a.gateWorld(w)}, err
+	world := a.gateWorld(gateWorld{app: a, typed: typed, file: s.At.File})
+	ref, err := world.Identify(ctx, typed)
+	return gate.Subject{For: ref, Table: typed, World: world}, err
 }
 
 // critical are the records about a thing that must not be passed over, of kinds that this version does not know.

@@ -25,11 +25,12 @@ type gateWorld struct {
 	version *registry.Version // that was named; nil when a run or a table was
 	file    string            // in which the gate is written
 	modelAt *string           // where the model is laid out, once it is
+	found   map[string]*tableFiles
 }
 
 // gateWorld gives the functions of a world.
 func (a *app) gateWorld(w gateWorld) gate.World {
-	w.modelAt = new(string)
+	w.modelAt, w.found = new(string), map[string]*tableFiles{}
 	return gate.World{Table: w.table, Identify: w.identify, Meaning: w.meaning, File: w.text, Features: w.features, Size: w.size, Scan: w.scan,
 		Command: w.command, Serve: w.serve, Allow: w.allow, Temp: os.TempDir(), Now: a.now()}
 }
@@ -70,11 +71,11 @@ func (w gateWorld) table(ctx context.Context, where string) (gate.Table, error) 
 	if err != nil {
 		return gate.Table{}, err
 	}
-	open := w.app.openTableOf
-	if where == w.typed {
-		open = w.app.openTable // its user named it
+	found, err := w.files(ctx, where)
+	if err != nil {
+		return gate.Table{}, err
 	}
-	t, err := open(ctx, w.spelled(where), opts)
+	t, err := found.open(ctx, opts, true)
 	if err != nil {
 		return gate.Table{}, err
 	}
@@ -83,7 +84,32 @@ func (w gateWorld) table(ctx context.Context, where string) (gate.Table, error) 
 }
 
 func (w gateWorld) identify(ctx context.Context, where string) (gate.Ref, error) {
-	return w.app.identifyTable(ctx, w.spelled(where))
+	found, err := w.files(ctx, where)
+	if err != nil {
+		return gate.Ref{}, err
+	}
+	return found.ref(ctx)
+}
+
+// files finds the files of a table, or one that is none, for all who ask: what a report names are the bytes that the checks read. They
+// stay until the command ends.
+func (w gateWorld) files(ctx context.Context, where string) (*tableFiles, error) {
+	typed := w.spelled(where)
+	if known, ok := w.found[typed]; ok {
+		return known, nil
+	}
+	if where != w.typed { // else its user named it
+		if err := w.app.mayContact(typed); err != nil {
+			return nil, err
+		}
+	}
+	found, err := w.app.tableFiles(ctx, typed)
+	if err != nil {
+		return nil, err
+	}
+	w.app.opened = append(w.app.opened, found.closes)
+	found.closes, w.found[typed] = nil, found
+	return found, nil
 }
 
 func (w gateWorld) meaning(where string) (gate.Meaning, bool) { return w.app.tableMeaning(where) }
@@ -92,15 +118,14 @@ func (w gateWorld) meaning(where string) (gate.Meaning, bool) { return w.app.tab
 const maxNamedFile = 1 << 20
 
 func (w gateWorld) text(ctx context.Context, where string) ([]byte, error) {
-	files, err := w.app.tableFiles(ctx, w.spelled(where))
+	found, err := w.files(ctx, where)
 	if err != nil {
 		return nil, err
 	}
-	if len(files.files) != 1 {
-		return nil, files.close(fault.New(fault.Usage, "cannot read %s: it is no single file", where))
+	if len(found.files) != 1 {
+		return nil, fault.New(fault.Usage, "cannot read %s: it is no single file", where)
 	}
-	text, err := readWhole(ctx, files.files[0])
-	return text, files.close(err)
+	return readWhole(ctx, found.files[0])
 }
 
 func readWhole(ctx context.Context, f dataset.File) ([]byte, error) {

@@ -19,17 +19,11 @@ type origin struct {
 	store  *snapshot.Store
 	empty  bool                                          // nothing is in the store yet
 	remote func(context.Context) (*remote.Remote, error) // nil: nothing more can be brought
-	closes []func() error
+	closes closers
 }
 
 // close frees what was opened and removes what was fetched only to be read.
-func (o *origin) close() error {
-	var errs []error
-	for i := len(o.closes) - 1; i >= 0; i-- {
-		errs = append(errs, o.closes[i]())
-	}
-	return errors.Join(errs...)
-}
+func (o *origin) close() error { return o.closes.Close() }
 
 // piece is a file or folder of a version, and where its bytes come from.
 type piece struct {

@@ -25,14 +25,20 @@ const (
 type openedTable struct {
 	*dataset.Table
 	Ref    gate.Ref
-	closes []func() error
+	closes closers
 }
 
 // Close lets go of the files, and removes those that were made to be read.
-func (t *openedTable) Close() error {
-	errs := []error{t.Table.Close()}
-	for i := len(t.closes) - 1; i >= 0; i-- {
-		errs = append(errs, t.closes[i]())
+func (t *openedTable) Close() error { return errors.Join(t.Table.Close(), t.closes.Close()) }
+
+// closers are what has to be done at the end.
+type closers []func() error
+
+// Close does it, the last first.
+func (c closers) Close() error {
+	var errs []error
+	for i := len(c) - 1; i >= 0; i-- {
+		errs = append(errs, c[i]())
 	}
 	return errors.Join(errs...)
 }
@@ -41,15 +47,22 @@ func (t *openedTable) Close() error {
 type tableFiles struct {
 	files  []dataset.File
 	refer  func(ctx context.Context) (gate.Ref, error) // reads the files where nothing else tells their digest
-	closes []func() error
+	named  *gate.Ref                                   // what refer returned
+	closes closers
 }
 
-func (f *tableFiles) close(err error) error {
-	errs := []error{err}
-	for i := len(f.closes) - 1; i >= 0; i-- {
-		errs = append(errs, f.closes[i]())
+func (f *tableFiles) close(err error) error { return errors.Join(err, f.closes.Close()) }
+
+// ref names the bytes. They are read for it at most once.
+func (f *tableFiles) ref(ctx context.Context) (gate.Ref, error) {
+	if f.named == nil {
+		named, err := f.refer(ctx)
+		if err != nil {
+			return gate.Ref{}, err
+		}
+		f.named = &named
 	}
-	return errors.Join(errs...)
+	return *f.named, nil
 }
 
 // openTable opens the table that somebody typed: a file, a folder or a quoted pattern; REF:PATH or a tracked path, fetched if it is not
@@ -58,18 +71,19 @@ func (a *app) openTable(ctx context.Context, where string, opts dataset.Options)
 	return a.openedTable(ctx, where, opts, true)
 }
 
-// openTableOf opens a table that mlx.yaml names. A URL there must have been allowed.
-func (a *app) openTableOf(ctx context.Context, where string, opts dataset.Options) (*openedTable, error) {
-	if isTableURL(where) {
-		t, err := a.allowed()
-		if err != nil {
-			return nil, err
-		}
-		if !t.Approved(repo.TrustTable, where, where) {
-			return nil, fault.New(fault.Denied, "cannot read %s: %s names it, which you have not allowed here", shownURL(where), repo.ConfigName).Hint("mlx trust")
-		}
+// mayContact refuses a URL of mlx.yaml that the user has not allowed. Whatever is no URL may be read.
+func (a *app) mayContact(where string) error {
+	if !isTableURL(where) {
+		return nil
 	}
-	return a.openTable(ctx, where, opts)
+	t, err := a.allowed()
+	if err != nil {
+		return err
+	}
+	if !t.Approved(repo.TrustTable, where, where) {
+		return fault.New(fault.Denied, "cannot read %s: %s names it, which you have not allowed here", shownURL(where), repo.ConfigName).Hint("mlx trust")
+	}
+	return nil
 }
 
 // openRows is openTable for who only looks: no digest is computed.
@@ -77,20 +91,7 @@ func (a *app) openRows(ctx context.Context, where string, opts dataset.Options) 
 	return a.openedTable(ctx, where, opts, false)
 }
 
-// identifyTable names the bytes of a table, or of any file, without reading it as one.
-func (a *app) identifyTable(ctx context.Context, where string) (gate.Ref, error) {
-	found, err := a.tableFiles(ctx, where)
-	if err != nil {
-		return gate.Ref{}, err
-	}
-	ref, err := found.refer(ctx)
-	return ref, found.close(err)
-}
-
 func (a *app) openedTable(ctx context.Context, where string, opts dataset.Options, named bool) (*openedTable, error) {
-	if opts.Temp == "" {
-		opts.Temp = os.TempDir()
-	}
 	found, err := a.tableFiles(ctx, where)
 	if err != nil {
 		return nil, err
@@ -102,7 +103,7 @@ func (f *tableFiles) open(ctx context.Context, opts dataset.Options, named bool)
 	t := &openedTable{closes: f.closes}
 	var err error
 	if named {
-		if t.Ref, err = f.refer(ctx); err != nil {
+		if t.Ref, err = f.ref(ctx); err != nil {
 			return nil, f.close(err)
 		}
 	}

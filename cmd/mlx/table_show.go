@@ -45,7 +45,7 @@ func (a *app) showTable(ctx context.Context, o showOptions) (shown bool, err err
 	for _, f := range found.files {
 		v.Bytes += max(f.Size, 0)
 	}
-	ref, err := found.refer(ctx)
+	ref, err := found.ref(ctx)
 	if err != nil {
 		return false, found.close(err)
 	}

@@ -220,8 +220,13 @@ func (s Spec) reads() []string {
 
 // referenced parts `references: TABLE:COLUMN`.
 func (r Rule) referenced() (table, column string) {
-	if i := strings.LastIndexByte(r.References, ':'); i >= 0 && !strings.HasPrefix(r.References[i:], "://") {
-		return r.References[:i], r.References[i+1:]
+	from := 0
+	if _, rest, ok := strings.Cut(r.References, "://"); ok { // of a URL only a colon in its path counts: the host may have a port
+		host, _, _ := strings.Cut(rest, "/")
+		from = len(r.References) - len(rest) + len(host)
+	}
+	if i := strings.LastIndexByte(r.References[from:], ':'); i >= 0 {
+		return r.References[:from+i], r.References[from+i+1:]
 	}
 	return r.References, r.Name
 }

@@ -141,15 +141,24 @@ func (c *Config) gates(add func(kind, name, value string), kinds ...string) {
 
 // tables are the tables and files that the gate names.
 func (g Gate) tables() []string {
-	all := []string{g.For, g.Table, g.Predictions, g.Labels, g.Train, g.Features.File}
+	all := []string{g.For, g.Against, g.Table, g.Predictions, g.Labels, g.Train, g.Features.File}
 	for _, c := range g.Checks {
-		referenced := c.References
-		if i := strings.LastIndexByte(referenced, ':'); i >= 0 && !strings.HasPrefix(referenced[i:], "://") {
-			referenced = referenced[:i]
-		}
-		all = append(all, c.Table, c.Reference, c.Schema, referenced)
+		all = append(all, c.Table, c.Reference, c.Schema, c.referenced())
 	}
 	return all
+}
+
+// referenced is the table of `references: TABLE:COLUMN`. Of a URL only a colon in its path counts: the host may have a port.
+func (c Check) referenced() string {
+	from := 0
+	if _, rest, ok := strings.Cut(c.References, "://"); ok {
+		host, _, _ := strings.Cut(rest, "/")
+		from = len(c.References) - len(rest) + len(host)
+	}
+	if i := strings.LastIndexByte(c.References[from:], ':'); i >= 0 {
+		return c.References[:from+i]
+	}
+	return c.References
 }
 
 // GateTrust lists what the gates need allowed.
