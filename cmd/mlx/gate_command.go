@@ -127,7 +127,10 @@ func (a *app) ownWords(ctx context.Context, t *repo.Trust, items []repo.TrustIte
 
 // laidOut is the path of a table or file of the gate, as a command can open it: where it stands, else a copy.
 func (w gateWorld) laidOut(ctx context.Context, where string) (string, error) {
-	typed := w.spelled(where)
+	typed, err := w.found(where)
+	if err != nil {
+		return "", err
+	}
 	if there(typed) {
 		return filepath.Abs(typed)
 	}

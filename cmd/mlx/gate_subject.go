@@ -18,13 +18,17 @@ import (
 // with: --against, else what the gate says.
 func (a *app) gateSubject(o gateOptions) func(context.Context, gate.Spec) (gate.Subject, error) {
 	return func(ctx context.Context, s gate.Spec) (gate.Subject, error) {
-		subject, err := a.judgedAs(ctx, cmp.Or(o.subject, a.fromConfig(s.For), "@last"), s)
+		named, err := a.named(o.subject, s.For, s)
 		if err != nil {
 			return gate.Subject{}, err
 		}
-		against := cmp.Or(o.against, a.fromConfig(s.Against))
-		if against == "" {
-			return subject, nil
+		subject, err := a.judgedAs(ctx, cmp.Or(named, "@last"), s)
+		if err != nil {
+			return gate.Subject{}, err
+		}
+		against, err := a.named(o.against, s.Against, s)
+		if against == "" || err != nil {
+			return subject, err
 		}
 		baseline, err := a.judgedAs(ctx, against, s)
 		if fault.KindOf(err) == fault.NotFound && s.WithoutBaseline != "" && strings.Contains(against, "@") {
@@ -34,6 +38,17 @@ func (a *app) gateSubject(o gateOptions) func(context.Context, gate.Spec) (gate.
 		baseline.As, subject.Against = against, &baseline
 		return subject, err
 	}
+}
+
+// named is what somebody typed, else what a gate says, whose URLs must have been allowed.
+func (a *app) named(typed, written string, s gate.Spec) (string, error) {
+	if typed != "" {
+		return typed, nil
+	}
+	if err := a.mayRead(written); err != nil {
+		return "", fault.New(fault.KindOf(err), "cannot judge %s: %w", s.Name, err)
+	}
+	return a.fromConfig(written), nil
 }
 
 // judgedAs is the subject that a reference names, as somebody would type it here: a run, the run of a model's version, or a table.

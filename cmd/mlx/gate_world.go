@@ -50,6 +50,15 @@ func (w gateWorld) spelled(where string) string {
 	return w.app.fromConfig(where)
 }
 
+// found is the name of a table or file as spelled gives it, if it may be read: what its user typed, and what mlx.yaml names by a URL only
+// once that is allowed.
+func (w gateWorld) found(where string) (string, error) {
+	if where == w.typed {
+		return where, nil
+	}
+	return w.spelled(where), w.app.mayRead(where)
+}
+
 // fromConfig is a word of mlx.yaml, where paths start at the root of the project, as somebody would type it here.
 func (a *app) fromConfig(where string) string {
 	if where == "" || where == "-" || isTableURL(where) {
@@ -70,11 +79,11 @@ func (w gateWorld) table(ctx context.Context, where string) (gate.Table, error) 
 	if err != nil {
 		return gate.Table{}, err
 	}
-	open := w.app.openTableOf
-	if where == w.typed {
-		open = w.app.openTable // its user named it
+	typed, err := w.found(where)
+	if err != nil {
+		return gate.Table{}, err
 	}
-	t, err := open(ctx, w.spelled(where), opts)
+	t, err := w.app.openTable(ctx, typed, opts)
 	if err != nil {
 		return gate.Table{}, err
 	}
@@ -83,7 +92,11 @@ func (w gateWorld) table(ctx context.Context, where string) (gate.Table, error) 
 }
 
 func (w gateWorld) identify(ctx context.Context, where string) (gate.Ref, error) {
-	return w.app.identifyTable(ctx, w.spelled(where))
+	typed, err := w.found(where)
+	if err != nil {
+		return gate.Ref{}, err
+	}
+	return w.app.identifyTable(ctx, typed)
 }
 
 func (w gateWorld) meaning(where string) (gate.Meaning, bool) { return w.app.tableMeaning(where) }
@@ -92,7 +105,11 @@ func (w gateWorld) meaning(where string) (gate.Meaning, bool) { return w.app.tab
 const maxNamedFile = 1 << 20
 
 func (w gateWorld) text(ctx context.Context, where string) ([]byte, error) {
-	files, err := w.app.tableFiles(ctx, w.spelled(where))
+	typed, err := w.found(where)
+	if err != nil {
+		return nil, err
+	}
+	files, err := w.app.tableFiles(ctx, typed)
 	if err != nil {
 		return nil, err
 	}
