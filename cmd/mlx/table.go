@@ -96,6 +96,7 @@ func (a *app) openedTable(ctx context.Context, where string, opts dataset.Option
 	if err != nil {
 		return nil, err
 	}
+	readTable(found.files)
 	return found.open(ctx, opts, named)
 }
 
