@@ -50,7 +50,6 @@ func (a *app) diffRows(ctx context.Context, o diffOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	readTables()
 	for _, s := range sides {
 		if err := a.openSide(ctx, s); err != nil {
 			return err
@@ -218,6 +217,7 @@ func (a *app) openSide(ctx context.Context, s *rowSide) error {
 	if err != nil {
 		return err
 	}
+	readTable(files.files)
 	s.shown += " (last snapshot)"
 	s.table, err = files.open(ctx, opts, true)
 	return err

@@ -100,7 +100,6 @@ func gateRun(ctx context.Context, a *app, o gateOptions) error {
 	if err != nil {
 		return err
 	}
-	readTables()
 	judgement, troubles := a.gateJob(specs, o, ledger).Judge(ctx)
 	if len(troubles) > 0 {
 		return a.untold(troubles)

@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"math"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -13,6 +14,7 @@ import (
 	_ "time/tzdata" // days begin somewhere also where the system has no zones
 
 	"mlx/internal/cli"
+	"mlx/internal/dataset"
 )
 
 func main() {
@@ -35,9 +37,19 @@ func status(args []string) int {
 // ownMemory says whether nobody else has decided how much memory this process may have.
 func ownMemory() bool { return os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" }
 
-// readTables is for commands that read whole tables: the buffers of readers are large, and few are made anew.
-func readTables() {
-	if ownMemory() {
+// smallTables is up to where the files of a table are read before garbage is worth collecting.
+const smallTables = 1 << 20
+
+// readTable is for commands that read a whole table: the buffers of readers are large, and few are made anew.
+func readTable(files []dataset.File) {
+	var total int64
+	for _, f := range files {
+		if total += f.Size; f.Size < 0 { // nobody knows
+			total = math.MaxInt64
+			break
+		}
+	}
+	if total > smallTables && ownMemory() {
 		debug.SetGCPercent(40)
 		debug.SetMemoryLimit(176 << 20) // from where on garbage is collected at once
 	}

@@ -99,7 +99,6 @@ func profileRun(ctx context.Context, a *app, o profileOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	readTables()
 	p, err := a.profiles(ctx, o)
 	if err != nil {
 		return err

@@ -49,10 +49,7 @@ func (r *Repo) Head(ctx context.Context) (GitState, error) {
 	if r.NoGit {
 		return GitState{}, nil
 	}
-	var s GitState
-	if info, err := os.Stat(filepath.Join(r.CommonDir, "shallow")); err == nil && info.Size() > 0 {
-		s.Shallow = true
-	}
+	s := GitState{Shallow: r.shallow()}
 	g, err := r.open()
 	if err != nil {
 		return r.headByProgram(ctx, s)
@@ -75,6 +72,12 @@ func (r *Repo) Head(ctx context.Context) (GitState, error) {
 	}
 	s.Commit = tip.Hash().String()
 	return s, nil
+}
+
+// shallow says whether the clone lacks older commits.
+func (r *Repo) shallow() bool {
+	info, err := os.Stat(filepath.Join(r.CommonDir, "shallow"))
+	return err == nil && info.Size() > 0
 }
 
 func (r *Repo) headByProgram(ctx context.Context, s GitState) (GitState, error) {
@@ -112,7 +115,7 @@ func (r *Repo) Resolve(ctx context.Context, rev string) (string, error) {
 		return "", err
 	}
 	unknown := fault.New(fault.NotFound, "cannot resolve %q: git knows no such revision", rev)
-	if head, err := r.Head(ctx); err == nil && head.Shallow {
+	if r.shallow() {
 		return "", unknown.Hint("git fetch --unshallow   # this clone lacks older commits")
 	}
 	return "", unknown

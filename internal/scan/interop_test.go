@@ -73,7 +73,7 @@ func live(t *testing.T, names []string) []string {
 	var all []string
 	for _, n := range names {
 		module, name, _ := strings.Cut(n, "\x00")
-		if rules.lookup(module, name) == nil && properName.MatchString(module+"."+name) {
+		if rules.lookup(module, name) == nil && properName().MatchString(module+"."+name) {
 			all = append(all, module+"."+name)
 		}
 	}

@@ -3,6 +3,7 @@ package scan
 import (
 	"errors"
 	"regexp"
+	"sync"
 )
 
 // pickles judges a file as pickle.load, joblib.load and torch.load would read it: one pickle, or several in a row. It says
@@ -98,14 +99,17 @@ func (s *inspection) asPlain(w *walker, at int64) {
 	plain.plain = true
 	_ = plain.walk()
 	for _, f := range plain.found {
-		if f.Severity == Block && properName.MatchString(f.Name) {
+		if f.Severity == Block && properName().MatchString(f.Name) {
 			w.found = append(w.found, f)
 		}
 	}
 }
 
-// properName is a name that Python could import: random bytes are none.
-var properName = regexp.MustCompile(`^[\pL_][\pL\pN_]*(\.[\pL_][\pL\pN_]*)+$`)
+// properName is a name that Python could import: random bytes are none. The classes of Unicode make it a large program, which is compiled
+// when a pickle is looked at and not whenever mlx starts.
+var properName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[\pL_][\pL\pN_]*(\.[\pL_][\pL\pN_]*)+$`)
+})
 
 // isPickle says whether what was walked is a pickle and no text or number that looks like opcodes for a while.
 func (w *walker) isPickle(at int64) bool {
@@ -114,7 +118,7 @@ func (w *walker) isPickle(at int64) bool {
 		return true
 	}
 	for _, g := range w.globals {
-		if properName.MatchString(g.String()) {
+		if properName().MatchString(g.String()) {
 			return true
 		}
 	}
