@@ -133,7 +133,14 @@ func (a *app) tableFiles(ctx context.Context, where string) (*tableFiles, error)
 	if isPattern(where) && (r.inner == "" || !isPattern(r.inner)) {
 		return a.localTable(ctx, where, where)
 	}
-	return a.versionTable(ctx, where)
+	w, err := a.versionWord(ctx, where)
+	if err != nil {
+		return nil, err
+	}
+	if w.Kind == refPath && there(where) {
+		return a.localTable(ctx, where, where) // what stands here, not the version that its pointer names
+	}
+	return a.tableOfVersion(ctx, w)
 }
 
 // outside says whether the current folder is in no repository: then every word is a path.

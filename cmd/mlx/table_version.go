@@ -15,8 +15,22 @@ import (
 	"mlx/internal/object"
 )
 
-// versionTable is a table in a snapshot, a run, a model or a revision of git.
+// versionTable is a table in a snapshot, a run, a model or a revision of git; of a tracked path its last version, whatever stands here.
 func (a *app) versionTable(ctx context.Context, where string) (*tableFiles, error) {
+	w, err := a.versionWord(ctx, where)
+	if err != nil {
+		return nil, err
+	}
+	return a.tableOfVersion(ctx, w)
+}
+
+// versionWord is a word that names a table in a version, taken apart: what the word without its pattern names.
+type versionWord struct {
+	target
+	where, word, pattern string
+}
+
+func (a *app) versionWord(ctx context.Context, where string) (versionWord, error) {
 	word, pattern := where, ""
 	if r := readRef(where); isPattern(r.inner) {
 		at := strings.LastIndex(where, r.inner)
@@ -28,17 +42,16 @@ func (a *app) versionTable(ctx context.Context, where string) (*tableFiles, erro
 	}
 	t, err := a.resolve(ctx, word)
 	if fault.KindOf(err) == fault.NotFound && !strings.Contains(where, ":") && (strings.ContainsAny(where, "/.") || len(fault.Hints(err)) == 0) {
-		return nil, a.missingTable(ctx, where)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if t.Kind == refPath && there(where) {
-		return a.localTable(ctx, where, where) // what stands here, not the version that its pointer names
+		return versionWord{}, a.missingTable(ctx, where)
 	}
 	if t.Kind == refConfig {
-		return nil, fault.New(fault.Usage, "cannot read %s: it is a name in mlx.yaml and no table", where).Hint("mlx show %s", shellWord(where))
+		err = fault.New(fault.Usage, "cannot read %s: it is a name in mlx.yaml and no table", where).Hint("mlx show %s", shellWord(where))
 	}
+	return versionWord{t, where, word, pattern}, err
+}
+
+func (a *app) tableOfVersion(ctx context.Context, w versionWord) (*tableFiles, error) {
+	where, t := w.where, w.target
 	at, err := a.tablePiece(ctx, where, t)
 	if t.Kind == refGit && t.Inner != "" && fault.KindOf(err) == fault.NotFound {
 		if committed, gitErr := a.committedTable(ctx, where, t); fault.KindOf(gitErr) != fault.NotFound {
@@ -52,7 +65,7 @@ func (a *app) versionTable(ctx context.Context, where string) (*tableFiles, erro
 	if err != nil {
 		return nil, err
 	}
-	v := &versionFiles{app: a, where: where, pattern: pattern, base: strings.TrimSuffix(word, ":"), sep: "/", p: piece{located: at, commit: t.Commit, from: o}}
+	v := &versionFiles{app: a, where: where, pattern: w.pattern, base: strings.TrimSuffix(w.word, ":"), sep: "/", p: piece{located: at, commit: t.Commit, from: o}}
 	if t.Inner == "" && t.Kind != refPath {
 		v.sep = ":"
 	}

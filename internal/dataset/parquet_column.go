@@ -26,7 +26,7 @@ type leafReader struct {
 type parquetDict struct {
 	Column
 	n    int
-	seen []uint32 // where an entry stands in the dictionary of the batch, plus one
+	seen []uint32 // of strings: where an entry stands in the dictionary of the batch, plus one
 }
 
 // open begins a chunk.
@@ -155,8 +155,10 @@ func (l *leafReader) dictionary(ctx context.Context, h *parquetPageHead) error {
 			return fmt.Errorf("its dictionary: %w", err)
 		}
 	}
-	d.seen = grow(d.seen[:0], n)
-	clear(d.seen)
+	if l.node.conv.family() == familyTexts {
+		d.seen = grow(d.seen[:0], n)
+		clear(d.seen)
+	}
 	l.dict = d
 	return nil
 }

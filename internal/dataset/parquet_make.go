@@ -19,6 +19,13 @@ func (c *columnMaker) begin(f Field, n int) {
 	}
 	c.Field, c.Codes = f, nil
 	c.Ints, c.Floats = c.Ints[:0], c.Floats[:0]
+	switch { // what is appended page by page has its room from the start
+	case c.InTexts():
+	case f.Type == Float:
+		c.Floats = grow(c.Floats, n)[:0]
+	case f.Type != Null:
+		c.Ints = grow(c.Ints, n)[:0]
+	}
 	if c.Texts == nil {
 		c.Texts = &Texts{}
 	}

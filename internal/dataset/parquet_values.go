@@ -179,10 +179,13 @@ func (v *parquetValues) append(c *Column, n int) error {
 	return nil
 }
 
-// grow makes a slice longer by n, whose new elements hold anything.
+// grow makes a slice longer by n, whose new elements hold anything. One that is empty gets no more than that: most are filled once.
 func grow[T any](s []T, n int) []T {
 	if cap(s)-len(s) >= n {
 		return s[:len(s)+n]
+	}
+	if len(s) == 0 {
+		return make([]T, n)
 	}
 	bigger := make([]T, len(s)+n, (len(s)+n)*5/4+16)
 	copy(bigger, s)
