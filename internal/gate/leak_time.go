@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"mlx/internal/dataset"
-	"mlx/internal/fault"
 )
 
 // sharedTime compares the days, or the span of time, of two tables.
@@ -55,7 +54,7 @@ func planSharedTime(ctx context.Context, f *dataFrame, r Rule) ([]dataJudge, err
 	}
 	theirs := other.Schema()
 	if theirs.Index(name) < 0 {
-		return nil, fault.New(fault.NotFound, "cannot judge %s: %s has no column %q (%s)", f.session.spec.Name, r.Reference, name, place(r.At)).In(r.At)
+		return nil, f.session.noColumn(r, r.Reference, theirs, name)
 	}
 	j := &sharedTime{at: at, zone: zone, other: other, name: name, theirs: theirs[theirs.Index(name)], ours: newTimeSpan(field, zone)}
 	if err := f.moments(r, j.theirs); err != nil {
@@ -183,7 +182,7 @@ func (j *sharedTime) shared(f Finding, theirs timeSpan) Finding {
 	f.Shown = fmt.Sprintf("%s, none in %s", dataCount(int64(len(j.ours.days)), "day"), j.rows.rule.Reference)
 	if len(days) > 0 {
 		f.Verdict = Fail
-		f.Shown = fmt.Sprintf("%s of %d in both, with %s of %s: %s", dataCount(int64(len(days)), "day"), len(j.ours.days), dataNumber(rows),
+		f.Shown = fmt.Sprintf("%s of %d in both, with %s of %s: %s", dataCount(int64(len(days)), "day"), len(j.ours.days), thousands(rows),
 			dataCount(all, "row"), leakDays(days))
 	}
 	if limit := j.rows.rule.Max; limit != nil {
