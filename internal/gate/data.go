@@ -175,13 +175,13 @@ func (f *dataFrame) matching(r Rule) ([]dataColumn, error) {
 	return columns, nil
 }
 
-// noColumn is the error for a column that a rule names and the table lacks.
-func (f *dataFrame) noColumn(r Rule, name string) error {
-	err := fault.New(fault.NotFound, "cannot judge %s: %s has no column %q (%s)", f.session.spec.Name, f.name(), name, place(r.At)).In(r.At)
-	if near := fault.Nearest(name, f.schema.Names()); near != "" {
+// noColumn is the error for a column that a rule names and a table lacks.
+func (s *session) noColumn(r Rule, table string, schema dataset.Schema, name string) error {
+	err := fault.New(fault.NotFound, "cannot judge %s: %s has no column %q (%s)", s.spec.Name, table, name, place(r.At)).In(r.At)
+	if near := fault.Nearest(name, schema.Names()); near != "" {
 		return err.Hint("did you mean %q?", near)
 	}
-	return err.Hint("its columns are %s", list(f.schema.Names()))
+	return err.Hint("its columns are %s", list(schema.Names()))
 }
 
 // unfit is the error for a limit that a column of its type cannot be held against. It names the value that made a text file's column

@@ -116,11 +116,11 @@ func (j *distanceJudge) take(into *sampled, part sampled) error {
 	into.merge(part)
 	r := j.column.rule
 	if len(into.numbers) > distanceRows {
-		return j.frame.session.wrong(r, "%s compares at most %s values of a table", r.Stat, dataNumber(distanceRows)).
+		return j.frame.session.wrong(r, "%s compares at most %s values of a table", r.Stat, thousands(distanceRows)).
 			Hint("where: ...   # judges some of the rows")
 	}
 	if len(into.kinds) > distanceKinds {
-		return j.frame.session.wrong(r, "%s of more than %s different texts says nothing", r.Stat, dataNumber(distanceKinds))
+		return j.frame.session.wrong(r, "%s of more than %s different texts says nothing", r.Stat, thousands(distanceKinds))
 	}
 	return nil
 }

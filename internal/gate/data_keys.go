@@ -212,23 +212,30 @@ func (t *keyTable) grow() {
 	}
 }
 
+// size is the number of entries of a list.
+func (s *keyStore) size(list int) int { return s.spill.size(list) / (s.words() + 1) }
+
+// list goes through the entries of a list, in the order in which they were put.
+func (s *keyStore) list(list int, visit func(key [2]uint64, word uint64)) error {
+	width := s.words() + 1
+	return s.spill.each(list, func(words []uint64) {
+		for ; len(words) >= width; words = words[width:] {
+			key := [2]uint64{words[0]}
+			if width == 3 {
+				key[1] = words[1]
+			}
+			visit(key, words[width-1])
+		}
+	})
+}
+
 // each goes through the keys, list by list: visit is called for every entry with what is known of its key, which visit updates;
 // done after each list with all of its keys. The memory is that of the different keys of one list.
 func (s *keyStore) each(visit func(seen *keySeen, word uint64), done func(all []keySeen)) error {
 	var table keyTable
-	width := s.words() + 1
 	for list := range s.spill.lists {
-		table.reset(s.spill.size(list) / width)
-		err := s.spill.each(list, func(words []uint64) {
-			for ; len(words) >= width; words = words[width:] {
-				key := [2]uint64{words[0]}
-				if width == 3 {
-					key[1] = words[1]
-				}
-				visit(table.find(key), words[width-1])
-			}
-		})
-		if err != nil {
+		table.reset(s.size(list))
+		if err := s.list(list, func(key [2]uint64, word uint64) { visit(table.find(key), word) }); err != nil {
 			return err
 		}
 		if done != nil {

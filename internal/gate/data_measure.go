@@ -103,7 +103,7 @@ func (j *countJudge) finish(context.Context) ([]Finding, error) {
 	}
 	f := r.judged(float64(j.n) / reference)
 	f.Baseline, f.Rows = &reference, &j.n
-	f.Shown = fmt.Sprintf("%s, %s in %s", dataCount(j.n, "row"), dataNumber(*j.reference), r.Reference)
+	f.Shown = fmt.Sprintf("%s, %s in %s", dataCount(j.n, "row"), thousands(*j.reference), r.Reference)
 	if f.Value != nil {
 		f.Shown += " (" + dataPercent(*f.Value, r) + ")"
 	}

@@ -2,8 +2,10 @@ package gate
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"math/bits"
+	"strings"
 
 	"mlx/internal/dataset"
 )
@@ -20,10 +22,7 @@ func orderOf(name string) (order, bool) {
 }
 
 func dataOrders(name string) string {
-	if len(name) > 9 && name[:9] == "strictly_" {
-		return "strictly " + name[9:]
-	}
-	return name
+	return strings.Replace(name, "_", " ", 1)
 }
 
 // follows says whether a value may come after another, by how the two compare. NaN compares as nothing does.
@@ -114,27 +113,17 @@ func dataCompare(a *dataset.Column, i int, b *dataset.Column, k int) (c int, com
 	switch {
 	case a.Type == dataset.Float:
 		x, y := a.Floats[i], b.Floats[k]
-		return compareNumbers(x, y), x == x && y == y
+		return cmp.Compare(x, y), x == x && y == y
 	case a.Type == dataset.Decimal && a.Wide:
 		return dataDecimal(a.Bytes(i), b.Bytes(k)), true
 	case a.InTexts():
 		return bytes.Compare(a.Bytes(i), b.Bytes(k)), true
 	case a.Type == dataset.Uint:
-		return compareNumbers(uint64(a.Ints[i]), uint64(b.Ints[k])), true
+		return cmp.Compare(uint64(a.Ints[i]), uint64(b.Ints[k])), true
 	case a.Type == dataset.Null:
 		return 0, true
 	}
-	return compareNumbers(a.Ints[i], b.Ints[k]), true
-}
-
-func compareNumbers[T int64 | uint64 | float64](a, b T) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
+	return cmp.Compare(a.Ints[i], b.Ints[k]), true
 }
 
 // dataOneRow copies a value out of its batch.

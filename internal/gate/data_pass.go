@@ -42,33 +42,30 @@ type dataBatch struct {
 	filters []dataset.Bits
 	arena   []uint64
 	used    int
-	whole   [][]int64   // room for what expressions compute
-	real    [][]float64 //
-	wholeN  int
-	realN   int
+	whole   dataRoom[int64] // for what expressions compute
+	real    dataRoom[float64]
 }
 
 // ints returns room for an integer of every row, valid until the part of the batch is made.
-func (b *dataBatch) ints() []int64 {
-	if b.wholeN == len(b.whole) {
-		b.whole = append(b.whole, nil)
-	}
-	if cap(b.whole[b.wholeN]) < b.Rows {
-		b.whole[b.wholeN] = make([]int64, b.Rows)
-	}
-	b.wholeN++
-	return b.whole[b.wholeN-1][:b.Rows]
+func (b *dataBatch) ints() []int64 { return b.whole.next(b.Rows) }
+
+func (b *dataBatch) floats() []float64 { return b.real.next(b.Rows) }
+
+// dataRoom is room for columns that are computed, kept from batch to batch.
+type dataRoom[T int64 | float64] struct {
+	all  [][]T
+	used int
 }
 
-func (b *dataBatch) floats() []float64 {
-	if b.realN == len(b.real) {
-		b.real = append(b.real, nil)
+func (r *dataRoom[T]) next(rows int) []T {
+	if r.used == len(r.all) {
+		r.all = append(r.all, nil)
 	}
-	if cap(b.real[b.realN]) < b.Rows {
-		b.real[b.realN] = make([]float64, b.Rows)
+	if cap(r.all[r.used]) < rows {
+		r.all[r.used] = make([]T, rows)
 	}
-	b.realN++
-	return b.real[b.realN-1][:b.Rows]
+	r.used++
+	return r.all[r.used-1][:rows]
 }
 
 // bits returns an empty set of the rows of the batch, valid until its part is made.
@@ -182,7 +179,7 @@ func (p *dataPass) part(f *dataFrame, judges []dataJudge, batch *dataset.Batch) 
 		b = new(dataBatch)
 	}
 	defer p.scratch.Put(b)
-	b.Batch, b.used, b.wholeN, b.realN, b.filters = batch, 0, 0, 0, b.filters[:0]
+	b.Batch, b.used, b.whole.used, b.real.used, b.filters = batch, 0, 0, 0, b.filters[:0]
 	if err := b.filter(f.filters); err != nil {
 		return nil, err
 	}
@@ -254,7 +251,7 @@ func (f *dataFrame) settled(ctx context.Context, where string) (Table, error) {
 // column returns where in a batch a column stands.
 func (f *dataFrame) column(r Rule, name string) (int, error) {
 	if f.schema.Index(name) < 0 {
-		return 0, f.noColumn(r, name)
+		return 0, f.session.noColumn(r, f.name(), f.schema, name)
 	}
 	at := slices.Index(f.columns, name)
 	if at < 0 {

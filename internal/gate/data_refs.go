@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"mlx/internal/dataset"
-	"mlx/internal/fault"
 )
 
 // joinJudge looks the keys of the rows up among those of another table: rows without a partner are bad, or rows with one.
@@ -60,11 +59,7 @@ func (f *dataFrame) join(ctx context.Context, r Rule, of joinOf) (*joinJudge, er
 	for i, name := range of.theirs {
 		at := schema.Index(name)
 		if at < 0 {
-			err := fault.New(fault.NotFound, "cannot judge %s: %s has no column %q (%s)", f.session.spec.Name, of.table, name, place(r.At)).In(r.At)
-			if near := fault.Nearest(name, schema.Names()); near != "" {
-				return nil, err.Hint("did you mean %q?", near)
-			}
-			return nil, err.Hint("its columns are %s", list(schema.Names()))
+			return nil, f.session.noColumn(r, of.table, schema, name)
 		}
 		theirs[i] = schema[at]
 	}
@@ -116,21 +111,9 @@ func (j *joinJudge) finish(ctx context.Context) ([]Finding, error) {
 // look goes through the keys twice, list by list: the other table's first, since ours were kept before them.
 func (j *joinJudge) look(bad *firstRows) error {
 	var table keyTable
-	width := j.store.words() + 1
 	for list := range j.store.spill.lists {
-		table.reset(j.store.spill.size(list) / width)
-		visit := func(see func(key [2]uint64, word uint64)) error {
-			return j.store.spill.each(list, func(words []uint64) {
-				for ; len(words) >= width; words = words[width:] {
-					key := [2]uint64{words[0]}
-					if width == 3 {
-						key[1] = words[1]
-					}
-					see(key, words[width-1])
-				}
-			})
-		}
-		err := visit(func(key [2]uint64, word uint64) {
+		table.reset(j.store.size(list))
+		err := j.store.list(list, func(key [2]uint64, word uint64) {
 			if word == otherRow {
 				table.find(key).count = 1
 			}
@@ -138,7 +121,7 @@ func (j *joinJudge) look(bad *firstRows) error {
 		if err != nil {
 			return err
 		}
-		err = visit(func(key [2]uint64, word uint64) {
+		err = j.store.list(list, func(key [2]uint64, word uint64) {
 			if word == otherRow {
 				return
 			}

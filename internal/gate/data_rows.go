@@ -223,9 +223,9 @@ func (j *rowJudge) shown() string {
 	if n == 0 && j.share == nil {
 		return dataCount(j.judged, "row")
 	}
-	text := fmt.Sprintf("%s of %s %s", dataNumber(n), dataCount(j.judged, "row"), dataAre(n)+" "+j.is)
+	text := fmt.Sprintf("%s of %s %s", thousands(n), dataCount(j.judged, "row"), dataAre(n)+" "+j.is)
 	if j.nan > 0 {
-		text += fmt.Sprintf(", %s of them NaN", dataNumber(j.nan))
+		text += fmt.Sprintf(", %s of them NaN", thousands(j.nan))
 	}
 	if j.share != nil || j.rule.Mostly != nil {
 		text += " (" + dataShare(float64(n)/float64(j.judged), j.allowed()) + ")"
@@ -306,15 +306,6 @@ func dataOnly(set dataset.Bits, rows int) {
 	}
 }
 
-// dataNumber writes a count with separators: 336,776.
-func dataNumber(n int64) string {
-	text := strconv.FormatInt(n, 10)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
-}
-
 func dataPlural(n int64, word string) string {
 	if n == 1 {
 		return word
@@ -322,7 +313,7 @@ func dataPlural(n int64, word string) string {
 	return word + "s"
 }
 
-func dataCount(n int64, word string) string { return dataNumber(n) + " " + dataPlural(n, word) }
+func dataCount(n int64, word string) string { return thousands(n) + " " + dataPlural(n, word) }
 
 func dataAre(n int64) string {
 	if n == 1 {

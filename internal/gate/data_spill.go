@@ -66,6 +66,7 @@ func (s *spill) shelve(l *spillList) error {
 			return fault.New(fault.KindOf(err), "cannot keep values for a check: %w", err)
 		}
 		s.file = file
+		os.Remove(file.Name()) // nothing is left of it however mlx ends; where open files cannot be removed, close does
 	}
 	s.buf = s.buf[:0]
 	s.buf = binary.LittleEndian.AppendUint64(s.buf, uint64(len(l.last)))

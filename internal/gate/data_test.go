@@ -101,7 +101,8 @@ const people = `id,user_age,country_code,name,score,born,seen,big,ok
 `
 
 func TestDataChecks(t *testing.T) {
-	w := dataWorld{"t.csv": people, "c.csv": "code,n\nDE,1\nFR,2\n", "same.csv": people, "mixed.csv": "mixed\n1\n2\nx\n4\n", "zero.csv": "n,m\n0,1\n,1\n2,1\n"}
+	w := dataWorld{"t.csv": people, "c.csv": "code,n\nDE,1\nFR,2\n", "same.csv": people, "mixed.csv": "mixed\n1\n2\nx\n4\n", "zero.csv": "n,m\n0,1\n,1\n2,1\n",
+		"far.csv": "began,ended,seen,first\n2020-01-01,9999-12-31,2020-01-01T10:00:00Z,0001-01-01\n2021-01-01,2022-01-01,2021-01-01T10:00:00Z,2020-01-01\n"}
 	for _, tc := range []struct {
 		rule    Rule
 		verdict Verdict
@@ -143,6 +144,11 @@ func TestDataChecks(t *testing.T) {
 		{Rule{Kind: "expr", Name: "seen >= \"2026-05-01\" and ok"}, Fail, "1 of 4 rows is not so: row 2  seen >= \"2026-05-01\" and ok"},
 		{Rule{Kind: "measure", Name: "rows", Min: bounded("6")}, Fail, "5 rows  at least 6"},
 		{Rule{Kind: "measure", Name: "rows", Where: "ok", Min: bounded("3")}, Pass, "3 rows  at least 3"},
+		{Rule{Kind: "expr", Name: "ended >= began", Table: "far.csv"}, Pass, "2 rows  ended >= began"},
+		{Rule{Kind: "expr", Name: "ended >= seen", Table: "far.csv"}, Pass, "2 rows  ended >= seen"},
+		{Rule{Kind: "expr", Name: "seen > first", Table: "far.csv"}, Pass, "2 rows  seen > first"},
+		{Rule{Kind: "expr", Name: `ended < "9999-12-31"`, Table: "far.csv"}, Fail, `1 of 2 rows is not so: row 1  ended < "9999-12-31"`},
+		{Rule{Kind: "expr", Name: `began > "2020-01-01T12:00:00Z"`, Table: "far.csv"}, Fail, `1 of 2 rows is not so: row 1  began > "2020-01-01T12:00:00Z"`},
 		{Rule{Kind: "measure", Name: "rows", Reference: "c.csv", Max: bounded("200%")}, Fail, "5 rows, 2 in c.csv (250%)  at most 200% of it"},
 		{Rule{Kind: "measure", Name: "columns", Min: bounded("9"), Max: bounded("9")}, Pass, "9 columns  9 to 9"},
 		{Rule{Kind: "measure", Name: "freshness", Columns: []string{"seen"}, Max: bounded("1h")}, Fail, "2h old, newest 2026-05-03T10:00:00Z  at most 1h old"},

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -269,7 +270,7 @@ func (j *rowJudge) found(ctx context.Context, bad firstRows) error {
 
 // place is where a row of the table stands, which counts from 0.
 func (f *dataFrame) place(row int64) RowAt {
-	i, _ := slices.BinarySearchFunc(f.starts, row+1, func(at dataset.Span, row int64) int { return compareNumbers(at.Seen, row) })
+	i, _ := slices.BinarySearchFunc(f.starts, row+1, func(at dataset.Span, row int64) int { return cmp.Compare(at.Seen, row) })
 	if i == 0 {
 		return RowAt{Row: row + 1}
 	}

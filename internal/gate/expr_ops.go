@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bytes"
+	"math"
 	"math/bits"
 
 	"mlx/internal/dataset"
@@ -72,6 +73,11 @@ func exprCompare(left, right exprNode, operator string) (exprNode, error) {
 	}
 	left, right = exprTimes(left, right)
 	right, left = exprTimes(right, left)
+	if left.kind == exprTime && right.kind == exprDay {
+		right = exprAsTime(right)
+	} else if left.kind == exprDay && right.kind == exprTime {
+		left = exprAsTime(left)
+	}
 	if v, ok := right.value.(float64); ok && left.kind == exprInt {
 		if whole, ok := exprWhole(v); ok {
 			right = exprConstInt(whole)
@@ -88,7 +94,7 @@ func exprCompare(left, right exprNode, operator string) (exprNode, error) {
 				}
 			}
 		}), nil
-	case left.kind == right.kind && (left.kind == exprInt || left.kind == exprTime):
+	case left.kind == right.kind && (left.kind == exprInt || left.kind == exprTime || left.kind == exprDay):
 		if v, ok := right.value.(int64); ok && left.value == nil {
 			return exprPair(left, exprNode{eval: exprNothing}, func(l, _ exprVec, _ int, truth dataset.Bits) { compareConst(l.ints, v, operator, truth) }), nil
 		}
@@ -107,13 +113,18 @@ func (n exprNode) number() bool { return n.kind == exprInt || n.kind == exprFloa
 
 func exprNothing(*dataBatch) (exprVec, error) { return exprVec{}, nil }
 
-// exprTimes reads a constant text beside a time as a time.
+// exprTimes reads a constant text beside a time or a day as one.
 func exprTimes(left, right exprNode) (exprNode, exprNode) {
 	text, ok := right.value.(string)
-	if !ok || left.kind != exprTime {
+	if !ok || left.kind != exprTime && left.kind != exprDay {
 		return left, right
 	}
 	at, ok := dataTime(text)
+	if ok && left.kind == exprDay && at.Unix()%86400 == 0 && at.Nanosecond() == 0 {
+		day := exprConstInt(at.Unix() / 86400)
+		day.kind = exprDay
+		return left, day
+	}
 	if !ok || at.Year() < 1678 || at.Year() > 2261 {
 		return left, right
 	}
@@ -122,19 +133,39 @@ func exprTimes(left, right exprNode) (exprNode, exprNode) {
 	return left, moment
 }
 
+// exprAsTime makes moments of days. Those that 64 bits cannot count, such as 9999-12-31, are before or after all that they can.
+func exprAsTime(of exprNode) exprNode {
+	return exprNode{kind: exprTime, eval: func(b *dataBatch) (exprVec, error) {
+		v, err := of.eval(b)
+		if err != nil {
+			return v, err
+		}
+		const day = 86_400_000_000_000
+		const most = math.MaxInt64 / day
+		moments := b.ints()
+		for i, d := range v.ints {
+			switch {
+			case d > most:
+				moments[i] = math.MaxInt64
+			case d < -most:
+				moments[i] = math.MinInt64
+			default:
+				moments[i] = d * day
+			}
+		}
+		return exprVec{ints: moments, unknown: v.unknown}, nil
+	}}
+}
+
 func exprPair(left, right exprNode, fill func(l, r exprVec, n int, truth dataset.Bits)) exprNode {
 	return exprNode{kind: exprBool, eval: func(b *dataBatch) (exprVec, error) {
-		l, err := left.eval(b)
+		l, r, unknown, err := exprSides(b, left, right)
 		if err != nil {
 			return l, err
 		}
-		r, err := right.eval(b)
-		if err != nil {
-			return r, err
-		}
 		truth := b.bits()
 		fill(l, r, b.Rows, truth)
-		return exprVec{truth: truth, unknown: b.exprBoth(l.unknown, r.unknown)}, nil
+		return exprVec{truth: truth, unknown: unknown}, nil
 	}}
 }
 

@@ -20,6 +20,7 @@ const (
 	exprFloat
 	exprBool
 	exprTime // nanoseconds since 1970
+	exprDay  // days since 1970
 	exprText // a column of texts
 )
 
@@ -110,13 +111,7 @@ func exprColumn(f dataset.Field, at int) (exprNode, error) {
 	case dataset.Time:
 		return exprNode{kind: exprTime, eval: ints}, nil
 	case dataset.Date:
-		return exprNode{kind: exprTime, eval: func(b *dataBatch) (exprVec, error) {
-			days := b.ints()
-			for i, v := range b.Columns[at].Ints {
-				days[i] = v * 86400e9
-			}
-			return exprVec{ints: days, unknown: b.Columns[at].Missing}, nil
-		}}, nil
+		return exprNode{kind: exprDay, eval: ints}, nil
 	case dataset.Text:
 		return exprNode{kind: exprText, eval: func(b *dataBatch) (exprVec, error) {
 			return exprVec{column: &b.Columns[at], unknown: b.Columns[at].Missing}, nil

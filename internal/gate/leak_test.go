@@ -70,6 +70,29 @@ func TestLeakage(t *testing.T) {
 	}
 }
 
+// A day that nanoseconds of 64 bits cannot count, such as one that stands for "for ever", is as late as it says.
+func TestOverlapOfFarDays(t *testing.T) {
+	for _, tc := range []struct {
+		train, test string
+		verdict     Verdict
+		text        string
+	}{
+		{"at\n2019-01-01\n9999-12-31\n", "at\n2020-01-01\n", Fail, "training ends 9999-12-31T00:00:00Z, the test begins 2020-01-01T00:00:00Z  training ends before"},
+		{"at\n2019-01-01\n", "at\n2020-01-01\n9999-12-31\n", Pass, "training ends 2019-01-01T00:00:00Z, the test begins 2020-01-01T00:00:00Z  training ends before"},
+		{"at\n0001-01-01\n1001-01-01\n", "at\n9999-12-31\n", Pass, "training ends 1001-01-01T00:00:00Z, the test begins 9999-12-31T00:00:00Z  training ends before"},
+	} {
+		rule := Rule{Kind: "measure", Name: "time_overlap", Columns: []string{"at"}}
+		checks, err := (&session{spec: Spec{Name: "leak", Train: "train.csv", Rules: []Rule{rule}}}).compile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := checks[0].Check(t.Context(), Subject{World: dataWorld{"train.csv": tc.train, "test.csv": tc.test}.world(t), Table: "test.csv"})
+		if err != nil || len(found) != 1 || found[0].Verdict != tc.verdict || found[0].Text() != tc.text {
+			t.Errorf("%v, error %v\nwant %s %q", found, err, tc.verdict, tc.text)
+		}
+	}
+}
+
 func TestLeakageTroubles(t *testing.T) {
 	late := Meaning{Columns: map[string]ColumnMeaning{"x": {AvailableAt: "3h"}}}
 	for _, tc := range []struct {

@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 	"time"
 
 	"mlx/internal/dataset"
-	"mlx/internal/fault"
 )
 
 // sharedTime compares the days, or the span of time, of two tables.
@@ -29,7 +27,7 @@ type timeSpan struct {
 	field          dataset.Field
 	zone           *time.Location
 	days           map[int64]int64 // days since 1970 in the zone, and their rows
-	oldest, newest int64
+	oldest, newest time.Time
 }
 
 // planSharedTime is for shared_days: days of the zone in both tables; and time_overlap: training goes on after the first row of the test.
@@ -56,7 +54,7 @@ func planSharedTime(ctx context.Context, f *dataFrame, r Rule) ([]dataJudge, err
 	}
 	theirs := other.Schema()
 	if theirs.Index(name) < 0 {
-		return nil, fault.New(fault.NotFound, "cannot judge %s: %s has no column %q (%s)", f.session.spec.Name, r.Reference, name, place(r.At)).In(r.At)
+		return nil, f.session.noColumn(r, r.Reference, theirs, name)
 	}
 	j := &sharedTime{at: at, zone: zone, other: other, name: name, theirs: theirs[theirs.Index(name)], ours: newTimeSpan(field, zone)}
 	if err := f.moments(r, j.theirs); err != nil {
@@ -67,7 +65,7 @@ func planSharedTime(ctx context.Context, f *dataFrame, r Rule) ([]dataJudge, err
 }
 
 func newTimeSpan(f dataset.Field, zone *time.Location) timeSpan {
-	return timeSpan{field: f, zone: zone, days: make(map[int64]int64), oldest: math.MaxInt64, newest: math.MinInt64}
+	return timeSpan{field: f, zone: zone, days: make(map[int64]int64)}
 }
 
 // leakDay is the day of a moment where days begin in a zone.
@@ -84,25 +82,38 @@ func leakDay(t time.Time) int64 {
 // add counts the moments of a batch. The day of the moment before is remembered: rows of one hour mostly stand together.
 func (s *timeSpan) add(b *dataset.Batch, at int, selected dataset.Bits) {
 	c := &b.Columns[at]
-	last, lastMoment, day := int64(math.MinInt64), int64(0), int64(0)
+	last, day := int64(0), int64(0)
 	for i, v := range c.Ints {
 		if c.Missing.Has(i) || selected != nil && !selected.Has(i) {
 			continue
 		}
-		if v != last {
+		if v != last || len(s.days) == 0 {
 			t := dataMoment(s.field, v, s.zone).In(s.zone)
-			last, lastMoment, day = v, t.UnixNano(), leakDay(t)
+			last, day = v, leakDay(t)
+			s.reach(t, t)
 		}
 		s.days[day]++
-		s.oldest, s.newest = min(s.oldest, lastMoment), max(s.newest, lastMoment)
+	}
+}
+
+// reach widens the span, which is empty before the first day is counted.
+func (s *timeSpan) reach(oldest, newest time.Time) {
+	if len(s.days) == 0 || oldest.Before(s.oldest) {
+		s.oldest = oldest
+	}
+	if len(s.days) == 0 || newest.After(s.newest) {
+		s.newest = newest
 	}
 }
 
 func (s *timeSpan) merge(o timeSpan) {
+	if len(o.days) == 0 {
+		return
+	}
+	s.reach(o.oldest, o.newest)
 	for day, n := range o.days {
 		s.days[day] += n
 	}
-	s.oldest, s.newest = min(s.oldest, o.oldest), max(s.newest, o.newest)
 }
 
 func (j *sharedTime) part(b *dataBatch) (any, error) {
@@ -147,10 +158,10 @@ func (j *sharedTime) finish(ctx context.Context) ([]Finding, error) {
 
 // overlap holds that training ends before the first row that is judged.
 func (j *sharedTime) overlap(f Finding, theirs timeSpan) Finding {
-	write := func(at int64) string { return time.Unix(0, at).In(j.zone).Format(time.RFC3339) }
+	write := func(at time.Time) string { return at.In(j.zone).Format(time.RFC3339) }
 	f.Shown = fmt.Sprintf("training ends %s, the test begins %s", write(theirs.newest), write(j.ours.oldest))
 	f.Needs = "training ends before"
-	if f.Verdict = Pass; theirs.newest >= j.ours.oldest {
+	if f.Verdict = Pass; !theirs.newest.Before(j.ours.oldest) {
 		f.Verdict = Fail
 	}
 	return f
@@ -171,7 +182,7 @@ func (j *sharedTime) shared(f Finding, theirs timeSpan) Finding {
 	f.Shown = fmt.Sprintf("%s, none in %s", dataCount(int64(len(j.ours.days)), "day"), j.rows.rule.Reference)
 	if len(days) > 0 {
 		f.Verdict = Fail
-		f.Shown = fmt.Sprintf("%s of %d in both, with %s of %s: %s", dataCount(int64(len(days)), "day"), len(j.ours.days), dataNumber(rows),
+		f.Shown = fmt.Sprintf("%s of %d in both, with %s of %s: %s", dataCount(int64(len(days)), "day"), len(j.ours.days), thousands(rows),
 			dataCount(all, "row"), leakDays(days))
 	}
 	if limit := j.rows.rule.Max; limit != nil {
