@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 
 	"mlx/bench/internal/measure"
+	"mlx/bench/internal/workload"
 )
 
 func main() {
@@ -34,7 +35,7 @@ func start(args []string) error {
 	flags := flag.NewFlagSet("gate", flag.ContinueOnError)
 	flags.StringVar(&o.mlx, "mlx", "bin/mlx", "the mlx to measure")
 	flags.StringVar(&o.python, "python", os.Getenv("MLX_BENCH_GATE"), "Python with the peers")
-	flags.StringVar(&o.folder, "folder", "", "where tables are kept for the next time, on the file system of $TMPDIR; a temporary folder when empty")
+	flags.StringVar(&o.folder, "folder", "", "where tables are kept for the next time; a temporary folder when empty")
 	flags.IntVar(&o.rows, "rows", 10_000_000, "rows of the table of ten columns")
 	flags.IntVar(&o.times, "times", 3, "runs of each, of which the cheapest counts")
 	flags.BoolVar(&o.alone, "alone", false, "without the peers")
@@ -48,11 +49,11 @@ func start(args []string) error {
 	if o.mlx, err = filepath.Abs(o.mlx); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "mlx-bench-gate-*")
+	dir, remove, err := measure.Project("", "gate")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	if o.folder == "" {
 		o.folder = dir
 	}
@@ -68,27 +69,25 @@ func (o options) judge(report *measure.Report, dir, what string, rows int) error
 	project := filepath.Join(dir, what)
 	table := filepath.Join(o.folder, fmt.Sprintf("table-%d.parquet", rows))
 	if _, err := os.Stat(table); err != nil {
-		if _, err := measure.Run(measure.Command{Dir: o.folder, Args: []string{o.python, here("peers.py"), "table", fmt.Sprint(rows), table}}); err != nil {
+		if _, err := measure.Run(measure.Command{Dir: o.folder, Args: []string{o.python, measure.Script("bench/gate/peers.py"), "table", fmt.Sprint(rows), table}}); err != nil {
 			return err
 		}
 	}
 	if err := os.MkdirAll(project, 0o755); err != nil {
 		return err
 	}
-	config, err := os.ReadFile(here("mlx.yaml"))
+	config, err := os.ReadFile("bench/gate/mlx.yaml")
 	if err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(project, "mlx.yaml"), config, 0o644); err != nil {
 		return err
 	}
-	if err := os.Link(table, filepath.Join(project, "table.parquet")); err != nil {
+	if err := workload.Place(table, filepath.Join(project, "table.parquet")); err != nil {
 		return err
 	}
-	for _, args := range [][]string{{"git", "init", "-q"}, {o.mlx, "init"}} {
-		if _, err := measure.Run(measure.Command{Dir: project, Args: args}); err != nil {
-			return err
-		}
+	if err := measure.Init(o.mlx, project); err != nil {
+		return err
 	}
 	ours, err := measure.Lowest(o.times, nil, measure.Command{Dir: project, Args: []string{o.mlx, "gate", "checks20", "--for", "table.parquet", "--fresh"}})
 	if err != nil {
@@ -106,22 +105,13 @@ func (o options) judge(report *measure.Report, dir, what string, rows int) error
 	for _, peer := range peers {
 		theirs := measure.Cost{}
 		if peer != "" {
-			if theirs, err = measure.Lowest(1, nil, measure.Command{Dir: project, Args: []string{o.python, here("peers.py"), peer, table}}); err != nil {
+			if theirs, err = measure.Lowest(1, nil, measure.Command{Dir: project, Args: []string{o.python, measure.Script("bench/gate/peers.py"), peer, table}}); err != nil {
 				return err
 			}
 		}
 		report.Add(measure.Line{Measure: of + ": CPU", Value: ours.CPU, Unit: "s", Peer: peer, Theirs: theirs.CPU, Bar: bars[0]})
-		report.Add(measure.Line{Measure: of + ": peak memory", Value: float64(ours.PeakBytes) / measure.MiB, Unit: "MiB", Peer: peer, Theirs: float64(theirs.PeakBytes) / measure.MiB, Bar: bars[1]})
+		report.Add(measure.Line{Measure: of + ": peak memory", Value: ours.PeakMiB(), Unit: "MiB", Peer: peer, Theirs: theirs.PeakMiB(), Bar: bars[1]})
 		report.Add(measure.Line{Measure: of + ": wall", Value: ours.Wall * 1000, Unit: "ms", Peer: peer, Theirs: theirs.Wall * 1000, Bar: bars[2]})
 	}
 	return nil
-}
-
-// here is a file beside this program, which is run from the root of the repository.
-func here(name string) string {
-	path, err := filepath.Abs(filepath.Join("bench/gate", name))
-	if err != nil {
-		return name
-	}
-	return path
 }

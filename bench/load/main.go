@@ -80,10 +80,11 @@ func start(mlx string, rate int, span time.Duration) error {
 	if b.self, err = os.Executable(); err != nil {
 		return err
 	}
-	if b.dir, err = os.MkdirTemp("", "mlx-bench-load-"); err != nil {
+	var remove func()
+	if b.dir, remove, err = measure.Project("", "load"); err != nil {
 		return err
 	}
-	defer os.RemoveAll(b.dir)
+	defer remove()
 	if err := b.project(); err != nil {
 		return err
 	}
@@ -94,7 +95,7 @@ func start(mlx string, rate int, span time.Duration) error {
 	}
 	report.Add(measure.Line{Measure: "requests sent, share of the rate", Value: steady.sent / (float64(rate) * span.Seconds()), Unit: "x", Bar: 0.99, AtLeast: true})
 	report.Add(measure.Line{Measure: "CPU of mlx and the server, per 1000 requests", Value: steady.cost.CPU / steady.sent * 1000, Unit: "s"})
-	report.Add(measure.Line{Measure: "memory of the larger of both", Value: float64(steady.cost.PeakBytes) / measure.MiB, Unit: "MiB"})
+	report.Add(measure.Line{Measure: "memory of the larger of both", Value: steady.cost.PeakMiB(), Unit: "MiB"})
 	report.Add(measure.Line{Measure: "p99 of a server that is not slow", Value: steady.p99 * 1000, Unit: "ms"})
 	stalled, err := b.gate("stalled")
 	if err != nil {
@@ -126,10 +127,11 @@ func (b bench) project() error {
 `, name, serve, load, load, load)
 	}
 	text := "gates:\n" + gate("steady", b.self+" serve") + gate("stalled", b.self+" serve -stall 2s")
-	for _, words := range [][]string{{"git", "init", "-q"}, {b.mlx, "init"}, {b.mlx, "run", "-q", "--", "sh", "-c", "echo {} > $MLX_METRICS"}} {
-		if _, err := measure.Run(measure.Command{Dir: b.dir, Args: words}); err != nil {
-			return err
-		}
+	if err := measure.Init(b.mlx, b.dir); err != nil {
+		return err
+	}
+	if _, err := measure.Run(measure.Command{Dir: b.dir, Args: []string{b.mlx, "run", "-q", "--", "sh", "-c", "echo {} > $MLX_METRICS"}}); err != nil {
+		return err
 	}
 	file, err := os.OpenFile(filepath.Join(b.dir, "mlx.yaml"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {

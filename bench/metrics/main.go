@@ -58,11 +58,11 @@ func start(args []string) error {
 
 // measure writes the rows, and runs itself and the peer on them.
 func (o options) measure() error {
-	dir, err := os.MkdirTemp("", "mlx-bench-metrics-*")
+	dir, remove, err := measure.Project("", "metrics")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	data := filepath.Join(dir, "rows")
 	if err := o.write(data); err != nil {
 		return err
@@ -84,8 +84,8 @@ func (o options) measure() error {
 	report := measure.Report{Out: os.Stdout, NoBars: o.rows != 1_000_000 || o.resamples != 2000}
 	name := fmt.Sprintf("%d rows, 12 metrics, %d resamples each: ", o.rows, o.resamples)
 	report.Add(measure.Line{Measure: name + "CPU", Value: ours.CPU, Unit: "s", Peer: "scikit-learn (scaled)", Theirs: peer.CPU, Bar: 10})
-	report.Add(measure.Line{Measure: name + "peak memory", Value: float64(ours.PeakBytes) / measure.MiB, Unit: "MiB", Peer: "scikit-learn",
-		Theirs: float64(peer.PeakBytes) / measure.MiB, Bar: 256})
+	report.Add(measure.Line{Measure: name + "peak memory", Value: ours.PeakMiB(), Unit: "MiB", Peer: "scikit-learn",
+		Theirs: peer.PeakMiB(), Bar: 256})
 	if o.python != "" {
 		fmt.Printf("The peer took %d resamples and its CPU is scaled to %d.\n", o.scaled, o.resamples)
 	}
@@ -96,7 +96,7 @@ func (o options) measure() error {
 func (o options) peer(data string) (measure.Cost, error) {
 	run := func(resamples int) (measure.Cost, error) {
 		return measure.Run(measure.Command{Env: []string{"OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1"},
-			Args: []string{o.python, filepath.Join("bench", "metrics", "peer.py"), data, strconv.Itoa(o.rows), strconv.Itoa(resamples)}})
+			Args: []string{o.python, measure.Script("bench/metrics/peer.py"), data, strconv.Itoa(o.rows), strconv.Itoa(resamples)}})
 	}
 	base, err := run(0)
 	if err != nil {
@@ -142,11 +142,11 @@ func (o options) compute() error {
 	defer f.Close()
 	p := stats.BinaryPair{Labels: make([]int32, o.rows), A: make([]float64, o.rows), B: make([]float64, o.rows), Threshold: 0.5}
 	in := bufio.NewReaderSize(f, 1<<20)
-	if err := readInt32(in, p.Labels); err != nil {
+	if err := readWords(in, 4, len(p.Labels), func(i int, word []byte) { p.Labels[i] = int32(binary.LittleEndian.Uint32(word)) }); err != nil {
 		return err
 	}
 	for _, part := range [][]float64{p.A, p.B} {
-		if err := readFloat64(in, part); err != nil {
+		if err := readWords(in, 8, len(part), func(i int, word []byte) { part[i] = math.Float64frombits(binary.LittleEndian.Uint64(word)) }); err != nil {
 			return err
 		}
 	}
@@ -161,24 +161,14 @@ func (o options) compute() error {
 	return nil
 }
 
-func readInt32(in io.Reader, to []int32) error {
-	var word [4]byte
-	for i := range to {
-		if _, err := io.ReadFull(in, word[:]); err != nil {
+// readWords reads n words of size bytes one by one: binary.Read would hold all their bytes beside the numbers.
+func readWords(in io.Reader, size, n int, take func(i int, word []byte)) error {
+	word := make([]byte, size)
+	for i := range n {
+		if _, err := io.ReadFull(in, word); err != nil {
 			return err
 		}
-		to[i] = int32(binary.LittleEndian.Uint32(word[:]))
-	}
-	return nil
-}
-
-func readFloat64(in io.Reader, to []float64) error {
-	var word [8]byte
-	for i := range to {
-		if _, err := io.ReadFull(in, word[:]); err != nil {
-			return err
-		}
-		to[i] = math.Float64frombits(binary.LittleEndian.Uint64(word[:]))
+		take(i, word)
 	}
 	return nil
 }

@@ -66,20 +66,17 @@ func start(args []string) error {
 
 // tables makes the Parquet files, or finds them.
 func (o options) tables() (dir string, remove func(), err error) {
-	remove = func() {}
-	if o.keep == "" {
-		if dir, err = os.MkdirTemp("", "mlx-bench-rowdiff-*"); err != nil {
+	if o.keep != "" {
+		o.keep = filepath.Join(o.keep, strconv.Itoa(o.rows))
+		if err := os.MkdirAll(o.keep, 0o777); err != nil {
 			return "", nil, err
 		}
-		remove = func() { os.RemoveAll(dir) }
-	} else {
-		dir = filepath.Join(o.keep, strconv.Itoa(o.rows))
-		if _, err := os.Stat(filepath.Join(dir, "c.parquet")); err == nil {
-			return dir, remove, nil
-		}
-		if err := os.MkdirAll(dir, 0o777); err != nil {
-			return "", nil, err
-		}
+	}
+	if dir, remove, err = measure.Project(o.keep, "rowdiff"); err != nil {
+		return "", nil, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, "c.parquet")); err == nil {
+		return dir, remove, nil
 	}
 	_, err = measure.Run(measure.Command{Args: []string{o.python, "bench/rowdiff/make.py", dir, strconv.Itoa(o.rows)}, Out: os.Stderr})
 	if err != nil {
@@ -101,10 +98,7 @@ func (o options) all(dir string) error {
 		}
 		var peer measure.Cost
 		if o.peer {
-			script, err := filepath.Abs("bench/rowdiff/peer.py")
-			if err != nil {
-				return err
-			}
+			script := measure.Script("bench/rowdiff/peer.py")
 			peer, err = measure.Run(measure.Command{Dir: dir, Out: &theirs, Args: []string{o.python, script, "a.parquet", second.file}})
 			if err != nil {
 				return err
@@ -114,8 +108,8 @@ func (o options) all(dir string) error {
 			}
 		}
 		report.Add(measure.Line{Measure: second.words + ", CPU", Value: cost.CPU, Unit: "s", Peer: "pandas", Theirs: peer.CPU, Bar: 20})
-		report.Add(measure.Line{Measure: second.words + ", memory", Value: float64(cost.PeakBytes) / measure.MiB, Unit: "MiB", Peer: "pandas",
-			Theirs: float64(peer.PeakBytes) / measure.MiB, Bar: 256})
+		report.Add(measure.Line{Measure: second.words + ", memory", Value: cost.PeakMiB(), Unit: "MiB", Peer: "pandas",
+			Theirs: peer.PeakMiB(), Bar: 256})
 	}
 	if report.Missed > 0 {
 		return fmt.Errorf("%d bars are missed", report.Missed)

@@ -48,17 +48,20 @@ func start(args []string) error {
 		return err
 	}
 	o.mlx = mlx
-	dir, err := os.MkdirTemp("", "mlx-bench-scan-*")
+	dir, remove, err := measure.Project("", "scan")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	return o.all(dir)
 }
 
 // all makes the models, snapshots them so that mlx has to store nothing new, and measures each file by every program.
 func (o options) all(dir string) error {
-	for _, args := range [][]string{{"git", "init", "-q"}, {o.mlx, "init"}, {o.python, script(), "models", fmt.Sprint(o.trees), fmt.Sprint(o.mib)}, {o.mlx, "snapshot", "-q", "models"}} {
+	if err := measure.Init(o.mlx, dir); err != nil {
+		return err
+	}
+	for _, args := range [][]string{{o.python, measure.Script("bench/scan/make.py"), "models", fmt.Sprint(o.trees), fmt.Sprint(o.mib)}, {o.mlx, "snapshot", "-q", "models"}} {
 		if _, err := measure.Run(measure.Command{Dir: dir, Args: args}); err != nil {
 			return err
 		}
@@ -87,17 +90,8 @@ func (o options) all(dir string) error {
 			of := fmt.Sprintf("%s, %.0f MB", name, float64(info.Size())/1e6)
 			who := fmt.Sprintf("%s (%d)", filepath.Base(peer[0]), theirs.Status)
 			report.Add(measure.Line{Measure: of + ": CPU", Value: ours.CPU, Unit: "s", Peer: who, Theirs: theirs.CPU})
-			report.Add(measure.Line{Measure: of + ": peak memory", Value: float64(ours.PeakBytes) / measure.MiB, Unit: "MiB", Peer: who, Theirs: float64(theirs.PeakBytes) / measure.MiB})
+			report.Add(measure.Line{Measure: of + ": peak memory", Value: ours.PeakMiB(), Unit: "MiB", Peer: who, Theirs: theirs.PeakMiB()})
 		}
 	}
 	return nil
-}
-
-// script is the path of the program that makes the models: this is run from the root of the repository.
-func script() string {
-	path, err := filepath.Abs("bench/scan/make.py")
-	if err != nil {
-		return "bench/scan/make.py"
-	}
-	return path
 }

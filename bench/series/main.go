@@ -39,21 +39,19 @@ func bench(program string, steps, names int) error {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "series-")
+	dir, remove, err := measure.Project("", "series")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	file := filepath.Join(dir, "metrics.jsonl")
 	size, err := writeMetrics(file, steps, names)
 	if err != nil {
 		return err
 	}
 	project := filepath.Join(dir, "project")
-	for _, args := range [][]string{{"git", "init", "-q", project}, {program, "-C", project, "init", "-q"}} {
-		if _, err := measure.Run(measure.Command{Dir: dir, Args: args}); err != nil {
-			return err
-		}
+	if err := measure.Init(program, project); err != nil {
+		return err
 	}
 	mlx := func(out io.Writer, args ...string) measure.Command {
 		return measure.Command{Dir: project, Args: append([]string{program}, args...), Out: out}

@@ -100,7 +100,7 @@ func (o options) measure(report *measure.Report, dir, format string) error {
 	}
 	var theirs measure.Cost
 	if o.python != "" {
-		if theirs, err = o.read(rows, []string{o.python, script(), format, path}); err != nil {
+		if theirs, err = o.read(rows, []string{o.python, measure.Script("bench/table/peer.py"), format, path}); err != nil {
 			return err
 		}
 	}
@@ -116,12 +116,10 @@ func (o options) measure(report *measure.Report, dir, format string) error {
 	per := func(c measure.Cost) float64 { return float64(rows) / 1e6 / max(c.CPU, 1e-9) }
 	report.Add(measure.Line{Measure: what + ": CPU", Value: ours.CPU, Unit: "s", Peer: peerName(theirs), Theirs: theirs.CPU})
 	report.Add(measure.Line{Measure: what + ": rows a CPU s", Value: per(ours), Unit: "M", Peer: peerName(theirs), Theirs: per(theirs), Bar: speed, AtLeast: true})
-	report.Add(measure.Line{Measure: what + ": peak memory", Value: mib(ours), Unit: "MiB", Peer: peerName(theirs), Theirs: mib(theirs), Bar: memory})
+	report.Add(measure.Line{Measure: what + ": peak memory", Value: ours.PeakMiB(), Unit: "MiB", Peer: peerName(theirs), Theirs: theirs.PeakMiB(), Bar: memory})
 	report.Add(measure.Line{Measure: what + ": cores busy", Value: ours.CPU / ours.Wall, Unit: "x", Peer: peerName(theirs), Theirs: theirs.CPU / max(theirs.Wall, 1e-9)})
 	return nil
 }
-
-func mib(c measure.Cost) float64 { return float64(c.PeakBytes) / measure.MiB }
 
 func peerName(c measure.Cost) string {
 	if c.CPU == 0 {
@@ -155,15 +153,6 @@ func (o options) make(path string, rows int, format string) error {
 	if err := o.make(source, rows, "csv"); err != nil {
 		return err
 	}
-	_, err := measure.Run(measure.Command{Args: []string{o.python, script(), "write", source, path}})
+	_, err := measure.Run(measure.Command{Args: []string{o.python, measure.Script("bench/table/peer.py"), "write", source, path}})
 	return err
-}
-
-// script is the path of the peer's program: this is run from the root of the repository.
-func script() string {
-	path, err := filepath.Abs("bench/table/peer.py")
-	if err != nil {
-		return "bench/table/peer.py"
-	}
-	return path
 }

@@ -38,15 +38,22 @@ func PairedBootstrap(n int, base []float64, statistic func(weights []float64) (a
 		return c.cannotTell("%d %s, at least %d needed", c.Units, s.unit, MinClusters), nil
 	}
 	diffs := make([]float64, d.Resamples)
-	d.spread(func(next func() (int, bool)) {
-		weights, times := make([]float64, n), make([]int32, s.units)
-		for r, ok := next(); ok; r, ok = next() {
-			s.weigh(r, base, weights, times)
-			a, b := statistic(weights)
-			diffs[r] = a - b
-		}
+	s.each(base, d, func(resample int, weights []float64) {
+		a, b := statistic(weights)
+		diffs[resample] = a - b
 	})
 	return c.percentiles(diffs, d), nil
+}
+
+// each visits the weights of every resample, on the design's goroutines; they must not be kept.
+func (s sampler) each(base []float64, d Design, visit func(resample int, weights []float64)) {
+	d.spread(func(next func() (int, bool)) {
+		weights, times := make([]float64, len(base)), make([]int32, s.units)
+		for r, ok := next(); ok; r, ok = next() {
+			s.weigh(r, base, weights, times)
+			visit(r, weights)
+		}
+	})
 }
 
 // spread runs work on the design's goroutines; each asks next for the numbers of resamples.

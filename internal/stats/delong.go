@@ -23,10 +23,7 @@ func (b Binary) AUC(level float64) (Interval, error) {
 func (p BinaryPair) DeLong(d Design) (Comparison, error) {
 	n := len(p.Labels)
 	a, b := p.models()
-	if err := a.check(false); err != nil {
-		return Comparison{}, err
-	}
-	if err := b.check(false); err != nil {
+	if err := p.check(false); err != nil {
 		return Comparison{}, err
 	}
 	d, err := d.filled(n)
@@ -51,38 +48,24 @@ func (p BinaryPair) DeLong(d Design) (Comparison, error) {
 // placements is the influence of each row: for a positive the share of negatives that it beats, for a negative the share of
 // positives that beat it, each less the area, times weight over the weight of the class.
 func (b Binary) placements(order []int32, area float64) []float64 {
+	below := b.ties(order) // in place: the weight below each tie and half of its own
 	var pos, neg accumulator
-	for i, y := range b.Labels {
-		if w := weightOf(b.Weights, i); y == 1 {
-			pos.add(w)
-		} else {
-			neg.add(w)
-		}
+	for at := len(below) - 1; at >= 0; at-- {
+		own := below[at]
+		below[at] = tie{pos.value() + own.pos/2, neg.value() + own.neg/2}
+		pos.add(own.pos)
+		neg.add(own.neg)
 	}
 	m, k := pos.value(), neg.value()
 	influence := make([]float64, len(order))
-	var posBelow, negBelow accumulator
-	for start := 0; start < len(order); {
-		end, tied := start, tie{}
-		for ; end < len(order) && b.Scores[order[end]] == b.Scores[order[start]]; end++ {
-			if w := weightOf(b.Weights, int(order[end])); b.Labels[order[end]] == 1 {
-				tied.pos += w
-			} else {
-				tied.neg += w
-			}
+	b.eachTie(order, func(tie int, i int32) {
+		w := weightOf(b.Weights, int(i))
+		if b.Labels[i] == 1 {
+			influence[i] = w / m * (below[tie].neg/k - area)
+		} else {
+			influence[i] = w / k * (1 - below[tie].pos/m - area)
 		}
-		for _, i := range order[start:end] {
-			w := weightOf(b.Weights, int(i))
-			if b.Labels[i] == 1 {
-				influence[i] = w / m * ((negBelow.value()+tied.neg/2)/k - area)
-			} else {
-				influence[i] = w / k * (1 - (posBelow.value()+tied.pos/2)/m - area)
-			}
-		}
-		posBelow.add(tied.pos)
-		negBelow.add(tied.neg)
-		start = end
-	}
+	})
 	return influence
 }
 

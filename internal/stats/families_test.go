@@ -80,6 +80,7 @@ func (g Grouped) units(d Design) int {
 
 // TestFewRowsAreDrawnExactly holds that up to exactUnits each family gives, from the same draws, the bounds of the plain bootstrap.
 func TestFewRowsAreDrawnExactly(t *testing.T) {
+	t.Parallel()
 	for _, w := range []world{{n: 700, positive: 0.3, alike: 0.5}, {n: 700, positive: 0.2, alike: 0.8, steps: 9, weighted: true, clusters: 60}, {n: 700, positive: 0.1, alike: 0.8, stratify: true}} {
 		w.resamples = 200
 		all, d := families(t, w)
@@ -96,6 +97,7 @@ func TestFewRowsAreDrawnExactly(t *testing.T) {
 
 // TestManyRowsOfEachFamily holds the shortcut of many rows, as TestBootstrapIsThePlainOne does for two classes.
 func TestManyRowsOfEachFamily(t *testing.T) {
+	t.Parallel()
 	w := world{n: 20_300, positive: 0.3, alike: 0.5, weighted: true, resamples: pairs(200, 2000)}
 	all, d := families(t, w)
 	base, _ := w.binary(4)

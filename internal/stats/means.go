@@ -13,10 +13,8 @@ func (v Values) Compare(d Design) (Comparison, error) {
 	if err != nil {
 		return Comparison{}, err
 	}
-	c := Comparison{Rows: n, Units: n, Level: d.Level, Method: "paired means"}
-	c.A = weightedMean(n, v.Weights, func(i int) float64 { return v.A[i] })
-	c.B = weightedMean(n, v.Weights, func(i int) float64 { return v.B[i] })
-	c.Diff = c.A - c.B
+	c := v.means()
+	c.Rows, c.Units, c.Level, c.Method = n, n, d.Level, "paired means"
 	if math.IsNaN(c.Diff) {
 		return c.cannotTell("no rows"), nil
 	}

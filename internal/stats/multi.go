@@ -65,19 +65,16 @@ func (m Multi) class(k int) Binary {
 // ROCAUCOneVsRest averages the areas of each class against the rest (macro: plainly; weighted: by support), as scikit-learn's
 // roc_auc_score(multi_class="ovr"). NaN when a class has all rows, and for macro when one has none.
 func (m Multi) ROCAUCOneVsRest(average Average) (float64, error) {
-	return m.oneVsRest(average, func(b Binary) float64 { return b.area(ascending(b.Scores), ROCAUC) })
+	return m.oneVsRest(average, ROCAUC)
 }
 
 // AveragePrecision averages the average precision of each class against the rest (macro or weighted by support). NaN when a
 // class has no rows.
 func (m Multi) AveragePrecision(average Average) (float64, error) {
-	return m.oneVsRest(average, func(b Binary) float64 {
-		v, _ := b.AveragePrecision() // checked already
-		return v
-	})
+	return m.oneVsRest(average, PRAUC)
 }
 
-func (m Multi) oneVsRest(average Average, f func(Binary) float64) (float64, error) {
+func (m Multi) oneVsRest(average Average, metric Metric) (float64, error) {
 	if err := m.check(false); err != nil {
 		return 0, err
 	}
@@ -91,7 +88,7 @@ func (m Multi) oneVsRest(average Average, f func(Binary) float64) (float64, erro
 			}
 		}
 		if weight > 0 {
-			sum, total = sum+weight*f(b), total+weight
+			sum, total = sum+weight*b.area(ascending(b.Scores), metric), total+weight
 		}
 	}
 	return ratio(sum, total), nil
@@ -147,8 +144,7 @@ func (m Multi) LogLoss() (float64, error) {
 		return 0, err
 	}
 	return weightedMean(len(m.Labels), m.Weights, func(i int) float64 {
-		p := m.row(i)[m.Labels[i]]
-		return -math.Log(min(max(p, epsilon), 1-epsilon))
+		return logLoss(1, m.row(i)[m.Labels[i]])
 	}), nil
 }
 

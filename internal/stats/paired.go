@@ -41,6 +41,9 @@ func (m Metric) LessIsBetter() bool {
 	}
 }
 
+// ofProbabilities says whether a metric of two classes wants its scores in [0,1].
+func (m Metric) ofProbabilities() bool { return m == LogLoss || m == Brier || m == ECE }
+
 // BinaryPair is n rows of a problem with two classes and what two models say of them: A the candidate, B production.
 type BinaryPair struct {
 	Labels    []int32 // 1 positive, 0 not
@@ -51,6 +54,14 @@ type BinaryPair struct {
 
 func (p BinaryPair) models() (a, b Binary) {
 	return Binary{p.Labels, p.A, p.Weights}, Binary{p.Labels, p.B, p.Weights}
+}
+
+func (p BinaryPair) check(probabilities bool) error {
+	a, b := p.models()
+	if err := a.check(probabilities); err != nil {
+		return err
+	}
+	return b.check(probabilities)
 }
 
 // Value is the metric of one model.
@@ -102,13 +113,10 @@ func (c Counts) Value(metric Metric) (float64, error) {
 // Compare is the paired bootstrap of a metric. Up to 20,000 rows it is the plain one; of more, see summary: it equals the plain one
 // within its Monte Carlo error. For accuracy and ROC-AUC, Discordant.Compare and DeLong need no resamples.
 func (p BinaryPair) Compare(metric Metric, d Design) (Comparison, error) {
-	a, b := p.models()
-	probabilities := metric == LogLoss || metric == Brier || metric == ECE
-	for _, m := range []Binary{a, b} {
-		if err := m.check(probabilities); err != nil {
-			return Comparison{}, err
-		}
+	if err := p.check(metric.ofProbabilities()); err != nil {
+		return Comparison{}, err
 	}
+	a, b := p.models()
 	s, values, err := binarySummary([]Binary{a, b}, metric, p.Threshold)
 	if err != nil {
 		return Comparison{}, err
@@ -118,7 +126,7 @@ func (p BinaryPair) Compare(metric Metric, d Design) (Comparison, error) {
 
 // Interval is the bootstrap percentile interval (two-sided, at 2 Level - 1) of a metric of one model.
 func (b Binary) Interval(metric Metric, threshold float64, d Design) (Interval, error) {
-	if err := b.check(metric == LogLoss || metric == Brier || metric == ECE); err != nil {
+	if err := b.check(metric.ofProbabilities()); err != nil {
 		return Interval{}, err
 	}
 	s, values, err := binarySummary([]Binary{b}, metric, threshold)
@@ -202,10 +210,7 @@ func regressionValues(models []Regression, metric Metric, quantile float64) (*su
 
 // sorted is MedianAE or MaxError as a function of weights; errors are sorted once.
 func (r Regression) sorted(metric Metric) func(weights []float64) float64 {
-	errors := make([]float64, len(r.Actual))
-	for i, y := range r.Actual {
-		errors[i] = math.Abs(r.Predicted[i] - y)
-	}
+	errors := r.absoluteErrors()
 	order := ascending(errors)
 	if metric == MedianAE {
 		return func(w []float64) float64 { return medianOf(errors, order, w) }
@@ -247,23 +252,6 @@ func (p ClassPair) Compare(metric Metric, d Design) (Comparison, error) {
 		return v
 	})
 	return s.bootstrap(Comparison{A: values[0], B: values[1], Diff: values[0] - values[1]}, len(p.Labels), d)
-}
-
-// Interval is the bootstrap percentile interval (two-sided, at 2 Level - 1) of a metric of one model: the classes that A predicts; B is not looked at.
-func (p ClassPair) Interval(metric Metric, d Design) (Interval, error) {
-	c, err := NewConfusion(p.Labels, p.A, p.Classes, p.Weights)
-	if err != nil {
-		return Interval{}, err
-	}
-	value, err := c.Value(metric, p.Average)
-	if err != nil {
-		return Interval{}, err
-	}
-	s := classSummary(p.Labels, [][]int32{p.A}, p.Classes, p.Weights, func(t classTotals) float64 {
-		v, _ := t.value(metric, p.Average) // known already
-		return v
-	})
-	return s.interval(value, len(p.Labels), d)
 }
 
 // RankingPair is n rows that queries rank and the scores of two models: A the candidate, B production.
@@ -343,12 +331,16 @@ func (v Values) Bootstrap(d Design) (Comparison, error) {
 	if err := v.check(); err != nil {
 		return Comparison{}, err
 	}
-	n, models := len(v.A), [][]float64{v.A, v.B}
-	var c Comparison
-	c.A = weightedMean(n, v.Weights, func(i int) float64 { return v.A[i] })
-	c.B = weightedMean(n, v.Weights, func(i int) float64 { return v.B[i] })
+	models := [][]float64{v.A, v.B}
+	return meanSummary(2, v.Weights, func(m, i int) float64 { return models[m][i] }).bootstrap(v.means(), len(v.A), d)
+}
+
+// means is a comparison that has no bounds yet.
+func (v Values) means() (c Comparison) {
+	c.A = weightedMean(len(v.A), v.Weights, func(i int) float64 { return v.A[i] })
+	c.B = weightedMean(len(v.B), v.Weights, func(i int) float64 { return v.B[i] })
 	c.Diff = c.A - c.B
-	return meanSummary(2, v.Weights, func(m, i int) float64 { return models[m][i] }).bootstrap(c, n, d)
+	return c
 }
 
 func (v Values) check() error {

@@ -98,7 +98,7 @@ func (r Regression) MaxError() (float64, error) {
 	}
 	worst := math.NaN()
 	for i, y := range r.Actual {
-		if e := math.Abs(r.Predicted[i] - y); weightOf(r.Weights, i) > 0 && !(e <= worst) {
+		if e := absoluteError(y, r.Predicted[i]); weightOf(r.Weights, i) > 0 && !(e <= worst) {
 			worst = e
 		}
 	}
@@ -111,15 +111,16 @@ func (r Regression) MedianAE() (float64, error) {
 	if err := r.check(); err != nil {
 		return 0, err
 	}
-	errors := make([]float64, len(r.Actual))
-	for i, y := range r.Actual {
-		errors[i] = math.Abs(r.Predicted[i] - y)
-	}
-	return weightedMedian(errors, r.Weights), nil
+	errors := r.absoluteErrors()
+	return medianOf(errors, ascending(errors), r.Weights), nil
 }
 
-func weightedMedian(values, weights []float64) float64 {
-	return medianOf(values, ascending(values), weights)
+func (r Regression) absoluteErrors() []float64 {
+	errors := make([]float64, len(r.Actual))
+	for i, y := range r.Actual {
+		errors[i] = absoluteError(y, r.Predicted[i])
+	}
+	return errors
 }
 
 func medianOf(values []float64, order []int32, weights []float64) float64 {

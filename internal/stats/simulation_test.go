@@ -68,6 +68,7 @@ func (c *simulated) run(t *testing.T, seed uint64, worse float64) Verdict {
 
 // TestRowsThatDepend shows that the trials above have power: without clusters the same rows are trusted too much.
 func TestRowsThatDepend(t *testing.T) {
+	t.Parallel()
 	n, passed := 1000, 0
 	naive := clusterTrial(100, func(v Values, d Design) (Comparison, error) { return v.Compare(Design{}) })
 	c := simulated{margin: 0.05, try: naive}

@@ -123,6 +123,7 @@ func TestUndefined(t *testing.T) {
 
 // TestWorkersAndSeeds holds that the number of workers changes no bit and the seed does.
 func TestWorkersAndSeeds(t *testing.T) {
+	t.Parallel()
 	for _, w := range []world{{n: 900, positive: 0.3, alike: 0.5}, {n: 20_100, positive: 0.3, alike: 0.5}} {
 		w.resamples = 300
 		p, d := w.binary(3)

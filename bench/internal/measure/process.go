@@ -37,6 +37,9 @@ type Cost struct {
 	Status    int
 }
 
+// PeakMiB is PeakBytes in MiB.
+func (c Cost) PeakMiB() float64 { return float64(c.PeakBytes) / MiB }
+
 // Run runs c to its end. An error means that c could not run or ended with a status that is not expected.
 func Run(c Command) (Cost, error) {
 	cmd := exec.Command(c.Args[0], c.Args[1:]...)
