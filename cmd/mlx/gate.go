@@ -92,7 +92,11 @@ func gateRun(ctx context.Context, a *app, o gateOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	specs, err := gateSpecs(ctx, a, o)
+	file, config, err := gateConfig(a, o.file)
+	if err != nil {
+		return err
+	}
+	specs, err := a.specsOf(ctx, file, config, o.names)
 	if err != nil {
 		return err
 	}
@@ -100,7 +104,13 @@ func gateRun(ctx context.Context, a *app, o gateOptions) error {
 	if err != nil {
 		return err
 	}
-	judgement, troubles := a.gateJob(specs, o, ledger).Judge(ctx)
+	job := gate.Job{Specs: specs, Subject: a.gateSubject(o, config), Version: mlxVersion()}
+	if !o.fresh {
+		job.Known = func(ctx context.Context, inputs object.Digest) (lineage.Record, bool, error) {
+			return gate.Earlier(ctx, ledger, inputs)
+		}
+	}
+	judgement, troubles := job.Judge(ctx)
 	if len(troubles) > 0 {
 		return a.untold(troubles)
 	}
@@ -124,16 +134,6 @@ func gateRun(ctx context.Context, a *app, o gateOptions) error {
 	}
 	a.answer(verdictAnswer(v.Verdict, v.Mapped))
 	return printGate(v, o.format, a)
-}
-
-func (a *app) gateJob(specs []gate.Spec, o gateOptions, l *lineage.Ledger) gate.Job {
-	job := gate.Job{Specs: specs, Subject: a.gateSubject(o), Version: mlxVersion()}
-	if !o.fresh {
-		job.Known = func(ctx context.Context, inputs object.Digest) (lineage.Record, bool, error) {
-			return gate.Earlier(ctx, l, inputs)
-		}
-	}
-	return job
 }
 
 // untold reports what could not be judged: each trouble on a line of its own, the last one as the command's error.

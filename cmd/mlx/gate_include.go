@@ -33,8 +33,21 @@ func (a *app) specsOf(ctx context.Context, file string, config *repo.Config, nam
 		if specs[i], err = a.specOf(ctx, gateFile{name: file, config: config}, s.Name, g); err != nil {
 			return nil, err
 		}
+		a.mean(&specs[i], config)
 	}
 	return specs, nil
+}
+
+// mean puts in what is said of the columns of the tables that a gate names.
+func (a *app) mean(s *gate.Spec, config *repo.Config) {
+	for _, where := range append(s.Reads(), s.For) {
+		if m, ok := a.meaningIn(config, where); ok {
+			if s.Meanings == nil {
+				s.Meanings = map[string]gate.Meaning{}
+			}
+			s.Meanings[where] = m
+		}
+	}
 }
 
 // gateFile is a file that holds gates.
@@ -88,10 +101,21 @@ func (a *app) included(ctx context.Context, f gateFile, i repo.Include) ([]gate.
 		r := &other.Rules[k]
 		r.From = cmp.Or(r.From, i.Gate)
 		if r.Table == "" && gate.TakesTable(*r) {
-			r.Table = cmp.Or(other.Table, other.For)
+			r.Table = cmp.Or(other.Table, tableOf(other.For))
 		}
 	}
 	return other.Rules, err
+}
+
+// tableOf is what a gate is for, unless the word can only be a run, a stage or a version of a model.
+func tableOf(where string) string {
+	r := readRef(where)
+	_, version, at := strings.Cut(r.word, "@")
+	run := r.kind == refRun || r.kind == refStage || r.kind == refModel || r.kind == "" && at && !strings.ContainsAny(version, "/.")
+	if run && r.inner == "" && !isTableURL(where) {
+		return ""
+	}
+	return where
 }
 
 // maxIncluded bounds how many files of gates lead to another.

@@ -1,32 +1,24 @@
 package main
 
 import (
-	"context"
 	"maps"
 
 	"mlx/internal/gate"
 	"mlx/internal/repo"
 )
 
-// gateSpecs reads the gates that the command names.
-func gateSpecs(ctx context.Context, a *app, o gateOptions) ([]gate.Spec, error) {
-	file := repo.ConfigName
-	var config *repo.Config
-	var err error
-	switch o.file {
+// gateConfig reads the file that holds the gates, and says what positions call it.
+func gateConfig(a *app, typed string) (file string, config *repo.Config, err error) {
+	switch typed {
 	case "":
 		config, err = a.config()
+		return repo.ConfigName, config, err
 	case "-":
-		file = "stdin"
-		config, err = repo.ReadConfigFrom(file, a.streams.In)
-	default:
-		file = o.file
-		config, err = repo.ReadConfig(file)
+		config, err = repo.ReadConfigFrom("stdin", a.streams.In)
+		return "stdin", config, err
 	}
-	if err != nil {
-		return nil, err
-	}
-	return a.specsOf(ctx, file, config, o.names)
+	config, err = repo.ReadConfig(typed)
+	return typed, config, err
 }
 
 // gateSpec turns a gate as repo reads it into one as gate judges it. What it includes is put in by includeGates.

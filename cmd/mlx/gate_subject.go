@@ -11,18 +11,19 @@ import (
 	"mlx/internal/lineage"
 	"mlx/internal/object"
 	"mlx/internal/registry"
+	"mlx/internal/repo"
 	"mlx/internal/run"
 )
 
 // gateSubject finds what a gate is for: --for, else what the gate says, else the newest run of this worktree; and what it is compared
 // with: --against, else what the gate says.
-func (a *app) gateSubject(o gateOptions) func(context.Context, gate.Spec) (gate.Subject, error) {
+func (a *app) gateSubject(o gateOptions, config *repo.Config) func(context.Context, gate.Spec) (gate.Subject, error) {
 	return func(ctx context.Context, s gate.Spec) (gate.Subject, error) {
 		ref, err := a.judgedRef(o.subject, s.For, s)
 		if err != nil {
 			return gate.Subject{}, err
 		}
-		subject, err := a.judgedAs(ctx, cmp.Or(ref, "@last"), s)
+		subject, err := a.judgedAs(ctx, cmp.Or(ref, "@last"), s, config)
 		if err != nil {
 			return gate.Subject{}, err
 		}
@@ -30,7 +31,7 @@ func (a *app) gateSubject(o gateOptions) func(context.Context, gate.Spec) (gate.
 		if against == "" || err != nil {
 			return subject, err
 		}
-		baseline, err := a.judgedAs(ctx, against, s)
+		baseline, err := a.judgedAs(ctx, against, s, config)
 		if fault.KindOf(err) == fault.NotFound && s.WithoutBaseline != "" && strings.Contains(against, "@") {
 			a.streams.Why("%s: nothing to compare with: %v", s.Name, err)
 			return subject, nil
@@ -53,13 +54,13 @@ func (a *app) judgedRef(typed, said string, s gate.Spec) (string, error) {
 }
 
 // judgedAs is the subject that a reference names, as somebody would type it here: a run, the run of a model's version, or a table.
-func (a *app) judgedAs(ctx context.Context, ref string, s gate.Spec) (gate.Subject, error) {
+func (a *app) judgedAs(ctx context.Context, ref string, s gate.Spec, config *repo.Config) (gate.Subject, error) {
 	ledger, err := a.ledger()
 	if err != nil {
 		return gate.Subject{}, err
 	}
 	if isTableURL(ref) || isPattern(ref) {
-		return a.tableSubject(ctx, ref, s)
+		return a.tableSubject(ctx, ref, s, config)
 	}
 	named, err := a.resolve(ctx, ref, refRun, refModel, refSnapshot, refPath, refGit)
 	if err == nil && named.Inner == "" {
@@ -69,7 +70,7 @@ func (a *app) judgedAs(ctx context.Context, ref string, s gate.Spec) (gate.Subje
 		return gate.Subject{}, fault.New(fault.KindOf(err), "cannot judge %s: %w", s.Name, err)
 	}
 	if named.Kind != refRun || named.Inner != "" {
-		return a.tableSubject(ctx, ref, s)
+		return a.tableSubject(ctx, ref, s, config)
 	}
 	v, err := a.history(ledger).Get(ctx, named.ID)
 	if err != nil {
@@ -79,14 +80,14 @@ func (a *app) judgedAs(ctx context.Context, ref string, s gate.Spec) (gate.Subje
 		return gate.Subject{}, unjudged(s, v)
 	}
 	subject := subjectOfRun(v)
-	subject.World = a.gateWorld(gateWorld{app: a, run: &v, version: named.Version, file: s.At.File})
+	subject.World = a.gateWorld(gateWorld{app: a, run: &v, version: named.Version, file: s.At.File, config: config})
 	subject.Unknown, err = critical(ctx, ledger, v.RunID)
 	return subject, err
 }
 
 // tableSubject judges a table itself.
-func (a *app) tableSubject(ctx context.Context, typed string, s gate.Spec) (gate.Subject, error) {
-	world := a.gateWorld(gateWorld{app: a, typed: typed, file: s.At.File})
+func (a *app) tableSubject(ctx context.Context, typed string, s gate.Spec, config *repo.Config) (gate.Subject, error) {
+	world := a.gateWorld(gateWorld{app: a, typed: typed, file: s.At.File, config: config})
 	ref, err := world.Identify(ctx, typed)
 	return gate.Subject{For: ref, Table: typed, World: world}, err
 }

@@ -12,6 +12,7 @@ import (
 	"mlx/internal/gate"
 	"mlx/internal/object"
 	"mlx/internal/registry"
+	"mlx/internal/repo"
 	"mlx/internal/run"
 	"mlx/internal/tracking"
 )
@@ -24,6 +25,7 @@ type gateWorld struct {
 
 	version *registry.Version // that was named; nil when a run or a table was
 	file    string            // in which the gate is written
+	config  *repo.Config      // that it holds
 	modelAt *string           // where the model is laid out, once it is
 	found   map[string]*tableFiles
 }
@@ -112,7 +114,13 @@ func (w gateWorld) files(ctx context.Context, where string) (*tableFiles, error)
 	return found, nil
 }
 
-func (w gateWorld) meaning(where string) (gate.Meaning, bool) { return w.app.tableMeaning(where) }
+// meaning is what is said of the columns of a table in the file of the gate, else in mlx.yaml.
+func (w gateWorld) meaning(where string) (gate.Meaning, bool) {
+	if where == w.typed {
+		where = w.app.fromRoot(where)
+	}
+	return w.app.meaningIn(w.config, where)
+}
 
 // maxNamedFile bounds a file that a gate names beside its tables.
 const maxNamedFile = 1 << 20

@@ -13,7 +13,7 @@ import (
 
 // profiles describes every table of the command and merges what it finds.
 func (a *app) profiles(ctx context.Context, o profileOptions) (*dataset.Profile, error) {
-	meaning := a.tableMeaning
+	meaning := func(typed string) (gate.Meaning, bool) { return a.tableMeaning(a.fromRoot(typed)) }
 	if o.schema != "" {
 		m, err := repo.ReadSchema(o.schema)
 		if err != nil {

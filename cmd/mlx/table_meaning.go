@@ -3,6 +3,7 @@ package main
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"mlx/internal/dataset"
 	"mlx/internal/fault"
@@ -10,12 +11,46 @@ import (
 	"mlx/internal/repo"
 )
 
-// tableMeaning is what mlx.yaml says of the columns of a table: the entry whose path or pattern fits, the longest first.
+// tableMeaning is what mlx.yaml says of the columns of a table, by its name from the root of the project.
 func (a *app) tableMeaning(where string) (gate.Meaning, bool) {
 	cfg, err := a.config()
 	if err != nil {
 		return gate.Meaning{}, false
 	}
+	return meaningFrom(cfg, where)
+}
+
+// meaningIn is what a file of gates says of the columns of a table, else what mlx.yaml says. What mlx.yaml calls private stays so.
+func (a *app) meaningIn(config *repo.Config, where string) (gate.Meaning, bool) {
+	project, known := a.tableMeaning(where)
+	m, ok := meaningFrom(config, where)
+	if !ok {
+		return project, known
+	}
+	for name, c := range project.Columns {
+		if c.Private {
+			own := m.Columns[name]
+			own.Private = true
+			m.Columns[name] = own
+		}
+	}
+	return m, true
+}
+
+// fromRoot is the name from the root of the project of a table that somebody typed in the current folder; of what is no path here as it is.
+func (a *app) fromRoot(where string) string {
+	r := readRef(where)
+	if isTableURL(where) || r.inner != "" || r.kind != "" && r.kind != refPath {
+		return where
+	}
+	if rel, err := a.relTable(strings.TrimPrefix(where, refPath+":")); err == nil && rel != "" {
+		return rel
+	}
+	return where
+}
+
+// meaningFrom is the entry of a configuration whose path or pattern fits, the longest first.
+func meaningFrom(cfg *repo.Config, where string) (gate.Meaning, bool) {
 	best := ""
 	for name := range cfg.Tables.All() {
 		if (name == where || repo.Match(name, where) || within(where, name)) && len(name) > len(best) {

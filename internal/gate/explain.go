@@ -53,7 +53,7 @@ func (r Rule) means() string {
 		words = "what a command says: " + dataCut(r.Name)
 	case "expr":
 		words = "true of every row"
-		if strings.Contains(r.Name, "metrics.") || strings.Contains(r.Name, "params.") {
+		if r.onRun() {
 			words = "true of the run"
 		}
 		if r.Title != "" {
@@ -240,7 +240,7 @@ func (s Spec) readBy(r Rule) []string {
 		}
 	}
 	table := cmp.Or(r.Table, s.Table, s.For)
-	if r.Kind == "expr" && r.Table == "" && r.means() == "true of the run" {
+	if r.Table == "" && r.onRun() {
 		return all
 	}
 	_, quality := measureOf(r.Name)

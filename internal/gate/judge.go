@@ -88,7 +88,7 @@ func (j Job) turn(ctx context.Context, spec Spec) (turn, error) {
 		return turn{}, err
 	}
 	t := turn{spec: spec, session: shared, checks: checks, subject: subject}
-	for _, where := range spec.reads() {
+	for _, where := range spec.Reads() {
 		ref, err := subject.World.Identify(ctx, where)
 		if err != nil {
 			return turn{}, fault.New(fault.KindOf(err), "cannot judge %s: %w", spec.Name, err)
@@ -114,7 +114,8 @@ func (j Job) inputs(config object.Digest, turns []turn) (object.Digest, error) {
 		Unknown []object.Digest   `json:"unknown"`
 		Reads   []Ref             `json:"reads"`
 		Against *Ref              `json:"against"`
-		Day     string            `json:"day"` // while a waiver may end
+		Day     string            `json:"day"`               // while a waiver may end
+		Meaning *Meaning          `json:"meaning,omitempty"` // of the columns of a table that is judged itself
 	}
 	var all []subject
 	for _, t := range turns {
@@ -133,6 +134,11 @@ func (j Job) inputs(config object.Digest, turns []turn) (object.Digest, error) {
 		}
 		if slices.ContainsFunc(t.spec.Rules, func(r Rule) bool { return r.Waiver != nil }) {
 			s.Day = t.subject.World.Now.UTC().Format(time.DateOnly)
+		}
+		if meaning := t.subject.World.Meaning; meaning != nil && t.subject.Table != "" {
+			if m, ok := meaning(t.subject.Table); ok {
+				s.Meaning = &m
+			}
 		}
 		all = append(all, s)
 	}

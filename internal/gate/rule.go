@@ -35,7 +35,10 @@ type Spec struct {
 	Correction      string            `json:"correction,omitempty"` // empty is holm
 	Seed            int64             `json:"seed,omitempty"`
 	Rules           []Rule            `json:"rules"`
-	At              fault.Position    `json:"-"`
+
+	Meanings map[string]Meaning `json:"meanings,omitempty"` // what is said of the columns of the tables that it names
+
+	At fault.Position `json:"-"`
 }
 
 // Rule is one check as somebody wrote it: one subject, its limits, and options. A key that is absent is the zero value.
@@ -200,8 +203,8 @@ func (r Rule) finding() Finding {
 	return f
 }
 
-// reads are the tables that the gate names, each once: what they hold goes into the verdict.
-func (s Spec) reads() []string {
+// Reads are the tables that the gate names, each once: what they hold goes into the verdict.
+func (s Spec) Reads() []string {
 	var all []string
 	add := func(names ...string) {
 		for _, n := range names {

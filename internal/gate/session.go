@@ -3,6 +3,7 @@ package gate
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"mlx/internal/fault"
 )
@@ -131,5 +132,10 @@ func (s *session) threshold(r Rule) (Check, error) {
 
 // TakesTable says whether a rule judges a table: the one that it names, else the one that its gate is for.
 func TakesTable(r Rule) bool {
-	return r.Kind == "column" || r.Kind == "expr" || r.Kind == "measure" && slices.Contains(dataMeasures(), r.Name)
+	return r.Kind == "column" || r.Kind == "expr" && !r.onRun() || r.Kind == "measure" && slices.Contains(dataMeasures(), r.Name)
+}
+
+// onRun says whether a rule is an expression about a run: about its metrics or parameters.
+func (r Rule) onRun() bool {
+	return r.Kind == "expr" && (strings.Contains(r.Name, "metrics.") || strings.Contains(r.Name, "params."))
 }

@@ -46,20 +46,20 @@ type Table struct {
 
 // Meaning is what somebody said of the columns of a table.
 type Meaning struct {
-	Time        string
-	TimeZone    string
-	PredictedAt string // span relative to Time, such as -2h, or a column
-	Key         []string
-	Exact       bool
-	Columns     map[string]ColumnMeaning
+	Time        string                   `json:"time,omitempty"`
+	TimeZone    string                   `json:"time_zone,omitempty"`
+	PredictedAt string                   `json:"predicted_at,omitempty"` // span relative to Time, such as -2h, or a column
+	Key         []string                 `json:"key,omitempty"`
+	Exact       bool                     `json:"exact,omitempty"`
+	Columns     map[string]ColumnMeaning `json:"columns,omitempty"`
 }
 
 // ColumnMeaning is what somebody said of one column.
 type ColumnMeaning struct {
-	Type        string
-	Scale       int
-	AvailableAt string // span relative to Time, such as 3h, or a column
-	Private     bool
+	Type        string `json:"type,omitempty"`
+	Scale       int    `json:"scale,omitempty"`
+	AvailableAt string `json:"available_at,omitempty"` // span relative to Time, such as 3h, or a column
+	Private     bool   `json:"private,omitempty"`
 }
 
 // Scanned is the answer of a scan of the model for code that would run on loading.
