@@ -211,10 +211,7 @@ func (p *predictionsPart) dayNumbers(c *dataset.Column, rows int, zone *time.Loc
 			if !c.Naive {
 				at = at.In(zone)
 			}
-			_, offset := at.Zone()
-			const day = 24 * 60 * 60
-			seconds := at.Unix() + int64(offset)
-			days[i] = int32((seconds - ((seconds%day)+day)%day) / day)
+			days[i] = int32(leakDay(at))
 		default:
 			p.spoil(i, c.Name, "a "+c.Type.String()+" is no time")
 		}
