@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -17,7 +18,10 @@ func (c quality) unfairness(sm *sample, f Finding) (judgement, error) {
 		f.Verdict, f.Shown = Inconclusive, c.undefined(sm)
 		return judgement{f, math.NaN()}, nil
 	}
-	groups := gatherCodes(column.codes, sm.rows)
+	groups := column.codes
+	if sm.rows != nil {
+		groups = gather(groups, sm.rows)
+	}
 	kept, few := c.largeGroups(groups, len(column.names))
 	if len(kept) < sm.n {
 		rows := make([]int32, len(kept))
@@ -57,13 +61,6 @@ func (c quality) unfairness(sm *sample, f Finding) (judgement, error) {
 	se := (around.Upper - around.Lower) / 2 / c.s.quantile()
 	c.surround(&j, around.Value, c.m.cut(bounds{around.Lower, around.Upper, se}))
 	return j, nil
-}
-
-func gatherCodes(codes, rows []int32) []int32 {
-	if rows == nil {
-		return codes
-	}
-	return gather(codes, rows)
 }
 
 // largeGroups are the rows of groups that are judged, and words about those that are not.
@@ -155,15 +152,7 @@ func (c quality) groupWords(by []stats.GroupCounts, names []string) string {
 		words := func(g stats.GroupCounts) string {
 			return fmt.Sprintf("%s %s (%s rows)", names[g.Group], fixedDigits(rate(g), 3), thousands(int64(g.Rows)))
 		}
-		less := func(a, b stats.GroupCounts) int {
-			switch x, y := rate(a), rate(b); {
-			case x < y:
-				return -1
-			case x > y:
-				return 1
-			}
-			return 0
-		}
+		less := func(a, b stats.GroupCounts) int { return cmp.Compare(rate(a), rate(b)) }
 		all = append(all, name+": "+words(slices.MinFunc(known, less))+", "+words(slices.MaxFunc(known, less)))
 	}
 	return strings.Join(all, "; ")

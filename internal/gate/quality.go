@@ -128,7 +128,7 @@ func (s *session) qualityWords(r Rule) error {
 	if r.Stat != "" && !slices.Contains(stats, r.Stat) {
 		return s.wrong(r, "stat: %q has no meaning for %s", r.Stat, r.Name).Hint("it is %s", strings.Join(stats, " or "))
 	}
-	if r.Average == "binary" && (r.Name == "roc_auc" || r.Name == "pr_auc") || r.Average == "micro" && (r.Name == "roc_auc" || r.Name == "pr_auc") {
+	if (r.Average == "binary" || r.Average == "micro") && (r.Name == "roc_auc" || r.Name == "pr_auc") {
 		return s.wrong(r, "average: %s has no meaning for %s", r.Average, r.Name).Hint("average: macro or weighted, over several classes")
 	}
 	if s.spec.Level != 0 && !(s.spec.Level > 0.5 && s.spec.Level < 1) {

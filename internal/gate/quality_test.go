@@ -446,3 +446,18 @@ func TestMeanTooLarge(t *testing.T) {
 		t.Errorf("%s %s", f.Verdict, f.Shown)
 	}
 }
+
+// Measures of several classes without a known interval say that they cannot tell.
+func TestNoIntervalIsKnown(t *testing.T) {
+	text := "id,label,p_a,p_b,p_c\n"
+	for i := range 30 {
+		text += fmt.Sprintf("%d,%c,0.%d,0.2,0.%d\n", i, 'a'+rune(i%3), 1+i%7, 7-i%7)
+	}
+	for _, rule := range []Rule{{Name: "ece"}, {Name: "roc_auc", Stat: "ovo"}} {
+		rule.Kind, rule.Margin = "measure", limit(0.1)
+		f := qualityChecks(t, Spec{Rules: []Rule{rule}}, tables{"p.csv": {text}}, tables{"p.csv": {text + "\n"}})[0]
+		if f.Verdict != Inconclusive || !strings.HasPrefix(f.Note, "no interval is known for this measure") || f.Difference == nil {
+			t.Errorf("%s: %s %s (%s)", rule.Name, f.Verdict, f.Shown, f.Note)
+		}
+	}
+}

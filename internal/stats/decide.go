@@ -53,10 +53,9 @@ type Decision struct {
 
 // Decide judges the comparison at a margin; see Decide. Negate a metric of which less is better first.
 func (c Comparison) Decide(margin float64) Decision {
-	d := Decision{Verdict: Decide(c.Lower, c.Upper, margin), Detectable: Detectable(c.SE, c.Level, power)}
-	d.P = tSurvival((c.Diff+margin)/c.SE, c.Degrees)
-	if c.SE == 0 {
-		d.P = math.NaN()
+	d := Decision{Verdict: Decide(c.Lower, c.Upper, margin), P: math.NaN(), Detectable: Detectable(c.SE, c.Level, power)}
+	if c.SE > 0 { // else nothing was bounded, and there may be no degrees of freedom
+		d.P = tSurvival((c.Diff+margin)/c.SE, c.Degrees)
 	}
 	d.RowsNeeded = RowsNeeded(c.SE, c.Rows, margin, c.Level)
 	return d
