@@ -160,15 +160,15 @@ func (f *textFile) learn(name string) {
 	f.learned.Store(&all)
 }
 
-// records decodes a chunk of JSON lines. It says whether all went well to the end.
-func (u *textUnit) records(d *textDecoder, yield func(*Batch, error) bool) bool {
+// records decodes a chunk of JSON lines.
+func (u *textUnit) records(d *textDecoder, yield func(*Batch, error) bool) {
 	g := &d.lines
 	g.begin(u.chunk.buf, u.keys)
 	for at := 0; at < len(u.chunk.buf); {
 		next, flaw := g.scan(u.chunk.buf, at, u.file.array)
 		if flaw != nil {
 			yield(nil, u.file.badRecord(u.chunk, flaw))
-			return false
+			return
 		}
 		at = next
 		err := d.fill(u, g)
@@ -177,15 +177,14 @@ func (u *textUnit) records(d *textDecoder, yield func(*Batch, error) bool) bool 
 		}
 		if err != nil {
 			if !yield(nil, err) {
-				return false
+				return
 			}
 			continue
 		}
 		if g.rows() > 0 && !yield(&d.batch, nil) {
-			return false
+			return
 		}
 	}
-	return true
 }
 
 // widenKeys adds columns to what else must be widened.
