@@ -120,7 +120,7 @@ func TestFewRestarts(t *testing.T) {
 				Part:  func(b *Batch) (int, error) { return b.Rows, nil },
 				Merge: func(_ Span, n int) error { rows += n; return nil },
 			})
-			if err != nil || rows != columns*each || starts > 20 {
+			if err != nil || rows != columns*each || starts > 12 {
 				t.Errorf("%s, %d workers: %d rows, begun %d times, %v", format, workers, rows, starts, err)
 			}
 			got := strings.Split(tab.Schema().String(), ", ")
