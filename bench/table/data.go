@@ -66,8 +66,11 @@ func field(line []byte, k int, f []byte, json bool) []byte {
 		}
 		return append(line, f...)
 	}
-	line = append(line, ",{"[map[bool]int{true: 1}[k == 0]])
-	line = append(append(append(line, '"'), columns[k]...), '"', ':')
+	open := byte(',')
+	if k == 0 {
+		open = '{'
+	}
+	line = append(append(append(line, open, '"'), columns[k]...), '"', ':')
 	switch {
 	case len(f) == 0:
 		return append(line, "null"...)

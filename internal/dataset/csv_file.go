@@ -28,22 +28,21 @@ type textFile struct {
 	decoders sync.Pool
 	buffers  sync.Pool
 	learned  atomic.Pointer[[]string] // JSON lines: keys that came after the first chunk
-	read     atomic.Bool              // all columns were read to the end without a surprise
 }
 
 func (f *textFile) name() string   { return f.Name }
 func (f *textFile) schema() Schema { return f.head }
 func (f *textFile) rows() int64    { return -1 }
 
-// settled says whether reading can change no type any more.
-func (f *textFile) settled() bool { return f.whole || f.read.Load() }
+// settled says whether reading can change no type: none was inferred from less than all.
+func (f *textFile) settled() bool { return f.whole }
 
 // widens says whether the file can read a column as another type than its schema says: words can be read as anything that holds them.
 func (f *textFile) widens(have, _ Field) bool {
 	return !f.fixed(have.Name) || have.Type == Decimal || have.Type == Time
 }
 
-// fixed returns the type that the user gave to a column.
+// fixed says whether the user gave the type of a column.
 func (f *textFile) fixed(name string) bool { return f.opts.Schema.Index(name) >= 0 }
 
 // units yields the chunks of the file.
@@ -60,7 +59,6 @@ func (f *textFile) units(ctx context.Context, want Schema) iter.Seq2[unit, error
 		for {
 			c, err := s.next()
 			if errors.Is(err, io.EOF) {
-				pass.end()
 				return
 			}
 			if err == nil {
@@ -70,7 +68,6 @@ func (f *textFile) units(ctx context.Context, want Schema) iter.Seq2[unit, error
 				yield(nil, err)
 				return
 			}
-			pass.begin()
 			if !yield(&textUnit{pass, c}, nil) {
 				return
 			}
@@ -90,15 +87,13 @@ func (f *textFile) splitter(in *textStream) *textSplitter {
 	return s
 }
 
-// textPass is one reading of a file: when each chunk of it was decoded, the types of its columns are settled.
+// textPass is one reading of a file.
 type textPass struct {
 	file  *textFile
 	want  Schema
 	at    []int     // where the columns that are wanted stand, -1: not in this file
 	loose []bool    // their types were given by the user
 	keys  *jsonKeys // JSON lines
-	open  atomic.Int64
-	ended atomic.Bool
 }
 
 func (f *textFile) pass(want Schema) *textPass {
@@ -122,20 +117,6 @@ func (f *textFile) pass(want Schema) *textPass {
 		p.loose = append(p.loose, f.fixed(want[i].Name))
 	}
 	return p
-}
-
-func (p *textPass) begin() { p.open.Add(1) }
-
-func (p *textPass) done() {
-	if p.open.Add(-1) == 0 && p.ended.Load() && len(p.want) >= len(p.file.head) {
-		p.file.read.Store(true)
-	}
-}
-
-func (p *textPass) end() {
-	p.begin()
-	p.ended.Store(true)
-	p.done()
 }
 
 // textUnit is a chunk on its way to a worker.
@@ -169,9 +150,7 @@ func (u *textUnit) decode(context.Context) iter.Seq2[*Batch, error] {
 		if !ok {
 			d = &textDecoder{}
 		}
-		if u.batches(d, yield) {
-			u.done()
-		}
+		u.batches(d, yield)
 		u.file.decoders.Put(d)
 		if buf := u.chunk.buf[:0]; cap(buf) <= 4*u.file.size {
 			u.file.buffers.Put(&buf)
@@ -179,21 +158,21 @@ func (u *textUnit) decode(context.Context) iter.Seq2[*Batch, error] {
 	}
 }
 
-// batches says whether all went well to the end.
-func (u *textUnit) batches(d *textDecoder, yield func(*Batch, error) bool) bool {
+func (u *textUnit) batches(d *textDecoder, yield func(*Batch, error) bool) {
 	f := u.file
 	err := checkText(f.Name, u.chunk.buf, u.chunk.line, f.d.eol)
 	if err == nil && f.json {
-		return u.records(d, yield)
+		u.records(d, yield)
+		return
 	}
 	if err == nil {
 		err = u.rows(d)
 	}
 	if err != nil {
 		yield(nil, err)
-		return false
+	} else if d.batch.Rows > 0 {
+		yield(&d.batch, nil)
 	}
-	return d.batch.Rows == 0 || yield(&d.batch, nil)
 }
 
 // rows decodes a chunk of a CSV.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -75,6 +76,64 @@ func TestFoldsTheSame(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestFewRestarts holds that columns which widen one after the other do not each cost a reading of all that is before them.
+func TestFewRestarts(t *testing.T) {
+	const columns, each = 40, 50
+	var csv, lines, want strings.Builder
+	for k := range columns {
+		fmt.Fprintf(&csv, "c%d,", k)
+		fmt.Fprintf(&want, "c%d float, ", k)
+	}
+	csv.WriteString("end\n")
+	want.WriteString("end int\n")
+	for i := range columns * each {
+		lines.WriteString(`{"end":1`)
+		for k := range columns {
+			if i == k*each+each/2 {
+				csv.WriteString("1")
+			} else if i > k*each+each/2 {
+				csv.WriteString("2.5")
+			}
+			csv.WriteByte(',')
+			if i > k*each {
+				fmt.Fprintf(&lines, `,"c%d":%d.5`, k, i)
+			}
+		}
+		csv.WriteString("1\n")
+		lines.WriteString("}\n")
+	}
+	for format, content := range map[string]string{"csv": csv.String(), "jsonl": lines.String()} {
+		for _, workers := range []int{1, 4} {
+			opened, file := 0, inMemory("t", content)
+			open := file.Open
+			file.Open = func(ctx context.Context) (io.ReadCloser, error) { opened++; return open(ctx) }
+			tab, err := chunked(file, Options{Format: format, Workers: workers}, 1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			starts, rows := 0, 0
+			err = Fold(context.Background(), tab, Request{}, Folding[int]{
+				Start: func() { starts++; rows = 0 },
+				Part:  func(b *Batch) (int, error) { return b.Rows, nil },
+				Merge: func(_ Span, n int) error { rows += n; return nil },
+			})
+			if err != nil || rows != columns*each || starts > 12 {
+				t.Errorf("%s, %d workers: %d rows, begun %d times, %v", format, workers, rows, starts, err)
+			}
+			got := strings.Split(tab.Schema().String(), ", ")
+			if format == "csv" && tab.Schema().String()+"\n" != want.String() || len(got) != columns+1 {
+				t.Errorf("%s: %s", format, tab.Schema())
+			}
+			if format == "jsonl" && (got[0] != "end int" || got[1] != "c0 float" || got[columns] != fmt.Sprintf("c%d float", columns-1)) {
+				t.Errorf("%s: %s", format, tab.Schema())
+			}
+			if err := tab.Settle(context.Background()); err != nil || opened != starts+1 {
+				t.Errorf("%s: opened %d times for %d readings: %v", format, opened, starts, err)
+			}
+		}
 	}
 }
 

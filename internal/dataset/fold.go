@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"sync"
+	"sync/atomic"
 )
 
 // Folding is how a table becomes an answer. Part runs on several goroutines at once and makes something small of one batch; Merge takes
@@ -28,6 +29,9 @@ func Fold[P any](ctx context.Context, t *Table, req Request, f Folding[P]) error
 		err = foldOnce(ctx, t, want, f)
 		var wider *widening
 		if !errors.As(err, &wider) {
+			if err == nil && t.covered(want) {
+				t.settled.Store(true)
+			}
 			return err
 		}
 		if err := t.widen(wider); err != nil {
@@ -53,11 +57,18 @@ func foldOnce[P any](ctx context.Context, t *Table, want Schema, f Folding[P]) e
 	ctx, cancel := context.WithCancel(ctx)
 	todo := make(chan *piece[P])
 	order := make(chan *piece[P], t.opts.Workers) // how far reading may run ahead of merging
+	var learning atomic.Bool                      // a type was widened: of what follows only the types count
+	part := func(b *Batch) (made P, err error) {
+		if learning.Load() {
+			return made, nil
+		}
+		return f.Part(b)
+	}
 	var workers sync.WaitGroup
 	for range t.opts.Workers {
 		workers.Go(func() {
 			for p := range todo {
-				p.work(ctx, f.Part)
+				p.work(ctx, part)
 			}
 		})
 	}
@@ -67,7 +78,8 @@ func foldOnce[P any](ctx context.Context, t *Table, want Schema, f Folding[P]) e
 		defer close(todo)
 		readErr = spread(ctx, t, want, todo, order)
 	})
-	err := collect(ctx, t, order, f.Merge)
+	c := collector[P]{t: t, merge: f.Merge, file: -1}
+	err := c.collect(ctx, order, &learning)
 	cancel()
 	for range order { // let the reader see that it is over
 	}
@@ -133,28 +145,75 @@ func (p *piece[P]) work(ctx context.Context, make func(*Batch) (P, error)) {
 	}
 }
 
-// collect merges the parts in the order of the rows.
-func collect[P any](ctx context.Context, t *Table, order <-chan *piece[P], merge func(Span, P) error) error {
-	var seen int64
-	row, file := int64(1), -1
+// collector merges the parts in the order of the rows.
+type collector[P any] struct {
+	t     *Table
+	merge func(Span, P) error
+	file  int
+	row   int64 // the next, in its file
+	seen  int64
+	wider *widening // what was learned of types
+}
+
+// collect merges until a type is widened. It then learns from as many units again as it had come: what is read anew for one column is
+// read for all that widen there, and the reading of a table with many of them stays in proportion to its size.
+func (c *collector[P]) collect(ctx context.Context, order <-chan *piece[P], learning *atomic.Bool) error {
+	units, last := 0, 0
 	for p := range order {
-		if p.file != file {
-			row, file = 1, p.file
+		if units++; learning.Load() && units > last {
+			break
 		}
-		for next := range p.parts {
-			if next.err != nil {
-				return next.err
+		err := c.unit(p)
+		var wider *widening
+		if errors.As(err, &wider) {
+			if !learning.Swap(true) {
+				last = 2 * units
 			}
-			if merge != nil {
-				if err := merge(Span{File: t.files[file].name(), Row: row, Seen: seen, Rows: next.rows}, next.made); err != nil {
-					return err
-				}
+			c.learn(wider)
+		} else if err != nil {
+			if c.wider != nil {
+				break // what came before is judged first, by its new type
 			}
-			seen += int64(next.rows)
-			row += int64(next.rows)
+			return err
 		}
 	}
-	return ctx.Err()
+	if err := ctx.Err(); err != nil || c.wider == nil {
+		return err
+	}
+	return c.wider
+}
+
+// unit merges the parts of a unit, and returns the error of one of them.
+func (c *collector[P]) unit(p *piece[P]) error {
+	if p.file != c.file {
+		c.row, c.file = 1, p.file
+	}
+	for next := range p.parts {
+		if next.err != nil {
+			return next.err
+		}
+		if c.merge != nil && c.wider == nil {
+			if err := c.merge(Span{File: c.t.files[c.file].name(), Row: c.row, Seen: c.seen, Rows: next.rows}, next.made); err != nil {
+				return err
+			}
+		}
+		c.seen += int64(next.rows)
+		c.row += int64(next.rows)
+	}
+	return nil
+}
+
+// learn keeps of each column what widens it first: the rest was held against a type that is no more.
+func (c *collector[P]) learn(w *widening) {
+	for ; w != nil; w = w.next {
+		at := &c.wider
+		for *at != nil && (*at).column != w.column {
+			at = &(*at).next
+		}
+		if *at == nil {
+			*at = &widening{column: w.column, to: w.to, fresh: w.fresh}
+		}
+	}
 }
 
 // Batches reads the columns of a table in the order of the rows, on one goroutine. The types must be settled.

@@ -27,7 +27,7 @@ type jsonGrid struct {
 	key    []byte
 }
 
-// jsonFresh is a key that was not known.
+// jsonFresh is a key that was not known, with its value.
 type jsonFresh struct {
 	key string
 	at  word

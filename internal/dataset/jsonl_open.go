@@ -68,35 +68,37 @@ func (f *textFile) inferLines(c textChunk) error {
 	if err := checkText(f.Name, c.buf, c.line, f.d.eol); err != nil {
 		return err
 	}
-	p := f.pass(nil)
 	g := &jsonGrid{}
-	g.begin(c.buf, p.keys)
 	for at := 0; at < len(c.buf); {
+		g.begin(c.buf, f.keys(nil))
 		next, flaw := g.scan(c.buf, at, f.array)
 		if flaw != nil {
 			return f.badRecord(c, flaw)
 		}
 		at = next
 		f.head = append(f.head, f.newKeys(g)...)
-		g.begin(c.buf, f.keys(nil))
 	}
 	return f.inferTypes(c)
 }
 
-// newKeys returns a column for each new key, in the order in which they came.
+// newKeys returns a column for each new key, in the order in which they came, of the type of its first value.
 func (f *textFile) newKeys(g *jsonGrid) Schema {
 	var found Schema
-	seen := make(map[string]bool)
+	at := make(map[string]int)
 	for _, fresh := range g.fresh {
-		if seen[fresh.key] {
-			continue
+		i, ok := at[fresh.key]
+		if !ok {
+			i = len(found)
+			at[fresh.key] = i
+			field := Field{Name: fresh.key}
+			if k := f.opts.Schema.Index(fresh.key); k >= 0 {
+				field = f.opts.Schema[k]
+			}
+			found = append(found, field)
 		}
-		seen[fresh.key] = true
-		field := Field{Name: fresh.key}
-		if k := f.opts.Schema.Index(fresh.key); k >= 0 {
-			field = f.opts.Schema[k]
+		if w := fresh.at; found[i].Type == Null && w.kind != wordMissing && !f.fixed(fresh.key) {
+			found[i] = f.rules.wider(found[i], g.arena[w.at:w.end], w.kind)
 		}
-		found = append(found, field)
 	}
 	return found
 }
@@ -160,15 +162,15 @@ func (f *textFile) learn(name string) {
 	f.learned.Store(&all)
 }
 
-// records decodes a chunk of JSON lines. It says whether all went well to the end.
-func (u *textUnit) records(d *textDecoder, yield func(*Batch, error) bool) bool {
+// records decodes a chunk of JSON lines.
+func (u *textUnit) records(d *textDecoder, yield func(*Batch, error) bool) {
 	g := &d.lines
 	g.begin(u.chunk.buf, u.keys)
 	for at := 0; at < len(u.chunk.buf); {
 		next, flaw := g.scan(u.chunk.buf, at, u.file.array)
 		if flaw != nil {
 			yield(nil, u.file.badRecord(u.chunk, flaw))
-			return false
+			return
 		}
 		at = next
 		err := d.fill(u, g)
@@ -177,15 +179,14 @@ func (u *textUnit) records(d *textDecoder, yield func(*Batch, error) bool) bool 
 		}
 		if err != nil {
 			if !yield(nil, err) {
-				return false
+				return
 			}
 			continue
 		}
 		if g.rows() > 0 && !yield(&d.batch, nil) {
-			return false
+			return
 		}
 	}
-	return true
 }
 
 // widenKeys adds columns to what else must be widened.

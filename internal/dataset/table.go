@@ -6,15 +6,17 @@ import (
 	"io"
 	"iter"
 	"runtime"
+	"sync/atomic"
 
 	"mlx/internal/fault"
 )
 
 // Table is an opened table. It can be read several times, and by several goroutines once its types are settled.
 type Table struct {
-	files  []file
-	schema Schema
-	opts   Options
+	files   []file
+	schema  Schema
+	opts    Options
+	settled atomic.Bool // all columns were read to the end without a surprise
 }
 
 // file is one file of a table, opened.
@@ -110,6 +112,9 @@ func (t *Table) Files() []string {
 
 // Settle reads the table once if that is what it takes to know the types of all columns.
 func (t *Table) Settle(ctx context.Context) error {
+	if t.settled.Load() {
+		return nil
+	}
 	settled := true
 	for _, f := range t.files {
 		s, ok := f.(interface{ settled() bool })
@@ -119,6 +124,15 @@ func (t *Table) Settle(ctx context.Context) error {
 		return nil
 	}
 	return Fold(ctx, t, Request{}, Folding[struct{}]{Part: func(*Batch) (struct{}, error) { return struct{}{}, nil }})
+}
+
+// covered says whether all columns are among those that are wanted.
+func (t *Table) covered(want Schema) bool {
+	names := make(map[string]bool, len(want))
+	for i := range want {
+		names[want[i].Name] = true
+	}
+	return len(names) == len(t.schema)
 }
 
 // widen takes wider types into the schema.
