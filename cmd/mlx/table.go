@@ -68,7 +68,11 @@ func (f *tableFiles) ref(ctx context.Context) (gate.Ref, error) {
 // openTable opens the table that somebody typed: a file, a folder or a quoted pattern; REF:PATH or a tracked path, fetched if it is not
 // here; a file of a git revision; the URL of a file or bucket; - for stdin. A word with / or . in it that is a path here is that path.
 func (a *app) openTable(ctx context.Context, where string, opts dataset.Options) (*openedTable, error) {
-	return a.openedTable(ctx, where, opts, true)
+	found, err := a.tableFiles(ctx, where)
+	if err != nil {
+		return nil, err
+	}
+	return found.open(ctx, opts, true)
 }
 
 // mayContact refuses a URL of mlx.yaml that the user has not allowed. Whatever is no URL may be read.
@@ -86,19 +90,7 @@ func (a *app) mayContact(where string) error {
 	return nil
 }
 
-// openRows is openTable for who only looks: no digest is computed.
-func (a *app) openRows(ctx context.Context, where string, opts dataset.Options) (*openedTable, error) {
-	return a.openedTable(ctx, where, opts, false)
-}
-
-func (a *app) openedTable(ctx context.Context, where string, opts dataset.Options, named bool) (*openedTable, error) {
-	found, err := a.tableFiles(ctx, where)
-	if err != nil {
-		return nil, err
-	}
-	return found.open(ctx, opts, named)
-}
-
+// open opens them. named computes the digest as well, which who only looks has no need of.
 func (f *tableFiles) open(ctx context.Context, opts dataset.Options, named bool) (*openedTable, error) {
 	t := &openedTable{closes: f.closes}
 	var err error
