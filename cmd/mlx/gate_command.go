@@ -112,6 +112,9 @@ func (w gateWorld) laidOut(ctx context.Context, where string) (string, error) {
 	if there(typed) {
 		return filepath.Abs(typed)
 	}
+	if err := w.mayRead(where); err != nil {
+		return "", err
+	}
 	found, err := w.app.tableFiles(ctx, typed)
 	if err != nil {
 		return "", err

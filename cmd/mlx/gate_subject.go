@@ -18,6 +18,9 @@ import (
 // with: --against, else what the gate says.
 func (a *app) gateSubject(o gateOptions) func(context.Context, gate.Spec) (gate.Subject, error) {
 	return func(ctx context.Context, s gate.Spec) (gate.Subject, error) {
+		if err := a.mayReadSubjects(o, s); err != nil {
+			return gate.Subject{}, err
+		}
 		subject, err := a.judgedAs(ctx, cmp.Or(o.subject, a.fromConfig(s.For), "@last"), s)
 		if err != nil {
 			return gate.Subject{}, err
@@ -34,6 +37,19 @@ func (a *app) gateSubject(o gateOptions) func(context.Context, gate.Spec) (gate.
 		baseline.As, subject.Against = against, &baseline
 		return subject, err
 	}
+}
+
+// mayReadSubjects refuses URLs that the gate names as what is judged and compared, unless its user typed others.
+func (a *app) mayReadSubjects(o gateOptions, s gate.Spec) error {
+	for _, named := range [][2]string{{o.subject, s.For}, {o.against, s.Against}} {
+		if named[0] != "" {
+			continue
+		}
+		if err := a.mayRead(named[1]); err != nil {
+			return fault.New(fault.KindOf(err), "cannot judge %s: %w", s.Name, err)
+		}
+	}
+	return nil
 }
 
 // judgedAs is the subject that a reference names, as somebody would type it here: a run, the run of a model's version, or a table.

@@ -83,7 +83,18 @@ func (w gateWorld) table(ctx context.Context, where string) (gate.Table, error) 
 }
 
 func (w gateWorld) identify(ctx context.Context, where string) (gate.Ref, error) {
+	if err := w.mayRead(where); err != nil {
+		return gate.Ref{}, err
+	}
 	return w.app.identifyTable(ctx, w.spelled(where))
+}
+
+// mayRead refuses a URL that a gate names and that its user has not allowed, before anything is asked of it.
+func (w gateWorld) mayRead(where string) error {
+	if where == w.typed {
+		return nil // its user named it, or it was allowed as what the gate is for
+	}
+	return w.app.mayRead(where)
 }
 
 func (w gateWorld) meaning(where string) (gate.Meaning, bool) { return w.app.tableMeaning(where) }
@@ -92,6 +103,9 @@ func (w gateWorld) meaning(where string) (gate.Meaning, bool) { return w.app.tab
 const maxNamedFile = 1 << 20
 
 func (w gateWorld) text(ctx context.Context, where string) ([]byte, error) {
+	if err := w.mayRead(where); err != nil {
+		return nil, err
+	}
 	files, err := w.app.tableFiles(ctx, w.spelled(where))
 	if err != nil {
 		return nil, err

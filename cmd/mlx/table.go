@@ -60,16 +60,25 @@ func (a *app) openTable(ctx context.Context, where string, opts dataset.Options)
 
 // openTableOf opens a table that mlx.yaml names. A URL there must have been allowed.
 func (a *app) openTableOf(ctx context.Context, where string, opts dataset.Options) (*openedTable, error) {
-	if isTableURL(where) {
-		t, err := a.allowed()
-		if err != nil {
-			return nil, err
-		}
-		if !t.Approved(repo.TrustTable, where, where) {
-			return nil, fault.New(fault.Denied, "cannot read %s: %s names it, which you have not allowed here", shownURL(where), repo.ConfigName).Hint("mlx trust")
-		}
+	if err := a.mayRead(where); err != nil {
+		return nil, err
 	}
 	return a.openTable(ctx, where, opts)
+}
+
+// mayRead refuses a URL that mlx.yaml names and that its user has not allowed.
+func (a *app) mayRead(where string) error {
+	if !isTableURL(where) {
+		return nil
+	}
+	t, err := a.allowed()
+	if err != nil {
+		return err
+	}
+	if !t.Approved(repo.TrustTable, where, where) {
+		return fault.New(fault.Denied, "cannot read %s: %s names it, which you have not allowed here", shownURL(where), repo.ConfigName).Hint("mlx trust")
+	}
+	return nil
 }
 
 // openRows is openTable for who only looks: no digest is computed.

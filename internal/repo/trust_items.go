@@ -141,7 +141,7 @@ func (c *Config) gates(add func(kind, name, value string), kinds ...string) {
 
 // tables are the tables and files that the gate names.
 func (g Gate) tables() []string {
-	all := []string{g.For, g.Table, g.Predictions, g.Labels, g.Train, g.Features.File}
+	all := []string{g.For, g.Against, g.Table, g.Predictions, g.Labels, g.Train, g.Features.File}
 	for _, c := range g.Checks {
 		referenced := c.References
 		if i := strings.LastIndexByte(referenced, ':'); i >= 0 && !strings.HasPrefix(referenced[i:], "://") {
