@@ -163,20 +163,31 @@ func (a *app) stagesAllowed(ctx context.Context, p *repo.Pipeline) (map[repo.Tru
 	if len(pending) == 0 {
 		return given, nil
 	}
+	own, err := a.ownWords(ctx, t, pending)
+	for _, item := range own {
+		given[item] = true
+	}
+	return given, err
+}
+
+// ownWords are those of the items that were written here. They are remembered as allowed.
+func (a *app) ownWords(ctx context.Context, t *repo.Trust, items []repo.TrustItem) ([]repo.TrustItem, error) {
 	r, err := a.repo()
 	if err != nil {
 		return nil, err
 	}
-	own, why, err := r.OwnWords(ctx, pending)
+	own, why, err := r.OwnWords(ctx, items)
 	if err != nil {
-		a.streams.Why("cannot tell whose words the stages are: %v", err) // then they are somebody else's
+		a.streams.Why("cannot tell whose words these are: %v", err) // then they are somebody else's
 	}
 	for _, item := range own {
-		given[item] = true
 		a.streams.Why("%s %s may run: %s", item.Kind, item.Name, why)
+	}
+	if len(own) == 0 {
+		return nil, nil
 	}
 	if err := t.Approve(own...); err != nil {
 		a.streams.Why("%v", err) // asked again after the commit
 	}
-	return given, nil
+	return own, nil
 }

@@ -90,9 +90,10 @@ func (w gateWorld) mayRun(ctx context.Context, kind, value string, c gate.Call) 
 	if slices.ContainsFunc(fits, func(i repo.TrustItem) bool { return t.Approved(i.Kind, i.Name, i.Value) }) {
 		return nil
 	}
-	own, err := w.app.ownWords(ctx, t, fits)
-	if err != nil || own {
-		return err
+	if len(fits) > 0 {
+		if own, err := w.app.ownWords(ctx, t, fits); err != nil || len(own) > 0 {
+			return err
+		}
 	}
 	what := "run"
 	if kind == repo.TrustModel {
@@ -103,26 +104,6 @@ func (w gateWorld) mayRun(ctx context.Context, kind, value string, c gate.Call) 
 		return refused.Hint("write the check into %s   # what a file beside it includes cannot be allowed", repo.ConfigName)
 	}
 	return refused.Hint("mlx trust   # shows it and asks")
-}
-
-// ownWords says whether one of the items was written here, and remembers these as allowed.
-func (a *app) ownWords(ctx context.Context, t *repo.Trust, items []repo.TrustItem) (bool, error) {
-	r, err := a.repo()
-	if err != nil || len(items) == 0 {
-		return false, err
-	}
-	own, why, err := r.OwnWords(ctx, items)
-	if err != nil {
-		a.streams.Why("cannot tell whose words the gates are: %v", err) // then they are somebody else's
-	}
-	if len(own) == 0 {
-		return false, nil
-	}
-	a.streams.Why("%s of gate %s may run: %s", own[0].Kind, own[0].Name, why)
-	if err := t.Approve(own...); err != nil {
-		a.streams.Why("%v", err) // asked again after the commit
-	}
-	return true, nil
 }
 
 // laidOut is the path of a table or file of the gate, as a command can open it: where it stands, else a copy.

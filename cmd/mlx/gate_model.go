@@ -15,9 +15,6 @@ import (
 	"mlx/internal/dataset"
 	"mlx/internal/fault"
 	"mlx/internal/gate"
-	"mlx/internal/lineage"
-	"mlx/internal/registry"
-	modelscan "mlx/internal/scan"
 )
 
 // tempDir is a folder that is removed when the command ends.
@@ -99,19 +96,12 @@ func noModel(name string) bool {
 
 // size is the number of bytes of the model.
 func (w gateWorld) size(ctx context.Context) (int64, error) {
-	_, m, err := w.openModel(ctx)
+	m, err := w.openModel(ctx)
 	if err != nil {
 		return 0, err
 	}
-	if m.File != "" {
-		info, err := fs.Stat(m.FS, m.File)
-		if err != nil {
-			return 0, err
-		}
-		return info.Size(), nil
-	}
 	sum := int64(0)
-	err = fs.WalkDir(m.FS, ".", func(_ string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(m.fsys, ".", func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
@@ -124,68 +114,52 @@ func (w gateWorld) size(ctx context.Context) (int64, error) {
 	return sum, err
 }
 
-func (w gateWorld) openModel(ctx context.Context) (exactBytes, registry.ModelBytes, error) {
+// openModel opens the model that is judged, as a scan would.
+func (w gateWorld) openModel(ctx context.Context) (scanSubject, error) {
 	b, err := w.judgedModel(ctx)
 	if err != nil {
-		return b, registry.ModelBytes{}, err
+		return scanSubject{}, err
 	}
 	m, err := w.app.model(ctx, b)
-	return b, m, err
+	if err != nil {
+		return scanSubject{}, err
+	}
+	return scanOf(b, m), nil
 }
 
 // laidOutModel is the path of a copy of the model, made once.
 func (w gateWorld) laidOutModel(ctx context.Context) (string, error) {
-	_, m, err := w.openModel(ctx)
-	if err != nil {
-		return "", err
-	}
 	if *w.modelAt != "" {
 		return *w.modelAt, nil
+	}
+	m, err := w.openModel(ctx)
+	if err != nil {
+		return "", err
 	}
 	dir, err := w.app.tempFolder()
 	if err != nil {
 		return "", err
 	}
-	if m.File == "" {
-		dir = filepath.Join(dir, "model")
-		err = os.CopyFS(dir, m.FS)
+	at := filepath.Join(dir, "model")
+	if one, ok := m.fsys.(oneFile); ok {
+		at = filepath.Join(dir, path.Base(one.name))
 	} else {
-		var f dataset.File
-		if f, err = dataset.FromFS(m.FS, m.File, m.File); err == nil {
-			err = copyTableFile(ctx, f, dir)
-			dir = filepath.Join(dir, filepath.Base(m.File))
-		}
+		dir = at
 	}
-	if err != nil {
+	if err := os.CopyFS(dir, m.fsys); err != nil {
 		return "", fault.New(fault.KindOf(err), "cannot lay out the model: %w", err)
 	}
-	*w.modelAt = dir
-	return dir, nil
+	*w.modelAt = at
+	return at, nil
 }
 
-// scan looks for code that would run when the model is loaded, and records the answer, which is bound to exactly these bytes.
+// scan looks for code that would run when the model is loaded.
 func (w gateWorld) scan(ctx context.Context) (gate.Scanned, error) {
-	b, m, err := w.openModel(ctx)
+	m, err := w.openModel(ctx)
 	if err != nil {
 		return gate.Scanned{}, err
 	}
-	s := scanSubject{digest: b.digest, root: b.root, fsys: m.FS}
-	if b.version != nil {
-		s.model, s.version = b.version.Model, b.version.Version
-	}
-	if m.File != "" {
-		s.fsys = oneFile{m.FS, m.File}
-	}
-	report, err := modelscan.Scan(ctx, s.fsys, modelscan.Options{})
-	if err != nil {
-		return gate.Scanned{}, w.app.notHere(ctx, err, b.name, b.root)
-	}
-	ledger, err := w.app.ledger()
-	if err != nil {
-		return gate.Scanned{}, err
-	}
-	rec, err := registry.Scanned.Append(ctx, ledger, lineage.Entry[registry.Scan]{Body: scanBody(s, report),
-		In: []lineage.Input{{Role: "bytes", ID: b.root}}})
+	report, rec, err := w.app.scan(ctx, m)
 	if err != nil {
 		return gate.Scanned{}, err
 	}

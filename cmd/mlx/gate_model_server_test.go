@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// modelServerMain serves a model on $PORT as programs do that mlx gate starts: modelserver [late|dies|garbage]. It decides by x, and
+// modelServerMain serves a model on $PORT as programs do that mlx gate starts: modelserver [late|dies|garbage|busy]. It decides by x, and
 // takes two off for the zip code C.
 func modelServerMain() {
 	how := ""
@@ -26,6 +26,8 @@ func modelServerMain() {
 		}
 	})
 	http.HandleFunc("POST /predict", func(w http.ResponseWriter, r *http.Request) {
+		for until := time.Now().Add(20 * time.Millisecond); how == "busy" && time.Now().Before(until); { //nolint:revive // it works
+		}
 		var q struct{ Instances []map[string]any }
 		if err := json.NewDecoder(r.Body).Decode(&q); err != nil || how == "garbage" {
 			http.Error(w, "no rows in it", http.StatusBadRequest)

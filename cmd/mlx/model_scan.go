@@ -73,16 +73,7 @@ func modelScanRun(ctx context.Context, a *app, o modelScanOptions) error {
 		return err
 	}
 	defer a.free(subject.releases)
-	report, err := modelscan.Scan(ctx, subject.fsys, modelscan.Options{})
-	if err != nil {
-		return a.notHere(ctx, err, subject.ref.Name, subject.root)
-	}
-	ledger, err := a.ledger()
-	if err != nil {
-		return err
-	}
-	rec, err := registry.Scanned.Append(ctx, ledger, lineage.Entry[registry.Scan]{Body: scanBody(subject, report),
-		In: []lineage.Input{{Role: "bytes", ID: subject.root}}})
+	report, rec, err := a.scan(ctx, subject)
 	if err != nil {
 		return err
 	}
@@ -92,6 +83,21 @@ func modelScanRun(ctx context.Context, a *app, o modelScanOptions) error {
 	answer := verdictAnswer(v.Verdict, v.Mapped)
 	a.answer(answer)
 	return a.streams.EmitVerdict(v, answer != yes, func(t *cli.Text) { scanText(v, subject, t) })
+}
+
+// scan looks for code that would run when the subject is loaded, and records the answer.
+func (a *app) scan(ctx context.Context, s scanSubject) (modelscan.Report, lineage.Record, error) {
+	report, err := modelscan.Scan(ctx, s.fsys, modelscan.Options{})
+	if err != nil {
+		return report, lineage.Record{}, a.notHere(ctx, err, s.ref.Name, s.root)
+	}
+	ledger, err := a.ledger()
+	if err != nil {
+		return report, lineage.Record{}, err
+	}
+	rec, err := registry.Scanned.Append(ctx, ledger, lineage.Entry[registry.Scan]{Body: scanBody(s, report),
+		In: []lineage.Input{{Role: "bytes", ID: s.root}}})
+	return report, rec, err
 }
 
 // scanBody is what the ledger keeps of a scan.

@@ -8,6 +8,7 @@ import (
 
 	"mlx/internal/fault"
 	"mlx/internal/object"
+	"mlx/internal/registry"
 	"mlx/internal/snapshot"
 )
 
@@ -39,6 +40,11 @@ func (a *app) scanSubject(ctx context.Context, ref string) (scanSubject, error) 
 	if err != nil {
 		return scanSubject{}, err
 	}
+	return scanOf(b, m), nil
+}
+
+// scanOf is what bytes that were opened are as a subject.
+func scanOf(b exactBytes, m registry.ModelBytes) scanSubject {
 	s := scanSubject{ref: refOf(refSnapshot, b.root.Hex(), path.Join(b.path, strings.TrimPrefix(b.inner, "."))), digest: b.digest, root: b.root, fsys: m.FS}
 	if b.version != nil {
 		s.ref, s.model, s.version = refOf(refModel, b.version.Record.Hex(), b.version.Name()), b.version.Model, b.version.Version
@@ -50,7 +56,7 @@ func (a *app) scanSubject(ctx context.Context, ref string) (scanSubject, error) 
 		}
 		s.fsys = oneFile{m.FS, m.File}
 	}
-	return s, nil
+	return s
 }
 
 // scanPath keeps a path of the work tree as a version, so that what is judged is what the answer is bound to.
