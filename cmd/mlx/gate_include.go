@@ -23,6 +23,9 @@ func (a *app) specsOf(ctx context.Context, file string, config *repo.Config, nam
 	for name, g := range config.Gates.All() {
 		written = append(written, gateSpec(file, name, g))
 	}
+	if len(written) == 0 && file != repo.ConfigName {
+		return nil, fault.New(fault.NotFound, "cannot judge: %s has no gates", file).Hint("mlx help gate   # shows how one is written")
+	}
 	chosen, err := gate.Choose(written, names)
 	if err != nil {
 		return nil, err

@@ -26,7 +26,7 @@ func modelServerMain() {
 		}
 	})
 	http.HandleFunc("POST /predict", func(w http.ResponseWriter, r *http.Request) {
-		for until := time.Now().Add(20 * time.Millisecond); how == "busy" && time.Now().Before(until); { //nolint:revive // it works
+		for until := time.Now().Add(20 * time.Millisecond); how == "busy" && time.Now().Before(until); {
 		}
 		var q struct{ Instances []map[string]any }
 		if err := json.NewDecoder(r.Body).Decode(&q); err != nil || how == "garbage" {
