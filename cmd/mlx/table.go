@@ -93,6 +93,7 @@ func (a *app) mayContact(where string) error {
 // open opens them. named computes the digest as well, which who only looks has no need of.
 func (f *tableFiles) open(ctx context.Context, opts dataset.Options, named bool) (*openedTable, error) {
 	t := &openedTable{closes: f.closes}
+	readTable(f.files)
 	var err error
 	if named {
 		if t.Ref, err = f.ref(ctx); err != nil {
