@@ -91,29 +91,6 @@ type Stage struct {
 	At fault.Position `yaml:"-"`
 }
 
-// Monitor watches data in use.
-type Monitor struct {
-	Current    string   `yaml:"current" doc:"Files of the window; {date} is replaced." need:"true"`
-	Window     Duration `yaml:"window" doc:"Length of the window."`
-	Reference  string   `yaml:"reference" doc:"What the window is compared with." need:"true"`
-	Ignore     []string `yaml:"ignore" doc:"Columns that are not compared."`
-	Time       string   `yaml:"time" doc:"Column that holds the time of a row."`
-	TimeZone   string   `yaml:"time_zone" doc:"Zone in which days begin."`
-	MinRows    int      `yaml:"min_rows" doc:"Fewer rows than this are inconclusive."`
-	MaxDrifted Share    `yaml:"max_drifted" doc:"Share of the columns that may drift."`
-	Schedule   string   `yaml:"schedule" doc:"Five fields of cron, for mlx export; mlx has no daemon."`
-	OnDrift    OnDrift  `yaml:"on_drift" doc:"What drift starts."`
-
-	At fault.Position `yaml:"-"`
-}
-
-// OnDrift is what drift starts.
-type OnDrift struct {
-	Repro    string   `yaml:"repro" doc:"Stage to bring up to date."`
-	Cooldown Duration `yaml:"cooldown" doc:"Not again within this time."`
-	MaxCost  Money    `yaml:"max_cost" doc:"Not when the estimate is above this."`
-}
-
 // Service is a model that answers requests.
 type Service struct {
 	Model    string     `yaml:"model" doc:"Name of the model." need:"true"`
