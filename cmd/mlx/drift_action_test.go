@@ -186,12 +186,14 @@ func TestDriftKilled(t *testing.T) {
 		if len(all) != 1 || all[0].State == drift.ActionStarted {
 			t.Errorf("round %d (killed %v): %+v", round, killed, all)
 		}
-		if now := p.count("train"); now != executed+1 {
-			t.Errorf("round %d (killed %v): the stage was executed %d times: %+v %v", round, killed, now-executed, all, err)
-			executed = now
-		} else {
-			executed++
+		// A kill between the record of the run and its command leaves a run that is lost: told, and never repeated by itself.
+		lost := all[0].State == drift.ActionFailed && strings.HasPrefix(all[0].Why, "lost")
+		switch now := p.count("train") - executed; {
+		case now == 0 && lost:
+		case now != 1:
+			t.Errorf("round %d (killed %v): the stage was executed %d times: %+v %v", round, killed, now, all, err)
 		}
+		executed = p.count("train")
 	}
 }
 
@@ -247,7 +249,9 @@ func TestWebRetries(t *testing.T) {
 func TestWebRefuses(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
 		"not found": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) },
-		"elsewhere": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound) },
+		"elsewhere": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
+		},
 		"endless": func(w http.ResponseWriter, _ *http.Request) {
 			for range 5 {
 				_, _ = w.Write(make([]byte, 1<<20))
