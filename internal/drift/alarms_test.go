@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"testing"
 	"time"
 )
@@ -105,6 +106,9 @@ func (a alarmed) rates(t testing.TB, spec Spec, sets int) (any, first float64) {
 }
 
 func TestAlarmsExplore(t *testing.T) {
+	if os.Getenv("WHO") == "" {
+		t.Skip()
+	}
 	for _, a := range []alarmed{
 		{columns: 60, reference: 1000, rows: 500},
 		{columns: 60, reference: 60, rows: 7, day: 40, effect: 1},
