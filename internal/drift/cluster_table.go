@@ -103,7 +103,7 @@ func clusterScale(shares [][]float64, sizes []float64) []float64 {
 	var scale []float64
 	total := 0.0
 	for i, share := range shares {
-		if scale == nil {
+		if len(scale) < len(share) {
 			scale = make([]float64, len(share))
 		}
 		total += sizes[i]
