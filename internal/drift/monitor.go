@@ -114,6 +114,25 @@ func (a Answer) Keep(ctx context.Context, l *lineage.Ledger, replaces ...object.
 	return Kept{Answer: a, ID: rec.ID, At: rec.At, Record: rec}, err
 }
 
+// Repeats says whether an answer says nothing that another does not: about the same window and the same reference the same was found. It may
+// have come of other bytes, such as a table that has grown since.
+func (a Answer) Repeats(other Answer) bool {
+	if a.Config != other.Config || a.Reference.ID != other.Reference.ID || a.ReferenceN != other.ReferenceN || a.Window.Rows != other.Window.Rows {
+		return false
+	}
+	said := func(a Answer) (object.Digest, error) {
+		a = a.fitted()
+		return digestOf(struct {
+			Verdict Verdict        `json:"verdict"`
+			Columns []Column       `json:"columns"`
+			Checks  []gate.Finding `json:"checks"`
+		}{a.Verdict, a.Columns, a.Checks})
+	}
+	mine, err := said(a)
+	its, also := said(other)
+	return err == nil && also == nil && mine == its
+}
+
 // maxAnswer is how long an answer may be in the ledger, whose records end at 1 MiB.
 const maxAnswer = 900 << 10
 
