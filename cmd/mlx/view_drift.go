@@ -19,6 +19,7 @@ type driftTold struct {
 	At      time.Time     // when it was recorded
 	Answer  drift.Answer
 	New     bool           // this window had not been answered before
+	Actions []actionView
 	Written fault.Position // of the monitor in mlx.yaml; zero when it is not there
 }
 
