@@ -45,6 +45,7 @@ func sections() []section {
 		}},
 		{"Judge", []func(*app) *cobra.Command{
 			newGate,
+			newLabel,
 		}},
 		{"Models", []func(*app) *cobra.Command{
 			newModel,
