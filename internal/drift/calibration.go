@@ -93,7 +93,7 @@ func meanOf(values []float64, clusters []int32) (b between, known bool, note str
 	if clusters != nil {
 		note = counted(int64(v.Units), "group") + " of rows are the units"
 	}
-	return b, finite(v.Lower) && finite(v.Upper), joined(note, v.Problem), nil
+	return b, isFinite(v.Lower) && isFinite(v.Upper), joined(note, v.Problem), nil
 }
 
 // reliabilityBins is how many bins of equal width reliability has, as ECE.
@@ -181,14 +181,14 @@ func (c calibrationOf) reliable(f gate.Finding, then calibrationOf) gate.Finding
 	f.Needs = "a rise of at most " + number(limit)
 	f.Note = joined("part of the Brier score that calibration would save, without what chance alone gives", f.Note)
 	switch {
-	case !finite(change.low):
+	case !isFinite(change.low):
 		f.Verdict = gate.Inconclusive
 	case change.at > limit && change.low > 0:
 		f.Verdict = gate.Fail
 	default:
 		f.Verdict = gate.Pass
 	}
-	if finite(change.low) && finite(change.high) {
+	if isFinite(change.low) && isFinite(change.high) {
 		f.Interval = &[2]float64{change.low, change.high}
 	}
 	return f

@@ -152,7 +152,7 @@ func (j *labelJoin) fold(ctx context.Context, t *dataset.Table, f labelFold) (ke
 		return 0, err
 	}
 	columns := f.columns.request()
-	at := f.rows.column(columns, &columns)
+	at := labelRows(f.rows).column(columns, &columns)
 	type made struct {
 		*labelPart
 		in  []bool
@@ -162,7 +162,7 @@ func (j *labelJoin) fold(ctx context.Context, t *dataset.Table, f labelFold) (ke
 		Part: func(b *dataset.Batch) (made, error) {
 			m := made{labelPart: j.part(b, f.columns)}
 			if at >= 0 {
-				m.in = f.rows.within(&b.Columns[at], b.Rows)
+				m.in = labelRows(f.rows).within(&b.Columns[at], b.Rows)
 			}
 			if f.each != nil {
 				m.ids = labelTexts(b, f.columns)
@@ -175,7 +175,7 @@ func (j *labelJoin) fold(ctx context.Context, t *dataset.Table, f labelFold) (ke
 				return err
 			}
 			for i, e := range m.entries {
-				if m.in != nil && !m.in[i] || !f.rows.counts(s.Seen+int64(i)) {
+				if m.in != nil && !m.in[i] || !labelRows(f.rows).counts(s.Seen+int64(i)) {
 					continue
 				}
 				e.row = s.Seen + int64(i)
@@ -253,8 +253,11 @@ func (j *labelJoin) groups(ctx context.Context, visit func(of []labelEntry) erro
 	return nil
 }
 
+// labelRows tells which rows count.
+type labelRows Rows
+
 // column is where the time by which rows count stands among the columns that are read; -1: all rows count by time.
-func (r Rows) column(columns []string, add *[]string) int {
+func (r labelRows) column(columns []string, add *[]string) int {
 	if r.Time == "" {
 		return -1
 	}
@@ -266,10 +269,12 @@ func (r Rows) column(columns []string, add *[]string) int {
 }
 
 // counts says whether a row of the table counts by its number, from 0.
-func (r Rows) counts(row int64) bool { return row >= r.Skip && (r.Limit == 0 || row < r.Skip+r.Limit) }
+func (r labelRows) counts(row int64) bool {
+	return row >= r.Skip && (r.Limit == 0 || row < r.Skip+r.Limit)
+}
 
 // within says which rows of a batch count by their time. A row without a time does not.
-func (r Rows) within(c *dataset.Column, rows int) []bool {
+func (r labelRows) within(c *dataset.Column, rows int) []bool {
 	from, to := math.Inf(-1), math.Inf(1)
 	if !r.From.IsZero() {
 		from = r.seconds(c, r.From)
@@ -286,7 +291,7 @@ func (r Rows) within(c *dataset.Column, rows int) []bool {
 }
 
 // seconds is a time as the column has it: naive ones, and dates, are those of the zone.
-func (r Rows) seconds(c *dataset.Column, at time.Time) float64 {
+func (r labelRows) seconds(c *dataset.Column, at time.Time) float64 {
 	if c.Naive || c.Type == dataset.Date {
 		zone := r.Zone
 		if zone == nil {
@@ -307,11 +312,8 @@ func secondsOf(c *dataset.Column, i int) float64 {
 	return v
 }
 
-func floatBits(v float64) uint64 { return math.Float64bits(v) }
-func floatOf(b uint64) float64   { return math.Float64frombits(b) }
-
 // day is the day of a time in the zone, from 1970.
-func (r Rows) day(c *dataset.Column, i int) int64 {
+func (r labelRows) day(c *dataset.Column, i int) int64 {
 	v := c.Number(i)
 	switch {
 	case c.Type == dataset.Date:

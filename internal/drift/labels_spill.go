@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 	"os"
 
 	"mlx/internal/fault"
@@ -45,7 +46,7 @@ func (s *labelSpill) add(e labelEntry) error {
 	buf = binary.LittleEndian.AppendUint64(buf, e.key[1])
 	buf = binary.AppendUvarint(buf, uint64(e.rank))
 	buf = binary.AppendUvarint(buf, uint64(e.row))
-	buf = binary.LittleEndian.AppendUint64(buf, floatBits(e.at))
+	buf = binary.LittleEndian.AppendUint64(buf, math.Float64bits(e.at))
 	size := uint64(0)
 	if e.text != nil {
 		size = uint64(len(e.text)) + 1
@@ -134,7 +135,7 @@ func readEntry(b []byte) (e labelEntry, rest []byte, err error) {
 	if n <= 0 || len(b) < n+8 || row > 1<<62 {
 		return e, nil, errShortEntry
 	}
-	e.rank, e.row, e.at = uint32(rank), int64(row), floatOf(binary.LittleEndian.Uint64(b[n:]))
+	e.rank, e.row, e.at = uint32(rank), int64(row), math.Float64frombits(binary.LittleEndian.Uint64(b[n:]))
 	b = b[n+8:]
 	size, n := binary.Uvarint(b)
 	if n <= 0 || size > uint64(len(b)-n)+1 {

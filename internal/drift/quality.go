@@ -215,6 +215,9 @@ func (q Quality) dress(r gate.Rule, f *gate.Finding) {
 	if f.Plot != nil && f.Plot.Kind != "calibration" {
 		f.Plot = nil // the record stays small
 	}
+	if r.Min == nil && r.Max == nil {
+		f.Limit.Min = nil
+	}
 	if r.Min == nil && r.Max == nil && r.Margin == nil {
 		f.Limit, f.Needs, f.Note = gate.Limit{}, "no limit", joined(f.Note, "shown, not judged")
 		if f.Verdict == gate.Fail {

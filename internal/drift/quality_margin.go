@@ -42,7 +42,7 @@ func (q Quality) compared(r gate.Rule, f *gate.Finding, base gate.Finding) float
 	if f.Interval == nil || base.Interval == nil {
 		f.Verdict = worse(f.Verdict, gate.Inconclusive)
 		f.Shown = number(*f.Value) + " against " + number(*base.Value)
-		f.Note = joined(f.Note, "no interval is known for the difference")
+		f.Note = joined(f.Note, "no interval is known for the difference: it takes "+strconv.Itoa(stats.MinClusters)+" days or clusters of either side")
 		return math.NaN()
 	}
 	d := differenceOf(*f.Value, *f.Interval, *base.Value, *base.Interval)
@@ -149,7 +149,7 @@ func twoSided(level float64) float64 { return math.Sqrt2 * math.Erfinv(level) }
 func oneSided(level float64) float64 { return math.Sqrt2 * math.Erfinv(2*level-1) }
 func normalBelow(z float64) float64  { return math.Erfc(-z/math.Sqrt2) / 2 }
 func confidenceOf(l float64) string  { return number(l*100) + "%" }
-func finite(v float64) bool          { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+func isFinite(v float64) bool        { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 func number(v float64) string        { return strconv.FormatFloat(v, 'g', 4, 64) }
 func fixed(v float64, d int) string  { return strconv.FormatFloat(v, 'f', d, 64) }
 func lessIsBetter(measure string) bool {

@@ -75,7 +75,7 @@ type collecting struct {
 	class    []int32
 	clusters map[string]int32
 	day      bool
-	zone     Rows
+	zone     labelRows
 }
 
 func (c *collecting) take(rows int, label, score, class, at, cluster *dataset.Column) {

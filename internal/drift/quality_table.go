@@ -143,7 +143,7 @@ func (p Predictions) joined(ctx context.Context, tables []LabelTable, l *Labelle
 func (l *Labelled) write(ctx context.Context, p Predictions, known *outcomes, columns []string, o LabelOptions) (err error) {
 	schema := l.columns(p, columns)
 	read := slices.DeleteFunc(schema.Names(), func(n string) bool { return n == l.LabelColumn && p.Label == "" })
-	at := p.Rows.column(read, &read)
+	at := labelRows(p.Rows).column(read, &read)
 	f, err := os.CreateTemp(o.Temp, "mlx-labelled-*.csv")
 	if err != nil {
 		return fault.New(fault.KindOf(err), "cannot join labels to %s: %w", p.Name, err)
@@ -166,10 +166,10 @@ func (l *Labelled) write(ctx context.Context, p Predictions, known *outcomes, co
 		}
 		var in []bool
 		if at >= 0 {
-			in = p.Rows.within(&b.Columns[at], b.Rows)
+			in = labelRows(p.Rows).within(&b.Columns[at], b.Rows)
 		}
 		for i := range b.Rows {
-			if row := b.first + int64(i); (in == nil || in[i]) && p.Rows.counts(row) {
+			if row := b.first + int64(i); (in == nil || in[i]) && labelRows(p.Rows).counts(row) {
 				if err := w.row(b.Batch, i, row); err != nil {
 					return err
 				}
