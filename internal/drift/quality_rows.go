@@ -28,6 +28,7 @@ type labelledRows struct {
 	right    []bool    // of classes and binary: the predicted class is the true one
 	time     []float64 // seconds since 1970; nil: unknown
 	clusters []int32   // nil: rows are independent
+	positive string    // the label of the positive class, of two
 	places   []int64   // rows in the table of predictions, from 1
 }
 
@@ -145,6 +146,9 @@ func (c *collecting) finish(q Quality) {
 	switch {
 	case two && (inUnit || r.score == nil || c.class != nil):
 		r.task = ofTwo
+		if positive >= 0 {
+			r.positive = c.names[positive]
+		}
 		for i, code := range c.label {
 			if code == positive {
 				r.actual[i] = 1
