@@ -67,7 +67,7 @@ func (d driftTold) html(b *bytes.Buffer) {
 		fmt.Fprintf(b, "<p>%s.</p>\n", page.HTML(d.shareLine()))
 	}
 	for _, a := range d.Actions {
-		fmt.Fprintf(b, "<p>%s.</p>\n", page.HTML(d.actedLine(a)))
+		fmt.Fprintf(b, "<p>%s.</p>\n", page.HTML(a.Text))
 	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(b, "<p class=dim>%s.</p>\n", page.HTML(strings.TrimSuffix(note, ".")))

@@ -29,12 +29,15 @@ func newExport(a *app) *cobra.Command {
 	var o exportOptions
 	cmd := &cobra.Command{
 		Use:   "export FORM [REF]",
-		Short: "Write a run, a model, the pipeline or a stage for other tools",
+		Short: "Write a run, a model, the pipeline, a stage or a monitor for other tools",
 		Long: `FORM of a run: slsa (provenance v1 in an in-toto statement), openlineage (events, one a line), prov (PROV-JSON), csv (a row a
 run, of several runs as well). Statements are not signed; mlx model sign signs the bytes of a model.
 
 FORM of a version of a model: card (Markdown; -o FILE.json as JSON), cyclonedx (1.6, a bill of materials with its
 model card). The digests of files are those of the bytes, which are read; what is not known is named.
+
+FORM of monitors, of all without REF: prometheus (the text that the textfile collector of node_exporter reads), openmetrics. Their last
+answers as metrics; nothing is judged.
 
 FORM of the pipeline, without REF: github, gitlab, argo, airflow. Each stage is a job that runs mlx repro STAGE --only between
 mlx pull and mlx push. FORM of stage:NAME, with --schedule: crontab, systemd, github, cronjob.
@@ -44,6 +47,7 @@ The same input gives the same bytes. Secrets are named, never written.`,
 mlx export csv baseline @last -o runs.csv
 mlx export card flights@production -o flights.md
 mlx export cyclonedx flights@v1 -o flights.cdx.json
+mlx export prometheus monitor:flights-daily -o mlx_drift.prom
 mlx export github -o .github/workflows/mlx.yaml
 mlx export crontab stage:train --schedule '15 3 * * *'`,
 		Args: cobra.MinimumNArgs(1),
@@ -66,7 +70,7 @@ mlx export crontab stage:train --schedule '15 3 * * *'`,
 func runForms() []string { return []string{"slsa", "openlineage", "prov", "csv"} }
 
 func exportForms() []string {
-	all := slices.Concat(runForms(), modelForms(), export.PipelineForms(), export.StageForms())
+	all := slices.Concat(runForms(), modelForms(), metricForms(), export.PipelineForms(), export.StageForms())
 	slices.Sort(all)
 	return slices.Compact(all)
 }
@@ -108,6 +112,12 @@ func exportRun(ctx context.Context, a *app, o exportOptions) error {
 
 // exporter finds what writes a form, or says why nothing does.
 func (a *app) exporter(o exportOptions) (func(context.Context, exportOptions, *exportView) error, error) {
+	if slices.Contains(metricForms(), o.form) {
+		if o.schedule != "" || o.image != "" || len(o.secrets) > 0 {
+			return nil, fault.New(fault.Usage, "cannot export as %s with --schedule, --image or --secret: it is what monitors found", o.form)
+		}
+		return a.exportOfMonitors, nil
+	}
 	ofModel := slices.Contains(modelForms(), o.form)
 	ofRun, ofAll, ofStage := slices.Contains(runForms(), o.form), slices.Contains(export.PipelineForms(), o.form), slices.Contains(export.StageForms(), o.form)
 	if !ofRun && !ofModel && !ofAll && !ofStage {
@@ -184,6 +194,8 @@ func (a *app) completeExport(cmd *cobra.Command, args []string, typed string) ([
 		return all, cobra.ShellCompDirectiveNoFileComp
 	case slices.Contains(modelForms(), args[0]) && len(args) == 1:
 		return a.versionsKnown(cmd.Context(), true), cobra.ShellCompDirectiveNoFileComp
+	case slices.Contains(metricForms(), args[0]):
+		return a.definedNames(cmd.Context(), "monitor"), cobra.ShellCompDirectiveNoFileComp
 	case slices.Contains(export.StageForms(), args[0]) && len(args) == 1:
 		return a.definedNames(cmd.Context(), refStage), cobra.ShellCompDirectiveNoFileComp
 	}

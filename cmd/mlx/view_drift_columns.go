@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -12,11 +13,11 @@ import (
 )
 
 // columns are the rows of an answer: those that drifted, those that cannot be judged, and how many others there are.
-func (d driftTold) columns(t *cli.Text, whole bool) {
+func (d driftTold) columns(t *cli.Text, detail driftDetail) {
 	all := driftOrder(d.Answer.Columns)
 	var open, rest []drift.Column
 	for _, c := range all {
-		if c.Verdict == drift.Stable && !whole {
+		if c.Verdict == drift.Stable && detail == driftNews {
 			rest = append(rest, c)
 		} else {
 			open = append(open, c)
@@ -37,7 +38,7 @@ func (d driftTold) columns(t *cli.Text, whole bool) {
 	}
 	page.said = min(page.said, 32)
 	for _, c := range open {
-		page.column(c, whole)
+		page.column(c, detail == driftAll)
 	}
 	if len(rest) > 0 {
 		page.others(rest, len(open) > 0)
@@ -84,7 +85,7 @@ func (p driftPage) column(c drift.Column, whole bool) {
 	name := cli.Str(padded(c.Name, p.name))
 	hang := p.word + 2 + p.name + 2
 	if c.Verdict != drift.Drift && c.Verdict != drift.Stable {
-		p.text.Hanging(2, hang, word, name, cli.Str(orElse(c.Why, c.Text)))
+		p.text.Hanging(2, hang, word, name, cli.Str(cmp.Or(c.Why, c.Text)))
 	} else {
 		said, effect, chance := driftSaid(c), effectWords(c.Method, c.Value, c.Threshold), chanceWords(judgedP(c.P, c.PAdjusted))
 		if width := p.text.Width(); width == 0 || 2+hang+p.said+2+len(effect)+2+len(chance) <= width {
@@ -149,13 +150,6 @@ func padded(s string, width int) string {
 	return s + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(s)))
 }
 
-func orElse(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
-
 // judgedP is the p that decided: corrected for the other columns, where it was.
 func judgedP(p, adjusted *float64) *float64 {
 	if adjusted != nil {
@@ -164,42 +158,34 @@ func judgedP(p, adjusted *float64) *float64 {
 	return p
 }
 
-// driftSaid is what became of the values, without the number that stands in a column of its own.
+// driftSaid is what became of the values, without the effect at its end, which stands in a column of its own.
 func driftSaid(c drift.Column) string {
-	said := c.Text
-	if i := strings.LastIndex(said, ", "+methodWord(c.Method)+" "); i >= 0 && c.Value != nil {
-		said = said[:i]
+	said, last := c.Text, strings.LastIndex(c.Text, ", ")
+	if last < 0 || c.Value == nil {
+		return said
+	}
+	for _, m := range append([]drift.Measure{{Method: c.Method}}, c.Measures...) {
+		if strings.HasPrefix(said[last:], ", "+methodWord(m.Method)+" ") {
+			return said[:last]
+		}
 	}
 	return said
 }
 
 // methodWord is how people call a method.
 func methodWord(m drift.Method) string {
-	switch m {
-	case drift.PSI:
-		return "PSI"
-	case drift.KS:
-		return "K-S"
-	case drift.Wasserstein:
-		return "Wasserstein"
-	case drift.JensenShannon:
-		return "JS"
-	case drift.Hellinger:
-		return "Hellinger"
-	case drift.Chi2:
-		return "V"
-	case drift.TVD:
-		return "TVD"
-	case drift.LInfinity:
-		return "L-inf"
-	}
-	return string(m)
+	words := map[drift.Method]string{drift.PSI: "PSI", drift.KS: "K-S", drift.Wasserstein: "W1", drift.JensenShannon: "JS", drift.Hellinger: "Hellinger",
+		drift.Chi2: "Cramér's V", drift.TVD: "TVD", drift.LInfinity: "L-infinity"}
+	return cmp.Or(words[m], string(m))
 }
 
 // effectWords is a method and its value: "PSI 8.2".
 func effectWords(m drift.Method, value, threshold *float64) string {
 	if value == nil {
 		return methodWord(m)
+	}
+	if m == drift.Missing || m == drift.Unseen {
+		return methodWord(m) + " " + shareWords(*value)
 	}
 	return methodWord(m) + " " + effectWord(*value, threshold)
 }
@@ -222,13 +208,10 @@ func effectWord(v float64, threshold *float64) string {
 	return word
 }
 
-// chanceWords is a p: "p 0.012", "p < 1e-9".
+// chanceWords is a p in words; empty where there is none.
 func chanceWords(p *float64) string {
-	switch {
-	case p == nil || math.IsNaN(*p):
+	if p == nil || math.IsNaN(*p) {
 		return ""
-	case *p < 1e-9:
-		return "p < 1e-9"
 	}
-	return "p " + strconv.FormatFloat(*p, 'g', 2, 64)
+	return drift.PText(*p)
 }

@@ -16,7 +16,7 @@ type driftTold struct {
 	At      time.Time     // when it was recorded
 	Answer  drift.Answer
 	New     bool // this window had not been answered before
-	Actions []driftActionView
+	Actions []actionView
 	Written fault.Position // of the monitor in mlx.yaml; zero when it is not there
 	Earlier []driftPast    // answers before this one, newest first: for a trend
 }
@@ -49,8 +49,8 @@ type driftAnswerView struct {
 	DriftedShare   *float64          `json:"drifted_share"`
 	LimitShare     float64           `json:"limit_share"`
 	Columns        []driftColumnView `json:"columns"`
-	Action         *driftActionView  `json:"action"` // the first of actions
-	Actions        []driftActionView `json:"actions"`
+	Action         *actionView       `json:"action"` // the first of actions
+	Actions        []actionView      `json:"actions"`
 	Checks         []gate.ViewCheck  `json:"checks"`
 	Current        gate.ViewRef      `json:"current"`
 	ReferenceRows  int64             `json:"reference_rows"`
@@ -76,16 +76,6 @@ type driftWindowView struct {
 type driftSides struct {
 	Reference int64 `json:"reference"`
 	Current   int64 `json:"current"`
-}
-
-// driftActionView is what an answer started, or did not start.
-type driftActionView struct {
-	What   string    `json:"what"`
-	State  string    `json:"state"` // started, cooldown, over_budget, failed
-	Run    *string   `json:"run"`
-	Record string    `json:"record"`
-	At     time.Time `json:"at"`
-	Text   string    `json:"text"`
 }
 
 // driftColumnView is what was found of one column.
@@ -168,7 +158,7 @@ func (d driftTold) view() driftAnswerView {
 	v := driftAnswerView{
 		Monitor: some(r.Monitor), Verdict: r.Verdict, Window: driftWindowView{utcOf(r.Window.From), utcOf(r.Window.To), r.Window.Rows},
 		Reference: r.Reference.View(), Current: r.Current.View(), New: d.New, DriftedShare: knownNumber(r.DriftedShare), LimitShare: r.LimitShare,
-		Columns: []driftColumnView{}, Actions: append([]driftActionView{}, d.Actions...), Checks: []gate.ViewCheck{}, ReferenceRows: r.ReferenceN,
+		Columns: []driftColumnView{}, Actions: append([]actionView{}, d.Actions...), Checks: []gate.ViewCheck{}, ReferenceRows: r.ReferenceN,
 		Grouped: some(r.Grouped), Clusters: driftSides{r.Clusters[0], r.Clusters[1]}, Notes: append([]string{}, r.Notes...), Why: some(r.Why),
 		Config: r.Config.Hex(), Inputs: r.Inputs.Hex(), AsOf: r.AsOf.UTC(), MlxVersion: r.MlxVersion, DriftedColumns: d.drifted(),
 	}
@@ -250,12 +240,6 @@ func driftOrder(columns []drift.Column) []drift.Column {
 		}
 		return 1
 	}
-	beyond := func(c drift.Column) float64 {
-		if c.Value == nil || c.Threshold == nil || *c.Threshold <= 0 {
-			return 0
-		}
-		return *c.Value / *c.Threshold
-	}
 	all := slices.Clone(columns)
 	slices.SortStableFunc(all, func(a, b drift.Column) int {
 		if ra, rb := rank(a), rank(b); ra != rb || ra != 0 {
@@ -270,6 +254,14 @@ func driftOrder(columns []drift.Column) []drift.Column {
 		return 0
 	})
 	return all
+}
+
+// beyond is how many times its threshold a column's effect is.
+func beyond(c drift.Column) float64 {
+	if c.Value == nil || c.Threshold == nil || *c.Threshold <= 0 {
+		return 0
+	}
+	return *c.Value / *c.Threshold
 }
 
 // knownNumber is a number as JSON can have it.

@@ -48,7 +48,7 @@ func (d driftTold) markdown(b *bytes.Buffer) {
 		fmt.Fprintf(b, "%s.\n\n", page.Markdown(strings.TrimSuffix(note, ".")))
 	}
 	for _, a := range d.Actions {
-		fmt.Fprintf(b, "%s.\n\n", page.Markdown(d.actedLine(a)))
+		fmt.Fprintf(b, "%s.\n\n", page.Markdown(a.Text))
 	}
 	if !d.Record.IsZero() {
 		fmt.Fprintf(b, "Answer `%s`: `mlx show %[1]s`\n\n", d.Record.Short())

@@ -154,7 +154,7 @@ func driftMonitorMetrics(e *exposition, all []driftTold) {
 		share.addKnown(r.DriftedShare, "monitor", name)
 		limit.add(r.LimitShare, "monitor", name)
 		for _, a := range d.Actions {
-			action.add(1, "monitor", name, "what", a.What, "state", a.State)
+			action.add(1, "monitor", name, "what", a.What, "state", string(a.State))
 		}
 	}
 }

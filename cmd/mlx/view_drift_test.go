@@ -60,11 +60,11 @@ func flightsTold() driftTold {
 }
 
 // shown renders as a terminal of a width does, or a pipe with width -1.
-func shownDrift(t *testing.T, width int, whole bool, told ...driftTold) string {
+func shownDrift(t *testing.T, width int, detail driftDetail, told ...driftTold) string {
 	t.Helper()
 	var out bytes.Buffer
 	s := cli.Streams{Out: &out, OutTTY: width >= 0, Width: max(width, 0)}
-	if err := s.Emit(nil, func(text *cli.Text) { driftViewOf(told).text(text, whole) }); err != nil {
+	if err := s.Emit(nil, func(text *cli.Text) { driftViewOf(told).text(text, detail) }); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -72,7 +72,8 @@ func shownDrift(t *testing.T, width int, whole bool, told ...driftTold) string {
 
 func TestDriftText(t *testing.T) {
 	d := flightsTold()
-	d.Actions = []driftActionView{{What: "repro train", State: "started", Run: ptr(strings.Repeat("4ad0917be2c6", 5) + "0000")}}
+	d.Actions = []actionView{{What: "repro train", State: drift.ActionSucceeded, Run: ptr(strings.Repeat("4ad0917be2c6", 5) + "0000"),
+		Text: "started run 4ad0917be2c6: repro train, because dewp and temp drifted"}}
 	want := `DRIFT  flights-daily  2026-11-16 to 2026-11-22  6,642 rows against training data of flights@v6
   drift        dewp        median 26 -> 66 F  PSI 8.2  p < 1e-9
   drift        temp        median 36 -> 79 F  PSI 7.9  p < 1e-9
@@ -81,17 +82,17 @@ func TestDriftText(t *testing.T) {
 2 of 12 columns (17%), limit 10%; rows of one day counted as one cluster
 started run 4ad0917be2c6: repro train, because dewp and temp drifted
 `
-	if got := shownDrift(t, 100, false, d); got != want {
+	if got := shownDrift(t, 100, driftNews, d); got != want {
 		t.Errorf("100 columns:\n%s\nwant\n%s", got, want)
 	}
-	for line := range strings.Lines(shownDrift(t, 60, false, d)) {
+	for line := range strings.Lines(shownDrift(t, 60, driftNews, d)) {
 		if len(strings.TrimRight(line, "\n")) > 60 {
 			t.Errorf("60 columns: %q is wider", line)
 		}
 	}
 	d.New = false
 	want = "DRIFT  flights-daily  2026-11-16 to 2026-11-22  as reported in " + d.Record.Short() + "; retraining is 4ad0917be2c6\n"
-	if got := shownDrift(t, 120, false, d); got != want {
+	if got := shownDrift(t, 120, driftNews, d); got != want {
 		t.Errorf("again:\n%s\nwant\n%s", got, want)
 	}
 }
@@ -99,16 +100,16 @@ started run 4ad0917be2c6: repro train, because dewp and temp drifted
 func TestDriftTextInOneLine(t *testing.T) {
 	d := flightsTold()
 	d.Answer.Verdict, d.Answer.Columns = drift.Stable, []drift.Column{stableColumn("carrier"), stableColumn("dest")}
-	if got, want := shownDrift(t, 100, false, d), "no drift  flights-daily  2026-11-16 to 2026-11-22  6,642 rows  0 of 2 columns\n"; got != want {
+	if got, want := shownDrift(t, 100, driftNews, d), "no drift  flights-daily  2026-11-16 to 2026-11-22  6,642 rows  0 of 2 columns\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got, want := shownDrift(t, -1, false, d), "no drift\tflights-daily\t2026-11-16T05:00:00Z\t2026-11-23T05:00:00Z\t6642\t0\t2\n"; got != want {
+	if got, want := shownDrift(t, -1, driftNews, d), "no drift\tflights-daily\t2026-11-16T05:00:00Z\t2026-11-23T05:00:00Z\t6642\t0\t2\n"; got != want {
 		t.Errorf("pipe: got %q, want %q", got, want)
 	}
 }
 
 func TestDriftTextForPrograms(t *testing.T) {
-	got := shownDrift(t, -1, false, flightsTold())
+	got := shownDrift(t, -1, driftNews, flightsTold())
 	for _, want := range []string{
 		"DRIFT\tflights-daily\t2026-11-16T05:00:00Z\t2026-11-23T05:00:00Z\t6642\ttraining data of flights@v6\t" + object.Sum([]byte("record")).Hex() + "\n",
 		"drift\tdewp\tpsi\t8.2\t0.25\t1e-29\tmedian 26 -> 66 F, PSI 8.2\n",
@@ -121,7 +122,7 @@ func TestDriftTextForPrograms(t *testing.T) {
 }
 
 func TestDriftTextWhole(t *testing.T) {
-	got := shownDrift(t, 100, true, flightsTold())
+	got := shownDrift(t, 100, driftAll, flightsTold())
 	for _, want := range []string{"K-S 0.61 p 0.012; missing 0% -> 1%", "no drift     carrier", "PSI 0.004  p 0.4"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
@@ -133,7 +134,7 @@ func TestDriftChecksReadAsThoseOfGates(t *testing.T) {
 	d := flightsTold()
 	d.Answer.Checks = []gate.Finding{{Name: "volume", Subject: "measure", Verdict: gate.Fail, Severity: gate.SeverityFail, Shown: "12 rows a day", Needs: "within 50% of 900"},
 		{Name: "schema", Subject: "measure", Verdict: gate.Pass, Severity: gate.SeverityFail, Shown: "as before", Needs: "the same"}}
-	if got := shownDrift(t, 100, false, d); !strings.Contains(got, "  fail  volume  12 rows a day  within 50% of 900\n") || strings.Contains(got, "as before") {
+	if got := shownDrift(t, 100, driftNews, d); !strings.Contains(got, "  fail  volume  12 rows a day  within 50% of 900\n") || strings.Contains(got, "as before") {
 		t.Errorf("the check is missing, or the passed one is there:\n%s", got)
 	}
 }
@@ -148,7 +149,7 @@ func TestHostileNamesStayText(t *testing.T) {
 	d.Answer.Notes = []string{evil}
 	d.Answer.Checks = []gate.Finding{{Name: evil, Verdict: gate.Fail, Shown: evil, Needs: evil, Note: evil}}
 	for _, width := range []int{-1, 60, 100} {
-		if got := shownDrift(t, width, true, d); strings.ContainsAny(got, "\x1b\u202e") {
+		if got := shownDrift(t, width, driftAll, d); strings.ContainsAny(got, "\x1b\u202e") {
 			t.Errorf("width %d: a control character got through: %q", width, got)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"mlx/internal/cli"
 	"mlx/internal/drift"
 	"mlx/internal/gate"
+	"mlx/internal/repo"
 )
 
 // driftWord is a verdict in the words of drift.
@@ -31,23 +32,31 @@ func driftCell(v drift.Verdict, shown string) cli.Cell {
 	return gateWord(string(v), shown)
 }
 
-// driftText tells each answer: in one line where there is no news, else with its columns. Whole lists every column with all that was
-// measured of it.
-func (v driftView) text(t *cli.Text, whole bool) {
+// driftDetail is how much is told of an answer.
+type driftDetail uint8
+
+const (
+	driftNews    driftDetail = iota // what drifted, and what cannot be told; in one line where there is no news
+	driftColumns                    // every column
+	driftAll                        // with all that was measured of it
+)
+
+// text tells each answer.
+func (v driftView) text(t *cli.Text, detail driftDetail) {
 	for _, d := range v.told {
-		d.text(t, whole)
+		d.text(t, detail)
 	}
 }
 
-func (d driftTold) text(t *cli.Text, whole bool) {
+func (d driftTold) text(t *cli.Text, detail driftDetail) {
 	r := d.Answer
-	if !whole && (r.Verdict == drift.Stable || !d.New) {
+	if detail == driftNews && (r.Verdict == drift.Stable || !d.New) {
 		d.line(t)
 		return
 	}
 	d.heading(t)
-	d.columns(t, whole)
-	d.checks(t, whole)
+	d.columns(t, detail)
+	d.checks(t, detail > driftNews)
 	if r.Why != "" {
 		t.Hanging(2, 0, cli.Str(r.Why))
 	}
@@ -89,8 +98,8 @@ func (d driftTold) line(t *cli.Text) {
 	} else {
 		said := "as reported in %s"
 		args := []cli.Cell{cli.ID(d.Record)}
-		if run := d.started(); run != "" {
-			said += "; " + d.doing() + " is %s"
+		if run, doing := d.started(); run != "" {
+			said += "; " + doing + " is %s"
 			args = append(args, cli.Hex(run, 12))
 		}
 		cells = append(cells, cli.Fmt(said, args...))
@@ -98,24 +107,18 @@ func (d driftTold) line(t *cli.Text) {
 	t.Hanging(0, 2, cells...)
 }
 
-// started is the run that the answer started, if it did.
-func (d driftTold) started() string {
+// started is the run that the answer started, and what it does.
+func (d driftTold) started() (run, doing string) {
 	for _, a := range d.Actions {
-		if a.State == "started" && a.Run != nil {
-			return *a.Run
+		if a.Run == nil {
+			continue
 		}
-	}
-	return ""
-}
-
-// doing says what the started run does.
-func (d driftTold) doing() string {
-	for _, a := range d.Actions {
-		if a.State == "started" && a.Run != nil && strings.HasPrefix(a.What, "repro") {
-			return "retraining"
+		if strings.HasPrefix(a.What, repo.ActionRepro+" ") {
+			return *a.Run, "retraining"
 		}
+		run, doing = *a.Run, "the run"
 	}
-	return "the run"
+	return run, doing
 }
 
 // heading says what was compared with what. A program gets: verdict, name, from, to, rows, the reference, the record.
@@ -211,46 +214,20 @@ func (d driftTold) checks(t *cli.Text, whole bool) {
 }
 
 // acted tells what the answer started, or why it started nothing.
-func (d driftTold) acted(a driftActionView, t *cli.Text) {
+func (d driftTold) acted(a actionView, t *cli.Text) {
 	if !t.TTY() {
 		run := cli.None()
 		if a.Run != nil {
 			run = cli.Hex(*a.Run, 12)
 		}
-		t.Line(cli.Str("action"), cli.Str(a.State), run, cli.Str(a.What))
+		t.Line(cli.Str("action"), cli.Str(string(a.State)), run, cli.Str(a.Text))
 		return
 	}
 	role := cli.RolePlain
-	if a.State == "failed" {
+	if a.State == drift.ActionFailed {
 		role = cli.RoleFail
 	}
-	t.Hanging(0, 2, cli.Word(role, d.actedLine(a)))
-}
-
-// actedLine is what the answer started, and why.
-func (d driftTold) actedLine(a driftActionView) string {
-	if a.Text != "" {
-		return a.Text
-	}
-	because := ""
-	if names := d.drifted(); len(names) > 0 {
-		because = ", because " + listWords(names, 3) + " drifted"
-	}
-	if a.State == "started" && a.Run != nil {
-		return "started run " + cli.Sentence(cli.Hex(*a.Run, 12)) + ": " + a.What + because
-	}
-	return strings.ReplaceAll(a.State, "_", " ") + ": " + a.What + because
-}
-
-// listWords joins names as people say them: the first n, and how many more.
-func listWords(names []string, n int) string {
-	if more := len(names) - n; more > 0 {
-		return strings.Join(names[:n], ", ") + " and " + cli.FormatCount(int64(more)) + " more"
-	}
-	if len(names) < 2 {
-		return strings.Join(names, "")
-	}
-	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+	t.Hanging(0, 2, cli.Word(role, a.Text))
 }
 
 // windowWords are the days of a window, the last one included, or its times; empty when all of a table was compared.
