@@ -45,6 +45,7 @@ func sections() []section {
 		}},
 		{"Judge", []func(*app) *cobra.Command{
 			newGate,
+			newDrift,
 		}},
 		{"Models", []func(*app) *cobra.Command{
 			newModel,
