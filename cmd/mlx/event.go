@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"mlx/internal/cli"
+	"mlx/internal/drift"
 	"mlx/internal/fault"
 	"mlx/internal/gate"
 	"mlx/internal/lineage"
