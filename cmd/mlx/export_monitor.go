@@ -2,73 +2,46 @@ package main
 
 import (
 	"context"
-	"slices"
 	"strings"
 
-	"mlx/internal/drift"
 	"mlx/internal/fault"
-	"mlx/internal/object"
 	"mlx/internal/pipeline/export"
-	"mlx/internal/repo"
 )
 
-// metricForms are the forms of monitors that need no schedule: what they found last.
-func metricForms() []string { return []string{"prometheus", "openmetrics"} }
-
-// exportOfMonitors writes the last answers of monitors, of all without a name. It opens no connection and judges nothing.
-func (a *app) exportOfMonitors(ctx context.Context, o exportOptions, v *exportView) error {
-	config, err := a.config()
-	if err != nil {
-		return err
+// exportOfTask writes the regular repro of one stage, or the regular check of one monitor.
+func (a *app) exportOfTask(ctx context.Context, o exportOptions, v *exportView) error {
+	if name, ok := strings.CutPrefix(o.refs[0], "monitor:"); ok {
+		return a.exportOfMonitor(ctx, o, name, v)
 	}
-	names, err := exportedMonitors(config, o)
-	if err != nil {
-		return err
-	}
-	var told []driftTold
-	for _, name := range names {
-		d, known, err := a.lastTold(ctx, name)
-		if err != nil {
-			return err
-		}
-		ref := refOf("monitor", object.Digest{}.Hex(), name)
-		if !known {
-			d.Answer = drift.Answer{Monitor: name}
-		} else {
-			ref.ID = d.Record.Hex()
-		}
-		told, v.Of = append(told, d), append(v.Of, ref)
-	}
-	v.Files = []export.File{{Name: "mlx_drift.prom", Text: string(driftExposition(told, o.form == "openmetrics"))}}
-	return nil
+	return a.exportOfStage(ctx, o, v)
 }
 
-// exportedMonitors are the monitors that words name, behind monitor: or not; a word may be a pattern. Without words all.
-func exportedMonitors(config *repo.Config, o exportOptions) ([]string, error) {
-	known := config.Monitors.Names()
-	if len(known) == 0 {
-		return nil, fault.New(fault.NotFound, "cannot export as %s: %s has no monitors", o.form, repo.ConfigName).Hint("mlx help drift check   # shows how one is written")
+// exportOfMonitor writes the regular check of one monitor, at the times that mlx.yaml or --schedule says, in the zone of the monitor.
+func (a *app) exportOfMonitor(ctx context.Context, o exportOptions, name string, v *exportView) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
 	}
-	names := slices.Clone(known)
-	if len(o.refs) > 0 {
-		names = nil
-	}
-	for _, word := range o.refs {
-		word = strings.TrimPrefix(word, "monitor:")
-		found := false
-		for _, name := range known {
-			if name == word || repo.Match(word, name) {
-				names, found = append(names, name), true
-			}
+	m, ok := cfg.Monitors.Get(name)
+	if !ok {
+		e := fault.New(fault.NotFound, "cannot export %s: mlx.yaml has no monitor %q", o.refs[0], name)
+		if near := fault.Nearest(name, cfg.Monitors.Names()); near != "" {
+			return e.Hint("%s", a.retyped(o.refs[0], "monitor:"+near))
 		}
-		if !found {
-			err := fault.New(fault.NotFound, "cannot export %s: %s has no such monitor", word, repo.ConfigName)
-			if near := fault.Nearest(word, known); near != "" {
-				return nil, err.Hint("mlx export %s monitor:%s", o.form, shellWord(near))
-			}
-			return nil, err.Hint("mlx drift list")
-		}
+		return e.Hint("mlx show mlx.yaml   # lists monitors")
 	}
-	slices.Sort(names)
-	return slices.Compact(names), nil
+	if o.schedule == "" {
+		o.schedule = m.Schedule
+	}
+	if o.schedule == "" {
+		return fault.New(fault.Usage, "cannot export %s as %s: it has no schedule: in mlx.yaml, and there is no --schedule", o.refs[0], o.form).
+			Hint("mlx export %s %s --schedule '15 3 * * *'   # every day at 3:15", o.form, shellWord(o.refs[0]))
+	}
+	site, err := a.exportSite(ctx, o)
+	if err != nil {
+		return err
+	}
+	v.Of = []fault.Ref{{Kind: "monitor", Name: name}}
+	v.Files, err = export.Scheduled(o.form, export.MonitorTask(name, m.TimeZone), site)
+	return err
 }
