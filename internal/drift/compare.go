@@ -90,6 +90,9 @@ func newComparison(ref, cur Source, spec Spec, o Options) (*comparison, error) {
 		}
 	}
 	for i, source := range []Source{ref, cur} {
+		if err := source.Rows.check(); err != nil {
+			return nil, err
+		}
 		c.sides[i] = &side{source: source, spec: &c.spec, zone: zone, byRow: spec.Time != "" || spec.Cluster != "" || spec.Learn != nil,
 			store: newStore(o.Temp, o.Memory/2), meta: newStore(o.Temp, o.Memory/8), span: [2]float64{math.NaN(), math.NaN()}}
 	}
@@ -157,6 +160,11 @@ func (c *comparison) group(ctx context.Context, names []string, first bool) erro
 			return err
 		}
 	}
+	if a, b := c.sides[0].clusters, c.sides[1].clusters; first && a != nil && b != nil {
+		if err := groupClusters(a, b); err != nil {
+			return err
+		}
+	}
 	names = c.comparable(names)
 	all := make([]Measured, len(names))
 	errs := make([]error, len(names))
@@ -204,8 +212,13 @@ type pairing struct {
 	sides   [2]*side
 	columns [2]*column
 	private bool
-	cuts    cuts
 	w       *measurer
+
+	axis      axis // of numbers
+	convert   [2]func(uint64) uint64
+	reference *sorted
+	cuts      cuts
+	all       []category // of both sides
 }
 
 // measurer is the memory of one goroutine that measures.
@@ -228,22 +241,17 @@ func (c *comparison) measure(w *measurer, name string, m *Measured) error {
 		}
 		return p.byRow(m)
 	}
-	ax, convert := axisOf(a.field, b.field)
+	p.axis, p.convert = axisOf(a.field, b.field)
 	var s [2]*sorted
 	for i, col := range p.columns {
 		var err error
-		if s[i], err = p.sorted(col, ax, convert[i]); err != nil {
+		if s[i], err = p.sorted(col, p.convert[i]); err != nil {
 			return err
 		}
 	}
-	if err := p.numbersOf(m, s[0], s[1]); err != nil {
+	p.reference = s[0]
+	if err := firstError(p.numbersOf(m, s[0], s[1]), s[0].err, s[1].err); err != nil {
 		return err
-	}
-	for i, col := range p.columns {
-		if s[i].err != nil {
-			return s[i].err
-		}
-		_ = col
 	}
 	return p.byRow(m)
 }
@@ -267,8 +275,8 @@ func share(n, of int64) float64 {
 }
 
 // sorted puts the keys of a column in order.
-func (p *pairing) sorted(c *column, ax axis, convert func(uint64) uint64) (*sorted, error) {
-	s := &sorted{axis: ax}
+func (p *pairing) sorted(c *column, convert func(uint64) uint64) (*sorted, error) {
+	s := &sorted{axis: p.axis}
 	if c.keys == nil {
 		return s, nil
 	}
