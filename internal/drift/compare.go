@@ -21,7 +21,7 @@ type Options struct {
 }
 
 // defaultMemory is for two columns of a million rows on both sides and the memory to sort them.
-const defaultMemory = 64 << 20
+const defaultMemory = 48 << 20
 
 func (o Options) filled() Options {
 	if o.Memory <= 0 {
@@ -76,8 +76,7 @@ type comparison struct {
 	sides [2]*side
 	out   *Compared
 
-	mu   sync.Mutex
-	read [2]int64 // cells, for Options.Read
+	measurers []*measurer
 }
 
 func newComparison(ref, cur Source, spec Spec, o Options) (*comparison, error) {
@@ -152,9 +151,10 @@ func (c *comparison) length() (n [3]int64, known bool) {
 
 // group reads columns of both sides and measures them.
 func (c *comparison) group(ctx context.Context, names []string, first bool) error {
-	for i, s := range c.sides {
-		if c.opts.Read != nil {
-			s.reported = c.progress(i, len(names), first)
+	for _, s := range c.sides {
+		s.reported = nil
+		if first { // all columns together are one row, however they are read
+			s.reported = c.opts.Read
 		}
 		if err := s.load(ctx, names, first); err != nil {
 			return err
@@ -170,9 +170,12 @@ func (c *comparison) group(ctx context.Context, names []string, first bool) erro
 	errs := make([]error, len(names))
 	next := make(chan int)
 	var workers sync.WaitGroup
-	for range min(c.opts.Workers, len(names)) {
+	for k := range min(c.opts.Workers, len(names)) {
+		if k == len(c.measurers) {
+			c.measurers = append(c.measurers, &measurer{})
+		}
+		w := c.measurers[k]
 		workers.Go(func() {
-			w := &measurer{}
 			for i := range next {
 				errs[i] = c.measure(w, names[i], &all[i])
 			}
@@ -196,14 +199,6 @@ func (c *comparison) group(ctx context.Context, names []string, first bool) erro
 	}
 	c.out.Columns = append(c.out.Columns, all...)
 	return nil
-}
-
-// progress tells of the rows of one side. All columns together are one row, however they are read.
-func (c *comparison) progress(_, _ int, first bool) func(rows, columns int64) {
-	if !first {
-		return nil
-	}
-	return func(rows, _ int64) { c.opts.Read(rows) }
 }
 
 // pairing is one column of both sides while it is measured.

@@ -16,7 +16,7 @@ type side struct {
 	spec     *Spec
 	byRow    bool // rows matter: of clusters and chunks
 	zone     *time.Location
-	reported func(rows, columns int64)
+	reported func(rows int64)
 
 	store    *store // of columns
 	meta     *store // of what stays for all of them
@@ -213,7 +213,7 @@ func (l *loading) merge(p *part) error {
 	from, to := l.cut(l.seen, int64(p.rows))
 	l.seen += int64(p.rows)
 	if l.reported != nil {
-		l.reported(int64(p.rows), int64(len(l.names)))
+		l.reported(int64(p.rows))
 	}
 	if from < to {
 		cut := to-from < int64(p.rows)
