@@ -13,8 +13,9 @@ import (
 // quantiles and most frequent values. Profiles of parts merge into that of the whole.
 //
 // While a column has few different values each of them is counted, and the profile is the same, byte for byte, however the table was
-// cut and in whichever order its parts were merged. Of more values counts, ranges, moments, the estimate of different values and the
-// examples still are; ranks and frequent values are then within bounds that the profile states, and the same for the same batches.
+// cut and in whichever order its parts were merged. Of more values cells are counted, which are the same too, as are counts, ranges,
+// moments, the estimate of different values and the examples; only which values are said to be the most frequent, and what of texts,
+// depends on the batches, within bounds that the profile states.
 type Profile struct {
 	rows    int64
 	limits  profileLimits
@@ -36,28 +37,22 @@ type profileColumn struct {
 
 // ProfileOptions say what to keep.
 type ProfileOptions struct {
-	Rank    float64          // how far a quantile may be off, as a share of the rows, where values are too many to count them all; 0: 0.001
 	Private []string         // columns of which no value is kept
 	Read    func(rows int64) // told of rows that were read; may be nil
 }
 
-// DefaultRank is how far a quantile may be off where ProfileOptions say nothing.
-const DefaultRank = 1e-3
-
 // profileLimitsFor bounds memory: a wide table gets less of it for each column.
-func profileLimitsFor(columns int, rank float64) profileLimits {
-	if rank == 0 {
-		rank = DefaultRank
-	}
-	exact := min(max((4<<20)/max(columns, 1), 4096), 65536)
-	return profileLimits{exact: exact, texts: exact / 4, size: 2 * int(min(max(5/rank, 64), 1<<20))}
+func profileLimitsFor(columns int) profileLimits {
+	columns = max(columns, 1)
+	return profileLimits{cells: min(max((5<<19)/columns, 4096), 1<<18), texts: min(max((2<<20)/columns, 1024), 1<<14)}
 }
 
 // profiler makes the profile of one table.
 type profiler struct {
 	limits  profileLimits
 	private []string
-	reduced []atomic.Bool // columns whose values are no longer counted: whoever has a batch of them may say less
+	reduced []atomic.Bool    // columns whose texts are no longer counted: whoever has a batch of them may say less
+	shared  []*profileShared // of columns of numbers
 
 	mu      sync.Mutex
 	scratch []*sketchScratch // not in use: as many as parts were made at once. A sync.Pool would lose them with the garbage
@@ -93,7 +88,7 @@ func ProfileOf(ctx context.Context, t *Table, o ProfileOptions) (*Profile, error
 	err := Fold(ctx, t, Request{}, Folding[*Profile]{
 		Start: func() {
 			schema := t.Schema()
-			p.limits = profileLimitsFor(len(schema), o.Rank)
+			p.limits = profileLimitsFor(len(schema))
 			p.reduced = make([]atomic.Bool, len(schema))
 			whole = p.start(schema)
 		},
@@ -104,8 +99,8 @@ func ProfileOf(ctx context.Context, t *Table, o ProfileOptions) (*Profile, error
 				o.Read(part.rows)
 			}
 			for i, c := range whole.columns {
-				c.merge(part.columns[i], p.limits)
-				if c.reduced() {
+				c.follow(part.columns[i], p.limits)
+				if c.texts != nil && !c.texts.counted() {
 					p.reduced[i].Store(true)
 				}
 			}
@@ -115,13 +110,20 @@ func ProfileOf(ctx context.Context, t *Table, o ProfileOptions) (*Profile, error
 	if err != nil {
 		return nil, err
 	}
+	for i, c := range whole.columns {
+		if c.numbers != nil {
+			p.shared[i].finish(c.numbers)
+		}
+	}
 	return whole, nil
 }
 
 func (p *profiler) start(schema Schema) *Profile {
 	whole := &Profile{limits: p.limits}
+	p.shared = nil
 	for _, f := range schema {
 		whole.columns = append(whole.columns, newProfileColumn(f, slices.Contains(p.private, f.Name)))
+		p.shared = append(p.shared, &profileShared{cells: sketchCells{most: p.limits.cells}})
 	}
 	return whole
 }
@@ -132,7 +134,7 @@ func newProfileColumn(f Field, private bool) *profileColumn {
 	switch {
 	case private || f.Type == Null:
 	case f.Type.Ordered() || f.Type == Bool:
-		c.numbers = &profileNumbers{field: f, exact: &sketchRuns{}, rising: true}
+		c.numbers = &profileNumbers{field: f, rising: true}
 	default:
 		c.texts = &profileTexts{field: f, exact: map[string]int64{}}
 	}
@@ -154,18 +156,11 @@ func (p *profiler) part(b *Batch) *Profile {
 		case c.private:
 			c.hide(col, b.Rows, s)
 		case c.numbers != nil:
-			c.numbers = profileNumbersOf(c.field, s.gather(col, b.Rows, c), s)
+			c.numbers = p.shared[i].part(c.field, s.gather(col, b.Rows, c), s)
 		case p.reduced[i].Load():
 			c.texts = profileTextsReduced(c.field, s.texts(col, b.Rows))
 		default:
 			c.texts = profileTextsOf(c.field, s.texts(col, b.Rows))
-		}
-		switch {
-		case p.reduced[i].Load():
-			c.reduce(p.limits)
-		case c.numbers != nil:
-			runs := c.numbers.exact.clone()
-			c.numbers.exact = &runs
 		}
 		part.columns = append(part.columns, c)
 	}
@@ -185,31 +180,24 @@ func (c *profileColumn) hide(col *Column, rows int, s *sketchScratch) {
 	}
 }
 
-func (c *profileColumn) reduced() bool {
-	return c.numbers != nil && c.numbers.exact == nil || c.texts != nil && !c.texts.counted()
-}
-
-func (c *profileColumn) reduce(limits profileLimits) {
-	if c.numbers != nil {
-		c.numbers.reduce(limits.size)
-	}
-	if c.texts != nil {
-		c.texts.reduce()
+// follow adds a batch, but for the cells of its numbers.
+func (c *profileColumn) follow(o *profileColumn, limits profileLimits) {
+	c.count(o)
+	switch {
+	case c.numbers != nil && o.numbers != nil:
+		c.numbers.follow(o.numbers)
+	case c.texts != nil && o.texts != nil:
+		c.texts.merge(o.texts, limits)
 	}
 }
 
-func (c *profileColumn) merge(o *profileColumn, limits profileLimits) {
+// count adds up what every column has.
+func (c *profileColumn) count(o *profileColumn) {
 	c.missing += o.missing
 	c.nan += o.nan
 	c.plusInf += o.plusInf
 	c.minusInf += o.minusInf
 	c.hidden.merge(o.hidden)
-	switch {
-	case c.numbers != nil && o.numbers != nil:
-		c.numbers.merge(o.numbers, limits)
-	case c.texts != nil && o.texts != nil:
-		c.texts.merge(o.texts, limits)
-	}
 }
 
 // Merge adds a profile of other rows of the same table, which is used up by that. Types that contradict each other are an error;
@@ -218,7 +206,7 @@ func (p *Profile) Merge(o *Profile, names [2]string) error {
 	if err := p.mergeable(o, names); err != nil {
 		return err
 	}
-	limits := profileLimits{min(p.limits.exact, o.limits.exact), min(p.limits.texts, o.limits.texts), min(p.limits.size, o.limits.size)}
+	var room sketchRoom
 	merged := make([]*profileColumn, 0, len(p.columns))
 	for _, c := range p.columns {
 		other := o.columns[o.index(c.field.Name)]
@@ -226,13 +214,31 @@ func (p *Profile) Merge(o *Profile, names [2]string) error {
 			missing := c.missing
 			c = newProfileColumn(other.field, other.private)
 			c.missing = missing
+			c.hold(p.limits)
 		}
-		c.merge(other, limits)
+		c.merge(other, p.limits, &room)
 		merged = append(merged, c)
 	}
 	p.rows += o.rows
-	p.limits, p.columns = limits, merged
+	p.columns = merged
 	return nil
+}
+
+// hold bounds what a column may hold.
+func (c *profileColumn) hold(limits profileLimits) {
+	if c.numbers != nil {
+		c.numbers.cells.most = limits.cells
+	}
+}
+
+func (c *profileColumn) merge(o *profileColumn, limits profileLimits, room *sketchRoom) {
+	c.count(o)
+	switch {
+	case c.numbers != nil && o.numbers != nil:
+		c.numbers.merge(o.numbers, room)
+	case c.texts != nil && o.texts != nil:
+		c.texts.merge(o.texts, limits)
+	}
 }
 
 func (p *Profile) index(name string) int {

@@ -30,8 +30,7 @@ type ProfileColumn struct {
 	TopError      int64   // bound of how much the count of a frequent value is too small
 	numbers       *profileNumbers
 	texts         *profileTexts
-	ranked        sketchRuns
-	before        []int64 // values before each of ranked
+	before        []int64 // values before each cell
 }
 
 // ProfileValue is a value as text, and whether it is a number that JSON can hold.
@@ -89,21 +88,24 @@ func (p *Profile) Column(i int) *ProfileColumn {
 func (v *ProfileColumn) ofNumbers(n *profileNumbers) {
 	v.Zeros, v.Negatives = n.zeros, n.negatives
 	v.Unique, v.UniqueCertain = n.unique()
-	if n.exact != nil {
-		v.Distinct, v.DistinctExact, v.ranked = int64(len(n.exact.keys)), true, *n.exact
+	if !n.reduced {
+		v.Distinct, v.DistinctExact = int64(len(n.cells.cells)), true
 	} else {
-		v.Distinct, v.ranked, v.Rising = n.distinct.count(), n.levels.runs(), n.rising
-		v.RankError, v.TopError = float64(n.levels.slack)/float64(max(n.count, 1)), n.top.short
+		v.Distinct, v.Rising, v.TopError = n.distinct.count(), n.rising, n.top.short
 		if v.Rising {
 			v.Distinct = n.count
 		}
 	}
-	v.before = make([]int64, len(v.ranked.keys))
-	var sum int64
-	for i, c := range v.ranked.counts {
+	v.before = make([]int64, len(n.cells.cells))
+	var sum, most int64
+	for i, c := range n.cells.cells {
 		v.before[i] = sum
-		sum += c
+		sum += c.count()
+		if !c.single() {
+			most = max(most, c.count())
+		}
 	}
+	v.RankError = float64(most) / float64(max(n.count, 1))
 }
 
 func (v *ProfileColumn) ofTexts(t *profileTexts) {
@@ -199,7 +201,13 @@ func (v *ProfileColumn) key(rank int64) uint64 {
 		return v.numbers.high
 	}
 	i := sort.Search(len(v.before), func(i int) bool { return v.before[i] > rank })
-	return v.ranked.keys[i-1]
+	c := v.numbers.cells.cells[i-1]
+	if c.single() {
+		return c.key
+	}
+	start, end := max(c.start(), v.numbers.low), min(c.end(), v.numbers.high)
+	part := (float64(rank-v.before[i-1]) + 0.5) / float64(c.count()) // as if they lay evenly
+	return min(start+uint64(part*float64(end-start)), end)
 }
 
 // Quantile returns the value below which the share q of the values lies, between two values linearly as numpy has it; NaN where
@@ -235,11 +243,19 @@ func (v *ProfileColumn) Share(x float64) float64 {
 	if v.numbers == nil || v.numbers.count == 0 {
 		return math.NaN()
 	}
-	i := sort.Search(len(v.ranked.keys), func(i int) bool { return v.number(v.ranked.keys[i]) > x })
-	if i == len(v.before) {
-		return 1
+	cells := v.numbers.cells.cells
+	i := sort.Search(len(cells), func(i int) bool { return v.number(max(cells[i].start(), v.numbers.low)) > x })
+	if i == 0 {
+		return 0
 	}
-	return float64(v.before[i]) / float64(v.numbers.count)
+	part := float64(cells[i-1].count())
+	if c := cells[i-1]; !c.single() { // as if they lay evenly
+		low, high := v.number(max(c.start(), v.numbers.low)), v.number(min(c.end(), v.numbers.high))
+		if x < high {
+			part *= (x - low) / (high - low)
+		}
+	}
+	return (float64(v.before[i-1]) + part) / float64(v.numbers.count)
 }
 
 // Top returns the n most frequent values, the most frequent first. Where not all values are counted a count can be too small, by
@@ -249,8 +265,8 @@ func (v *ProfileColumn) Top(n int) []ProfileCount {
 	switch {
 	case v.numbers != nil:
 		top := v.numbers.top
-		if v.numbers.exact != nil {
-			top = sketchTop[uint64]{items: v.ranked.items()}
+		if !v.numbers.reduced {
+			top = sketchTop[uint64]{items: v.numbers.items()}
 		}
 		for _, it := range top.first(n) {
 			all = append(all, ProfileCount{v.value(it.key), it.count})
@@ -279,8 +295,10 @@ func (v *ProfileColumn) Values() ([]ProfileCount, bool) {
 		}
 		return all, true
 	}
-	for i, key := range v.ranked.keys {
-		all = append(all, ProfileCount{v.value(key), v.ranked.counts[i]})
+	if v.numbers != nil {
+		for _, it := range v.numbers.items() {
+			all = append(all, ProfileCount{v.value(it.key), it.count})
+		}
 	}
 	return all, true
 }
@@ -306,12 +324,13 @@ func (v *ProfileColumn) Histogram(n int) (ProfileBins, bool) {
 		return ProfileBins{low, high, []int64{v.numbers.count}}, true
 	}
 	b := ProfileBins{Low: low, High: low + width*float64(n), Counts: make([]int64, n)}
-	for i, key := range v.ranked.keys {
+	for _, c := range v.numbers.cells.cells {
+		key := min(max(c.key, v.numbers.low), v.numbers.high) // the middle of several
 		at := (v.number(key) - low) / width
 		if math.IsInf(at, 0) { // the range is wider than a float
 			at = v.number(key)/width - low/width
 		}
-		b.Counts[max(0, min(int(at), n-1))] += v.ranked.counts[i]
+		b.Counts[max(0, min(int(at), n-1))] += c.count()
 	}
 	return b, true
 }

@@ -2,11 +2,8 @@ package dataset
 
 import (
 	"bytes"
-	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"math"
-	"slices"
 	"unicode/utf8"
 
 	"mlx/internal/fault"
@@ -15,16 +12,24 @@ import (
 // MaxProfile bounds the document that DecodeProfile reads.
 const MaxProfile = 512 << 20
 
-// IsProfile says whether a file that begins so is a profile.
-func IsProfile(head []byte) bool { return bytes.HasPrefix(head, []byte(`{"kind":"`+ProfileKind+`"`)) }
+// profileKinds begins the kind of a profile of any version.
+const profileKinds = "profile.data/"
+
+// IsProfile says whether a file that begins so is a profile, of whatever version.
+func IsProfile(head []byte) bool { return bytes.HasPrefix(head, []byte(`{"kind":"`+profileKinds)) }
 
 // DecodeProfile reads what Encode writes, and nothing else.
 func DecodeProfile(doc []byte) (*Profile, error) {
 	if len(doc) > MaxProfile {
 		return nil, badProfile("it is larger than 512 MiB")
 	}
+	line, rest, _ := bytes.Cut(doc, []byte("\n"))
+	if head := []byte(`{"kind":"` + ProfileKind + `"`); IsProfile(doc) && !bytes.HasPrefix(doc, head) {
+		return nil, fault.New(fault.Usage, "cannot read a profile: it is not of the kind %s, but of another version of mlx", ProfileKind).
+			Hint("mlx profile TABLE -o FILE.prof   # makes a new one")
+	}
 	var d profileDoc
-	dec := json.NewDecoder(bytes.NewReader(doc))
+	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&d); err != nil {
 		return nil, badProfile(err.Error())
@@ -32,19 +37,23 @@ func DecodeProfile(doc []byte) (*Profile, error) {
 	if d.Kind != ProfileKind {
 		return nil, badProfile("it is of the kind " + d.Kind)
 	}
-	if d.Rows < 0 || d.Rows > math.MaxInt64/4 || d.Exact < 1 || d.Exact > 1<<20 || d.Texts < 1 || d.Texts > 1<<20 || d.Size < 2 || d.Size > 1<<22 {
+	if d.Rows < 0 || d.Rows > math.MaxInt64/4 {
 		return nil, badProfile("a number is out of range")
 	}
-	p := &Profile{rows: d.Rows, limits: profileLimits{d.Exact, d.Texts, d.Size}}
+	p := &Profile{rows: d.Rows, limits: profileLimitsFor(len(d.Columns))}
 	names := make(map[string]bool, len(d.Columns))
 	for _, cd := range d.Columns {
-		c, why := cd.column(p)
+		if cd.Bytes < 0 || cd.Bytes > len(rest) {
+			return nil, badProfile("column " + quoteShort(cd.Name) + ": its end is missing")
+		}
+		c, why := cd.column(p, rest[:cd.Bytes])
 		if why == "" && names[cd.Name] {
 			why = "it stands there twice"
 		}
 		if why != "" {
 			return nil, badProfile("column " + quoteShort(cd.Name) + ": " + why)
 		}
+		rest = rest[cd.Bytes:]
 		names[cd.Name] = true
 		p.columns = append(p.columns, c)
 	}
@@ -70,7 +79,7 @@ func quoteShort(s string) string {
 }
 
 // column reads a column, or says why it is none.
-func (d profileColumnDoc) column(p *Profile) (*profileColumn, string) {
+func (d profileColumnDoc) column(p *Profile, coded []byte) (*profileColumn, string) {
 	t, ok := ParseType(d.Type)
 	if !ok || d.Scale < -400 || d.Scale > 400 {
 		return nil, "its type is not known"
@@ -84,23 +93,25 @@ func (d profileColumnDoc) column(p *Profile) (*profileColumn, string) {
 		}
 		left -= n
 	}
-	if (c.numbers != nil) != (d.Numbers != nil) || (c.texts != nil) != (d.Texts != nil) || d.Hidden != "" && !d.Private {
+	if (c.numbers != nil) != (d.Numbers != nil) || (c.texts != nil) != (d.Texts != nil) {
 		return nil, "it does not hold what its type says"
 	}
+	r := newSketchReader(coded)
 	switch {
 	case c.numbers != nil:
-		return c, d.Numbers.read(c.numbers, left, p.limits)
+		c.hold(p.limits)
+		return c, d.Numbers.read(c.numbers, left, r)
 	case c.texts != nil:
-		return c, d.Texts.read(c.texts, left, p.limits)
-	case c.private:
-		return c, readRegisters(d.Hidden, &c.hidden)
-	case left != 0:
+		return c, d.Texts.read(c.texts, left, p.limits, r)
+	case c.private && len(coded) > 0:
+		return c, readRegisters(r, &c.hidden)
+	case left != 0 && !c.private:
 		return nil, "a column without a type has a value"
 	}
 	return c, ""
 }
 
-func (d *profileNumbersDoc) read(n *profileNumbers, count int64, limits profileLimits) string {
+func (d *profileNumbersDoc) read(n *profileNumbers, count int64, r *sketchCoder) string {
 	sum, ok := parseSketchSum(d.Sum)
 	squares, also := parseSketchSum(d.Squares)
 	switch {
@@ -108,29 +119,40 @@ func (d *profileNumbersDoc) read(n *profileNumbers, count int64, limits profileL
 		return "a sum is malformed"
 	case d.Count != count || d.Zeros < 0 || d.Negatives < 0 || d.Zeros > count || d.Negatives > count-d.Zeros:
 		return "its counts are not those of its rows"
-	case d.Low > d.High || !n.holds(d.Low) || !n.holds(d.High):
-		return "its range is none"
-	case (d.Exact == nil) == (d.Sketch == nil):
-		return "it does not hold what its type says"
+	case d.Cells < 0 || d.Cells > n.cells.most || d.Shift < 0 || d.Shift > 64 || d.Coarse < 0 || d.Coarse > 64:
+		return "a number is out of range"
+	case d.Coarse > 0 && d.Coarse < d.Shift || d.Many == nil && d.Shift+d.Coarse > 0:
+		return "its cells are malformed"
 	}
 	n.count, n.zeros, n.negatives, n.low, n.high, n.sum, n.squares = d.Count, d.Zeros, d.Negatives, d.Low, d.High, *sum, *squares
-	n.rising = n.count == 0
-	if d.Exact == nil {
-		return d.Sketch.read(n, limits)
+	if d.Low > d.High || !n.holds(d.Low) || !n.holds(d.High) {
+		return "its range is none"
 	}
-	return d.Exact.readInto(n, limits)
-}
-
-// readInto reads values that are all counted, and checks what was said of them.
-func (d *profileRunsDoc) readInto(n *profileNumbers, limits profileLimits) string {
-	runs, ok := d.read()
-	if !ok || len(runs.keys) > limits.exact || !n.within(runs.keys) {
-		return "its values are malformed"
+	n.cells.shift, n.cells.coarse = d.Shift, d.Coarse
+	n.cells.cells = r.cells(nil, d.Cells, d.Shift)
+	if r.bad || !n.within(n.cells.cells) {
+		return "its cells are malformed"
 	}
-	if total, ok := sumCounts(runs.counts); !ok || total != n.count {
+	if total, ok := sumCells(n.cells.cells); !ok || total != n.count {
 		return "its counts are not those of its rows"
 	}
+	if d.Many == nil {
+		n.rising = n.count == 0
+		return n.checkExact()
+	}
+	return d.Many.read(n, r)
+}
+
+// checkExact checks what was said of values that are all counted.
+func (n *profileNumbers) checkExact() string {
 	again := &profileNumbers{field: n.field}
+	var runs sketchRuns
+	for _, c := range n.cells.cells {
+		if !c.single() {
+			return "its cells are malformed"
+		}
+		runs.keys, runs.counts = append(runs.keys, c.key), append(runs.counts, c.n)
+	}
 	again.addUp(runs)
 	if len(runs.keys) > 0 {
 		again.low, again.high = runs.keys[0], runs.keys[len(runs.keys)-1]
@@ -139,7 +161,6 @@ func (d *profileRunsDoc) readInto(n *profileNumbers, limits profileLimits) strin
 		again.squares != n.squares {
 		return "its sums are not those of its values"
 	}
-	n.exact = &runs
 	return ""
 }
 
@@ -157,76 +178,105 @@ func (n *profileNumbers) holds(key uint64) bool {
 	return true
 }
 
-func (n *profileNumbers) within(keys []uint64) bool {
-	for _, key := range keys {
-		if key < n.low || key > n.high || !n.holds(key) {
+// within says whether cells lie where the values do: no coarse cell is cut, no key is none of the type.
+func (n *profileNumbers) within(cells []sketchCell) bool {
+	widest := max(n.cells.shift, n.cells.coarse)
+	for _, c := range cells {
+		if c.end() < n.low || c.start() > n.high || c.level() > widest {
+			return false
+		}
+		if c.single() && (c.key < n.low || c.key > n.high || !n.holds(c.key)) {
 			return false
 		}
 	}
 	return true
 }
 
-func (d *profileSketchDoc) read(n *profileNumbers, limits profileLimits) string {
-	if len(d.Levels) > 62 || len(d.Levels) != len(d.Turns) || d.Slack < 0 || d.Short < 0 || d.Slack > math.MaxInt64/4 || d.Short > math.MaxInt64/4 {
-		return "its sketch is malformed"
-	}
-	levels := &sketchLevels{size: limits.size, slack: d.Slack, turns: d.Turns}
+func sumCells(cells []sketchCell) (int64, bool) {
 	var total int64
-	for h, text := range d.Levels {
-		keys, ok := readKeys(text)
-		if !ok || len(keys) > limits.size || !n.within(keys) || d.Turns[h] < 0 || d.Turns[h] > math.MaxInt64/4 || int64(len(keys)) > (n.count-total)>>h {
-			return "its sketch is malformed"
+	for _, c := range cells {
+		if c.count() > math.MaxInt64/2-total {
+			return 0, false
 		}
-		total += int64(len(keys)) << h
-		levels.levels = append(levels.levels, keys)
+		total += c.count()
 	}
-	top, ok := d.Top.read()
-	if !ok || len(top.keys) > sketchCounters || total != n.count || !n.within(top.keys) {
-		return "its sketch is malformed"
-	}
-	if often, ok := sumCounts(top.counts); !ok || often > n.count {
-		return "its counts are not those of its rows"
-	}
-	n.exact, n.levels, n.top = nil, levels, sketchTop[uint64]{top.items(), d.Short}
-	n.repeated, n.rising, n.first, n.last = d.Repeated, d.Rising, d.First, d.Last
-	return readRegisters(d.Distinct, &n.distinct)
+	return total, true
 }
 
-func (d *profileTextsDoc) read(t *profileTexts, count int64, limits profileLimits) string {
+func (d *profileManyDoc) read(n *profileNumbers, r *sketchCoder) string {
+	if d.Top < 0 || d.Top > sketchCounters || d.Short < 0 || d.Short > math.MaxInt64/4 {
+		return "its sketch is malformed"
+	}
+	n.reduced, n.repeated, n.rising, n.first, n.last = true, d.Repeated, d.Rising, d.First, d.Last
+	if why := readRegisters(r, &n.distinct); why != "" {
+		return why
+	}
+	top := r.cells(nil, d.Top, 0)
+	if r.bad || len(top) != d.Top {
+		return "its sketch is malformed"
+	}
+	often, ok := sumCells(top)
+	if !ok || often > n.count {
+		return "its counts are not those of its rows"
+	}
+	for _, c := range top {
+		if !c.single() || c.key < n.low || c.key > n.high || !n.holds(c.key) {
+			return "its sketch is malformed"
+		}
+		n.top.items = append(n.top.items, sketchItem[uint64]{c.key, c.n})
+	}
+	n.top.short = d.Short
+	return ""
+}
+
+func (d *profileTextsDoc) read(t *profileTexts, count int64, limits profileLimits, r *sketchCoder) string {
 	switch {
 	case d.Count != count || d.Empty < 0 || d.Empty > count || d.Letters < 0 || d.Shortest < 0 || d.Longest < d.Shortest:
 		return "its counts are not those of its rows"
 	case d.Low > d.High || !isProfileText(d.Low) || !isProfileText(d.High):
 		return "its range is none"
-	case (d.Exact == nil) == (d.Sketch == nil):
-		return "it does not hold what its type says"
+	case d.Values < 0 || d.Values > limits.texts || d.Many != nil && d.Values > 0:
+		return "a number is out of range"
 	}
 	t.count, t.empty, t.low, t.high = d.Count, d.Empty, d.Low, d.High
 	t.shortest, t.longest, t.letters = d.Shortest, d.Longest, d.Letters
-	if d.Exact != nil {
-		items, ok := d.Exact.read()
-		total, also := sumCounts(d.Exact.Counts)
-		if !ok || !also || total != count || len(items) > limits.texts {
-			return "its values are malformed"
-		}
-		for _, it := range items {
-			t.exact[it.key] = it.count
-		}
-		return ""
+	m := newSketchLetters()
+	if d.Many != nil {
+		return d.Many.readTexts(t, m, r)
 	}
-	items, ok := d.Sketch.Top.read()
-	often, also := sumCounts(d.Sketch.Top.Counts)
-	if !ok || !also || len(items) > sketchCounters || often > count || d.Sketch.Short < 0 || d.Sketch.Short > math.MaxInt64/4 || len(d.Sketch.Some) > sketchKept {
+	items, ok := readItems(m, d.Values, r)
+	if total, also := sumCounts(items); !ok || !also || total != count {
+		return "its values are malformed"
+	}
+	for _, it := range items {
+		t.exact[it.key] = it.count
+	}
+	return ""
+}
+
+func (d *profileManyDoc) readTexts(t *profileTexts, m *sketchLetters, r *sketchCoder) string {
+	if d.Top < 0 || d.Top > sketchCounters || d.Short < 0 || d.Short > math.MaxInt64/4 || d.Some < 0 || d.Some > sketchKept {
 		return "its sketch is malformed"
 	}
-	t.exact, t.top, t.repeated = nil, sketchTop[string]{items, d.Sketch.Short}, d.Sketch.Repeated
-	for _, key := range d.Sketch.Some {
-		if !isProfileText(key) {
+	if why := readRegisters(r, &t.distinct); why != "" {
+		return why
+	}
+	items, ok := readItems(m, d.Top, r)
+	if often, also := sumCounts(items); !ok || !also || often > t.count {
+		return "its sketch is malformed"
+	}
+	some := r.texts(m, nil, d.Some)
+	t.exact, t.top, t.repeated = nil, sketchTop[string]{items, d.Short}, d.Repeated
+	for _, it := range some {
+		if it.count != 0 || !isProfileText(it.key) {
 			return "its sketch is malformed"
 		}
-		t.some.add(sketchHashBytes([]byte(key)), key)
+		t.some.add(sketchHashBytes([]byte(it.key)), it.key)
 	}
-	return readRegisters(d.Sketch.Distinct, &t.distinct)
+	if r.bad {
+		return "its sketch is malformed"
+	}
+	return ""
 }
 
 // longestProfileText is the longest text that sketchTextKey makes.
@@ -234,93 +284,35 @@ const longestProfileText = 512
 
 func isProfileText(s string) bool { return len(s) <= longestProfileText && utf8.ValidString(s) }
 
-func (d *profileItemsDoc) read() ([]sketchItem[string], bool) {
-	if len(d.Values) != len(d.Counts) || !slices.IsSorted(d.Values) {
-		return nil, false
-	}
-	items := make([]sketchItem[string], 0, len(d.Values))
-	for i, key := range d.Values {
-		if !isProfileText(key) || i > 0 && key == d.Values[i-1] || d.Counts[i] < 1 {
+// readItems reads texts in order, none twice.
+func readItems(m *sketchLetters, n int, r *sketchCoder) ([]sketchItem[string], bool) {
+	items := r.texts(m, nil, n)
+	for i, it := range items {
+		if !isProfileText(it.key) || i > 0 && it.key <= items[i-1].key {
 			return nil, false
 		}
-		items = append(items, sketchItem[string]{key, d.Counts[i]})
 	}
-	return items, true
+	return items, !r.bad
 }
 
-func (d *profileRunsDoc) read() (sketchRuns, bool) {
-	keys, ok := readKeys(d.Keys)
-	if !ok {
-		return sketchRuns{}, false
-	}
-	for i := 1; i < len(keys); i++ {
-		if keys[i] == keys[i-1] {
-			return sketchRuns{}, false
-		}
-	}
-	raw, ok := readVarints(d.Counts)
-	if !ok || len(raw) != len(keys) {
-		return sketchRuns{}, false
-	}
-	counts := make([]int64, len(raw))
-	for i, n := range raw {
-		if n < 1 || n > math.MaxInt64/4 {
-			return sketchRuns{}, false
-		}
-		counts[i] = int64(n)
-	}
-	return sketchRuns{keys, counts}, true
-}
-
-// sumCounts adds counts, each of which is at least 1, unless that goes out of range.
-func sumCounts(counts []int64) (int64, bool) {
+// sumCounts adds counts, each of which must be at least 1, unless that goes out of range.
+func sumCounts(items []sketchItem[string]) (int64, bool) {
 	var total int64
-	for _, n := range counts {
-		if n < 1 || n > math.MaxInt64/2-total {
+	for _, it := range items {
+		if it.count < 1 || it.count > math.MaxInt64/2-total {
 			return 0, false
 		}
-		total += n
+		total += it.count
 	}
 	return total, true
 }
 
-func readKeys(text string) ([]uint64, bool) {
-	keys, ok := readVarints(text)
-	for i := 1; i < len(keys) && ok; i++ {
-		keys[i] += keys[i-1]
-		ok = keys[i] >= keys[i-1]
-	}
-	return keys, ok
-}
-
-func readVarints(text string) ([]uint64, bool) {
-	raw, err := base64.RawStdEncoding.DecodeString(text)
-	if err != nil {
-		return nil, false
-	}
-	all := make([]uint64, 0, len(raw)/2)
-	for len(raw) > 0 {
-		v, n := binary.Uvarint(raw)
-		if n <= 0 {
-			return nil, false
-		}
-		all, raw = append(all, v), raw[n:]
-	}
-	return all, true
-}
-
-func readRegisters(text string, d *sketchDistinct) string {
-	raw, err := base64.RawStdEncoding.DecodeString(text)
-	if err != nil || len(raw) != 0 && len(raw) != sketchRegisters {
-		return "its sketch is malformed"
-	}
-	for _, r := range raw {
-		if r > 64-sketchDistinctBits+1 {
+func readRegisters(r *sketchCoder, d *sketchDistinct) string {
+	d.registers = r.registers(nil)
+	for _, x := range d.registers {
+		if r.bad || x > 64-sketchDistinctBits+1 {
 			return "its sketch is malformed"
 		}
-	}
-	if len(raw) > 0 {
-		d.registers = raw
 	}
 	return ""
 }

@@ -3,7 +3,7 @@ package dataset
 import "math"
 
 // profileNumbers is what is kept of the values of a column that lie on a line. While they are few every one of them is counted, after
-// that there are sketches. Everything but the sketch of ranks and the most frequent values is the same however the table was cut.
+// that cells of them. Everything but the most frequent values is the same however the table was cut.
 type profileNumbers struct {
 	field Field
 
@@ -13,20 +13,19 @@ type profileNumbers struct {
 	low, high   uint64 // keys of the smallest and the largest; valid if count > 0
 	sum         sketchSum
 	squares     sketchSum
-	exact       *sketchRuns // nil once there are too many
-	levels      *sketchLevels
+	cells       sketchCells // of single values unless reduced
+	reduced     bool        // there are too many values to count each; what follows is of use only then
 	distinct    sketchDistinct
 	top         sketchTop[uint64]
-	repeated    bool // some value stands there twice, as far as was seen; of use where not all are counted
+	repeated    bool // some value stands there twice, as far as was seen
 	rising      bool // each value was larger than the one before it
 	first, last uint64
 }
 
 // profileLimits are the bounds of what is kept.
 type profileLimits struct {
-	exact int // different values that are all counted
-	texts int // the same of texts
-	size  int // keys of a level of a sketch
+	cells int // cells of numbers, and different numbers that are all counted
+	texts int // different texts that are all counted
 }
 
 // profileFloats says whether the keys of a column are those of floats.
@@ -67,21 +66,22 @@ func profileFloat(keys []uint64, v float64, c *profileColumn) []uint64 {
 	return keys
 }
 
-// profileNumbersOf is made of the values of one batch, in the order of the rows. Its runs are those of the scratch.
-func profileNumbersOf(f Field, keys []uint64, s *sketchScratch) *profileNumbers {
-	n := &profileNumbers{field: f, rising: true, exact: &sketchRuns{}}
+// profileNumbersOf is made of the values of one batch, in the order of the rows, but for the cells. The runs are those of the scratch.
+func profileNumbersOf(f Field, keys []uint64, s *sketchScratch) (*profileNumbers, sketchRuns) {
+	n := &profileNumbers{field: f, rising: true}
 	if len(keys) == 0 {
-		return n
+		return n, sketchRuns{}
 	}
 	n.count, n.first, n.last = int64(len(keys)), keys[0], keys[len(keys)-1]
 	for i := 1; i < len(keys) && n.rising; i++ {
 		n.rising = keys[i] > keys[i-1]
 	}
 	r := s.runs(keys)
-	n.exact = &r
 	n.low, n.high = r.keys[0], r.keys[len(r.keys)-1]
 	n.addUp(r)
-	return n
+	n.repeated = int64(len(r.keys)) < n.count
+	n.top = sketchTopOf(r)
+	return n, r
 }
 
 // addUp sums runs.
@@ -108,29 +108,35 @@ func (n *profileNumbers) addUp(r sketchRuns) {
 	}
 }
 
-// reduce replaces the counted values by sketches.
-func (n *profileNumbers) reduce(size int) {
-	if n.exact == nil {
+// reduce turns from values that are all counted to what is known of too many of them.
+func (n *profileNumbers) reduce() {
+	if n.reduced {
 		return
 	}
-	r := *n.exact
-	n.exact, n.levels = nil, &sketchLevels{size: size}
-	n.repeated = int64(len(r.keys)) < n.count
-	for _, key := range r.keys {
-		n.distinct.add(sketchHash(key))
-	}
-	n.top = sketchTopOf(r)
-	if n.count > 4*int64(len(r.keys)) {
-		n.levels.putCounted(r)
-		return
-	}
-	n.levels.take(sketchSample(r, size))
+	n.reduced = true
+	n.repeated = int64(len(n.cells.cells)) < n.count
+	n.cells.hashInto(&n.distinct)
+	n.top = sketchTop[uint64]{items: n.items()}
+	n.top.shrink()
 }
 
-// merge adds the values of rows that come after these.
-func (n *profileNumbers) merge(o *profileNumbers, limits profileLimits) {
+// forget drops what is of use only where values are not all counted.
+func (n *profileNumbers) forget() {
+	n.distinct, n.top, n.repeated = sketchDistinct{}, sketchTop[uint64]{}, false
+}
+
+// items are the counted values.
+func (n *profileNumbers) items() []sketchItem[uint64] {
+	all := make([]sketchItem[uint64], 0, len(n.cells.cells))
+	for _, c := range n.cells.cells {
+		all = append(all, sketchItem[uint64]{c.key, c.n})
+	}
+	return all
+}
+
+// follow adds the values of rows that come after these, but for the cells.
+func (n *profileNumbers) follow(o *profileNumbers) {
 	if o.count == 0 {
-		n.settle(limits)
 		return
 	}
 	if n.count == 0 {
@@ -144,24 +150,22 @@ func (n *profileNumbers) merge(o *profileNumbers, limits profileLimits) {
 	n.negatives += o.negatives
 	n.sum.merge(&o.sum)
 	n.squares.merge(&o.squares)
-	if n.exact != nil && o.exact != nil {
-		merged := n.exact.merge(*o.exact)
-		n.exact = &merged
-		n.settle(limits)
-		return
-	}
-	n.reduce(limits.size)
-	o.reduce(limits.size)
 	n.repeated = n.repeated || o.repeated
-	n.levels.merge(o.levels)
 	n.distinct.merge(o.distinct)
 	n.top.merge(o.top)
 }
 
-// settle turns to sketches when there are too many values.
-func (n *profileNumbers) settle(limits profileLimits) {
-	if n.exact != nil && len(n.exact.keys) > limits.exact {
-		n.reduce(limits.size)
+// merge adds the values of another profile.
+func (n *profileNumbers) merge(o *profileNumbers, room *sketchRoom) {
+	if n.reduced || o.reduced {
+		n.reduce()
+		o.reduce()
+	}
+	n.follow(o)
+	n.cells.merge(&o.cells, room)
+	if n.cells.over() {
+		n.reduce()
+		n.cells.collapse()
 	}
 }
 
@@ -170,8 +174,8 @@ func (n *profileNumbers) unique() (unique, certain bool) {
 	switch {
 	case n.count == 0:
 		return false, true
-	case n.exact != nil:
-		return int64(len(n.exact.keys)) == n.count, true
+	case !n.reduced:
+		return int64(len(n.cells.cells)) == n.count, true
 	case n.repeated:
 		return false, true
 	case n.rising:

@@ -44,6 +44,7 @@ type sketchScratch struct {
 	table       []uint32
 	found       []sketchText
 	codes       []int64
+	cells       []sketchCell
 }
 
 func (s *sketchScratch) room(n int) []uint64 {
@@ -154,41 +155,4 @@ func (r sketchRuns) items() []sketchItem[uint64] {
 		all[i] = sketchItem[uint64]{key, r.counts[i]}
 	}
 	return all
-}
-
-// total is the number of values.
-func (r sketchRuns) total() int64 {
-	var n int64
-	for _, c := range r.counts {
-		n += c
-	}
-	return n
-}
-
-// merge adds the values of another.
-func (r sketchRuns) merge(o sketchRuns) sketchRuns {
-	switch {
-	case len(r.keys) == 0:
-		return o
-	case len(o.keys) == 0:
-		return r
-	}
-	n := len(r.keys) + len(o.keys)
-	m := sketchRuns{make([]uint64, 0, n), make([]int64, 0, n)}
-	i, j := 0, 0
-	for i < len(r.keys) || j < len(o.keys) {
-		switch {
-		case j == len(o.keys) || i < len(r.keys) && r.keys[i] < o.keys[j]:
-			m.keys, m.counts = append(m.keys, r.keys[i]), append(m.counts, r.counts[i])
-			i++
-		case i == len(r.keys) || o.keys[j] < r.keys[i]:
-			m.keys, m.counts = append(m.keys, o.keys[j]), append(m.counts, o.counts[j])
-			j++
-		default:
-			m.keys, m.counts = append(m.keys, r.keys[i]), append(m.counts, r.counts[i]+o.counts[j])
-			i++
-			j++
-		}
-	}
-	return m
 }

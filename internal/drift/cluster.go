@@ -37,6 +37,9 @@ func newPermutation(seed int64, tests int, level float64) permutation {
 // or a side has fewer than 5 clusters with rows.
 func (p permutation) clusterP(reference, current [][]uint32, ordered bool) float64 {
 	reference, current = p.grouped(reference, current)
+	if !ordered {
+		reference, current = withoutRare(reference, current)
+	}
 	t := newClusterTable(reference, current, ordered)
 	if t == nil || t.valid[0] < fewestClusters || t.valid[1] < fewestClusters {
 		return math.NaN()
@@ -44,14 +47,19 @@ func (p permutation) clusterP(reference, current [][]uint32, ordered bool) float
 	return p.run(len(t.rows), len(reference), len(current), t.statistic)
 }
 
-// unseenP is the p of the share of current rows in bins that the reference has none of, by the same exchange.
+// unseenP is the p of values in the current side that the reference does not have, by the same exchange: the greater one of the share of
+// rows and of the number of clusters that hold any. In small clusters shares are coarser, in large ones there is more of everything.
 func (p permutation) unseenP(reference, current [][]uint32) float64 {
 	reference, current = p.grouped(reference, current)
 	if len(reference) < fewestClusters || len(current) < fewestClusters {
 		return math.NaN()
 	}
 	t := newUnseenTable(reference, current)
-	return p.run(len(t.rows), len(reference), len(current), t.share)
+	byRows := p.run(len(t.rows), len(reference), len(current), t.share)
+	if !(byRows < 0.2) {
+		return byRows
+	}
+	return max(byRows, p.run(len(t.rows), len(reference), len(current), t.clusters))
 }
 
 // run exchanges n+m clusters, of which the first n are the reference, and compares the statistic of each exchange with that of the data.
@@ -80,11 +88,17 @@ func (p permutation) run(all, n, m int, statistic func(chosen []int32, reference
 		}
 		if v := statistic(order[:k], isReference); v >= bound || math.IsNaN(v) {
 			if extreme++; extreme == enoughExtreme {
-				return float64(enoughExtreme) / float64(try)
+				return cautious(extreme, try)
 			}
 		}
 	}
-	return float64(extreme+1) / float64(p.tries+1)
+	return cautious(extreme+1, p.tries+1)
+}
+
+// cautious is the share of n permutations that are extreme, and the standard error that it has as an estimate: what chance there is in
+// the permutations is not to raise alarms.
+func cautious(extreme, n int) float64 {
+	return min(1, (float64(extreme)+math.Sqrt(float64(extreme-1)))/float64(n))
 }
 
 // least is the smallest p that exchanging n and m clusters can give.

@@ -103,7 +103,7 @@ func clusterScale(shares [][]float64, sizes []float64) []float64 {
 	var scale []float64
 	total := 0.0
 	for i, share := range shares {
-		if scale == nil {
+		if len(scale) < len(share) {
 			scale = make([]float64, len(share))
 		}
 		total += sizes[i]
@@ -194,10 +194,51 @@ func (t *clusterTable) statistic(chosen []int32, _ bool) float64 {
 	return gap / (1/wa + 1/wb)
 }
 
+// withoutRare puts bins of which fewer than 5 rows are expected on a side into one, as chi2P does.
+func withoutRare(reference, current [][]uint32) ([][]uint32, [][]uint32) {
+	sides := [2][][]uint32{reference, current}
+	var rows [2]float64
+	var sums []float64
+	for side, clusters := range sides {
+		for _, counts := range clusters {
+			if sums == nil {
+				sums = make([]float64, len(counts))
+			}
+			for b, v := range counts {
+				rows[side] += float64(v)
+				sums[b] += float64(v)
+			}
+		}
+	}
+	needs := rareRows * (rows[0] + rows[1]) / min(rows[0], rows[1])
+	var place []int
+	kept := 1
+	for _, v := range sums {
+		if v < needs {
+			place = append(place, 0)
+			continue
+		}
+		place = append(place, kept)
+		kept++
+	}
+	for side, clusters := range sides {
+		merged := make([][]uint32, len(clusters))
+		for i, counts := range clusters {
+			merged[i] = make([]uint32, kept)
+			for b, v := range counts {
+				merged[i][place[b]] += v
+			}
+		}
+		sides[side] = merged
+	}
+	return sides[0], sides[1]
+}
+
 // unseenTable are counts by cluster.
 type unseenTable struct {
 	rows     [][]uint32
 	all, sum []int64
+	bins     []int
 }
 
 func newUnseenTable(reference, current [][]uint32) *unseenTable {
@@ -213,14 +254,19 @@ func newUnseenTable(reference, current [][]uint32) *unseenTable {
 	return t
 }
 
-// share is that of current rows whose bin the reference has none of.
-func (t *unseenTable) share(chosen []int32, reference bool) float64 {
+// take counts rows of some clusters, one side.
+func (t *unseenTable) take(chosen []int32) {
 	clear(t.sum)
 	for _, c := range chosen {
 		for b, v := range t.rows[c] {
 			t.sum[b] += int64(v)
 		}
 	}
+}
+
+// share is that of current rows whose bin the reference has none of.
+func (t *unseenTable) share(chosen []int32, reference bool) float64 {
+	t.take(chosen)
 	var rows, unseen int64
 	for b, sum := range t.sum {
 		ref, cur := t.all[b]-sum, sum
@@ -236,4 +282,37 @@ func (t *unseenTable) share(chosen []int32, reference bool) float64 {
 		return math.NaN()
 	}
 	return float64(unseen) / float64(rows)
+}
+
+// clusters is the number of current clusters with a row in such a bin.
+func (t *unseenTable) clusters(chosen []int32, reference bool) float64 {
+	t.take(chosen)
+	t.bins = t.bins[:0]
+	for b, sum := range t.sum {
+		if t.all[b] > 0 && (reference && sum == 0 || !reference && sum == t.all[b]) {
+			t.bins = append(t.bins, b)
+		}
+	}
+	if len(t.bins) == 0 {
+		return 0
+	}
+	n := 0
+	holds := func(c int32) {
+		for _, b := range t.bins {
+			if t.rows[c][b] > 0 {
+				n++
+				return
+			}
+		}
+	}
+	if !reference {
+		for _, c := range chosen {
+			holds(c)
+		}
+		return float64(n)
+	}
+	for c := range t.rows { // those that were chosen have no row in these bins
+		holds(int32(c))
+	}
+	return float64(n)
 }

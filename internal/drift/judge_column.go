@@ -199,7 +199,7 @@ func (j *judging) untold(m *Measured, method Method) string {
 		return m.oneBin()
 	}
 	if m.Clustered != nil && j.Spec.Judge != JudgeEffect {
-		return j.fewClusters(m.Clustered)
+		return j.fewClusters(&Clustered{withoutLast(m.Clustered.Reference), withoutLast(m.Clustered.Current)})
 	}
 	return ""
 }
@@ -243,6 +243,9 @@ func (j *judging) fewClusters(c *Clustered) string {
 func (m *Measured) constant() string {
 	if m.Kind == Categories {
 		if countOr0(m.Reference.Distinct) == 1 && countOr0(m.Current.Distinct) == 1 && m.Unseen == 0 {
+			if m.Reference.Top == "" { // of a private column nothing is shown
+				return "constant"
+			}
 			return "constant: always " + shownValue(m.Reference.Top)
 		}
 		return ""

@@ -212,6 +212,9 @@ func (col *judgedColumn) mostMoved(show func(float64) string) string {
 	} else {
 		name = shownValue(b.Categories[best])
 	}
+	if show == nil && b.Categories[best] == "" { // perhaps of a private column
+		name = "one category"
+	}
 	p, q := share(best)
 	return name + " " + change(p, q, shareText)
 }

@@ -46,7 +46,7 @@ func linspace(low, high float64, bins int) []float64 {
 	step := delta / float64(bins)
 	for i := range bins {
 		at := float64(i)*step + low
-		if step == 0 || math.IsInf(delta, 0) {
+		if delta != 0 && step == 0 || math.IsInf(delta, 0) {
 			at = low*(1-float64(i)/float64(bins)) + high*(float64(i)/float64(bins))
 		}
 		edges = append(edges, at)

@@ -55,15 +55,16 @@ func (s Spec) MethodOf(column string, kind Kind) (Method, error) {
 
 // ThresholdOf is the effect from which a column has drifted by a method.
 func (s Spec) ThresholdOf(column string, m Method) float64 {
+	switch m {
+	case Missing:
+		return s.MissingLimit
+	case Unseen:
+		return s.UnseenLimit
+	}
 	if key, ok := keyFor(s.Thresholds, column); ok {
 		return s.Thresholds[key]
 	}
-	switch {
-	case m == Missing:
-		return s.MissingLimit
-	case m == Unseen:
-		return s.UnseenLimit
-	case s.Threshold != nil:
+	if s.Threshold != nil {
 		return *s.Threshold
 	}
 	return defaultThreshold

@@ -83,10 +83,11 @@ func (v conversion) misfit(r, c Summary) float64 {
 // gap is the largest difference, at the edges of the bins, between the distribution of the current side and that of the converted
 // reference, which is taken as even within a bin.
 func (v conversion) gap(m *Measured) float64 {
-	b := m.Bins
-	if len(b.Edges) == 0 || len(b.Reference) != len(b.Edges)+1 || len(b.Current) != len(b.Reference) || m.Reference.Min == nil || m.Reference.Max == nil {
+	b, bins := m.Bins, len(m.Bins.Edges)+1
+	if bins == 1 || len(b.Reference) < bins || len(b.Current) < bins || m.Reference.Min == nil || m.Reference.Max == nil {
 		return 1
 	}
+	b.Reference, b.Current = b.Reference[:bins], b.Current[:bins] // without that of missing values
 	x, y := []float64{*m.Reference.Min}, []float64{0}
 	var below, current, n, k float64
 	for i := range b.Reference {
