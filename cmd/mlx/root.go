@@ -46,6 +46,7 @@ func sections() []section {
 		{"Judge", []func(*app) *cobra.Command{
 			newGate,
 			newDrift,
+			newLabel,
 		}},
 		{"Models", []func(*app) *cobra.Command{
 			newModel,
