@@ -72,7 +72,7 @@ func shaped(r *rand.Rand, i int, z float64) float64 {
 	return z
 }
 
-func (a alarmed) compared(t testing.TB, seed uint64) *Compared {
+func (a alarmed) comparedOf(t testing.TB, seed uint64) *Compared {
 	r := rand.New(rand.NewPCG(seed, 7))
 	var all []Measured
 	for i := range a.columns {
@@ -84,7 +84,7 @@ func (a alarmed) compared(t testing.TB, seed uint64) *Compared {
 			all = append(all, measuredNumbers(t, name, ref, cur))
 		}
 	}
-	return compared(all...)
+	return comparedOf(all...)
 }
 
 // rates are the shares of data sets that are flagged, and in which the first column is.
@@ -95,7 +95,7 @@ func (a alarmed) rates(t testing.TB, spec Spec, sets int) (any, first float64) {
 		t.Fatal(err)
 	}
 	for set := range sets {
-		answer := a.compared(t, uint64(set)).Judge(spec, time.Unix(0, 0))
+		answer := a.comparedOf(t, uint64(set)).Judge(spec, time.Unix(0, 0))
 		if answer.Verdict == Drift {
 			any++
 		}

@@ -119,17 +119,30 @@ func (col *judgedColumn) direction(by Method) string {
 		return "down"
 	case col.Kind != Numbers:
 		return "other"
-	case r.Median != nil && c.Median != nil && math.Abs(*c.Median-*r.Median) > 0.05*valueOr0(r.Std):
-		if *c.Median > *r.Median {
-			return "up"
-		}
+	}
+	shift, width := shiftOf(r, c), 0.0
+	if r.Std != nil && c.Std != nil && *r.Std+*c.Std > 0 {
+		width = math.Log(*c.Std / *r.Std)
+	}
+	switch {
+	case math.Abs(shift) > max(0.02, math.Abs(width)/2) && shift > 0:
+		return "up"
+	case math.Abs(shift) > max(0.02, math.Abs(width)/2):
 		return "down"
-	case r.Std != nil && c.Std != nil && *c.Std > 1.1**r.Std:
+	case width > 0.1:
 		return "wider"
-	case r.Std != nil && c.Std != nil && *c.Std < *r.Std/1.1:
+	case width < -0.1:
 		return "narrower"
 	}
 	return "other"
+}
+
+// shiftOf is how far the median moved, in standard deviations of the wider side.
+func shiftOf(r, c Summary) float64 {
+	if r.Median == nil || c.Median == nil || *r.Median == *c.Median {
+		return 0
+	}
+	return (*c.Median - *r.Median) / max(valueOr0(r.Std), valueOr0(c.Std))
 }
 
 func valueOr0(v *float64) float64 {
@@ -150,10 +163,11 @@ func (col *judgedColumn) text(c Column) string {
 		return col.newValues() + ", " + shareText(*c.Value) + " of the rows"
 	}
 	parts := []string{}
+	direction := c.Direction
 	if c.Method == Unit {
-		parts = append(parts, col.unit)
+		parts, direction = append(parts, col.unit), "" // what is told is where the values are now
 	}
-	if what := col.moved(c.Direction); what != "" {
+	if what := col.moved(direction); what != "" {
 		parts = append(parts, what)
 	}
 	t := col.tests[0]
@@ -199,8 +213,10 @@ func (col *judgedColumn) mostMoved(show func(float64) string) string {
 		if show == nil && i >= len(b.Categories) || show != nil && (i >= len(b.Atoms) || !b.Atoms[i] || i == 0 || i > len(b.Edges)) {
 			continue
 		}
-		if p, q := share(i); math.Abs(p-q) > gap {
-			best, gap = i, math.Abs(p-q)
+		p, q := share(i)
+		// Of two that moved as much the rarer one says more.
+		if d := math.Abs(p - q); d > gap+1e-9 || d > gap-1e-9 && rarer(b, i, best) {
+			best, gap = i, max(d, gap)
 		}
 	}
 	if best < 0 {
@@ -217,6 +233,11 @@ func (col *judgedColumn) mostMoved(show func(float64) string) string {
 	}
 	p, q := share(best)
 	return name + " " + change(p, q, shareText)
+}
+
+// rarer says whether a bin has fewer rows than another.
+func rarer(b Bins, i, other int) bool {
+	return other >= 0 && b.Reference[i]+b.Current[i] < b.Reference[other]+b.Current[other]
 }
 
 // newValues names some that the reference does not have.

@@ -104,7 +104,7 @@ func measuredWords(t testing.TB, name string, ref, cur sampleOf) Measured {
 	return m
 }
 
-func compared(columns ...Measured) *Compared {
+func comparedOf(columns ...Measured) *Compared {
 	nan := math.NaN()
 	c := &Compared{Columns: columns, Duplicates: [2]int64{-1, -1}, Span: [2][2]float64{{nan, nan}, {nan, nan}}, Exact: true}
 	if len(columns) > 0 {
