@@ -16,6 +16,7 @@ import (
 var floors = map[string]int{
 	"internal/fault": 0,
 	"internal/stats": 0,
+	"internal/page":  0,
 
 	"internal/object":  1,
 	"internal/cli":     1,

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"mlx/internal/cli"
+	"mlx/internal/drift"
 	"mlx/internal/fault"
 	"mlx/internal/gate"
 	"mlx/internal/lineage"
@@ -115,8 +116,14 @@ func (t *teller) event(rec lineage.Record) (event, error) {
 		err = t.rerun(&e)
 	case ofRegistry(rec):
 		err = t.model(&e)
+	case drift.LabelsAdded.Is(rec):
+		err = t.labels(&e)
 	case registry.Signed.Is(rec):
 		err = t.signOff(&e)
+	case drift.Checked.Is(rec):
+		err = t.drift(&e)
+	case drift.Acted.Is(rec):
+		err = t.acted(&e)
 	case tracking.Experiments.Is(rec):
 		err = t.experiment(&e)
 	default:

@@ -45,6 +45,8 @@ func sections() []section {
 		}},
 		{"Judge", []func(*app) *cobra.Command{
 			newGate,
+			newDrift,
+			newLabel,
 		}},
 		{"Models", []func(*app) *cobra.Command{
 			newModel,

@@ -107,6 +107,7 @@ type Spec struct {
 	Freshness    float64  `json:"freshness,omitempty"`  // seconds that the newest row may be old; 0: not judged
 	Schema       string   `json:"schema,omitempty"`     // fail (default): a changed schema is drift; warn; ignore
 	Key          []string `json:"key,omitempty"`        // columns that name a row, for duplicates; none: whole rows
+	Private      []string `json:"-"`                    // columns of which no value is shown
 
 	Classifier *Classifier `json:"classifier,omitempty"` // multivariate; nil: not judged
 }
@@ -229,7 +230,8 @@ type Bins struct {
 	Edges      []float64 `json:"edges,omitempty"` // interior edges: one fewer than counts
 	Atoms      []bool    `json:"atoms,omitempty"` // bins that hold a single value, their lower edge
 	Categories []string  `json:"categories,omitempty"`
-	Others     bool      `json:"others,omitempty"` // the last bin is everything else
+	Others     bool      `json:"others,omitempty"`  // the last bin, but for missing values, is everything else
+	Missing    bool      `json:"missing,omitempty"` // the last bin holds missing, NaN and infinite values
 	Reference  []int64   `json:"reference,omitempty"`
 	Current    []int64   `json:"current,omitempty"`
 }

@@ -16,14 +16,14 @@ func (v View) Azure() []byte {
 				level = "warning"
 			}
 			fmt.Fprintf(&b, "##vso[task.logissue type=%s;sourcepath=%s;linenumber=%d]%s\n", level, azureProperty(f.At.File), max(f.At.Line, 1),
-				azureMessage(fmt.Sprintf("gate %s: %s  %s  %s", g.Name, f.Word(), f.Name, f.Text())))
+				azureMessage(fmt.Sprintf("%s %s: %s  %s  %s", v.tool(), g.Name, f.Word(), f.Name, f.Text())))
 		}
 	}
 	result := map[Verdict]string{Pass: "Succeeded", Inconclusive: "SucceededWithIssues"}[v.Verdict]
 	if result == "" {
 		result = "Failed"
 	}
-	fmt.Fprintf(&b, "##vso[task.complete result=%s]mlx gate: %s, verdict %s\n", result, v.Verdict, v.Record.Short())
+	fmt.Fprintf(&b, "##vso[task.complete result=%s]mlx %s: %s, verdict %s\n", result, v.tool(), v.Verdict, v.Record.Short())
 	return []byte(b.String())
 }
 

@@ -16,10 +16,10 @@ func (v View) GitHub() []byte {
 				level = "warning"
 			}
 			fmt.Fprintf(&b, "::%s file=%s,line=%d,title=%s::%s\n", level, property(f.At.File), f.At.Line,
-				property("gate "+g.Name+": "+f.Word()), message(f.Name+"  "+f.Text()))
+				property(v.tool()+" "+g.Name+": "+f.Word()), message(f.Name+"  "+f.Text()))
 		}
 	}
-	fmt.Fprintf(&b, "::notice title=%s::%s\n", property("mlx gate"), message(string(v.Verdict)+", verdict "+v.Record.Short()))
+	fmt.Fprintf(&b, "::notice title=%s::%s\n", property("mlx "+v.tool()), message(string(v.Verdict)+", verdict "+v.Record.Short()))
 	return []byte(b.String())
 }
 

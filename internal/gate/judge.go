@@ -283,4 +283,5 @@ type View struct {
 	MlxVersion string        `json:"mlx_version"`
 	Report     Report        `json:"-"`
 	Record     object.Digest `json:"-"`
+	Tool       string        `json:"-"` // what judged, as reports of CI name it; gate when empty
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"mlx/internal/page"
 )
 
 // Markdown writes a report for a comment on a pull request: what failed first, what passed folded away.
@@ -17,7 +19,7 @@ func (v View) Markdown() []byte {
 		names[i] = g.Name
 	}
 	word := map[Verdict]string{Pass: "passed", Fail: "failed", Inconclusive: "inconclusive"}[v.Verdict]
-	fmt.Fprintf(&b, "### mlx gate: **%s %s**\n\n", markdown(list(names)), word)
+	fmt.Fprintf(&b, "### mlx gate: **%s %s**\n\n", page.Markdown(list(names)), word)
 	for _, g := range v.Report.Gates {
 		g.markdown(&b, v.Report.Code)
 	}
@@ -27,15 +29,15 @@ func (v View) Markdown() []byte {
 
 func (g Result) markdown(b *strings.Builder, commit string) {
 	c := count([]Result{g})
-	fmt.Fprintf(b, "Gate `%s` on %s `%s`", code(g.Name), markdown(g.For.Kind), g.For.ID.Short())
+	fmt.Fprintf(b, "Gate `%s` on %s `%s`", page.Code(g.Name), page.Markdown(g.For.Kind), g.For.ID.Short())
 	switch {
 	case g.For.Name != "":
-		fmt.Fprintf(b, " (%s)", markdown(g.For.Name))
+		fmt.Fprintf(b, " (%s)", page.Markdown(g.For.Name))
 	case commit != "":
-		fmt.Fprintf(b, " (commit `%s`)", code(commit))
+		fmt.Fprintf(b, " (commit `%s`)", page.Code(commit))
 	}
 	if g.Against != nil {
-		fmt.Fprintf(b, " against %s", markdown(g.Baseline()))
+		fmt.Fprintf(b, " against %s", page.Markdown(g.Baseline()))
 	}
 	fmt.Fprintf(b, ": %d of %d checks failed", c.Fail, len(g.Checks))
 	for _, also := range []struct {
@@ -66,7 +68,7 @@ func (g Result) markdown(b *strings.Builder, commit string) {
 		b.WriteString("\n</details>\n\n")
 	}
 	for _, note := range g.Notes() {
-		fmt.Fprintf(b, "%s.\n\n", markdown(sentence(note)))
+		fmt.Fprintf(b, "%s.\n\n", page.Markdown(sentence(note)))
 	}
 	if compared := g.Compared(); compared != "" {
 		fmt.Fprintf(b, "Judged on %s.\n\n", compared)
@@ -85,11 +87,11 @@ func markdownTable(b *strings.Builder, all []Finding, worded bool) {
 	}
 	b.WriteString(head + "\n" + line + "\n")
 	for _, f := range all {
-		cells := []string{markdown(f.Name), markdown(f.Shown), markdown(f.Needs)}
+		cells := []string{page.Markdown(f.Name), page.Markdown(f.Shown), page.Markdown(f.Needs)}
 		if compared {
-			cells = []string{markdown(f.Name)}
+			cells = []string{page.Markdown(f.Name)}
 			for _, c := range append(f.comparison(), f.Needs) {
-				cells = append(cells, markdown(c))
+				cells = append(cells, page.Markdown(c))
 			}
 		}
 		if worded {
@@ -132,7 +134,7 @@ func markdownSaid(b *strings.Builder, all []Finding) {
 		for _, s := range []string{f.Note, f.Where(), f.SaidWaiver()} {
 			if s != "" {
 				any = true
-				fmt.Fprintf(b, "- %s: %s\n", markdown(f.Name), markdown(s))
+				fmt.Fprintf(b, "- %s: %s\n", page.Markdown(f.Name), page.Markdown(s))
 			}
 		}
 	}
@@ -147,7 +149,7 @@ func (f Finding) markdownSample(b *strings.Builder) {
 	if said == "" {
 		return
 	}
-	fmt.Fprintf(b, "<details><summary>%s: %s</summary>\n\n", html(f.Name), said)
+	fmt.Fprintf(b, "<details><summary>%s: %s</summary>\n\n", page.HTML(f.Name), said)
 	markdownRow(b, f.Failing.Header)
 	b.WriteString(strings.Repeat("| --- ", len(f.Failing.Header)) + "|\n")
 	for _, row := range f.Failing.Sample[:min(len(f.Failing.Sample), maxSampleRows)] {
@@ -159,7 +161,7 @@ func (f Finding) markdownSample(b *strings.Builder) {
 func markdownRow(b *strings.Builder, cells []string) {
 	b.WriteString("|")
 	for _, c := range cells {
-		b.WriteString(" " + markdown(c) + " |")
+		b.WriteString(" " + page.Markdown(c) + " |")
 	}
 	b.WriteString("\n")
 }
@@ -171,34 +173,4 @@ func sentence(s string) string {
 	}
 	r, n := utf8.DecodeRuneInString(s)
 	return string(unicode.ToUpper(r)) + s[n:]
-}
-
-// markdown keeps text from being anything but text inside a table: no markup, no HTML, no mention, no new line.
-func markdown(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case r < ' ' || r == 0x7f || unicode.Is(unicode.Bidi_Control, r):
-			b.WriteByte(' ')
-		case r == '<':
-			b.WriteString("&lt;")
-		case r == '>':
-			b.WriteString("&gt;")
-		case r == '&':
-			b.WriteString("&amp;")
-		case r == '@':
-			b.WriteString("&#64;")
-		case strings.ContainsRune("\\`*[]|#~!", r):
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-// code keeps text inside a span of code.
-func code(s string) string {
-	return strings.NewReplacer("`", "'", "|", "/", "\n", " ", "\r", " ").Replace(s)
 }

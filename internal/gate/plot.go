@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"mlx/internal/page"
 )
 
 // The size of a plot, in pixels, and the room for its labels.
@@ -18,7 +20,7 @@ const (
 // svg draws the plot. Points that are no numbers are left out.
 func (p *Plot) svg(b *bytes.Buffer, name string) {
 	x, y := p.ranges()
-	fmt.Fprintf(b, "<figure><svg width=\"%d\" height=\"%d\" viewBox=\"0 0 %[1]d %[2]d\" role=\"img\" aria-label=\"%s\">\n", plotWidth, plotHeight, html(name))
+	fmt.Fprintf(b, "<figure><svg width=\"%d\" height=\"%d\" viewBox=\"0 0 %[1]d %[2]d\" role=\"img\" aria-label=\"%s\">\n", plotWidth, plotHeight, page.HTML(name))
 	for i := range 5 {
 		at := float64(i) / 4
 		vx, vy := x.lo+at*(x.hi-x.lo), y.lo+at*(y.hi-y.lo)
@@ -34,11 +36,11 @@ func (p *Plot) svg(b *bytes.Buffer, name string) {
 	for i, l := range p.Lines {
 		fmt.Fprintf(b, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2\" points=\"%s\"/>\n", lineColor(i), l.points(x, y))
 	}
-	fmt.Fprintf(b, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">%s</text>\n", (plotLeft+plotWidth-plotRight)/2, plotHeight-4, html(p.XLabel))
-	fmt.Fprintf(b, "</svg><figcaption>%s: %s", html(name), html(p.YLabel))
+	fmt.Fprintf(b, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">%s</text>\n", (plotLeft+plotWidth-plotRight)/2, plotHeight-4, page.HTML(p.XLabel))
+	fmt.Fprintf(b, "</svg><figcaption>%s: %s", page.HTML(name), page.HTML(p.YLabel))
 	for i, l := range p.Lines {
 		if l.Name != "" {
-			fmt.Fprintf(b, " <span style=\"color:%s\">&#9632;</span> %s", lineColor(i), html(l.Name))
+			fmt.Fprintf(b, " <span style=\"color:%s\">&#9632;</span> %s", lineColor(i), page.HTML(l.Name))
 		}
 	}
 	b.WriteString("</figcaption></figure>\n")

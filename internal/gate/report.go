@@ -10,6 +10,14 @@ import (
 
 // What every form of a report shares: the order of the findings, numbers in words, and what is said beside the table.
 
+// tool names what judged.
+func (v View) tool() string {
+	if v.Tool == "" {
+		return "gate"
+	}
+	return v.Tool
+}
+
 // Parted are the findings of a gate as they are read: what did not pass, the worst first, and what passed.
 func (g Result) Parted() (open, passed []Finding) {
 	order := []string{"fail", "inconclusive", "waived", "warn"}

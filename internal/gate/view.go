@@ -60,11 +60,11 @@ func ViewOf(rec lineage.Record) (View, error) {
 		return View{}, err
 	}
 	v := View{
-		Kind: "gate/v1", ID: rec.ID.Hex(), Verdict: r.Verdict, Gates: []ViewGate{}, For: r.For.view(), Against: r.Against.viewed(), Data: []ViewRef{},
+		Kind: "gate/v1", ID: rec.ID.Hex(), Verdict: r.Verdict, Gates: []ViewGate{}, For: r.For.View(), Against: r.Against.viewed(), Data: []ViewRef{},
 		Config: r.Config.Hex(), Counts: r.Counts, At: rec.At, MlxVersion: r.MlxVersion, Report: r, Record: rec.ID,
 	}
 	for _, d := range r.Data {
-		v.Data = append(v.Data, d.view())
+		v.Data = append(v.Data, d.View())
 	}
 	for _, g := range r.Gates {
 		v.Gates = append(v.Gates, g.view())
@@ -73,38 +73,44 @@ func ViewOf(rec lineage.Record) (View, error) {
 }
 
 func (g Result) view() ViewGate {
-	v := ViewGate{Name: g.Name, Verdict: g.Verdict, For: g.For.view(), Against: g.Against.viewed(), Checks: []ViewCheck{}}
+	v := ViewGate{Name: g.Name, Verdict: g.Verdict, For: g.For.View(), Against: g.Against.viewed(), Checks: []ViewCheck{}}
 	for _, f := range g.Checks {
-		c := ViewCheck{
-			Name: f.Name, Subject: f.Subject, Verdict: f.Verdict, Severity: f.Severity, Value: f.Value, Baseline: f.Baseline,
-			Difference: f.Difference, Interval: f.Interval, Limit: ViewLimit(f.Limit), Rows: f.Rows, RowsNeeded: f.RowsNeeded,
-			Detectable: f.Detectable, Slice: f.Slice, Waiver: f.Waiver, Failing: f.Failing, Plot: f.Plot, At: f.At, Text: f.Text(),
-		}
-		if f.Note != "" {
-			c.Note = &f.Note
-		}
-		if f.Interval != nil {
-			level := f.level()
-			c.Level = &level
-		}
-		if f.Unit != "" {
-			c.Unit = &f.Unit
-		}
-		v.Checks = append(v.Checks, c)
+		v.Checks = append(v.Checks, f.View())
 	}
 	return v
 }
 
-// viewed is view of what may not be there.
+// View is the finding as JSON views have it.
+func (f Finding) View() ViewCheck {
+	c := ViewCheck{
+		Name: f.Name, Subject: f.Subject, Verdict: f.Verdict, Severity: f.Severity, Value: f.Value, Baseline: f.Baseline,
+		Difference: f.Difference, Interval: f.Interval, Limit: ViewLimit(f.Limit), Rows: f.Rows, RowsNeeded: f.RowsNeeded,
+		Detectable: f.Detectable, Slice: f.Slice, Waiver: f.Waiver, Failing: f.Failing, Plot: f.Plot, At: f.At, Text: f.Text(),
+	}
+	if f.Note != "" {
+		c.Note = &f.Note
+	}
+	if f.Interval != nil {
+		level := f.level()
+		c.Level = &level
+	}
+	if f.Unit != "" {
+		c.Unit = &f.Unit
+	}
+	return c
+}
+
+// viewed is View of what may not be there.
 func (r *Ref) viewed() *ViewRef {
 	if r == nil {
 		return nil
 	}
-	v := r.view()
+	v := r.View()
 	return &v
 }
 
-func (r Ref) view() ViewRef {
+// View is the reference as JSON views have it.
+func (r Ref) View() ViewRef {
 	v := ViewRef{Kind: r.Kind, ID: r.ID.Hex()}
 	if r.Name != "" {
 		v.Name = &r.Name

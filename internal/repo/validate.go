@@ -40,6 +40,9 @@ func (c *Config) validate(body ast.Node) error {
 			return err
 		}
 	}
+	if err := c.validateMonitors(body); err != nil {
+		return err
+	}
 	if err := c.validatePolicy(); err != nil {
 		return err
 	}

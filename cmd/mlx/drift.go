@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mlx/internal/cli"
+	"mlx/internal/drift"
+	"mlx/internal/fault"
+)
+
+func newDrift(a *app) *cobra.Command {
+	return noun("drift", "Compare data in use with what it was", newDriftCheck(a), newDriftList(a))
+}
+
+type driftOptions struct {
+	monitors []string
+
+	reference, current   string
+	columns, ignore      []string
+	methods, thresholds  []string
+	cluster, time, zone  string
+	at                   string
+	outs                 []string
+	format, inconclusive string
+	noAction, fresh      bool
+	adHocFlags           []string // those that were typed
+	settings             []driftSetting
+	now                  time.Time
+}
+
+const driftHelp = `Status 0 says that nothing has drifted, 1 that something has, 3 that it cannot be told, 2 that it could not be judged.
+Without a name all monitors of mlx.yaml are judged; a pattern in quotes names several. A monitor is written like this:
+
+  monitors:
+    flights-daily:
+      current: "data/incoming/{date}.csv"
+      window: 7d
+      reference: flights@production
+      time: time_hour
+      time_zone: America/New_York
+      on_drift: {repro: train, cooldown: 7d}
+
+--reference and --current compare two tables that no monitor names: files, folders, patterns in quotes, REF:PATH, URLs, - for stdin, and
+profiles that mlx profile kept.
+
+The answer is recorded. The same bytes, window and monitor give the recorded answer again, so that a check can run as often as somebody
+likes: -q prints only what is news and not "no drift". Windows that were due since the last check are judged as well, at most 31. What
+on_drift starts, only the newest finding starts, once.`
+
+func newDriftCheck(a *app) *cobra.Command {
+	var o driftOptions
+	cmd := &cobra.Command{
+		Use:   "check [MONITOR…]",
+		Short: "Compare current data with its reference",
+		Long:  driftHelp,
+		Example: `mlx drift check flights-daily
+mlx drift check 'flights-*' -q
+mlx drift check --reference data/2013-01.csv --current data/2013-07.csv
+mlx drift check --reference data/2013-01.csv --current data/2013-07.csv --columns temp,dewp --method ks --threshold 0.2`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.monitors = args
+			for _, name := range driftAdHoc() {
+				if cmd.Flags().Changed(name) {
+					o.adHocFlags = append(o.adHocFlags, name)
+				}
+			}
+			return driftCheckRun(cmd.Context(), a, o)
+		},
+		ValidArgsFunction: a.completeNames("monitors"),
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&o.reference, "reference", "", "compare with `TABLE`, which no monitor names")
+	flags.StringVar(&o.current, "current", "", "compare `TABLE` with the reference")
+	flags.StringSliceVar(&o.columns, "columns", nil, "only columns of these names or patterns (`LIST`)")
+	flags.StringSliceVar(&o.ignore, "ignore", nil, "without columns of these names or patterns (`LIST`)")
+	flags.StringSliceVar(&o.methods, "method", nil, "measure by `METHOD`: psi, ks, wasserstein, js, hellinger, chi2, tvd or linf; COLUMN=METHOD for one")
+	flags.StringSliceVar(&o.thresholds, "threshold", nil, "effect `X` from which a column has drifted; COLUMN=X for one")
+	flags.StringVar(&o.cluster, "cluster", "", "rows with one value of `COLUMN` belong together")
+	flags.StringVar(&o.time, "time", "", "`COLUMN` of the time of a row: rows of one day belong together")
+	flags.StringVar(&o.zone, "time-zone", "", "`ZONE` in which days begin, such as Europe/Berlin; default: UTC")
+	flags.StringVar(&o.at, "at", "", "judge as if it were `TIME`")
+	flags.BoolVar(&o.noAction, "no-action", false, "start nothing")
+	flags.StringVar(&o.format, "format", "", "print as `FORM`: "+strings.Join(driftForms(), ", "))
+	flags.StringArrayVarP(&o.outs, "out", "o", nil, "also write `FILE`, in the form that its ending says; repeat it for more")
+	flags.StringVar(&o.inconclusive, "inconclusive", "", "end with the status of pass or fail (`VERDICT`) instead of 3")
+	flags.BoolVar(&o.fresh, "fresh", false, "judge again even if nothing has changed")
+	completeFlag(cmd, "reference", a.completeRefs)
+	completeFlag(cmd, "current", a.completeRefs)
+	completeFlag(cmd, "method", completeWords(driftMethods()...))
+	completeFlag(cmd, "format", completeWords(driftForms()...))
+	completeFlag(cmd, "inconclusive", completeWords("pass", "fail"))
+	return cmd
+}
+
+// driftAdHoc are the flags of a comparison that no monitor describes.
+func driftAdHoc() []string {
+	return []string{"reference", "current", "columns", "ignore", "method", "threshold", "cluster", "time", "time-zone"}
+}
+
+// adHoc says whether two tables were named.
+func (o driftOptions) adHoc() bool { return o.reference != "" || o.current != "" }
+
+// check finds mistakes in the flags before anything is read.
+func (o *driftOptions) check(now func() time.Time) error {
+	switch {
+	case len(o.monitors) > 0 && len(o.adHocFlags) > 0:
+		return fault.New(fault.Usage, "cannot check %s with --%s: mlx.yaml says how a monitor compares", o.monitors[0], o.adHocFlags[0]).
+			Hint("mlx show monitor:%s", shellWord(o.monitors[0]))
+	case o.adHoc() && (o.reference == "" || o.current == ""), len(o.adHocFlags) > 0 && !o.adHoc():
+		return fault.New(fault.Usage, "cannot compare: two tables are needed").Hint("mlx drift check --reference TABLE --current TABLE")
+	case o.reference == "-" && o.current == "-":
+		return fault.New(fault.Usage, "cannot compare stdin with itself")
+	}
+	if err := checkInconclusive(o.inconclusive); err != nil {
+		return err
+	}
+	if o.format != "" && !slices.Contains(driftForms(), o.format) {
+		return fault.New(fault.Usage, "cannot print drift as %q", o.format).Hint("--format %s; for JSON: --json", strings.Join(driftForms(), ", "))
+	}
+	for _, out := range o.outs {
+		if _, err := driftForm(out); err != nil {
+			return err
+		}
+	}
+	if _, err := drift.Zone(o.zone); err != nil {
+		return fault.New(fault.Usage, "cannot compare: there is no time zone %q", o.zone).Hint("--time-zone Europe/Berlin")
+	}
+	o.now = now()
+	if o.at != "" {
+		at, err := cli.ParseTime(o.at)
+		if err != nil {
+			return err
+		}
+		o.now = at
+	}
+	return o.readSettings()
+}
+
+func driftCheckRun(ctx context.Context, a *app, o driftOptions) error {
+	if err := o.check(a.now); err != nil {
+		return err
+	}
+	turns, err := a.driftTurns(o)
+	if err != nil {
+		return err
+	}
+	var answers []driftTold
+	var troubles []error
+	for _, t := range turns {
+		found, err := t.judge(ctx)
+		answers = append(answers, found...)
+		if err != nil {
+			troubles = append(troubles, t.trouble(err))
+		}
+	}
+	if err := a.tellDrift(answers, o); err != nil {
+		return err
+	}
+	if len(troubles) > 0 {
+		return a.untold(troubles)
+	}
+	return nil
+}
+
+// tellDrift shows the answers. Under -q those are left out that were told before.
+func (a *app) tellDrift(answers []driftTold, o driftOptions) error {
+	if len(answers) == 0 {
+		return nil
+	}
+	v := driftViewOf(answers)
+	v.Mapped = mappedVerdict(v.Verdict, o.inconclusive)
+	if err := v.write(o.outs); err != nil {
+		return err
+	}
+	end := verdictAnswer(v.Verdict, v.Mapped)
+	a.answer(end)
+	if a.streams.Quiet && !a.streams.JSON {
+		news := slices.DeleteFunc(slices.Clone(answers), func(d driftTold) bool { return !d.New })
+		if len(news) == 0 {
+			return nil
+		}
+		v = driftViewOf(news)
+		v.Mapped = mappedVerdict(v.Verdict, o.inconclusive)
+		end = verdictAnswer(v.Verdict, v.Mapped)
+	}
+	return a.printDrift(v, o.format, end != yes)
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"mlx/internal/cli"
+	"mlx/internal/drift"
+	"mlx/internal/fault"
+	"mlx/internal/object"
+)
+
+// window is the answer for one window: the recorded one if everything it depends on is as it was.
+func (t *driftTurn) window(ctx context.Context, w driftWindow) (told driftTold, err error) {
+	reference, err := t.findReference(ctx, w)
+	if err != nil {
+		return driftTold{}, err
+	}
+	defer reference.close(&err)
+	current, err := t.findCurrent(ctx, w)
+	if err != nil {
+		return driftTold{}, err
+	}
+	defer current.close(&err)
+	a := drift.Answer{Monitor: t.name, AsOf: t.asOf(w), Reference: reference.ref, Current: current.ref, Config: t.config, MlxVersion: mlxVersion()}
+	if w.span != nil {
+		a.Window.From, a.Window.To = &w.span.From, &w.span.To
+	}
+	if a.Inputs, err = t.basis(w, reference, current).Digest(); err != nil {
+		return driftTold{}, err
+	}
+	if known, ok, err := t.known(ctx, w, a.Inputs); ok || err != nil {
+		return t.told(known, false), err
+	}
+	if err := t.compare(ctx, &a, &reference, &current); err != nil {
+		return driftTold{}, err
+	}
+	if w.judged != nil && w.span != nil && !t.fresh && a.Repeats(w.judged.Answer) {
+		return t.told(*w.judged, false), nil
+	}
+	if again := t.again(w, a); again != "" {
+		a.Notes = append(a.Notes, again)
+	}
+	if t.ledger == nil {
+		return t.told(drift.Kept{Answer: a, At: t.app.now()}, true), nil
+	}
+	kept, err := a.Keep(ctx, t.ledger, t.replaced(w, a)...)
+	return t.told(kept, true), err
+}
+
+func (t *driftTurn) told(k drift.Kept, fresh bool) driftTold {
+	return driftTold{Record: k.ID, At: k.At, Answer: k.Answer, New: fresh, Written: t.monitor.At}
+}
+
+// asOf is the time at which a window is judged: when it was due, so that one that is caught up is not judged as old.
+func (t *driftTurn) asOf(w driftWindow) time.Time {
+	if w.span == nil {
+		return t.now.UTC()
+	}
+	return w.span.To.Add(t.calendar.Lag).UTC()
+}
+
+// basis is everything that the answer depends on.
+func (t *driftTurn) basis(w driftWindow, reference, current driftData) drift.Basis {
+	b := drift.Basis{Monitor: t.name, Config: t.config, Reference: reference.ref, Current: current.parts}
+	if t.weights != nil {
+		b.Others = append(b.Others, *t.weights)
+	}
+	switch {
+	case w.span != nil:
+		b.Window = w.span.From.UTC().Format(time.RFC3339) + " " + w.span.To.UTC().Format(time.RFC3339)
+	case t.spec.Freshness > 0:
+		b.AsOf = t.now.UTC().Truncate(time.Hour).Format(time.RFC3339)
+	}
+	return b
+}
+
+// known is the answer that was recorded for the same inputs.
+func (t *driftTurn) known(ctx context.Context, w driftWindow, inputs object.Digest) (drift.Kept, bool, error) {
+	if t.ledger == nil || t.fresh && w.newest {
+		return drift.Kept{}, false, nil
+	}
+	return drift.Find(ctx, t.ledger, inputs)
+}
+
+// compare fills in the answer.
+func (t *driftTurn) compare(ctx context.Context, a *drift.Answer, reference, current *driftData) error {
+	if current.found == nil || reference.found == nil {
+		side := current
+		if current.found != nil {
+			side = reference
+		}
+		a.Verdict, a.Columns, a.LimitShare = drift.CannotTell, []drift.Column{}, t.spec.MaxDrifted
+		a.Why = fmt.Sprintf("there is no data of the window: none of %s is there", cli.FormatNum(int64(len(side.gone)), "table"))
+		a.Notes = append(a.Notes, "missing: "+side.missingNote())
+		return nil
+	}
+	judged, err := t.measure(ctx, *a, reference, current)
+	if err != nil {
+		return err
+	}
+	if len(current.gone) > 0 {
+		judged.Notes = append(judged.Notes, "judged without what is missing: "+current.missingNote())
+	}
+	*a = judged
+	return nil
+}
+
+// measure compares two sides and judges what is found.
+func (t *driftTurn) measure(ctx context.Context, a drift.Answer, reference, current *driftData) (judged drift.Answer, err error) {
+	ref, err := reference.open(ctx, t.app)
+	if err != nil {
+		return a, err
+	}
+	defer closeSource(ref, &err)
+	cur, err := current.open(ctx, t.app)
+	if err != nil {
+		return a, err
+	}
+	defer closeSource(cur, &err)
+	progress := t.app.streams.Progress("comparing", "rows", 0)
+	defer progress.Done()
+	options := drift.Options{Temp: t.app.scratch(), Read: progress.Add}
+	compared, err := drift.Compare(ctx, ref, cur, t.spec, options)
+	if err != nil {
+		return a, err
+	}
+	if t.spec.Classifier != nil {
+		if compared.Classified, err = drift.Classify(ctx, ref, cur, t.spec, options); err != nil {
+			return a, err
+		}
+	}
+	judged = compared.Judge(t.spec, a.AsOf)
+	judged.Monitor, judged.AsOf, judged.Reference, judged.Current = a.Monitor, a.AsOf, a.Reference, a.Current
+	judged.Config, judged.Inputs, judged.MlxVersion, judged.Window = a.Config, a.Inputs, a.MlxVersion, a.Window
+	judged.ReferenceN, judged.Window.Rows = compared.Rows[0], compared.Rows[1]
+	return judged, nil
+}
+
+func closeSource(s drift.Source, err *error) {
+	if s.Table != nil {
+		*err = errors.Join(*err, s.Table.Close())
+	}
+}
+
+// again says why a window that was judged is judged once more.
+func (t *driftTurn) again(w driftWindow, a drift.Answer) string {
+	if w.judged == nil || w.span == nil {
+		return ""
+	}
+	was := w.judged.Answer
+	switch {
+	case was.Config != a.Config:
+		return "judged again: the monitor is not what it was"
+	case was.Current.ID != a.Current.ID:
+		return "judged again: data came late"
+	case was.Reference.ID != a.Reference.ID:
+		return "judged again: the reference is another"
+	case t.fresh:
+		return "judged again: somebody asked for it"
+	}
+	return "judged again: the model or its labels are not what they were"
+}
+
+// replaced are the records that an answer takes the place of: the one about the same rows.
+func (t *driftTurn) replaced(w driftWindow, a drift.Answer) []object.Digest {
+	if w.judged == nil || w.span == nil && w.judged.Current.ID != a.Current.ID {
+		return nil
+	}
+	return []object.Digest{w.judged.ID}
+}
+
+// findCurrent finds the data of a window.
+func (t *driftTurn) findCurrent(ctx context.Context, w driftWindow) (driftData, error) {
+	if t.name == "" {
+		d, err := t.app.driftTable(ctx, t.current)
+		return d, err
+	}
+	d, err := t.inWindow(ctx, t.table(), w.span)
+	d.last = t.monitor.Window.Rows
+	return d, err
+}
+
+// inWindow is a table of the monitor, of which the rows of a span count; all without one.
+func (t *driftTurn) inWindow(ctx context.Context, where string, span *drift.Span) (driftData, error) {
+	if strings.HasPrefix(where, "service:") {
+		return driftData{}, fault.New(fault.Usage, "cannot read %s: mlx keeps no log of a service's predictions yet", where).In(t.monitor.At).
+			Hint("edit mlx.yaml   # name the table in which the service writes them")
+	}
+	if span == nil {
+		return t.app.driftNamed(ctx, where)
+	}
+	var d driftData
+	var err error
+	if drift.ByDay(where) {
+		d, err = t.app.driftDays(ctx, where, t.calendar.Days(*span))
+	} else {
+		d, err = t.app.driftNamed(ctx, where)
+	}
+	if t.cuts(where) {
+		d.rows = drift.Rows{Time: t.monitor.Time, From: span.From, To: span.To, Zone: t.calendar.Zone}
+	}
+	return d, err
+}
+
+// cuts says whether the rows of a window are picked from a table by their time: what it holds beside them may change at any time.
+func (t *driftTurn) cuts(table string) bool {
+	return t.monitor.Time != "" && t.calendar != nil && (!drift.WholeDays(table) || t.calendar.Length < 24*time.Hour)
+}
+
+// findReference finds what a window is compared with.
+func (t *driftTurn) findReference(ctx context.Context, w driftWindow) (driftData, error) {
+	if t.name == "" {
+		return t.app.driftTable(ctx, t.reference)
+	}
+	where := t.monitor.Reference
+	if years, days, ok := drift.Season(where); ok {
+		if w.span == nil {
+			return driftData{}, fault.New(fault.Usage, "cannot compare with the data of %s: the monitor has no window of time", where).In(t.monitor.At)
+		}
+		before := t.calendar.Earlier(*w.span, years, days)
+		d, err := t.inWindow(ctx, t.table(), &before)
+		d.name = fmt.Sprintf("%s of %s", t.table(), spanDays(before))
+		d.ref.Name = d.name
+		return d, err
+	}
+	if where == refModel {
+		return t.trainingData(ctx, t.monitor.Model)
+	}
+	if isModelWord(where) {
+		return t.trainingData(ctx, where)
+	}
+	return t.app.driftNamed(ctx, where)
+}
+
+// isModelWord says whether a reference may be a version of a model: NAME@STAGE, with a path of its training data or without.
+func isModelWord(where string) bool {
+	r := readRef(where)
+	name, _, ok := splitModel(r.word)
+	return ok && name != "" && (r.kind == "" || r.kind == refModel) && !isTableURL(where) && !strings.Contains(r.word, "/")
+}

@@ -1,0 +1,318 @@
+package drift
+
+import (
+	"context"
+	"math"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"mlx/internal/dataset"
+	"mlx/internal/fault"
+)
+
+// Options say with what means two tables are compared. The answer does not depend on them.
+type Options struct {
+	Temp    string           // folder for what does not fit into memory
+	Memory  int64            // bytes that the columns in work may take; 0: 64 MiB
+	Workers int              // 0: one for each core, at most 8
+	Read    func(rows int64) // told of rows that were read, of both sides; may be nil
+}
+
+// defaultMemory is for two columns of a million rows on both sides and the memory to sort them.
+const defaultMemory = 64 << 20
+
+func (o Options) filled() Options {
+	if o.Memory <= 0 {
+		o.Memory = defaultMemory
+	}
+	if o.Workers <= 0 {
+		o.Workers = min(runtime.GOMAXPROCS(0), 8)
+	}
+	return o
+}
+
+// Compare measures how far two tables are apart: every column that both have, exactly. When a side is a profile, as exactly as it allows.
+// Columns are in the order of the reference.
+func Compare(ctx context.Context, ref, cur Source, spec Spec, o Options) (*Compared, error) {
+	spec = spec.forEngine()
+	if ref.Profile != nil || cur.Profile != nil {
+		return nil, fault.New(fault.Usage, "cannot compare %s with %s: one of them is a profile", cur.Name, ref.Name)
+	}
+	c, err := newComparison(ref, cur, spec, o.filled())
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	return c.run(ctx)
+}
+
+// forEngine fills in what the engine needs, so that it also measures for a Spec that nobody completed.
+func (s Spec) forEngine() Spec {
+	or := func(v *int, other int) {
+		if *v <= 0 {
+			*v = other
+		}
+	}
+	or(&s.Bins, 10)
+	or(&s.MaxTexts, 10_000)
+	if s.Floor <= 0 {
+		s.Floor = 1e-4
+	}
+	if s.Base <= 0 {
+		s.Base = 2
+	}
+	if s.Binning == "" {
+		s.Binning = Atoms
+	}
+	return s
+}
+
+// comparison is the work of one Compare.
+type comparison struct {
+	spec  Spec
+	opts  Options
+	sides [2]*side
+	out   *Compared
+
+	mu   sync.Mutex
+	read [2]int64 // cells, for Options.Read
+}
+
+func newComparison(ref, cur Source, spec Spec, o Options) (*comparison, error) {
+	c := &comparison{spec: spec, opts: o, out: &Compared{Exact: true, Duplicates: [2]int64{-1, -1}}}
+	var zone *time.Location
+	if spec.Time != "" {
+		var err error
+		if zone, err = time.LoadLocation(spec.TimeZone); err != nil {
+			return nil, fault.New(fault.Usage, "cannot tell days in time zone %q: %w", spec.TimeZone, err)
+		}
+	}
+	for i, source := range []Source{ref, cur} {
+		c.sides[i] = &side{source: source, spec: &c.spec, zone: zone, byRow: spec.Time != "" || spec.Cluster != "" || spec.Learn != nil,
+			store: newStore(o.Temp, o.Memory/2), meta: newStore(o.Temp, o.Memory/8), span: [2]float64{math.NaN(), math.NaN()}}
+	}
+	return c, nil
+}
+
+func (c *comparison) close() {
+	for _, s := range c.sides {
+		s.store.close()
+		s.meta.close()
+	}
+}
+
+// run reads and measures. Tables that know their length are read some columns at a time; of others, each pass over them would have to go
+// through all of their text again.
+func (c *comparison) run(ctx context.Context) (*Compared, error) {
+	columns, err := c.choose()
+	if err != nil {
+		return nil, err
+	}
+	step := len(columns)
+	n, known := c.length()
+	if known {
+		columns = c.comparable(columns)
+		step = int(max((c.opts.Memory-8*n[2]*int64(c.opts.Workers))/(8*(n[0]+n[1]+1)), int64(c.opts.Workers), 1))
+	}
+	for first := true; first || len(columns) > 0; first = false {
+		group := columns[:min(step, len(columns))]
+		columns = columns[len(group):]
+		if err := c.group(ctx, group, first); err != nil {
+			return nil, err
+		}
+	}
+	for i, s := range c.sides {
+		c.out.Rows[i], c.out.Span[i] = s.rows, s.span
+		if s.clusters != nil {
+			c.out.Clusters[i] = s.clusters.count()
+		}
+	}
+	if err := c.schema(ctx); err != nil {
+		return nil, err
+	}
+	return c.out, c.duplicates(ctx)
+}
+
+// length is the number of rows of both sides, and the larger one, if it is known.
+func (c *comparison) length() (n [3]int64, known bool) {
+	for i, s := range c.sides {
+		rows, ok := s.source.Table.Rows()
+		if !ok {
+			return n, false
+		}
+		n[i], n[2] = rows, max(n[2], rows)
+	}
+	return n, true
+}
+
+// group reads columns of both sides and measures them.
+func (c *comparison) group(ctx context.Context, names []string, first bool) error {
+	for i, s := range c.sides {
+		if c.opts.Read != nil {
+			s.reported = c.progress(i, len(names), first)
+		}
+		if err := s.load(ctx, names, first); err != nil {
+			return err
+		}
+	}
+	names = c.comparable(names)
+	all := make([]Measured, len(names))
+	errs := make([]error, len(names))
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range min(c.opts.Workers, len(names)) {
+		workers.Go(func() {
+			w := &measurer{}
+			for i := range next {
+				errs[i] = c.measure(w, names[i], &all[i])
+			}
+		})
+	}
+	for i := range names {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	c.out.Columns = append(c.out.Columns, all...)
+	return nil
+}
+
+// progress tells of the rows of one side. All columns together are one row, however they are read.
+func (c *comparison) progress(_, _ int, first bool) func(rows, columns int64) {
+	if !first {
+		return nil
+	}
+	return func(rows, _ int64) { c.opts.Read(rows) }
+}
+
+// pairing is one column of both sides while it is measured.
+type pairing struct {
+	spec    *Spec
+	sides   [2]*side
+	columns [2]*column
+	private bool
+	cuts    cuts
+	w       *measurer
+}
+
+// measurer is the memory of one goroutine that measures.
+type measurer struct {
+	sorter sorter
+	words  reader[uint64]
+	rows   reader[uint32]
+}
+
+// measure measures one column.
+func (c *comparison) measure(w *measurer, name string, m *Measured) error {
+	a, b := c.sides[0].columns[name], c.sides[1].columns[name]
+	p := &pairing{spec: &c.spec, sides: c.sides, columns: [2]*column{a, b}, w: w, private: slices.Contains(c.spec.Private, name)}
+	m.Name, m.Kind = name, Numbers
+	p.counts(m)
+	if textual(a.field, b.field, &c.spec) {
+		m.Kind = Categories
+		if err := p.categoriesOf(m); err != nil {
+			return err
+		}
+		return p.byRow(m)
+	}
+	ax, convert := axisOf(a.field, b.field)
+	var s [2]*sorted
+	for i, col := range p.columns {
+		var err error
+		if s[i], err = p.sorted(col, ax, convert[i]); err != nil {
+			return err
+		}
+	}
+	if err := p.numbersOf(m, s[0], s[1]); err != nil {
+		return err
+	}
+	for i, col := range p.columns {
+		if s[i].err != nil {
+			return s[i].err
+		}
+		_ = col
+	}
+	return p.byRow(m)
+}
+
+// counts says how many rows of either side have no value.
+func (p *pairing) counts(m *Measured) {
+	for i, s := range []*Summary{&m.Reference, &m.Current} {
+		c := p.columns[i]
+		s.Rows, s.Missing, s.NaN, s.PlusInf, s.MinusInf = p.sides[i].rows, c.missing, c.nan, c.plusInf, c.minusInf
+		s.Type = typeName(c.field)
+	}
+	m.Rows = m.Current.Rows
+	m.MissingShare, m.ReferenceMissing = share(p.columns[1].lacks(), m.Current.Rows), share(p.columns[0].lacks(), m.Reference.Rows)
+}
+
+func share(n, of int64) float64 {
+	if of == 0 {
+		return 0
+	}
+	return float64(n) / float64(of)
+}
+
+// sorted puts the keys of a column in order.
+func (p *pairing) sorted(c *column, ax axis, convert func(uint64) uint64) (*sorted, error) {
+	s := &sorted{axis: ax}
+	if c.keys == nil {
+		return s, nil
+	}
+	keys := c.keys.mem
+	if c.keys.spilled() || c.rows != nil { // the order of the rows is needed once more
+		keys = make([]uint64, 0, c.keys.n)
+		err := p.w.words.each(c.keys, func(words []uint64) error {
+			keys = append(keys, words...)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if convert != nil {
+		for i, k := range keys {
+			keys[i] = convert(k)
+		}
+	}
+	s.mem = p.w.sorter.sort(keys)
+	if !c.keys.spilled() && c.rows == nil {
+		c.keys.mem = s.mem
+	}
+	s.n = int64(len(s.mem))
+	return s, nil
+}
+
+// typesOf are the types of a column on both sides.
+func (c *comparison) typesOf(name string) (a, b dataset.Field, both bool) {
+	x, y := c.sides[0].source.Table.Schema(), c.sides[1].source.Table.Schema()
+	i, j := x.Index(name), y.Index(name)
+	if i < 0 || j < 0 {
+		return a, b, false
+	}
+	return x[i], y[j], true
+}
+
+// comparable leaves the columns whose types can be compared.
+func (c *comparison) comparable(names []string) []string {
+	var left []string
+	for _, name := range names {
+		if a, b, ok := c.typesOf(name); ok && comparableFields(a, b, &c.spec) {
+			left = append(left, name)
+		}
+	}
+	return left
+}

@@ -1,0 +1,78 @@
+package drift
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"mlx/internal/dataset"
+	"mlx/internal/fault"
+)
+
+// named says whether a name is one of a list, or fits one of its patterns.
+func named(list []string, name string) bool {
+	return slices.ContainsFunc(list, func(pattern string) bool { return fits(pattern, name) })
+}
+
+func fits(pattern, name string) bool {
+	if pattern == name {
+		return true
+	}
+	ok, err := path.Match(pattern, name)
+	return err == nil && ok
+}
+
+// choose returns the columns of the reference that are to be compared, of those that both sides have, in its order.
+func (c *comparison) choose() ([]string, error) {
+	ref, cur := c.sides[0].source.Table.Schema(), c.sides[1].source.Table.Schema()
+	for _, list := range [][]string{c.spec.Columns, c.spec.Ignore, c.spec.Categories} {
+		for _, name := range list {
+			if err := c.knows(name, ref, cur); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if c.spec.Cluster != "" {
+		for _, s := range c.sides {
+			if t := s.source.Table; t.Schema().Index(c.spec.Cluster) < 0 {
+				return nil, t.NoColumn(c.spec.Cluster)
+			}
+		}
+	}
+	var names []string
+	for _, f := range ref {
+		if c.wanted(f.Name) && cur.Index(f.Name) >= 0 {
+			names = append(names, f.Name)
+		}
+	}
+	return names, nil
+}
+
+// wanted says whether a column is to be compared. What cuts windows and clusters never is: it is another in every window.
+func (c *comparison) wanted(name string) bool {
+	if name == c.spec.Cluster || name == c.spec.Time || name == c.sides[0].source.Rows.Time || name == c.sides[1].source.Rows.Time {
+		return false
+	}
+	return (len(c.spec.Columns) == 0 || named(c.spec.Columns, name)) && !named(c.spec.Ignore, name)
+}
+
+// knows checks that a name or a pattern means some column.
+func (c *comparison) knows(name string, ref, cur dataset.Schema) error {
+	all := append(ref.Names(), cur.Names()...)
+	if slices.ContainsFunc(all, func(n string) bool { return fits(name, n) }) {
+		return nil
+	}
+	table := c.sides[0].source.Name
+	if strings.ContainsAny(name, "*?[") {
+		if _, err := path.Match(name, ""); err != nil {
+			return fault.New(fault.Usage, "cannot compare columns like %q: it is no pattern of names", name)
+		}
+		return fault.New(fault.NotFound, "cannot compare columns like %q: %s has none", name, table).
+			Hint("its columns are %s", strings.Join(ref.Names(), ", "))
+	}
+	err := fault.New(fault.NotFound, "cannot compare column %q: %s has no such column", name, table)
+	if near := fault.Nearest(name, all); near != "" {
+		return err.Hint("did you mean %q?", near)
+	}
+	return err.Hint("its columns are %s", strings.Join(ref.Names(), ", "))
+}

@@ -1,0 +1,337 @@
+package drift
+
+import (
+	"cmp"
+	"context"
+	"hash/maphash"
+	"math"
+	"slices"
+	"time"
+
+	"mlx/internal/dataset"
+	"mlx/internal/fault"
+)
+
+// LabelTable is a table of true outcomes by id.
+type LabelTable struct {
+	Name      string // as messages call it
+	Table     *dataset.Table
+	ID, Label string // its columns
+}
+
+// LabelOptions say how labels are joined.
+type LabelOptions struct {
+	Temp   string // folder for what does not fit into memory
+	Memory int64  // bytes of it before the disk is used; 0: 64 MiB
+	Read   func(rows int64)
+}
+
+// maxLabel bounds the text of a label: it is a class or a number.
+const maxLabel = 1 << 10
+
+// labelJoin brings together what several tables say of the same ids. An id is hashed to 128 bits with functions drawn at random, so that
+// nobody can make two that meet.
+type labelJoin struct {
+	spill labelSpill
+	seeds [2]maphash.Seed
+	rank  uint32
+	read  func(rows int64)
+}
+
+func newLabelJoin(o LabelOptions) *labelJoin {
+	j := &labelJoin{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, read: o.Read}
+	j.spill.dir, j.spill.limit = o.Temp, cmp.Or(o.Memory, 64<<20)
+	if j.read == nil {
+		j.read = func(int64) {}
+	}
+	return j
+}
+
+func (j *labelJoin) close() { j.spill.close() }
+
+func (j *labelJoin) key(text []byte) [2]uint64 {
+	return [2]uint64{maphash.Bytes(j.seeds[0], text), maphash.Bytes(j.seeds[1], text)}
+}
+
+// labelPart is what is kept of a batch: entries without their row.
+type labelPart struct {
+	entries []labelEntry
+	rows    int // of the batch
+	noID    int // first row without an id; -1
+	tooLong int // first row whose label is too long; -1
+}
+
+// labelColumns are the columns that a join reads. Empty names: the table has none.
+type labelColumns struct{ id, label, time string }
+
+func (c labelColumns) request() []string {
+	return slices.DeleteFunc([]string{c.id, c.label, c.time}, func(n string) bool { return n == "" })
+}
+
+// part makes the entries of a batch.
+func (j *labelJoin) part(b *dataset.Batch, c labelColumns) *labelPart {
+	p := &labelPart{rows: b.Rows, noID: -1, tooLong: -1, entries: make([]labelEntry, b.Rows)}
+	column := func(name string) *dataset.Column {
+		for i := range b.Columns {
+			if name != "" && b.Columns[i].Name == name {
+				return &b.Columns[i]
+			}
+		}
+		return nil
+	}
+	id, label, at := column(c.id), column(c.label), column(c.time)
+	var text []byte
+	for i := range p.entries {
+		e := &p.entries[i]
+		e.at = math.NaN()
+		if at != nil {
+			e.at = secondsOf(at, i)
+		}
+		if id.Missing.Has(i) {
+			if p.noID < 0 {
+				p.noID = i
+			}
+			continue
+		}
+		text = cellText(text[:0], id, i)
+		e.key = j.key(text)
+		if label == nil || labelMissing(label, i) {
+			continue
+		}
+		e.text = cellText([]byte{}, label, i)
+		if len(e.text) > maxLabel && p.tooLong < 0 {
+			p.tooLong = i
+		}
+	}
+	return p
+}
+
+// labelMissing says whether a row has no outcome yet.
+func labelMissing(c *dataset.Column, i int) bool {
+	return c.Missing.Has(i) || c.Type == dataset.Float && math.IsNaN(c.Floats[i]) || c.InTexts() && len(c.Bytes(i)) == 0
+}
+
+func cellText(dst []byte, c *dataset.Column, i int) []byte {
+	if c.InTexts() {
+		return append(dst, c.Bytes(i)...)
+	}
+	return c.AppendText(dst, i)
+}
+
+// predictions adds the ids of predictions, of the rows that count. It returns how many rows that are.
+func (j *labelJoin) predictions(ctx context.Context, t *dataset.Table, c labelColumns, rows Rows) (int64, error) {
+	return j.fold(ctx, t, labelFold{columns: c, rows: rows, keep: func(e labelEntry) error { return j.spill.add(e) }})
+}
+
+// labels adds a table of labels: what it says counts more than what was added before. each is told every label that counts; it may be nil.
+func (j *labelJoin) labels(ctx context.Context, l LabelTable, each func(id, label []byte) error) (rows, empty int64, err error) {
+	j.rank++
+	c := labelColumns{id: l.ID, label: l.Label}
+	rows, err = j.fold(ctx, l.Table, labelFold{name: l.Name, columns: c, each: each, keep: func(e labelEntry) error {
+		if e.text == nil {
+			empty++
+			return nil
+		}
+		e.rank = j.rank
+		return j.spill.add(e)
+	}})
+	return rows, empty, err
+}
+
+// labelFold is one reading of a table for a join.
+type labelFold struct {
+	name    string // of a table of labels: a row without an id is an error
+	columns labelColumns
+	rows    Rows
+	each    func(id, label []byte) error
+	keep    func(labelEntry) error
+}
+
+func (j *labelJoin) fold(ctx context.Context, t *dataset.Table, f labelFold) (kept int64, err error) {
+	if err := t.Settle(ctx); err != nil { // what is kept cannot be taken back
+		return 0, err
+	}
+	columns := f.columns.request()
+	at := labelRows(f.rows).column(columns, &columns)
+	type made struct {
+		*labelPart
+		in  []bool
+		ids [][2][]byte
+	}
+	err = dataset.Fold(ctx, t, dataset.Request{Columns: columns}, dataset.Folding[made]{
+		Part: func(b *dataset.Batch) (made, error) {
+			m := made{labelPart: j.part(b, f.columns)}
+			if at >= 0 {
+				m.in = labelRows(f.rows).within(&b.Columns[at], b.Rows)
+			}
+			if f.each != nil {
+				m.ids = labelTexts(b, f.columns)
+			}
+			return m, nil
+		},
+		Merge: func(s dataset.Span, m made) error {
+			j.read(int64(s.Rows))
+			if err := f.sound(s, m.labelPart); err != nil {
+				return err
+			}
+			for i, e := range m.entries {
+				if m.in != nil && !m.in[i] || !labelRows(f.rows).counts(s.Seen+int64(i)) {
+					continue
+				}
+				e.row = s.Seen + int64(i)
+				kept++
+				if err := f.keep(e); err != nil {
+					return err
+				}
+				if f.each != nil && e.text != nil {
+					if err := f.each(m.ids[i][0], m.ids[i][1]); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		},
+	})
+	return kept, err
+}
+
+// sound refuses labels that nothing can be made of.
+func (f labelFold) sound(s dataset.Span, p *labelPart) error {
+	switch {
+	case f.name != "" && p.noID >= 0:
+		return fault.New(fault.Usage, "cannot read labels: %s row %d has no %s", s.File, s.Row+int64(p.noID), f.columns.id)
+	case p.tooLong >= 0:
+		return fault.New(fault.Usage, "cannot read labels: %s row %d: the label is longer than %d bytes", s.File, s.Row+int64(p.tooLong), maxLabel)
+	}
+	return nil
+}
+
+func labelTexts(b *dataset.Batch, c labelColumns) [][2][]byte {
+	all := make([][2][]byte, b.Rows)
+	for i := range all {
+		for k := range b.Columns {
+			switch b.Columns[k].Name {
+			case c.id:
+				all[i][0] = cellText(nil, &b.Columns[k], i)
+			case c.label:
+				all[i][1] = cellText(nil, &b.Columns[k], i)
+			}
+		}
+	}
+	return all
+}
+
+// groups visits what was said of each id, in no order: entries by rank, then by row.
+func (j *labelJoin) groups(ctx context.Context, visit func(of []labelEntry) error) error {
+	if j.spill.file != nil {
+		if err := j.spill.flush(); err != nil {
+			return err
+		}
+	}
+	for part := range labelParts {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		all, err := j.spill.entries(part)
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(all, func(a, b labelEntry) int {
+			return cmp.Or(cmp.Compare(a.key[0], b.key[0]), cmp.Compare(a.key[1], b.key[1]), cmp.Compare(a.rank, b.rank), cmp.Compare(a.row, b.row))
+		})
+		for len(all) > 0 {
+			n := 1
+			for n < len(all) && all[n].key == all[0].key {
+				n++
+			}
+			if err := visit(all[:n]); err != nil {
+				return err
+			}
+			all = all[n:]
+		}
+	}
+	return nil
+}
+
+// labelRows tells which rows count.
+type labelRows Rows
+
+// column is where the time by which rows count stands among the columns that are read; -1: all rows count by time.
+func (r labelRows) column(columns []string, add *[]string) int {
+	if r.Time == "" {
+		return -1
+	}
+	if i := slices.Index(columns, r.Time); i >= 0 {
+		return i
+	}
+	*add = append(columns, r.Time)
+	return len(columns)
+}
+
+// counts says whether a row of the table counts by its number, from 0.
+func (r labelRows) counts(row int64) bool {
+	return row >= r.Skip && (r.Limit == 0 || row < r.Skip+r.Limit)
+}
+
+// within says which rows of a batch count by their time. A row without a time does not.
+func (r labelRows) within(c *dataset.Column, rows int) []bool {
+	from, to := math.Inf(-1), math.Inf(1)
+	if !r.From.IsZero() {
+		from = r.seconds(c, r.From)
+	}
+	if !r.To.IsZero() {
+		to = r.seconds(c, r.To)
+	}
+	in := make([]bool, rows)
+	for i := range in {
+		v := secondsOf(c, i)
+		in[i] = v >= from && v < to
+	}
+	return in
+}
+
+// seconds is a time as the column has it: naive ones, and dates, are those of the zone.
+func (r labelRows) seconds(c *dataset.Column, at time.Time) float64 {
+	if c.Naive || c.Type == dataset.Date {
+		zone := r.Zone
+		if zone == nil {
+			zone = time.UTC
+		}
+		at = at.In(zone)
+		at = time.Date(at.Year(), at.Month(), at.Day(), at.Hour(), at.Minute(), at.Second(), at.Nanosecond(), time.UTC)
+	}
+	return float64(at.UnixNano()) / 1e9
+}
+
+// secondsOf is the time in row i in seconds since 1970; NaN where there is none.
+func secondsOf(c *dataset.Column, i int) float64 {
+	v := c.Number(i)
+	if c.Type == dataset.Date {
+		return v * 86400
+	}
+	return v
+}
+
+// day is the day of a time in the zone, from 1970.
+func (r labelRows) day(c *dataset.Column, i int) int64 {
+	v := c.Number(i)
+	switch {
+	case c.Type == dataset.Date:
+		return int64(v)
+	case math.IsNaN(v):
+		return math.MinInt64
+	case c.Naive || r.Zone == nil:
+		return int64(math.Floor(v / 86400))
+	}
+	at := timeOf(v).In(r.Zone)
+	return time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, time.UTC).Unix() / 86400
+}
+
+// zoneOf is the zone of a name; UTC of none.
+func zoneOf(name string) (*time.Location, error) {
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, fault.New(fault.Usage, "cannot judge: there is no time zone %q", name)
+	}
+	return zone, nil
+}
