@@ -266,3 +266,32 @@ func TestSameHowever(t *testing.T) {
 		}
 	}
 }
+
+// TestSorter sorts keys of all sorts, many of which differ in few bits.
+func TestSorter(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	var s sorter
+	for name, next := range map[string]func() uint64{
+		"random": r.Uint64, "same": func() uint64 { return 5 }, "few": func() uint64 { return uint64(r.IntN(3)) << 62 },
+		"low":     func() uint64 { return 1<<63 | uint64(r.IntN(1<<20)) },
+		"floats":  func() uint64 { return floatKey(r.NormFloat64()) },
+		"high":    func() uint64 { return uint64(r.IntN(2))<<63 | uint64(r.IntN(1<<30)) },
+		"integer": func() uint64 { return intKey(int64(r.IntN(1000)) - 500) },
+	} {
+		for _, n := range []int{0, 1, 2, 511, 512, 5000, 100_000} {
+			keys := make([]uint64, n)
+			for i := range keys {
+				keys[i] = next()
+			}
+			want := slices.Sorted(slices.Values(keys))
+			if got := s.sort(keys); !slices.Equal(got, want) {
+				t.Errorf("%d %s keys are not in order", n, name)
+			}
+		}
+	}
+	for _, v := range []float64{0, 1, -1, math.MaxFloat64, -math.MaxFloat64, 5e-324, -5e-324, 1.5} {
+		if floatOf(floatKey(v)) != v {
+			t.Errorf("the key of %v is that of %v", v, floatOf(floatKey(v)))
+		}
+	}
+}

@@ -245,3 +245,37 @@ func (r *reader[T]) each(s *stream[T], visit func(words []T) error) error {
 	}
 	return visit(s.mem)
 }
+
+// puller takes the words of a stream one by one. After the last there are only zeros.
+type puller[T word] struct {
+	s      *stream[T]
+	reader reader[T]
+	words  []T
+	block  int
+	err    error
+}
+
+func (p *puller[T]) next() T {
+	for len(p.words) == 0 {
+		if !p.fill() {
+			return 0
+		}
+	}
+	v := p.words[0]
+	p.words = p.words[1:]
+	return v
+}
+
+// fill goes on to the next block; false after the last.
+func (p *puller[T]) fill() bool {
+	if p.s == nil || p.err != nil || p.block > len(p.s.blocks) {
+		return false
+	}
+	p.block++
+	if p.block > len(p.s.blocks) {
+		p.words = p.s.mem
+		return true
+	}
+	p.words, p.err = p.reader.block(p.s.store, p.s.blocks[p.block-1])
+	return p.err == nil
+}
