@@ -44,6 +44,7 @@ type app struct {
 
 	pipeline *repo.Pipeline // once it was read
 	leave    *stageLeave
+	cause    *caused // why runs are started, where nobody typed them
 
 	opened []io.Closer // what is to be closed at the end
 }

@@ -29,7 +29,7 @@ func newExport(a *app) *cobra.Command {
 	var o exportOptions
 	cmd := &cobra.Command{
 		Use:   "export FORM [REF]",
-		Short: "Write a run, a model, the pipeline or a stage for other tools",
+		Short: "Write a run, a model, the pipeline, a stage or a monitor for other tools",
 		Long: `FORM of a run: slsa (provenance v1 in an in-toto statement), openlineage (events, one a line), prov (PROV-JSON), csv (a row a
 run, of several runs as well). Statements are not signed; mlx model sign signs the bytes of a model.
 
@@ -37,7 +37,8 @@ FORM of a version of a model: card (Markdown; -o FILE.json as JSON), cyclonedx (
 model card). The digests of files are those of the bytes, which are read; what is not known is named.
 
 FORM of the pipeline, without REF: github, gitlab, argo, airflow. Each stage is a job that runs mlx repro STAGE --only between
-mlx pull and mlx push. FORM of stage:NAME, with --schedule: crontab, systemd, github, cronjob.
+mlx pull and mlx push. FORM of stage:NAME, with --schedule, and of monitor:NAME, whose schedule stands in mlx.yaml: crontab,
+systemd, github, cronjob.
 
 The same input gives the same bytes. Secrets are named, never written.`,
 		Example: `mlx export slsa @last
@@ -45,7 +46,8 @@ mlx export csv baseline @last -o runs.csv
 mlx export card flights@production -o flights.md
 mlx export cyclonedx flights@v1 -o flights.cdx.json
 mlx export github -o .github/workflows/mlx.yaml
-mlx export crontab stage:train --schedule '15 3 * * *'`,
+mlx export crontab stage:train --schedule '15 3 * * *'
+mlx export crontab monitor:flights-daily`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.form, o.refs = args[0], args[1:]
@@ -56,7 +58,7 @@ mlx export crontab stage:train --schedule '15 3 * * *'`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVarP(&o.out, "out", "o", "", "write `FILE`; - is stdout, as without it; for systemd a folder")
-	flags.StringVar(&o.schedule, "schedule", "", "of a stage: when, as five `FIELDS` of cron")
+	flags.StringVar(&o.schedule, "schedule", "", "of a stage or monitor: when, as five `FIELDS` of cron")
 	flags.StringVar(&o.image, "image", "", "container `IMAGE` with git, mlx and what the stages need")
 	flags.StringSliceVar(&o.secrets, "secret", nil, "`NAME` of a variable that jobs get from the secrets of the target; default: those of the remotes' clouds")
 	return cmd
@@ -66,7 +68,7 @@ mlx export crontab stage:train --schedule '15 3 * * *'`,
 func runForms() []string { return []string{"slsa", "openlineage", "prov", "csv"} }
 
 func exportForms() []string {
-	all := slices.Concat(runForms(), modelForms(), export.PipelineForms(), export.StageForms())
+	all := slices.Concat(runForms(), modelForms(), export.PipelineForms(), export.TaskForms())
 	slices.Sort(all)
 	return slices.Compact(all)
 }
@@ -109,7 +111,7 @@ func exportRun(ctx context.Context, a *app, o exportOptions) error {
 // exporter finds what writes a form, or says why nothing does.
 func (a *app) exporter(o exportOptions) (func(context.Context, exportOptions, *exportView) error, error) {
 	ofModel := slices.Contains(modelForms(), o.form)
-	ofRun, ofAll, ofStage := slices.Contains(runForms(), o.form), slices.Contains(export.PipelineForms(), o.form), slices.Contains(export.StageForms(), o.form)
+	ofRun, ofAll, ofStage := slices.Contains(runForms(), o.form), slices.Contains(export.PipelineForms(), o.form), slices.Contains(export.TaskForms(), o.form)
 	if !ofRun && !ofModel && !ofAll && !ofStage {
 		err := fault.New(fault.Usage, "cannot export as %q: there is no such form", o.form)
 		if near := fault.Nearest(o.form, exportForms()); near != "" {
@@ -139,9 +141,9 @@ func (a *app) exporter(o exportOptions) (func(context.Context, exportOptions, *e
 	case !ofStage:
 		return nil, fault.New(fault.Usage, "cannot export %s as %s: that is for the whole pipeline", strings.Join(o.refs, " "), o.form).Hint("mlx export %s", o.form)
 	case !one:
-		return nil, fault.New(fault.Usage, "cannot export as %s: it needs one stage", o.form).Hint("mlx export %s stage:NAME --schedule '15 3 * * *'", o.form)
+		return nil, fault.New(fault.Usage, "cannot export as %s: it needs one stage or monitor", o.form).Hint("mlx export %s stage:NAME --schedule '15 3 * * *'", o.form)
 	}
-	return a.exportOfStage, nil
+	return a.exportOfTask, nil
 }
 
 func exportText(v exportView, t *cli.Text) {
@@ -184,8 +186,8 @@ func (a *app) completeExport(cmd *cobra.Command, args []string, typed string) ([
 		return all, cobra.ShellCompDirectiveNoFileComp
 	case slices.Contains(modelForms(), args[0]) && len(args) == 1:
 		return a.versionsKnown(cmd.Context(), true), cobra.ShellCompDirectiveNoFileComp
-	case slices.Contains(export.StageForms(), args[0]) && len(args) == 1:
-		return a.definedNames(cmd.Context(), refStage), cobra.ShellCompDirectiveNoFileComp
+	case slices.Contains(export.TaskForms(), args[0]) && len(args) == 1:
+		return append(a.definedNames(cmd.Context(), refStage), a.definedNames(cmd.Context(), "monitor")...), cobra.ShellCompDirectiveNoFileComp
 	}
 	return nil, cobra.ShellCompDirectiveNoFileComp
 }

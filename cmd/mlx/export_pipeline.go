@@ -62,7 +62,7 @@ func (a *app) exportOfStage(ctx context.Context, o exportOptions, v *exportView)
 		return err
 	}
 	v.Of = []fault.Ref{{Kind: "stage", Name: name}}
-	v.Files, err = export.Scheduled(o.form, name, site)
+	v.Files, err = export.Scheduled(o.form, export.StageTask(name), site)
 	return err
 }
 

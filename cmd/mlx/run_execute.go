@@ -59,6 +59,7 @@ func (a *app) executeRun(ctx context.Context, spec run.Spec, l live) (*run.Resul
 	if err != nil {
 		return nil, err
 	}
+	a.explainRun(ctx, &spec)
 	around, err := a.surround(ctx, r, runner.Store, &spec)
 	if err != nil {
 		return nil, err
@@ -86,6 +87,9 @@ func (a *app) executeRun(ctx context.Context, spec run.Spec, l live) (*run.Resul
 		a.streams.Why("run %s started", id.Short())
 		clients.id.Store(&id)
 		around.begun(ctx)
+		if a.cause != nil {
+			a.cause.begun(id, spec)
+		}
 	}
 	runner.Late = func(ctx context.Context, e *run.Environment) *run.Environment {
 		clients.over(ctx)

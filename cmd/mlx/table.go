@@ -84,7 +84,7 @@ func (a *app) mayContact(where string) error {
 	if err != nil {
 		return err
 	}
-	if !t.Approved(repo.TrustTable, where, where) {
+	if !t.ApprovedTable(where) {
 		return fault.New(fault.Denied, "cannot read %s: %s names it, which you have not allowed here", shownURL(where), repo.ConfigName).Hint("mlx trust")
 	}
 	return nil

@@ -124,7 +124,7 @@ func (r *Repo) stageTrustAt(ctx context.Context, commit string) (map[TrustItem]b
 		return nil, err
 	}
 	all := map[TrustItem]bool{}
-	for _, item := range slices.Concat(p.Trust(), c.GateTrust()) {
+	for _, item := range slices.Concat(p.Trust(), c.GateTrust(), c.MonitorTrust()) {
 		all[item] = true
 	}
 	return all, nil

@@ -82,6 +82,7 @@ func (c *Config) TrustItems(read KeyReader) ([]TrustItem, error) {
 		once(TrustItem{Kind: TrustKey, Name: path, Value: key.fingerprint, Owner: key.comment})
 	}
 	c.gates(add, TrustGates, TrustTable, TrustModel)
+	c.monitors(add, TrustTable, TrustModel, TrustAction)
 	c.commands(add)
 	return all, nil
 }
@@ -102,6 +103,7 @@ func (c *Config) commands(add func(kind, name, value string)) {
 		add(TrustSample, input, sample.Cmd)
 	}
 	c.gates(add, TrustCheck)
+	c.monitors(add, TrustCheck)
 	for name, service := range c.Services.All() {
 		for _, check := range service.Rollout.Checks {
 			add(TrustCheck, name, check.Command)

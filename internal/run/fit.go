@@ -17,6 +17,9 @@ func (b *Body) fit() error {
 	b.Code.Branch = text(b.Code.Branch)
 	b.Command, b.Outs, b.Code.Untracked = texts(b.Command), texts(b.Outs), texts(b.Code.Untracked)
 	b.Code.fit()
+	if b.Because != nil {
+		b.Because = &Because{Kind: b.Because.Kind, ID: b.Because.ID, Text: text(b.Because.Text)}
+	}
 	data := make([]Data, len(b.Data))
 	for i, d := range b.Data {
 		data[i] = Data{Path: text(d.Path), Root: d.Root, Kind: d.Kind}

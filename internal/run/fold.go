@@ -30,6 +30,7 @@ func viewOf(id object.Digest, rec lineage.Record, b Body) View {
 		v.Added = []Addition{}
 	}
 	v.Imported = b.Imported
+	v.Because, v.BecauseShown = b.Because, b.Because.shown()
 	v.Environment, v.Stage, v.RerunOf, v.Log, v.Series = b.Environment, b.Stage, some(b.RerunOf), b.Log, b.Series
 	if v.LeftOut, v.LeftOutN = b.Code.LeftOut, b.Code.LeftOutCount; v.LeftOut == nil {
 		v.LeftOut = []LeftOut{}

@@ -55,6 +55,7 @@ type Body struct {
 	Environment *Environment `json:"environment,omitempty"`
 	Stage       *Stage       `json:"stage,omitempty"`    // of the pipeline, when mlx repro ran it
 	RerunOf     string       `json:"rerun_of,omitempty"` // id of the run that this one repeats
+	Because     *Because     `json:"because,omitempty"`  // why it was started, where nobody typed it
 	Inside      bool         `json:"inside,omitempty"`   // it happened within the process of its parent, which told of it
 
 	Run             *object.Digest `json:"run,omitempty"` // id of the run, that is of its first record

@@ -41,6 +41,7 @@ type Spec struct {
 	Env         []string     // NAME=VALUE beside Runner.Environ, as a stage declares them
 	Stage       *Stage       // of the pipeline
 	RerunOf     string       // id of the run that is repeated
+	Because     *Because     // why it is started, where nobody typed it
 	Attempt     int          // counts from 1; 0 is 1
 
 	After func(ctx context.Context) Aftermath // asked once the command has ended and before its outputs are saved; may be nil
@@ -188,14 +189,14 @@ func (r Runner) clock() func() time.Time {
 
 // childEnv returns the environment of the child. It replaces what an outer run may have set.
 func (r Runner) childEnv(s Spec, id object.Digest, tmp string) []string {
-	own := []string{"MLX_RUN_ID=", "MLX_METRICS=", "MLX_PARAMS=", "MLX_CHILDREN=", "MLX_ATTEMPT="}
+	own := []string{"MLX_RUN_ID=", "MLX_METRICS=", "MLX_PARAMS=", "MLX_CHILDREN=", "MLX_ATTEMPT=", CauseVariable + "="}
 	env := make([]string, 0, len(r.Environ)+len(s.Env)+len(own))
 	for _, v := range r.Environ {
 		if !hasAnyPrefix(v, own) {
 			env = append(env, v)
 		}
 	}
-	env = append(env, s.Env...)
+	env = append(append(env, s.Env...), s.Because.environ()...)
 	return append(env, "MLX_RUN_ID="+id.Hex(), "MLX_METRICS="+filepath.Join(tmp, metricsName),
 		"MLX_PARAMS="+filepath.Join(tmp, paramsName), "MLX_CHILDREN="+filepath.Join(tmp, childrenName),
 		"MLX_ATTEMPT="+strconv.Itoa(max(1, s.Attempt)))
@@ -216,7 +217,7 @@ func (r Runner) begin(ctx context.Context, s Spec, tmp string) (lineage.Record, 
 		State: Running, Command: s.Command, Folder: s.Folder, Name: s.Name, Experiment: s.Experiment,
 		StartedAt: r.Now().UTC().Truncate(time.Microsecond), Code: s.Code, Data: s.Data, Params: s.Params,
 		Attempt: max(1, s.Attempt), Parent: s.Parent, TimeoutS: s.Timeout.Seconds(), Worktree: s.Worktree,
-		Environment: s.Environment, Stage: s.Stage, RerunOf: s.RerunOf, Used: s.Used,
+		Environment: s.Environment, Stage: s.Stage, RerunOf: s.RerunOf, Used: s.Used, Because: s.Because,
 		Process: Self(r.Host, os.Getpid()),
 		Machine: Here(r.Host),
 	}
@@ -273,7 +274,7 @@ func inputs(b Body) []lineage.Input {
 	for _, m := range b.Used {
 		in = append(in, lineage.Input{Role: "model", ID: m.Record})
 	}
-	return in
+	return append(in, b.Because.input()...)
 }
 
 // finish writes down how the process ended.

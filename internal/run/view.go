@@ -58,6 +58,8 @@ type View struct {
 	Environment      *Environment      `json:"-"` // JSON has what EnvironmentShown says; likewise the next ones
 	Stage            *Stage            `json:"-"`
 	RerunOf          *string           `json:"rerun_of"`
+	BecauseShown     *shownBecause     `json:"because"` // null: somebody typed it
+	Because          *Because          `json:"-"`
 	LogShown         *shownLog         `json:"log"`
 	SeriesShown      *shownSeries      `json:"series"`
 	Log              *Log              `json:"-"`

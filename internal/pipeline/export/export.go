@@ -33,8 +33,8 @@ type File struct {
 // PipelineForms are what a whole pipeline can be written as.
 func PipelineForms() []string { return []string{"github", "gitlab", "argo", "airflow"} }
 
-// StageForms are what the regular repro of one stage can be written as.
-func StageForms() []string { return []string{"crontab", "systemd", "github", "cronjob"} }
+// TaskForms are what a task can be written as.
+func TaskForms() []string { return []string{"crontab", "systemd", "github", "cronjob"} }
 
 // node is a stage as a node of another system's graph.
 type node struct {
@@ -66,7 +66,7 @@ func Pipeline(form string, stages []pipeline.Stage, site Site) ([]File, error) {
 	names := make([]string, len(stages))
 	for i, s := range stages {
 		if names[i] = s.Name; strings.Contains(s.Name, "\x00") {
-			return nil, noWord(s.Name)
+			return nil, noWord("stage", s.Name)
 		}
 	}
 	ids := identifiers(names)
@@ -80,30 +80,30 @@ func Pipeline(form string, stages []pipeline.Stage, site Site) ([]File, error) {
 	return write(nodes, site), nil
 }
 
-// Scheduled writes what brings one stage, and what it needs, up to date at the times of site.Schedule.
-func Scheduled(form, stage string, site Site) ([]File, error) {
+// Scheduled writes what runs a task at the times of site.Schedule.
+func Scheduled(form string, t Task, site Site) ([]File, error) {
 	if err := site.check(); err != nil {
 		return nil, err
 	}
-	write := map[string]func(string, Site, cron) ([]File, error){
+	write := map[string]func(Task, Site, cron) ([]File, error){
 		"crontab": crontab, "systemd": systemd, "github": githubScheduled, "cronjob": cronJob,
 	}[form]
 	if write == nil {
-		return nil, fault.New(fault.Usage, "cannot export a stage as %q", form).Hint("one of: %s", strings.Join(StageForms(), " "))
+		return nil, fault.New(fault.Usage, "cannot export a %s as %q", t.kind, form).Hint("one of: %s", strings.Join(TaskForms(), " "))
 	}
-	if strings.Contains(stage, "\x00") {
-		return nil, noWord(stage)
+	if err := t.check(); err != nil {
+		return nil, err
 	}
 	when, err := parseCron(site.Schedule)
 	if err != nil {
 		return nil, err
 	}
-	return write(stage, site, when)
+	return write(t, site, when)
 }
 
 // noWord is the error for a name that no command line can hold.
-func noWord(name string) error {
-	return fault.New(fault.Usage, "cannot export stage %q: its name has a NUL byte in it", name)
+func noWord(kind, name string) error {
+	return fault.New(fault.Usage, "cannot export %s %q: its name has a NUL byte in it", kind, name)
 }
 
 // check refuses names of variables that would be anything else in the target.

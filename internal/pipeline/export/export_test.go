@@ -88,9 +88,11 @@ func TestGolden(t *testing.T) {
 		files, err := Pipeline(form, flights(), site())
 		check(t, form, files, err)
 	}
-	for _, form := range StageForms() {
-		files, err := Scheduled(form, "train", site())
+	for _, form := range TaskForms() {
+		files, err := Scheduled(form, StageTask("train"), site())
 		check(t, "stage-"+form, files, err)
+		files, err = Scheduled(form, MonitorTask("flights-daily", "America/New_York"), site())
+		check(t, "monitor-"+form, files, err)
 	}
 }
 
@@ -179,7 +181,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"no stages", func() error { _, err := Pipeline("github", nil, site()); return err }, fault.NotFound},
 		{"unknown form", func() error { _, err := Pipeline("jenkins", flights(), site()); return err }, fault.Usage},
-		{"unknown form of a stage", func() error { _, err := Scheduled("at", "train", site()); return err }, fault.Usage},
+		{"unknown form of a stage", func() error { _, err := Scheduled("at", StageTask("train"), site()); return err }, fault.Usage},
 		{"secret with a value", func() error {
 			s := site()
 			s.Secrets = []string{"TOKEN=1"}
@@ -187,10 +189,25 @@ func TestRefusals(t *testing.T) {
 			return err
 		}, fault.Usage},
 		{"image with a space", func() error { s := site(); s.Image = "a b"; _, err := Pipeline("github", flights(), s); return err }, fault.Usage},
-		{"cronjob without an image", func() error { s := site(); s.Image = ""; _, err := Scheduled("cronjob", "train", s); return err }, fault.Usage},
-		{"cronjob without a remote", func() error { s := site(); s.GitURL = ""; _, err := Scheduled("cronjob", "train", s); return err }, fault.Usage},
-		{"crontab of two lines", func() error { _, err := Scheduled("crontab", "a\n* * * * * rm", site()); return err }, fault.Usage},
-		{"systemd of two lines", func() error { _, err := Scheduled("systemd", "a\nExecStart=rm", site()); return err }, fault.Usage},
+		{"cronjob without an image", func() error {
+			s := site()
+			s.Image = ""
+			_, err := Scheduled("cronjob", StageTask("train"), s)
+			return err
+		}, fault.Usage},
+		{"cronjob without a remote", func() error {
+			s := site()
+			s.GitURL = ""
+			_, err := Scheduled("cronjob", StageTask("train"), s)
+			return err
+		}, fault.Usage},
+		{"crontab of two lines", func() error { _, err := Scheduled("crontab", StageTask("a\n* * * * * rm"), site()); return err }, fault.Usage},
+		{"systemd of two lines", func() error { _, err := Scheduled("systemd", StageTask("a\nExecStart=rm"), site()); return err }, fault.Usage},
+		{"a zone of two lines", func() error {
+			_, err := Scheduled("crontab", MonitorTask("m", "UTC\n* * * * * rm"), site())
+			return err
+		}, fault.Usage},
+		{"NUL of a monitor", func() error { _, err := Scheduled("systemd", MonitorTask("a\x00", ""), site()); return err }, fault.Usage},
 		{"NUL", func() error { _, err := Pipeline("airflow", pipelineOf("a\x00b"), site()); return err }, fault.Usage},
 	} {
 		if err := c.do(); fault.KindOf(err) != c.kind {
@@ -202,7 +219,7 @@ func TestRefusals(t *testing.T) {
 func TestCrontabEscapesPercent(t *testing.T) {
 	s := site()
 	s.Root = "/srv/50%"
-	files, err := Scheduled("crontab", "a%b c", s)
+	files, err := Scheduled("crontab", StageTask("a%b c"), s)
 	want := "15 3 * * 1-5  cd '/srv/50\\%' && mlx repro 'a\\%b c' -q\n"
 	if err != nil || files[0].Text != want {
 		t.Errorf("%q %v, want %q", files, err, want)

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,12 +21,18 @@ func github(nodes []node, site Site) []File {
 	return []File{{".github/workflows/mlx.yaml", githubWorkflow(site, "github", "mlx pipeline", on, jobs)}}
 }
 
-// githubScheduled writes a workflow that brings one stage up to date at given times.
-func githubScheduled(stage string, site Site, when cron) ([]File, error) {
-	id := identifiers([]string{stage})[0]
+// githubScheduled writes a workflow that runs a task at given times.
+func githubScheduled(t Task, site Site, when cron) ([]File, error) {
+	id := t.id()
 	on := mapping{{"schedule", list{mapping{{"cron", when.text}}}}, {"workflow_dispatch", mapping{}}}
-	job := append(mapping{{"name", githubText(stage)}}, githubJob(site, []string{repro(stage, "--pull")}, limit(0, 0))...)
-	text := githubWorkflow(site, "github stage:"+headingName(stage), "mlx "+id, on, mapping{{id, job}})
+	job := append(mapping{{"name", githubText(t.name)}}, githubJob(site, []string{t.command("--pull")}, limit(0, 0))...)
+	if !t.pulls {
+		job = append(mapping{{"name", githubText(t.name)}}, githubSteps(site, []string{strings.Join(t.away(), "\n") + "\n"}, limit(0, 0))...)
+	}
+	text := githubWorkflow(site, "github "+t.kind+":"+headingName(t.name), "mlx "+id, on, mapping{{id, job}})
+	if t.zone != "" && t.zone != "UTC" {
+		text = "# GitHub reads the schedule as UTC; mlx.yaml means the time of " + t.zone + ".\n" + text
+	}
 	return []File{{".github/workflows/mlx-" + id + ".yaml", text}}, nil
 }
 
@@ -55,6 +62,11 @@ func githubWorkflow(site Site, command, name string, on, jobs mapping) string {
 
 // githubJob is a job from its runner on. fetch-depth 0 brings the default branch, by which mlx.yaml is trusted.
 func githubJob(site Site, commands []string, minutes int) mapping {
+	return githubSteps(site, slices.Concat([]string{"mlx pull"}, commands, []string{"mlx push"}), minutes)
+}
+
+// githubSteps is a job that runs just these commands.
+func githubSteps(site Site, commands []string, minutes int) mapping {
 	job := mapping{{"runs-on", "${{ vars.MLX_RUNS_ON || 'ubuntu-latest' }}"}, {"timeout-minutes", minutes}}
 	if site.Image != "" {
 		job = append(job, field{"container", site.Image})
@@ -67,12 +79,11 @@ func githubJob(site Site, commands []string, minutes int) mapping {
 		mapping{{"uses", "actions/checkout@v5"}, {"with", checkout}},
 		mapping{{"name", "Install mlx"}, {"run", install}},
 		mapping{{"run", `mlx trust --at "$MLX_TRUSTED" -y`}},
-		mapping{{"run", "mlx pull"}},
 	}
 	for _, c := range commands {
 		steps = append(steps, mapping{{"run", c}})
 	}
-	return append(job, field{"steps", append(steps, mapping{{"run", "mlx push"}})})
+	return append(job, field{"steps", steps})
 }
 
 // install runs what the variable of the project says, if it says anything.

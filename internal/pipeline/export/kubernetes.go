@@ -35,7 +35,7 @@ func argo(nodes []node, site Site) []File {
 		{"container", mapping{
 			{"image", "{{workflow.parameters.image}}"},
 			{"command", flow{"sh", "-ec"}},
-			{"args", list{script(site, `eval "$MLX_COMMAND"`)}},
+			{"args", list{script(site, "mlx pull", `eval "$MLX_COMMAND"`, "mlx push")}},
 			{"env", env},
 		}},
 	}
@@ -60,30 +60,37 @@ func argo(nodes []node, site Site) []File {
 	return []File{{"workflow.yaml", heading("#", "argo", notes...) + "\n" + yaml(doc)}}
 }
 
-// cronJob writes a CronJob of Kubernetes that brings one stage up to date at given times.
-func cronJob(stage string, site Site, when cron) ([]File, error) {
+// cronJob writes a CronJob of Kubernetes that runs a task at given times.
+func cronJob(t Task, site Site, when cron) ([]File, error) {
 	switch {
 	case site.Image == "":
 		return nil, fault.New(fault.Usage, "cannot export a cronjob without an image to run").
-			Hint("mlx export cronjob %s --image IMAGE …   # one with git, mlx and what the stage needs", shellWord("stage:"+stage))
+			Hint("mlx export cronjob %s --image IMAGE …   # one with git, mlx and what it needs", shellWord(t.ref()))
 	case site.GitURL == "":
 		return nil, fault.New(fault.Usage, "cannot export a cronjob: git has no remote that a container could clone").
 			Hint("git remote add origin URL")
 	}
-	id := strings.ToLower(identifiers([]string{stage})[0])
+	id := strings.ToLower(t.id())
+	lines := t.away()
+	for i, l := range lines {
+		lines[i] = kubeText(l)
+	}
 	container := mapping{
 		{"name", "mlx"},
 		{"image", site.Image},
 		{"command", flow{"sh", "-ec"}},
-		{"args", list{script(site, kubeText(repro(stage, "--pull")))}},
+		{"args", list{script(site, lines...)}},
 		{"env", append(list{variable("MLX_REPOSITORY", kubeText(site.GitURL)), variable("MLX_REVISION", "HEAD")}, secrets(site)...)},
+	}
+	schedule := mapping{{"schedule", when.text}}
+	if t.zone != "" {
+		schedule = append(schedule, field{"timeZone", t.zone})
 	}
 	doc := mapping{
 		{"apiVersion", "batch/v1"},
 		{"kind", "CronJob"},
 		{"metadata", mapping{{"name", "mlx-" + id}}},
-		{"spec", mapping{
-			{"schedule", when.text},
+		{"spec", append(schedule, mapping{
 			{"concurrencyPolicy", "Forbid"},
 			{"jobTemplate", mapping{{"spec", mapping{
 				{"backoffLimit", 0},
@@ -92,9 +99,9 @@ func cronJob(stage string, site Site, when cron) ([]File, error) {
 					{"containers", list{container}},
 				}}}},
 			}}}},
-		}},
+		}...)},
 	}
-	text := heading("#", "cronjob stage:"+headingName(stage), kubeNotes(site)...) + "\n" + yaml(doc)
+	text := heading("#", "cronjob "+t.kind+":"+headingName(t.name), kubeNotes(site)...) + "\n" + yaml(doc)
 	return []File{{"cronjob.yaml", text}}, nil
 }
 
@@ -118,14 +125,14 @@ func secrets(site Site) list {
 	return all
 }
 
-// script clones the repository and runs one command in it. It has no parenthesis behind a dollar sign, which Kubernetes
+// script clones the repository and runs commands in it. It has no parenthesis behind a dollar sign, which Kubernetes
 // would take for one of its variables.
-func script(site Site, command string) string {
+func script(site Site, commands ...string) string {
 	lines := []string{install, "cd /tmp", `git clone -q -- "$MLX_REPOSITORY" repository`, "cd repository", `git checkout -q "$MLX_REVISION"`}
 	if site.Folder != "." {
 		lines = append(lines, "cd "+kubeText(shellWord(site.Folder)))
 	}
-	lines = append(lines, "mlx trust --at origin/HEAD -y", "mlx pull", command, "mlx push")
+	lines = append(append(lines, "mlx trust --at origin/HEAD -y"), commands...)
 	return strings.Join(lines, "\n") + "\n"
 }
 

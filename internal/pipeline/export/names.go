@@ -69,8 +69,10 @@ func shellWord(text string) string {
 }
 
 // repro is the command line that brings a stage up to date, with flags. A name that looks like a flag is none.
-func repro(name string, flags ...string) string {
-	words := []string{"mlx", "repro"}
+func repro(name string, flags ...string) string { return commandLine([]string{"repro"}, name, flags) }
+
+func commandLine(words []string, name string, flags []string) string {
+	words = append([]string{"mlx"}, words...)
 	if strings.HasPrefix(name, "-") {
 		return strings.Join(append(append(words, flags...), "--", shellWord(name)), " ")
 	}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"mlx/internal/cli"
+	"mlx/internal/drift"
+	"mlx/internal/lineage"
+	"mlx/internal/object"
+	"mlx/internal/repo"
+)
+
+// actionsOf is what drift of a monitor has started so far and what was refused, the newest state of each, in the order of their beginnings.
+// One that is only started may be at work now.
+func (a *app) actionsOf(ctx context.Context, l *lineage.Ledger, monitor string) ([]drift.Done, error) {
+	all, err := actionRecords(ctx, l, monitor)
+	return drift.Fold(all), err
+}
+
+func actionRecords(ctx context.Context, l *lineage.Ledger, monitor string) ([]drift.Done, error) {
+	var all []drift.Done
+	q := lineage.Query{Nouns: []string{"drift"}, Where: monitorWhere(drift.Acted.Name(), monitor), All: true}
+	for rec, err := range l.Select(ctx, q) {
+		if err != nil {
+			return nil, err
+		}
+		d, err := drift.DoneOf(rec)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, d)
+	}
+	return all, nil
+}
+
+// alone makes this process the only one that acts on drift of the monitor in this way, as long as it acts. busy: another one does.
+func (x *acting) alone(ctx context.Context) (release func(), busy bool, err error) {
+	return x.app.lockAction(ctx, x.name, x.what())
+}
+
+func (a *app) lockAction(ctx context.Context, words ...string) (release func(), busy bool, err error) {
+	r, err := a.repo()
+	if err != nil {
+		return nil, false, err
+	}
+	waiting, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	errBusy := errors.New("another mlx does it")
+	release, err = r.Lock(waiting, []string{"drift\x00" + strings.Join(words, "\x00")}, func() { cancel(errBusy) })
+	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(waiting), errBusy) {
+		return nil, true, nil
+	}
+	return release, false, err
+}
+
+// look reads what was done before.
+func (x *acting) look(ctx context.Context) (err error) {
+	if x.ledger, err = x.app.ledger(); err != nil {
+		return err
+	}
+	r, err := x.app.repo()
+	if err != nil {
+		return err
+	}
+	if x.clone, err = r.CloneID(); err != nil {
+		return err
+	}
+	x.done, err = actionRecords(ctx, x.ledger, x.name)
+	return err
+}
+
+// beyondEpisode is how many more answers are read once a window was found that did not drift: one may have been judged again since.
+const beyondEpisode = 10
+
+// windows are the answers that may belong to the finding, this one first. They are read from the newest to the last window that did not
+// drift: an answer holds every column, and a monitor has years of them.
+func (x *acting) windows(ctx context.Context) ([]drift.Judged, error) {
+	moving := strings.HasPrefix(x.monitor.Reference, "-")
+	this, err := drift.JudgedOf(x.rec, moving)
+	all := []drift.Judged{this}
+	if err != nil {
+		return all, err
+	}
+	acted := map[object.Digest]bool{}
+	for _, d := range x.done {
+		acted[d.Cause] = true
+	}
+	left := -1
+	q := lineage.Query{Nouns: []string{"drift"}, Where: monitorWhere(drift.Checked.Name(), x.name), All: true}
+	for rec, err := range x.ledger.Select(ctx, q) {
+		if err != nil {
+			return all, err
+		}
+		j, err := drift.JudgedOf(rec, moving)
+		if err != nil {
+			return all, err
+		}
+		if j.ID != this.ID {
+			all = append(all, j)
+		}
+		if left < 0 && j.Verdict == drift.Stable && !acted[j.ID] && j.To.Before(this.To) {
+			left = beyondEpisode
+		}
+		if left == 0 {
+			break
+		}
+		if left > 0 {
+			left--
+		}
+	}
+	return all, nil
+}
+
+// what names the action in records. What could be secret of an address stays out of them.
+func (x *acting) what() string {
+	if x.action.Kind == repo.ActionWebhook {
+		return x.action.Kind + " " + shownURL(x.action.Of)
+	}
+	return x.action.What()
+}
+
+func (x *acting) policy(e drift.Estimate) drift.Policy {
+	p := drift.Policy{Monitor: x.name, What: x.what(), Cooldown: x.monitor.OnDrift.Cooldown.Duration, Estimate: e}
+	if most := x.monitor.OnDrift.MaxCost; most.Currency != "" {
+		p.MaxCost = &drift.Cost{Amount: most.Amount, Currency: most.Currency}
+	}
+	return p
+}
+
+// busy is what can be said while another process acts.
+func (x *acting) busy(ctx context.Context) (*actionView, error) {
+	if err := x.look(ctx); err != nil {
+		return nil, err
+	}
+	for _, d := range slices.Backward(drift.Fold(x.done)) {
+		if d.What == x.what() && d.State == drift.ActionStarted {
+			return x.viewOf(&d, false), nil
+		}
+	}
+	text := x.what() + " is about to be started by another mlx"
+	return &actionView{What: x.what(), State: drift.ActionStarted, Cause: x.rec.ID.Hex(), AsOf: x.now.UTC(), Text: text}, nil
+}
+
+func (x *acting) viewOf(d *drift.Done, fresh bool) *actionView {
+	if d == nil {
+		return nil
+	}
+	v := viewOfAction(*d)
+	v.New = fresh
+	return &v
+}
+
+// viewOfAction is an action as drift/v1 has it.
+func viewOfAction(d drift.Done) actionView {
+	v := actionView{ID: d.ID.Hex(), What: d.What, State: d.State, Cause: d.Cause.Hex(), AsOf: d.AsOf.UTC(), URL: some(d.URL), Why: some(d.Why),
+		Cost: d.Cost, Text: actionText(d.Action)}
+	if d.Run != nil {
+		v.Run = some(d.Run.Hex())
+	}
+	return v
+}
+
+// actionText tells an action in one line: "started run 4ad0917be2c6: repro train, because dewp and temp drifted".
+func actionText(d drift.Action) string {
+	because := ", because " + d.Reason()
+	kind, of, _ := strings.Cut(d.What, " ")
+	switch d.State {
+	case drift.ActionCooldown, drift.ActionOverBudget:
+		return "not started: " + d.What + because + ": " + d.Why
+	case drift.ActionUnchanged:
+		return "nothing to start: " + d.What + because + ": " + d.Why
+	case drift.ActionFailed:
+		if d.Run != nil {
+			return "started run " + d.Run.Short() + ": " + d.What + because + "; it " + d.Why
+		}
+		return "failed: " + d.What + because + ": " + d.Why
+	case drift.ActionStarted, drift.ActionSucceeded:
+	}
+	switch {
+	case d.Run != nil:
+		return "started run " + d.Run.Short() + ": " + d.What + because
+	case d.State == drift.ActionStarted:
+		return "started: " + d.What + because
+	case d.URL != "":
+		return "opened issue " + d.URL + because
+	case kind == "webhook":
+		return "posted to " + of + because
+	case kind == "command":
+		return "called " + of + because
+	}
+	return "done: " + d.What + because
+}
+
+// actionsText is what one call has started, a line each.
+func actionsText(all []actionView, t *cli.Text) {
+	for _, v := range all {
+		if v.New {
+			t.Line(cli.Str(v.Text))
+		}
+	}
+}

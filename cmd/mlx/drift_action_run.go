@@ -1,0 +1,326 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"mlx/internal/drift"
+	"mlx/internal/fault"
+	"mlx/internal/object"
+	"mlx/internal/pipeline"
+	"mlx/internal/repo"
+	"mlx/internal/run"
+)
+
+func (x *acting) newDeed() deed {
+	switch x.action.Kind {
+	case repo.ActionRepro:
+		return &stageDeed{acting: x}
+	case repo.ActionRun:
+		return &runDeed{acting: x}
+	case repo.ActionCommand:
+		return &commandDeed{acting: x}
+	case repo.ActionWebhook:
+		return &webhookDeed{acting: x}
+	}
+	return &issueDeed{acting: x}
+}
+
+// mayAct refuses what mlx.yaml starts and its user has not allowed. The user's own words need no leave (see repo.OwnWords).
+func (x *acting) mayAct(ctx context.Context) error {
+	return x.app.mayDo(ctx, repo.TrustItem{Kind: repo.TrustAction, Name: x.name, Value: x.action.What()}, x.what())
+}
+
+// mayDo refuses what a monitor of mlx.yaml does and its user has not allowed; what says it in the message.
+func (a *app) mayDo(ctx context.Context, item repo.TrustItem, what string) error {
+	t, err := a.allowed()
+	if err != nil {
+		return err
+	}
+	if t.Approved(item.Kind, item.Name, item.Value) {
+		return nil
+	}
+	if own, err := a.ownWords(ctx, t, []repo.TrustItem{item}); err != nil || len(own) > 0 {
+		return err
+	}
+	return fault.New(fault.Denied, "cannot start %q: monitor %s of %s says so, and you have not allowed it here", what, item.Name, repo.ConfigName).
+		Hint("mlx trust   # shows it and asks")
+}
+
+// because lets runs that start now have the drift as their cause, and tells of each that has begun. done ends that.
+func (x *acting) because(begun func(id object.Digest, s run.Spec)) (done func()) {
+	before := x.app.cause
+	x.app.cause = &caused{Because: becauseOfDrift(x.rec, x.answer), begun: begun}
+	return func() { x.app.cause = before }
+}
+
+// runsBecause are the runs that have a record as their cause, the newest first.
+func (x *acting) runsBecause(ctx context.Context, cause object.Digest) ([]run.View, error) {
+	if runner, err := x.app.runner(); err == nil {
+		x.app.recoverRuns(ctx, runner)
+	}
+	ids := map[object.Digest]bool{}
+	for rec, err := range x.ledger.Referring(ctx, cause) {
+		if err != nil {
+			return nil, err
+		}
+		if id, ok := run.IDOf(rec); ok {
+			ids[id] = true
+		}
+	}
+	var all []run.View
+	for id := range ids {
+		v, err := x.app.history(x.ledger).Get(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	slices.SortFunc(all, func(a, b run.View) int { return b.At.Compare(a.At) })
+	return all, nil
+}
+
+// outcomeOfRun is what became of an action whose run is in this state.
+func (x *acting) outcomeOfRun(v run.View) outcome {
+	out := outcome{run: &v.RunID, state: drift.ActionSucceeded}
+	switch v.State {
+	case run.Succeeded:
+	case run.Running:
+		out.state = drift.ActionStarted
+	case run.Failed, run.Killed, run.Cancelled, run.Lost:
+		out.state, out.why = drift.ActionFailed, string(v.State)
+		if v.Cause != nil {
+			out.why += ": " + *v.Cause
+		}
+	}
+	if v.DurationS != nil {
+		out.cost = x.price("").cost(*v.DurationS, "measured")
+	}
+	return out
+}
+
+// stageDeed brings a stage up to date, as mlx repro does.
+type stageDeed struct {
+	*acting
+	planned []pipeline.Decision
+}
+
+func (d *stageDeed) ready(ctx context.Context) outcome {
+	r := repro{app: d.app, o: reproOptions{stages: []string{d.action.Of}, jobs: 1}}
+	if err := r.prepare(ctx); err != nil {
+		return failedBefore(err)
+	}
+	defer r.close()
+	planned, err := r.planner.Plan(ctx, r.chosen)
+	if err != nil {
+		return failedBefore(err)
+	}
+	for _, p := range planned {
+		if p.Do != pipeline.Run {
+			continue
+		}
+		if err := r.world.mayExecute(ctx, p.Stage); err != nil {
+			return failedBefore(err)
+		}
+		d.planned = append(d.planned, p)
+	}
+	if len(d.planned) == 0 {
+		return outcome{state: drift.ActionUnchanged, why: "stage " + d.action.Of + " is up to date"}
+	}
+	return outcome{}
+}
+
+func (d *stageDeed) estimate(ctx context.Context) drift.Estimate {
+	var sum drift.Estimate
+	for _, p := range d.planned {
+		one := d.price(p.Stage.On).estimate(func() (float64, bool) { return d.tookBefore(ctx, "stage.name == "+quoted(p.Stage.Name)) }, p.Stage.Timeout)
+		if sum = addCost(sum, one); sum.Cost == nil {
+			sum.Why = "stage " + p.Stage.Name + ": " + sum.Why
+			return sum
+		}
+	}
+	return sum
+}
+
+func (d *stageDeed) do(ctx context.Context, _ object.Digest) outcome {
+	var last *object.Digest
+	defer d.because(func(id object.Digest, s run.Spec) {
+		last = &id
+		d.app.streams.Note("run %s of stage %s has begun, because %s drifted", id.Short(), s.Stage.Name, shortNames(d.answer.Drifted()))
+	})()
+	r := repro{app: d.app, o: reproOptions{stages: []string{d.action.Of}, jobs: 1}}
+	if err := r.prepare(ctx); err != nil {
+		return failedBefore(err)
+	}
+	defer r.close()
+	results := r.planner.Apply(ctx, r.chosen, pipeline.ApplyOptions{Jobs: 1, Executor: reproExecutor{w: r.world}})
+	out := outcome{state: drift.ActionSucceeded, run: last}
+	seconds := 0.0
+	for _, s := range results {
+		seconds += s.Duration.Seconds()
+		switch {
+		case s.Did == pipeline.Failed && out.state == drift.ActionSucceeded:
+			out.state, out.why, out.err = drift.ActionFailed, "failed: stage "+s.Stage.Name+": "+s.Why, s.Err
+			if s.Err != nil && last == nil {
+				return failedBefore(s.Err)
+			}
+		case s.Did == pipeline.NotRun && out.state == drift.ActionSucceeded:
+			out.state, out.why = drift.ActionFailed, "did not run stage "+s.Stage.Name+": "+s.Why
+		}
+	}
+	if last == nil && out.state == drift.ActionSucceeded {
+		return outcome{state: drift.ActionUnchanged, why: "stage " + d.action.Of + " is up to date"}
+	}
+	out.cost = d.price("").cost(seconds, "measured")
+	return out
+}
+
+// foundOut: the run of the stage itself ends the action; those of stages before it are restored when it is done again.
+func (d *stageDeed) foundOut(ctx context.Context, before drift.Done) (outcome, bool, error) {
+	all, err := d.runsBecause(ctx, before.Cause)
+	if err != nil {
+		return outcome{}, false, err
+	}
+	for _, v := range all {
+		ofStage := v.Stage != nil && (v.Stage.Name == d.action.Of || strings.HasPrefix(v.Stage.Name, d.action.Of+"@"))
+		if ofStage || v.State == run.Running {
+			return d.outcomeOfRun(v), true, nil
+		}
+	}
+	return outcome{}, false, nil
+}
+
+// runDeed runs a command, as mlx run does.
+type runDeed struct{ *acting }
+
+func (d *runDeed) ready(ctx context.Context) outcome {
+	if err := d.mayAct(ctx); err != nil {
+		return failedBefore(err)
+	}
+	return outcome{}
+}
+
+func (d *runDeed) estimate(ctx context.Context) drift.Estimate {
+	return d.price("").estimate(func() (float64, bool) {
+		for _, before := range slices.Backward(drift.Fold(d.done)) {
+			if before.What != d.what() || before.Run == nil {
+				continue
+			}
+			if v, err := d.app.history(d.ledger).Get(ctx, *before.Run); err == nil && v.State == run.Succeeded && v.DurationS != nil {
+				return *v.DurationS, true
+			}
+		}
+		return 0, false
+	}, 0)
+}
+
+func (d *runDeed) do(ctx context.Context, _ object.Digest) outcome {
+	defer d.because(func(id object.Digest, _ run.Spec) {
+		d.app.streams.Note("run %s has begun, because %s drifted", id.Short(), shortNames(d.answer.Drifted()))
+	})()
+	r, err := d.app.repo()
+	if err != nil {
+		return failedBefore(err)
+	}
+	spec, err := runOptions{command: shellCommand(d.action.Of)}.spec(d.app, r)
+	if err != nil {
+		return failedBefore(err)
+	}
+	spec.Dir, spec.Folder = r.Root, "."
+	if spec.Code, spec.Patch, err = codeOf(ctx, r, nil); err != nil {
+		return failedBefore(err)
+	}
+	result, err := d.app.executeRun(ctx, spec, live{stdout: os.Stderr, stderr: os.Stderr})
+	if err != nil {
+		return failedBefore(err)
+	}
+	for _, trouble := range result.Troubles {
+		d.app.streams.Note("%v", trouble)
+	}
+	d.app.pushAfter(context.WithoutCancel(ctx), result)
+	return d.outcomeOfRun(result.View)
+}
+
+func (d *runDeed) foundOut(ctx context.Context, before drift.Done) (outcome, bool, error) {
+	all, err := d.runsBecause(ctx, before.Cause)
+	if err != nil {
+		return outcome{}, false, err
+	}
+	command := shellCommand(d.action.Of)
+	for _, v := range all {
+		if slices.Equal(v.Command, command) {
+			return d.outcomeOfRun(v), true, nil
+		}
+	}
+	return outcome{}, false, nil
+}
+
+// commandDeed gives the answer to a command.
+type commandDeed struct{ *acting }
+
+// actionTime is how long a command may take that drift calls. What takes longer is a run or a stage.
+const actionTime = time.Hour
+
+// actionKeyVariable tells a command which finding it is called for: whoever was called for it already has nothing to do.
+const actionKeyVariable = "MLX_ACTION_KEY"
+
+func (d *commandDeed) ready(ctx context.Context) outcome {
+	if err := d.mayAct(ctx); err != nil {
+		return failedBefore(err)
+	}
+	return outcome{}
+}
+
+func (d *commandDeed) estimate(context.Context) drift.Estimate {
+	return drift.Estimate{Cost: &drift.Cost{}}
+}
+
+func (d *commandDeed) do(ctx context.Context, key object.Digest) outcome {
+	body, err := d.payload()
+	if err != nil {
+		return failedBefore(err)
+	}
+	r, err := d.app.repo()
+	if err != nil {
+		return failedBefore(err)
+	}
+	env := slices.DeleteFunc(slices.Clone(d.app.environ), func(v string) bool { return strings.HasPrefix(v, run.CauseVariable+"=") })
+	tool := run.Tool{Argv: shellCommand(d.action.Of), Dir: r.Root, Stdin: bytes.NewReader(body), Timeout: actionTime,
+		Env: append(env, run.CauseVariable+"="+d.rec.ID.Hex(), actionKeyVariable+"="+key.Hex())}
+	end, err := tool.Run(ctx)
+	if err != nil && end.Status == 0 && ctx.Err() == nil {
+		return failedBefore(err)
+	}
+	for _, said := range [][]byte{end.Stdout, end.Stderr} {
+		if len(said) > 0 {
+			d.app.streams.Note("%q said: %s", d.action.Of, bytes.TrimSpace(said))
+		}
+	}
+	switch {
+	case err != nil:
+		return outcome{state: drift.ActionFailed, why: "was interrupted", err: err}
+	case end.TimedOut:
+		return outcome{state: drift.ActionFailed, why: "took more than " + actionTime.String()}
+	case end.Status != 0:
+		return outcome{state: drift.ActionFailed, why: fmt.Sprintf("exit status %d%s", end.Status, lastWords(end.Stderr))}
+	}
+	return outcome{state: drift.ActionSucceeded}
+}
+
+// lastWords is the last line of what a command wrote, behind a colon.
+func lastWords(stderr []byte) string {
+	lines := strings.Split(strings.TrimSpace(strings.ToValidUTF8(string(stderr), "\ufffd")), "\n")
+	if last := lines[len(lines)-1]; last != "" {
+		return ": " + last[:min(len(last), 200)]
+	}
+	return ""
+}
+
+func (d *commandDeed) foundOut(context.Context, drift.Done) (outcome, bool, error) {
+	return outcome{}, false, nil // nobody knows: its key tells it that this is the same finding
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"mlx/internal/drift"
+	"mlx/internal/fault"
+	"mlx/internal/object"
+)
+
+// Times of telling a server.
+const (
+	webTime  = 30 * time.Second // one attempt
+	webTries = 4
+	webPause = 500 * time.Millisecond // before the second attempt; twice as long before each further one
+	webMost  = 30 * time.Second       // that a server may ask for
+	webReply = 4 << 20
+)
+
+// web asks one server, several times where it is not there or asks for patience.
+type web struct {
+	client *http.Client
+	pause  func(ctx context.Context, d time.Duration) error
+}
+
+func newWeb() web {
+	return web{
+		// A redirection would send the answer, and what gives access, to an address that nobody has allowed.
+		client: &http.Client{Timeout: webTime, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		pause: func(ctx context.Context, d time.Duration) error {
+			t := time.NewTimer(d)
+			defer t.Stop()
+			select {
+			case <-t.C:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		},
+	}
+}
+
+// call is a question to a server.
+type call struct {
+	method, url string
+	header      http.Header
+	body        []byte
+}
+
+// ask returns the body of an answer of 200 to 299. Errors hold no part of the address that could be secret.
+func (w web) ask(ctx context.Context, c call) ([]byte, error) {
+	wait := webPause
+	for try := 1; ; try++ {
+		body, again, err := w.once(ctx, c)
+		if err == nil || again < 0 || try == webTries || ctx.Err() != nil {
+			return body, err
+		}
+		if err := w.pause(ctx, min(max(wait, again), webMost)); err != nil {
+			return nil, err
+		}
+		wait *= 2
+	}
+}
+
+// once asks one time. again is negative where another attempt would be answered alike; else the pause that the server asks for.
+func (w web) once(ctx context.Context, c call) (body []byte, again time.Duration, err error) {
+	req, err := http.NewRequestWithContext(ctx, c.method, c.url, bytes.NewReader(c.body))
+	if err != nil {
+		return nil, -1, fault.New(fault.Usage, "%s is no address", shownURL(c.url))
+	}
+	if c.header != nil {
+		req.Header = c.header.Clone()
+	}
+	resp, err := w.client.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err // it names the whole address
+		}
+		return nil, 0, fault.New(fault.Unavailable, "%s cannot be reached: %w", shownURL(c.url), err)
+	}
+	defer resp.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(resp.Body, webReply+1))
+	switch code := resp.StatusCode; {
+	case code >= 200 && code < 300 && err == nil && len(body) <= webReply:
+		return body, -1, nil
+	case code >= 200 && code < 300 && err == nil:
+		return nil, -1, fault.New(fault.Unavailable, "%s answers with more than %d bytes", shownURL(c.url), webReply)
+	case code >= 200 && code < 300:
+		return nil, 0, fault.New(fault.Unavailable, "%s stopped in the middle of its answer", shownURL(c.url))
+	case code == http.StatusRequestTimeout || code == http.StatusTooEarly || code == http.StatusTooManyRequests || code >= 500:
+		if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s > 0 && s < 3600 {
+			again = time.Duration(s) * time.Second
+		}
+	default:
+		again = -1
+	}
+	kind := fault.Unavailable
+	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
+		kind = fault.Denied
+	}
+	return nil, again, fault.New(kind, "%s answers %s", shownURL(c.url), resp.Status)
+}
+
+// payload is the answer as a program gets it.
+func (x *acting) payload() ([]byte, error) {
+	return json.Marshal(driftPayload{Kind: x.rec.Kind, ID: x.rec.ID.Hex(), Answer: x.answer})
+}
+
+// driftPayload is the answer as programs get it that drift calls.
+type driftPayload struct {
+	Kind   string       `json:"kind"`
+	ID     string       `json:"id"` // of the record
+	Answer drift.Answer `json:"answer"`
+}
+
+// webhookDeed posts the answer to an address.
+type webhookDeed struct{ *acting }
+
+func (d *webhookDeed) ready(ctx context.Context) outcome {
+	u, err := url.Parse(d.action.Of)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return failedBefore(fault.New(fault.Usage, "webhook of %s is no address that begins with https://", d.name))
+	}
+	if err := d.mayAct(ctx); err != nil {
+		return failedBefore(err)
+	}
+	return outcome{}
+}
+
+func (d *webhookDeed) estimate(context.Context) drift.Estimate {
+	return drift.Estimate{Cost: &drift.Cost{}}
+}
+
+// do counts once with a server that keeps to Idempotency-Key, however often it is asked.
+func (d *webhookDeed) do(ctx context.Context, key object.Digest) outcome {
+	body, err := d.payload()
+	if err != nil {
+		return failedBefore(err)
+	}
+	header := http.Header{"Content-Type": {"application/json"}, "User-Agent": {userAgent}, "Idempotency-Key": {key.Hex()}}
+	if _, err := newWeb().ask(ctx, call{http.MethodPost, d.action.Of, header, body}); err != nil {
+		return failedBefore(err)
+	}
+	return outcome{state: drift.ActionSucceeded}
+}
+
+func (d *webhookDeed) foundOut(context.Context, drift.Done) (outcome, bool, error) {
+	return outcome{}, false, nil // the server knows by the key
+}
+
+const userAgent = "mlx"
