@@ -120,6 +120,10 @@ func (t *teller) event(rec lineage.Record) (event, error) {
 		err = t.labels(&e)
 	case registry.Signed.Is(rec):
 		err = t.signOff(&e)
+	case drift.Checked.Is(rec):
+		err = t.drift(&e)
+	case drift.Acted.Is(rec):
+		err = t.acted(&e)
 	case tracking.Experiments.Is(rec):
 		err = t.experiment(&e)
 	default:

@@ -36,6 +36,9 @@ run, of several runs as well). Statements are not signed; mlx model sign signs t
 FORM of a version of a model: card (Markdown; -o FILE.json as JSON), cyclonedx (1.6, a bill of materials with its
 model card). The digests of files are those of the bytes, which are read; what is not known is named.
 
+FORM of monitors, of all without REF: prometheus (the text that the textfile collector of node_exporter reads), openmetrics. Their last
+answers as metrics; nothing is judged.
+
 FORM of the pipeline, without REF: github, gitlab, argo, airflow. Each stage is a job that runs mlx repro STAGE --only between
 mlx pull and mlx push. FORM of stage:NAME, with --schedule, and of monitor:NAME, whose schedule stands in mlx.yaml: crontab,
 systemd, github, cronjob.
@@ -45,6 +48,7 @@ The same input gives the same bytes. Secrets are named, never written.`,
 mlx export csv baseline @last -o runs.csv
 mlx export card flights@production -o flights.md
 mlx export cyclonedx flights@v1 -o flights.cdx.json
+mlx export prometheus monitor:flights-daily -o mlx_drift.prom
 mlx export github -o .github/workflows/mlx.yaml
 mlx export crontab stage:train --schedule '15 3 * * *'
 mlx export crontab monitor:flights-daily`,
@@ -68,7 +72,7 @@ mlx export crontab monitor:flights-daily`,
 func runForms() []string { return []string{"slsa", "openlineage", "prov", "csv"} }
 
 func exportForms() []string {
-	all := slices.Concat(runForms(), modelForms(), export.PipelineForms(), export.TaskForms())
+	all := slices.Concat(runForms(), modelForms(), metricForms(), export.PipelineForms(), export.TaskForms())
 	slices.Sort(all)
 	return slices.Compact(all)
 }
@@ -110,6 +114,12 @@ func exportRun(ctx context.Context, a *app, o exportOptions) error {
 
 // exporter finds what writes a form, or says why nothing does.
 func (a *app) exporter(o exportOptions) (func(context.Context, exportOptions, *exportView) error, error) {
+	if slices.Contains(metricForms(), o.form) {
+		if o.schedule != "" || o.image != "" || len(o.secrets) > 0 {
+			return nil, fault.New(fault.Usage, "cannot export as %s with --schedule, --image or --secret: it is what monitors found", o.form)
+		}
+		return a.exportMetrics, nil
+	}
 	ofModel := slices.Contains(modelForms(), o.form)
 	ofRun, ofAll, ofStage := slices.Contains(runForms(), o.form), slices.Contains(export.PipelineForms(), o.form), slices.Contains(export.TaskForms(), o.form)
 	if !ofRun && !ofModel && !ofAll && !ofStage {
@@ -186,6 +196,8 @@ func (a *app) completeExport(cmd *cobra.Command, args []string, typed string) ([
 		return all, cobra.ShellCompDirectiveNoFileComp
 	case slices.Contains(modelForms(), args[0]) && len(args) == 1:
 		return a.versionsKnown(cmd.Context(), true), cobra.ShellCompDirectiveNoFileComp
+	case slices.Contains(metricForms(), args[0]):
+		return a.definedNames(cmd.Context(), "monitor"), cobra.ShellCompDirectiveNoFileComp
 	case slices.Contains(export.TaskForms(), args[0]) && len(args) == 1:
 		return append(a.definedNames(cmd.Context(), refStage), a.definedNames(cmd.Context(), "monitor")...), cobra.ShellCompDirectiveNoFileComp
 	}

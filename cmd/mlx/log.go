@@ -48,6 +48,7 @@ endsWith matches and null.`,
 		Example: `mlx log
 mlx log -k run -w 'params.depth >= 6' -s -metrics.auc --columns id,depth,auc
 mlx log data/flights
+mlx log monitor:flights-daily
 mlx log -k run -w 'metrics.auc > 0.7 and state == "succeeded"' --json
 mlx log -k run --format csv`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -97,6 +98,9 @@ func logRun(ctx context.Context, a *app, o logOptions) error {
 		return fault.New(fault.Usage, "--raw prints JSON").Hint("mlx log --json --raw")
 	}
 	columns := o.chosen()
+	if s.trend() {
+		columns = trendColumns(about.monitors)
+	}
 	w := o.watched()
 	total, err := 0, error(nil)
 	if s.simple(columns) {

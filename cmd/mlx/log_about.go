@@ -24,7 +24,8 @@ type filter struct {
 	where string                           // an expression for the ledger
 	all   map[object.Digest]lineage.Record // all that it takes, superseded ones too; nil when only looking at each record tells
 
-	moments *moments // of the models that are asked about: then what is superseded is history, and is shown
+	moments  *moments // of the models that are asked about: then what is superseded is history, and is shown
+	monitors []string // all that is asked about, if it is that
 }
 
 // whole reports whether the ledger alone can select what is asked for.
@@ -40,7 +41,7 @@ func (a *app) about(ctx context.Context, refs []string) (*filter, error) {
 		return nil, err
 	}
 	var tests []func(lineage.Record) bool
-	var clauses []string
+	var clauses, monitors []string
 	ids := make(map[object.Digest]lineage.Record)
 	var known *moments
 	for _, ref := range refs {
@@ -50,6 +51,9 @@ func (a *app) about(ctx context.Context, refs []string) (*filter, error) {
 		}
 		if m.where != "" {
 			clauses = append(clauses, m.where)
+		}
+		if m.monitor != "" {
+			monitors = append(monitors, m.monitor)
 		}
 		if m.test != nil {
 			tests = append(tests, m.test)
@@ -66,7 +70,11 @@ func (a *app) about(ctx context.Context, refs []string) (*filter, error) {
 		}
 	}
 	if len(clauses) == len(refs) {
-		return &filter{where: strings.Join(clauses, " or ")}, nil
+		f := &filter{where: strings.Join(clauses, " or ")}
+		if len(monitors) == len(refs) {
+			f.monitors = monitors
+		}
+		return f, nil
 	}
 	f := &filter{all: ids, moments: known}
 	if len(tests) > 0 {
@@ -82,9 +90,10 @@ func (a *app) about(ctx context.Context, refs []string) (*filter, error) {
 // meaning is what a reference asks a log for: the records of a target, or those that pass a test, which may be known as an
 // expression as well.
 type meaning struct {
-	target target
-	test   func(lineage.Record) bool
-	where  string
+	target  target
+	test    func(lineage.Record) bool
+	where   string
+	monitor string // whose records they are
 }
 
 func (a *app) meaning(ctx context.Context, ref string) (meaning, error) {
@@ -93,9 +102,19 @@ func (a *app) meaning(ctx context.Context, ref string) (meaning, error) {
 			return m, err
 		}
 	}
+	if name, ok := strings.CutPrefix(ref, "monitor:"); ok && name != "" {
+		if m, err := a.aboutMonitor(ctx, name); err != nil || m.test != nil {
+			return m, err
+		}
+	}
 	t, err := a.resolve(ctx, ref)
 	if err != nil {
 		return meaning{}, err
+	}
+	if t.Kind == refConfig && t.Section == "monitors" {
+		if m, err := a.aboutMonitor(ctx, t.Name); err != nil || m.test != nil {
+			return m, err
+		}
 	}
 	m := meaning{target: t, test: a.lookingAt(t)}
 	if t.Kind == refGit {

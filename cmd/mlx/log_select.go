@@ -187,7 +187,7 @@ func (s *selection) printEvents(ctx context.Context, columns []column, w *watche
 		return 0, err
 	}
 	events := w.watch(s.choose(s.tagged(ctx, records)))
-	if len(columns) == 0 {
+	if len(columns) == 0 || s.drawsTrend() {
 		var all []event
 		for e, err := range events {
 			if err != nil {
@@ -195,7 +195,11 @@ func (s *selection) printEvents(ctx context.Context, columns []column, w *watche
 			}
 			all = append(all, e)
 		}
-		columns = runColumns(all)
+		if len(columns) == 0 {
+			columns = runColumns(all)
+		} else if err := s.drawTrend(all); err != nil {
+			return 0, err
+		}
 		events = func(yield func(event, error) bool) {
 			for _, e := range all {
 				if !yield(e, nil) {

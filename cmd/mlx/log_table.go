@@ -11,7 +11,11 @@ import (
 // look finds a value of the row by its name, by a path with dots, or as the name of a parameter or metric.
 func (e *event) look(name string) any {
 	if e.tree == nil {
-		e.tree = treeOf(e.value)
+		if r, ok := e.value.(driftRow); ok {
+			e.tree = r.tree()
+		} else {
+			e.tree = treeOf(e.value)
+		}
 	}
 	return lookUp(e.tree, name)
 }

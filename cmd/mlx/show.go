@@ -33,7 +33,8 @@ func newShow(a *app) *cobra.Command {
 		Short: "Show anything: run, model, snapshot, file, verdict, tag, record, gate, remote",
 		Long: `REF is a digest or at least four digits of one, @last, the name of a run, a tag, a git revision or a path; REF:PATH is a
 file or folder inside it; NAME is a model with its versions, NAME@v3, NAME@production or NAME@ALIAS one of them, with --at as it
-was then; gate:NAME and mlx.yaml show what mlx.yaml says, remote:NAME what this clone last saw of a remote.`,
+was then; gate:NAME, monitor:NAME and mlx.yaml show what mlx.yaml says, remote:NAME what this clone last saw of a remote. An answer
+of drift and a monitor have reports with distributions side by side: -o report.html.`,
 		Example: `mlx show @last
 mlx show @last --columns loss
 mlx show @last -o report.html -o curves.svg
@@ -41,6 +42,7 @@ mlx show data/flights
 mlx show data/flights:2013-01.csv --rows 3
 mlx show flights@production --at 2026-05-01
 mlx show gate:quality
+mlx show monitor:flights-daily
 mlx show remote:team
 mlx show mlx.yaml`,
 		Args: cobra.ExactArgs(1),
@@ -53,8 +55,8 @@ mlx show mlx.yaml`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.IntVar(&o.rows, "rows", 0, "of a table, print the first `N` rows; of another file, also its first lines")
-	flags.StringVar(&o.format, "format", "", "print as `FORM`: a verdict as markdown, junit or github, a run as csv (its series), html or markdown")
-	flags.StringArrayVarP(&o.outs, "out", "o", nil, "also write `FILE`: of a verdict .md, .xml or .json, of a run .html, .svg, .csv, .md or .json")
+	flags.StringVar(&o.format, "format", "", "print as `FORM`: a verdict or an answer of drift as markdown, junit or github, a run as csv (its series), html or markdown")
+	flags.StringArrayVarP(&o.outs, "out", "o", nil, "also write `FILE`: of a verdict or an answer of drift .md, .html, .xml or .json, of a run .html, .svg, .csv, .md or .json")
 	flags.StringVar(&o.at, "at", "", "of a model, what was known and who was where at this `TIME`: 2026-05-01, or RFC 3339")
 	flags.StringSliceVar(&o.columns, "columns", nil, "of a run, draw only the series `NAME[,NAME]`")
 	return cmd
@@ -82,8 +84,11 @@ func showRun(ctx context.Context, a *app, o showOptions) error {
 	if len(o.columns) > 0 {
 		return fault.New(fault.Usage, "cannot draw %s: only a run has series", found.short()).Hint("mlx show %s", o.ref)
 	}
+	if shown, err := a.showDrift(ctx, found, o); shown || err != nil {
+		return err
+	}
 	if found.Kind != refGate && (o.format != "" || len(o.outs) > 0) {
-		return fault.New(fault.Usage, "cannot print %s as a report: only a run and a verdict have one", found.short()).Hint("mlx show %s", o.ref)
+		return fault.New(fault.Usage, "cannot print %s as a report: only a run, a verdict and an answer of drift have one", found.short()).Hint("mlx show %s", o.ref)
 	}
 	if found.Inner != "" {
 		return a.showInside(ctx, found, o.rows)

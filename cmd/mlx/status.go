@@ -84,6 +84,9 @@ func statusRun(ctx context.Context, a *app, o statusOptions) error {
 		return err
 	}
 	v.Conflicts = append(v.Conflicts, models...)
+	if v.Attention, err = a.attention(ctx); err != nil {
+		return err
+	}
 	if o.remote != "" {
 		if v.Remote, err = a.askRemote(ctx, o.remote); err != nil {
 			return err

@@ -163,36 +163,53 @@ const maxSampled = 3
 // only when somebody asked for the whole verdict.
 func gatePage(g gate.Result, record object.Digest, t *cli.Text, whole bool) {
 	open, passed := g.Parted()
-	name, shown := 0, 0
-	for _, f := range g.Checks {
-		name, shown = max(name, utf8.RuneCountInString(f.Name)), max(shown, utf8.RuneCountInString(f.Shown))
-	}
-	name, shown = min(name, 32), min(shown, 24)
-	hang := wordWidth(open) + 2 + name + 2
-	line := func(f gate.Finding) {
-		t.Hanging(2, hang, gateWord(f.Word(), fmt.Sprintf("%-*s", wordWidth(open), f.Word())), cli.Str(fmt.Sprintf("%-*s", name, f.Name)),
-			cli.Str(strings.TrimRight(fmt.Sprintf("%-*s  %s", shown, f.Shown, f.Needed()), " ")))
-	}
-	for _, f := range open {
-		line(f)
-		for _, said := range []string{f.Note, f.Where(), f.SaidWaiver()} {
-			if said != "" && !strings.Contains(f.Shown, said) {
-				t.Hanging(2+wordWidth(open)+2, 0, cli.Word(cli.RoleDim, said))
-			}
-		}
-		sampleLines(f.Failing, 2+wordWidth(open)+2, t)
-	}
+	p := findingPageOf(open, passed, t)
 	if !whole && len(open) > 0 && len(passed) > maxPassed {
-		t.Indented(2, gateWord("pass", fmt.Sprintf("%-*s", wordWidth(open), "pass")), cli.Str(fmt.Sprintf("%-*s", name, cli.FormatCount(int64(len(passed)))+" others")),
+		p.lines(open, nil)
+		t.Indented(2, gateWord("pass", fmt.Sprintf("%-*s", p.word, "pass")), cli.Str(fmt.Sprintf("%-*s", p.name, cli.FormatCount(int64(len(passed)))+" others")),
 			cli.Fmt("mlx show %s", cli.ID(record)))
 	} else {
-		for _, f := range passed {
-			line(f)
-		}
+		p.lines(open, passed)
 	}
 	for _, note := range g.Notes() {
 		t.Hanging(2, 0, cli.Word(cli.RoleDim, note))
 	}
+}
+
+// findingPage writes findings for a person, each in its place.
+type findingPage struct {
+	text              *cli.Text
+	word, name, shown int // widths
+}
+
+func findingPageOf(open, passed []gate.Finding, t *cli.Text) findingPage {
+	p := findingPage{text: t, word: wordWidth(open)}
+	for _, f := range slices.Concat(open, passed) {
+		p.name, p.shown = max(p.name, utf8.RuneCountInString(f.Name)), max(p.shown, utf8.RuneCountInString(f.Shown))
+	}
+	p.name, p.shown = min(p.name, 32), min(p.shown, 24)
+	return p
+}
+
+// lines writes what did not pass, with what else there is to know, and what passed.
+func (p findingPage) lines(open, passed []gate.Finding) {
+	for _, f := range open {
+		p.line(f)
+		for _, said := range []string{f.Note, f.Where(), f.SaidWaiver()} {
+			if said != "" && !strings.Contains(f.Shown, said) {
+				p.text.Hanging(2+p.word+2, 0, cli.Word(cli.RoleDim, said))
+			}
+		}
+		sampleLines(f.Failing, 2+p.word+2, p.text)
+	}
+	for _, f := range passed {
+		p.line(f)
+	}
+}
+
+func (p findingPage) line(f gate.Finding) {
+	p.text.Hanging(2, p.word+2+p.name+2, gateWord(f.Word(), fmt.Sprintf("%-*s", p.word, f.Word())), cli.Str(fmt.Sprintf("%-*s", p.name, f.Name)),
+		cli.Str(strings.TrimRight(fmt.Sprintf("%-*s  %s", p.shown, f.Shown, f.Needed()), " ")))
 }
 
 // sampleLines shows some failing rows of a check, cut to the terminal. Where all that it could show is missing it shows nothing.

@@ -22,13 +22,13 @@ const (
 
 // statusView is status/v1.
 type statusView struct {
-	Kind      string         `json:"kind"`
-	Git       *gitView       `json:"git"`
-	Clean     bool           `json:"clean"`
-	Data      []dataView     `json:"data"`
-	NotPushed *notPushedView `json:"not_pushed"` // null: no remote is known
-	Attention []struct{}     `json:"attention"`
-	Conflicts []conflictView `json:"conflicts"`
+	Kind      string          `json:"kind"`
+	Git       *gitView        `json:"git"`
+	Clean     bool            `json:"clean"`
+	Data      []dataView      `json:"data"`
+	NotPushed *notPushedView  `json:"not_pushed"` // null: no remote is known
+	Attention []attentionView `json:"attention"`
+	Conflicts []conflictView  `json:"conflicts"`
 
 	Remote *heldView `json:"remote"` // null without -r
 }
@@ -65,7 +65,7 @@ func (c conflictView) what() string {
 }
 
 func newStatusView() statusView {
-	return statusView{Kind: "status/v1", Clean: true, Data: []dataView{}, Attention: []struct{}{}}
+	return statusView{Kind: "status/v1", Clean: true, Data: []dataView{}, Attention: []attentionView{}}
 }
 
 func (v *statusView) add(d dataView) {
@@ -132,6 +132,14 @@ func (a *app) statusText(v statusView, t *cli.Text) {
 		t.Rows(2, rows)
 	}
 	a.remoteStatusText(v, t)
+	rows = nil
+	for _, at := range v.Attention {
+		rows = append(rows, at.cells(t.TTY()))
+	}
+	if len(rows) > 0 {
+		t.Heading(cli.Str("attention"))
+		t.Rows(2, rows)
+	}
 	rows = nil
 	for _, c := range v.Conflicts {
 		cells := []cli.Cell{cli.Str(c.Name)}

@@ -41,6 +41,9 @@ func Str(s string) Cell { return Word(RolePlain, s) }
 // Word is a word with a role: a verdict, a state.
 func Word(role Role, s string) Cell { c := clean(s); return cell(role, c, c) }
 
+// Said is a value in words of its own for people, and as programs read it.
+func Said(human, machine string) Cell { return cell(RolePlain, clean(human), clean(machine)) }
+
 // Shown is text for people only: it is absent from a pipe.
 func Shown(role Role, s string) Cell {
 	return Cell{role, func(*Text) string { return clean(s) }, func() []string { return nil }}

@@ -44,6 +44,9 @@ func (t *Text) bytes() []byte {
 // TTY reports whether a person reads.
 func (t *Text) TTY() bool { return t.tty }
 
+// Width is how many columns the terminal has; 0 is unlimited.
+func (t *Text) Width() int { return t.width }
+
 // Plain writes text as it is. The caller vouches for its bytes.
 func (t *Text) Plain(s string) {
 	t.endBlock()

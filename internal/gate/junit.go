@@ -62,10 +62,10 @@ func (v View) JUnit() ([]byte, error) {
 	return append([]byte(xml.Header), append(body, '\n')...), err
 }
 
-// clean drops control characters, which XML cannot hold and a log must not obey.
+// clean drops control characters, which XML cannot hold and a log must not obey, and those that turn the direction of writing.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\t' && r != '\n' {
+		if unicode.IsControl(r) && r != '\t' && r != '\n' || unicode.Is(unicode.Bidi_Control, r) {
 			return -1
 		}
 		return r

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"mlx/internal/cli"
+	"mlx/internal/drift"
+	"mlx/internal/fault"
+	"mlx/internal/lineage"
+	"mlx/internal/object"
+	"mlx/internal/repo"
+)
+
+// showDrift shows an answer, or what a monitor is; false when the target is neither.
+func (a *app) showDrift(ctx context.Context, t target, o showOptions) (bool, error) {
+	if t.Kind == refConfig && t.Section == "monitors" {
+		return true, a.showMonitor(ctx, t.Name, o)
+	}
+	if t.Kind != refRecord {
+		return false, nil
+	}
+	l, err := a.ledger()
+	if err != nil {
+		return false, err
+	}
+	rec := t.Record
+	if rec.ID != t.ID {
+		if rec, err = l.Get(ctx, t.ID); err != nil {
+			return false, err
+		}
+	}
+	if !drift.Checked.Is(rec) {
+		return false, nil
+	}
+	d, err := a.driftToldOf(ctx, l, rec)
+	if err != nil {
+		return true, err
+	}
+	return true, a.showAnswer(d, o)
+}
+
+// showAnswer shows one answer, with all its columns.
+func (a *app) showAnswer(d driftTold, o showOptions) error {
+	if o.format != "" && !slices.Contains(driftForms(), o.format) {
+		return fault.New(fault.Usage, "cannot print drift as %q", o.format).Hint("--format one of %s; for JSON: --json", strings.Join(driftForms(), ", "))
+	}
+	v := driftViewOf([]driftTold{d})
+	if err := v.write(o.outs); err != nil {
+		return err
+	}
+	if o.format != "" {
+		text, err := v.render(o.format)
+		if err != nil {
+			return err
+		}
+		return a.streams.Emit(v, func(t *cli.Text) { t.Plain(string(text)) })
+	}
+	return a.streams.Emit(v, func(t *cli.Text) {
+		t.Heading(cli.Fmt("answer %s", cli.ID(d.Record)), cli.Time(d.At))
+		v.text(t, a.driftDetail(driftColumns))
+	})
+}
+
+// driftDetail is how much is told of answers: with -v all.
+func (a *app) driftDetail(usual driftDetail) driftDetail {
+	if a.streams.Verbose {
+		return driftAll
+	}
+	return usual
+}
+
+// printDrift shows answers that a check found, in a form or as text.
+func (a *app) printDrift(v driftView, form string, failed bool) error {
+	if form == "" {
+		return a.streams.EmitVerdict(v, failed, func(t *cli.Text) { v.text(t, a.driftDetail(driftNews)) })
+	}
+	text, err := v.render(form)
+	if err != nil {
+		return err
+	}
+	return a.streams.EmitVerdict(v, failed, func(t *cli.Text) { t.Plain(string(text)) })
+}
+
+// driftToldOf is the answer of a record and all that is known beside it: what it started, where the monitor is written, what came before.
+func (a *app) driftToldOf(ctx context.Context, l *lineage.Ledger, rec lineage.Record) (driftTold, error) {
+	answer, err := drift.Checked.Decode(rec)
+	d := driftTold{Record: rec.ID, At: rec.At, Answer: answer, New: true}
+	if err != nil || answer.Monitor == "" {
+		return d, err
+	}
+	if config, err := a.config(); err == nil { // a report needs no mlx.yaml
+		if m, ok := config.Monitors.Get(answer.Monitor); ok {
+			d.Written = m.At
+		}
+	}
+	if d.Actions, err = a.actionsFor(ctx, l, answer.Monitor, rec.ID); err != nil {
+		return d, err
+	}
+	d.Earlier, err = earlierAnswers(ctx, l, rec, answer)
+	return d, err
+}
+
+// actionsFor are the actions that one answer started, or did not start.
+func (a *app) actionsFor(ctx context.Context, l *lineage.Ledger, monitor string, cause object.Digest) ([]actionView, error) {
+	done, err := a.actionsOf(ctx, l, monitor)
+	var views []actionView
+	for _, d := range done {
+		if d.Cause == cause {
+			views = append(views, viewOfAction(d))
+		}
+	}
+	return views, err
+}
+
+// earlierAnswers are those of the same monitor about windows before, the latest first.
+func earlierAnswers(ctx context.Context, l *lineage.Ledger, rec lineage.Record, answer drift.Answer) ([]driftPast, error) {
+	kept, err := drift.Of(ctx, l, answer.Monitor, 2*maxTrend)
+	if err != nil {
+		return nil, err
+	}
+	var past []driftPast
+	for _, k := range kept {
+		before := k.Record.LC < rec.LC
+		if to := answer.Window.To; to != nil && k.Window.To != nil {
+			before = k.Window.To.Before(*to)
+		}
+		if k.ID != rec.ID && before && len(past) < maxTrend {
+			past = append(past, driftPast{k.ID, k.At, k.Answer})
+		}
+	}
+	slices.SortStableFunc(past, func(x, y driftPast) int {
+		if x.Answer.Window.To == nil || y.Answer.Window.To == nil {
+			return 0
+		}
+		return y.Answer.Window.To.Compare(*x.Answer.Window.To)
+	})
+	return past, nil
+}
+
+// lastTold is the answer of a monitor about its latest window; false without one.
+func (a *app) lastTold(ctx context.Context, name string) (driftTold, bool, error) {
+	l, err := a.ledger()
+	if err != nil {
+		return driftTold{}, false, err
+	}
+	last, err := lastAnswers(ctx, l)
+	if err != nil {
+		return driftTold{}, false, err
+	}
+	found, known := last[name]
+	if !known {
+		return driftTold{}, false, nil
+	}
+	rec, err := l.Get(ctx, found.id)
+	if err != nil {
+		return driftTold{}, false, err
+	}
+	d, err := a.driftToldOf(ctx, l, rec)
+	return d, err == nil, err
+}
+
+// showMonitor says what a monitor is, needs and reads, and what it found last; as a report, that answer.
+func (a *app) showMonitor(ctx context.Context, name string, o showOptions) error {
+	last, known, err := a.lastTold(ctx, name)
+	if err != nil {
+		return err
+	}
+	if o.format != "" || len(o.outs) > 0 {
+		if !known {
+			return fault.New(fault.NotFound, "cannot report on %s: it has not been checked", name).Hint("mlx drift check %s", shellWord(name))
+		}
+		return a.showAnswer(last, o)
+	}
+	config, err := a.config()
+	if err != nil {
+		return err
+	}
+	m, ok := config.Monitors.Get(name)
+	if !ok {
+		return fault.New(fault.NotFound, "cannot find monitor %s in %s", name, repo.ConfigName)
+	}
+	v, err := a.monitorShown(name, m)
+	if err != nil {
+		return err
+	}
+	if known {
+		one := last.view()
+		v.Last, v.last = &one, &last
+	}
+	return a.streams.Emit(v, func(t *cli.Text) { v.text(t, "mlx drift check "+shellWord(name)) })
+}
