@@ -261,6 +261,7 @@ func TestTrustOfMonitors(t *testing.T) {
 monitors:
   m:
     current: "https://a/{date}.csv"
+    window: 1d
     reference: b.csv
     model: f@production
     on_drift: {run: retrain, command: tell, webhook: "https://hook", github_issue: acme/f}
