@@ -196,7 +196,7 @@ func TestInteropScheduled(t *testing.T) {
 				call(t, filepath.Join(filepath.Dir(python), "kubernetes-validate"), "--strict", path)
 			},
 		} {
-			files, err := Scheduled(form, stage, site())
+			files, err := Scheduled(form, StageTask(stage), site())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -223,7 +223,7 @@ func verifyUnits(t *testing.T, stage string) {
 		t.Log("there is no systemd-analyze here")
 		return
 	}
-	files, err := Scheduled("systemd", stage, site())
+	files, err := Scheduled("systemd", StageTask(stage), site())
 	if err != nil {
 		t.Fatal(err)
 	}
