@@ -128,11 +128,6 @@ func (t *driftTurn) measure(ctx context.Context, a drift.Answer, reference, curr
 	if err != nil {
 		return a, err
 	}
-	if t.spec.Classifier != nil {
-		if compared.Classified, err = drift.Classify(ctx, ref, cur, t.spec, options); err != nil {
-			return a, err
-		}
-	}
 	judged = compared.Judge(t.spec, a.AsOf)
 	judged.Monitor, judged.AsOf, judged.Reference, judged.Current = a.Monitor, a.AsOf, a.Reference, a.Current
 	judged.Config, judged.Inputs, judged.MlxVersion, judged.Window = a.Config, a.Inputs, a.MlxVersion, a.Window

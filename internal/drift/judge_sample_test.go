@@ -23,7 +23,7 @@ func measuredNumbers(t testing.TB, name string, ref, cur sampleOf) Measured {
 	m.Reference, m.Current = summaryOf(ref.numbers, a), summaryOf(cur.numbers, b)
 	if len(a) > 0 && len(b) > 0 {
 		m.Bins.Edges, m.Bins.Atoms = decileEdges(a)
-		m.Bins.Reference, m.Bins.Current = binCounts(m.Bins.Edges, a), binCounts(m.Bins.Edges, b)
+		m.Bins.Reference, m.Bins.Current = countsInBins(m.Bins.Edges, a), countsInBins(m.Bins.Edges, b)
 		if ref.cluster == nil { // its p is of no use else, and dear
 			d := gapOf(a, b)
 			ks, err := stats.KolmogorovSmirnovOf(len(a), len(b), d, len(a)*len(b) < 2e6)
@@ -166,7 +166,7 @@ func binOf(edges []float64, v float64) int {
 	return i
 }
 
-func binCounts(edges, values []float64) []int64 {
+func countsInBins(edges, values []float64) []int64 {
 	n := make([]int64, len(edges)+1)
 	for _, v := range values {
 		n[binOf(edges, v)]++
