@@ -55,10 +55,10 @@ func (s Spec) MethodOf(column string, kind Kind) (Method, error) {
 
 // ThresholdOf is the effect from which a column has drifted by a method.
 func (s Spec) ThresholdOf(column string, m Method) float64 {
-	switch m {
-	case Missing:
+	if m == Missing {
 		return s.MissingLimit
-	case Unseen:
+	}
+	if m == Unseen {
 		return s.UnseenLimit
 	}
 	if key, ok := keyFor(s.Thresholds, column); ok {
