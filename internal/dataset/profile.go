@@ -37,8 +37,12 @@ type profileColumn struct {
 
 // ProfileOptions say what to keep.
 type ProfileOptions struct {
-	Private []string         // columns of which no value is kept
-	Read    func(rows int64) // told of rows that were read; may be nil
+	Columns []string            // which; empty: all
+	Private []string            // columns of which no value is kept
+	Keep    func(b *Batch) Bits // the rows of a batch that count; nil: all. Several goroutines call it; the columns are those asked for
+	Skip    int64               // rows at the beginning that do not count, of those that Keep leaves
+	Limit   int64               // and at most so many after them; 0: all
+	Read    func(rows int64)    // told of rows that were read; may be nil
 }
 
 // profileLimitsFor bounds memory: a wide table gets less of it for each column.
@@ -51,6 +55,7 @@ func profileLimitsFor(columns int) profileLimits {
 type profiler struct {
 	limits  profileLimits
 	private []string
+	rows    profileRows
 	reduced []atomic.Bool    // columns whose texts are no longer counted: whoever has a batch of them may say less
 	shared  []*profileShared // of columns of numbers
 
@@ -83,16 +88,17 @@ func ProfileOf(ctx context.Context, t *Table, o ProfileOptions) (*Profile, error
 			return nil, t.NoColumn(name)
 		}
 	}
-	p := &profiler{private: o.Private}
+	p := &profiler{private: o.Private, rows: profileRows{keep: o.Keep, skip: o.Skip, limit: o.Limit}}
 	var whole *Profile
-	err := Fold(ctx, t, Request{}, Folding[*Profile]{
+	want := Request{Columns: o.Columns}
+	f := Folding[*Profile]{
 		Start: func() {
-			schema := t.Schema()
+			schema := t.Schema().of(o.Columns)
 			p.limits = profileLimitsFor(len(schema))
 			p.reduced = make([]atomic.Bool, len(schema))
 			whole = p.start(schema)
 		},
-		Part: func(b *Batch) (*Profile, error) { return p.part(b), nil },
+		Part: func(b *Batch) (*Profile, error) { return p.part(p.rows.choose(b)), nil },
 		Merge: func(_ Span, part *Profile) error {
 			whole.rows += part.rows
 			if o.Read != nil {
@@ -106,7 +112,13 @@ func ProfileOf(ctx context.Context, t *Table, o ProfileOptions) (*Profile, error
 			}
 			return nil
 		},
-	})
+	}
+	var err error
+	if o.Skip > 0 || o.Limit > 0 {
+		err = p.inOrder(ctx, t, want, f)
+	} else {
+		err = Fold(ctx, t, want, f)
+	}
 	if err != nil {
 		return nil, err
 	}
