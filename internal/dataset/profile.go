@@ -41,6 +41,7 @@ type ProfileOptions struct {
 	Private []string            // columns of which no value is kept
 	Keep    func(b *Batch) Bits // the rows of a batch that count; nil: all. Several goroutines call it; the columns are those asked for
 	Skip    int64               // rows at the beginning that do not count, of those that Keep leaves
+	Cells   int                 // of a column of numbers, at most; 0: 2^21 over the number of columns, between 2^12 and 2^18
 	Limit   int64               // and at most so many after them; 0: all
 	Read    func(rows int64)    // told of rows that were read; may be nil
 }
@@ -95,6 +96,9 @@ func ProfileOf(ctx context.Context, t *Table, o ProfileOptions) (*Profile, error
 		Start: func() {
 			schema := t.Schema().of(o.Columns)
 			p.limits = profileLimitsFor(len(schema))
+			if o.Cells > 0 {
+				p.limits.cells = min(o.Cells, p.limits.cells)
+			}
 			p.reduced = make([]atomic.Bool, len(schema))
 			whole = p.start(schema)
 		},
@@ -219,6 +223,7 @@ func (p *Profile) Merge(o *Profile, names [2]string) error {
 		return err
 	}
 	var room sketchRoom
+	p.limits.cells = min(p.limits.cells, o.limits.cells)
 	merged := make([]*profileColumn, 0, len(p.columns))
 	for _, c := range p.columns {
 		other := o.columns[o.index(c.field.Name)]
