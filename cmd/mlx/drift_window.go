@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,6 +70,7 @@ func (t *driftTurn) basis(w driftWindow, reference, current driftData) drift.Bas
 	if t.weights != nil {
 		b.Others = append(b.Others, *t.weights)
 	}
+	b.Meaning = [2]object.Digest{reference.meaning, current.meaning}
 	switch {
 	case w.span != nil:
 		b.Window = w.span.From.UTC().Format(time.RFC3339) + " " + w.span.To.UTC().Format(time.RFC3339)
@@ -98,12 +100,16 @@ func (t *driftTurn) compare(ctx context.Context, a *drift.Answer, reference, cur
 		a.Notes = append(a.Notes, "missing: "+side.missingNote())
 		return nil
 	}
+	t.spec.Private = append(slices.Clone(reference.private), current.private...)
 	judged, err := t.measure(ctx, *a, reference, current)
 	if err != nil {
 		return err
 	}
 	if len(current.gone) > 0 {
 		judged.Notes = append(judged.Notes, "judged without what is missing: "+current.missingNote())
+	}
+	if len(reference.gone) > 0 {
+		judged.Notes = append(judged.Notes, "of the reference is missing: "+reference.missingNote())
 	}
 	*a = judged
 	return nil
@@ -127,6 +133,11 @@ func (t *driftTurn) measure(ctx context.Context, a drift.Answer, reference, curr
 	compared, err := drift.Compare(ctx, ref, cur, t.spec, options)
 	if err != nil {
 		return a, err
+	}
+	if t.spec.Classifier != nil {
+		if compared.Classified, err = drift.Classify(ctx, ref, cur, t.spec, options); err != nil {
+			return a, err
+		}
 	}
 	judged = compared.Judge(t.spec, a.AsOf)
 	judged.Monitor, judged.AsOf, judged.Reference, judged.Current = a.Monitor, a.AsOf, a.Reference, a.Current
