@@ -76,7 +76,7 @@ func (j *judging) measure(m *Measured, t *judgedTest) {
 		t.p = j.kindP(m)
 	}
 	if math.IsNaN(t.p) && j.Spec.Judge != JudgeEffect {
-		t.why = "no value is frequent enoughExtreme to be compared"
+		t.why = "no value is frequent enough to be compared"
 		if m.Kind == Numbers {
 			t.why = "nothing can be tested"
 		}
