@@ -52,6 +52,11 @@ func (d driftTold) text(t *cli.Text, detail driftDetail) {
 	r := d.Answer
 	if detail == driftNews && (r.Verdict == drift.Stable || !d.New) {
 		d.line(t)
+		for _, a := range d.Actions {
+			if a.New {
+				d.acted(a, t)
+			}
+		}
 		return
 	}
 	d.heading(t)
@@ -64,6 +69,8 @@ func (d driftTold) text(t *cli.Text, detail driftDetail) {
 	for _, note := range r.Notes {
 		if t.TTY() {
 			t.Hanging(0, 2, cli.Word(cli.RoleDim, note))
+		} else {
+			t.Line(cli.Str("note"), cli.Str(note))
 		}
 	}
 	for _, a := range d.Actions {
@@ -103,6 +110,11 @@ func (d driftTold) line(t *cli.Text) {
 			args = append(args, cli.Hex(run, 12))
 		}
 		cells = append(cells, cli.Fmt(said, args...))
+	}
+	for _, note := range r.Notes {
+		if d.New && strings.HasPrefix(note, "judged ") { // again, or without data that is missing
+			cells = append(cells, cli.Str(note))
+		}
 	}
 	t.Hanging(0, 2, cells...)
 }
@@ -214,7 +226,7 @@ func (d driftTold) checks(t *cli.Text, whole bool) {
 }
 
 // acted tells what the answer started, or why it started nothing.
-func (d driftTold) acted(a actionView, t *cli.Text) {
+func (driftTold) acted(a actionView, t *cli.Text) {
 	if !t.TTY() {
 		run := cli.None()
 		if a.Run != nil {

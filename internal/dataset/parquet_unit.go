@@ -121,6 +121,9 @@ func (p *parquetFile) take(want Schema) *parquetRows {
 			return r
 		}
 	}
+	if len(p.readers) > 0 { // whoever reads other columns now is likely done with those
+		p.readers = p.readers[1:]
+	}
 	r := &parquetRows{want: slices.Clone(want), columns: make([]parquetColumn, len(want)), batch: Batch{Columns: make([]Column, len(want))}}
 	leaves := 0
 	for i := range r.columns {

@@ -36,6 +36,7 @@ func (p *pairing) categoriesOf(m *Measured) error {
 		}
 		return nil
 	}
+	p.all = all
 	p.describe(m, all)
 	for _, c := range all {
 		m.Full.Categories = append(m.Full.Categories, c.word)

@@ -190,7 +190,7 @@ func TestLeast(t *testing.T) {
 		n, m int64
 		want float64
 	}{{5, 5, 2. / 252}, {5, 7, 1. / 792}, {300, 7, 1. / 20_000}, {100_000, 90_000, 1. / 20_000}} {
-		if got := p.least(c.n, c.m); !near(got, c.want) {
+		if got := p.least(c.n, c.m); !sameNumber(got, c.want) {
 			t.Errorf("%d and %d: %v, not %v", c.n, c.m, got, c.want)
 		}
 	}

@@ -21,7 +21,7 @@ type Options struct {
 }
 
 // defaultMemory is for two columns of a million rows on both sides and the memory to sort them.
-const defaultMemory = 64 << 20
+const defaultMemory = 48 << 20
 
 func (o Options) filled() Options {
 	if o.Memory <= 0 {
@@ -76,8 +76,7 @@ type comparison struct {
 	sides [2]*side
 	out   *Compared
 
-	mu   sync.Mutex
-	read [2]int64 // cells, for Options.Read
+	measurers []*measurer
 }
 
 func newComparison(ref, cur Source, spec Spec, o Options) (*comparison, error) {
@@ -90,6 +89,9 @@ func newComparison(ref, cur Source, spec Spec, o Options) (*comparison, error) {
 		}
 	}
 	for i, source := range []Source{ref, cur} {
+		if err := source.Rows.check(); err != nil {
+			return nil, err
+		}
 		c.sides[i] = &side{source: source, spec: &c.spec, zone: zone, byRow: spec.Time != "" || spec.Cluster != "" || spec.Learn != nil,
 			store: newStore(o.Temp, o.Memory/2), meta: newStore(o.Temp, o.Memory/8), span: [2]float64{math.NaN(), math.NaN()}}
 	}
@@ -149,11 +151,17 @@ func (c *comparison) length() (n [3]int64, known bool) {
 
 // group reads columns of both sides and measures them.
 func (c *comparison) group(ctx context.Context, names []string, first bool) error {
-	for i, s := range c.sides {
-		if c.opts.Read != nil {
-			s.reported = c.progress(i, len(names), first)
+	for _, s := range c.sides {
+		s.reported = nil
+		if first { // all columns together are one row, however they are read
+			s.reported = c.opts.Read
 		}
 		if err := s.load(ctx, names, first); err != nil {
+			return err
+		}
+	}
+	if a, b := c.sides[0].clusters, c.sides[1].clusters; first && a != nil && b != nil {
+		if err := groupClusters(a, b); err != nil {
 			return err
 		}
 	}
@@ -162,9 +170,9 @@ func (c *comparison) group(ctx context.Context, names []string, first bool) erro
 	errs := make([]error, len(names))
 	next := make(chan int)
 	var workers sync.WaitGroup
-	for range min(c.opts.Workers, len(names)) {
+	for k := range min(c.opts.Workers, len(names)) {
+		w := c.measurer(k)
 		workers.Go(func() {
-			w := &measurer{}
 			for i := range next {
 				errs[i] = c.measure(w, names[i], &all[i])
 			}
@@ -190,29 +198,35 @@ func (c *comparison) group(ctx context.Context, names []string, first bool) erro
 	return nil
 }
 
-// progress tells of the rows of one side. All columns together are one row, however they are read.
-func (c *comparison) progress(_, _ int, first bool) func(rows, columns int64) {
-	if !first {
-		return nil
-	}
-	return func(rows, _ int64) { c.opts.Read(rows) }
-}
-
 // pairing is one column of both sides while it is measured.
 type pairing struct {
 	spec    *Spec
 	sides   [2]*side
 	columns [2]*column
 	private bool
-	cuts    cuts
 	w       *measurer
+
+	axis      axis // of numbers
+	convert   [2]func(uint64) uint64
+	reference *sorted
+	cuts      cuts
+	all       []category // of both sides
 }
 
 // measurer is the memory of one goroutine that measures.
 type measurer struct {
+	memory int64 // bytes that it may take
 	sorter sorter
 	words  reader[uint64]
 	rows   reader[uint32]
+}
+
+// measurer is that of worker k, whose memory is used for all groups.
+func (c *comparison) measurer(k int) *measurer {
+	for len(c.measurers) <= k {
+		c.measurers = append(c.measurers, &measurer{memory: c.opts.Memory / int64(c.opts.Workers)})
+	}
+	return c.measurers[k]
 }
 
 // measure measures one column.
@@ -228,22 +242,17 @@ func (c *comparison) measure(w *measurer, name string, m *Measured) error {
 		}
 		return p.byRow(m)
 	}
-	ax, convert := axisOf(a.field, b.field)
+	p.axis, p.convert = axisOf(a.field, b.field)
 	var s [2]*sorted
 	for i, col := range p.columns {
 		var err error
-		if s[i], err = p.sorted(col, ax, convert[i]); err != nil {
+		if s[i], err = p.sorted(col, p.convert[i]); err != nil {
 			return err
 		}
 	}
-	if err := p.numbersOf(m, s[0], s[1]); err != nil {
+	p.reference = s[0]
+	if err := firstError(p.numbersOf(m, s[0], s[1]), s[0].err, s[1].err); err != nil {
 		return err
-	}
-	for i, col := range p.columns {
-		if s[i].err != nil {
-			return s[i].err
-		}
-		_ = col
 	}
 	return p.byRow(m)
 }
@@ -267,13 +276,16 @@ func share(n, of int64) float64 {
 }
 
 // sorted puts the keys of a column in order.
-func (p *pairing) sorted(c *column, ax axis, convert func(uint64) uint64) (*sorted, error) {
-	s := &sorted{axis: ax}
+func (p *pairing) sorted(c *column, convert func(uint64) uint64) (*sorted, error) {
+	s := &sorted{axis: p.axis}
 	if c.keys == nil {
 		return s, nil
 	}
 	keys := c.keys.mem
 	if c.keys.spilled() || c.rows != nil { // the order of the rows is needed once more
+		if most := max(p.w.memory/24, leastSorted); c.keys.n > most { // both sides, and the spare of the sorter
+			return p.sortOutside(c, convert, int(most))
+		}
 		keys = make([]uint64, 0, c.keys.n)
 		err := p.w.words.each(c.keys, func(words []uint64) error {
 			keys = append(keys, words...)
@@ -295,6 +307,9 @@ func (p *pairing) sorted(c *column, ax axis, convert func(uint64) uint64) (*sort
 	s.n = int64(len(s.mem))
 	return s, nil
 }
+
+// leastSorted is how many keys are sorted at once, however little memory there is.
+const leastSorted = 4096
 
 // typesOf are the types of a column on both sides.
 func (c *comparison) typesOf(name string) (a, b dataset.Field, both bool) {

@@ -249,20 +249,59 @@ func TestSameHowever(t *testing.T) {
 	names := append(slices.Clone(sorts), "words")
 	var first *Compared
 	for _, o := range []Options{{Workers: 1}, {Workers: 4}, {Workers: 2, Memory: 20_000}, {Workers: 1, Memory: 1}} {
-		for _, workers := range []int{1, 3} {
-			table := func(side int) Source {
-				s := tableOf(t, names, sides[side]...)
-				_ = workers
-				return s
+		c := compared(t, tableOf(t, names, sides[0]...), tableOf(t, names, sides[1]...), Spec{Learn: &Learn{Chunks: 5}}, o)
+		if first == nil {
+			first = c
+			continue
+		}
+		if diff := cmp.Diff(first, c, sameNumbers()); diff != "" {
+			t.Fatalf("with %+v it is another (-first +now):\n%s", o, diff)
+		}
+	}
+}
+
+func sameNumbers() cmp.Option {
+	return cmp.Options{cmp.Comparer(func(x, y float64) bool { return x == y || x != x && y != y }), cmp.AllowUnexported(Measured{})}
+}
+
+// TestSameWhereFilesAreCut gets the same when columns are many blocks of a file, to the last digit.
+func TestSameWhereFilesAreCut(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	a, b := cellsOf(r, 150_000, "normal", 0), cellsOf(r, 170_000, "heavy", 0)
+	n := min(len(a), len(b))
+	one, other := tableOf(t, []string{"x", "y"}, a[:n], b[:n]), tableOf(t, []string{"x", "y"}, b[:n-999], a[:n-999])
+	want := compared(t, one, other, Spec{}, Options{})
+	got := compared(t, one, other, Spec{}, Options{Memory: 300_000})
+	if diff := cmp.Diff(want, got, sameNumbers()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestSorter sorts keys of all sorts, many of which differ in few bits.
+func TestSorter(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	var s sorter
+	for name, next := range map[string]func() uint64{
+		"random": r.Uint64, "same": func() uint64 { return 5 }, "few": func() uint64 { return uint64(r.IntN(3)) << 62 },
+		"low":     func() uint64 { return 1<<63 | uint64(r.IntN(1<<20)) },
+		"floats":  func() uint64 { return floatKey(r.NormFloat64()) },
+		"high":    func() uint64 { return uint64(r.IntN(2))<<63 | uint64(r.IntN(1<<30)) },
+		"integer": func() uint64 { return intKey(int64(r.IntN(1000)) - 500) },
+	} {
+		for _, n := range []int{0, 1, 2, 511, 512, 5000, 100_000} {
+			keys := make([]uint64, n)
+			for i := range keys {
+				keys[i] = next()
 			}
-			c := compared(t, table(0), table(1), Spec{}, o)
-			if first == nil {
-				first = c
-				continue
+			want := slices.Sorted(slices.Values(keys))
+			if got := s.sort(keys); !slices.Equal(got, want) {
+				t.Errorf("%d %s keys are not in order", n, name)
 			}
-			if diff := cmp.Diff(first, c, cmp.Comparer(func(x, y float64) bool { return x == y || x != x && y != y })); diff != "" {
-				t.Fatalf("with %+v it is another (-first +now):\n%s", o, diff)
-			}
+		}
+	}
+	for _, v := range []float64{0, 1, -1, math.MaxFloat64, -math.MaxFloat64, 5e-324, -5e-324, 1.5} {
+		if floatOf(floatKey(v)) != v {
+			t.Errorf("the key of %v is that of %v", v, floatOf(floatKey(v)))
 		}
 	}
 }

@@ -27,6 +27,7 @@ type judgedTest struct {
 
 // test computes what is judged of a column. It does not know the other columns.
 func (j *judging) test(m *Measured) *judgedColumn {
+	m = m.finite()
 	col := &judgedColumn{Measured: m}
 	method, err := j.MethodOf(m.Name, m.Kind)
 	if err != nil {
@@ -47,6 +48,18 @@ func (j *judging) test(m *Measured) *judgedColumn {
 	}
 	col.unit = j.unitOf(m)
 	return col
+}
+
+// finite leaves out numbers of the summaries that are none: nothing can be told of them, and a record cannot hold them.
+func (m Measured) finite() *Measured {
+	for _, s := range []*Summary{&m.Reference, &m.Current} {
+		for _, v := range []**float64{&s.Mean, &s.Std, &s.Min, &s.Median, &s.Max} {
+			if *v != nil && !isNumber(**v) {
+				*v = nil
+			}
+		}
+	}
+	return &m
 }
 
 // measure finds value, threshold and p of the method.

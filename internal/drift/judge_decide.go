@@ -119,17 +119,30 @@ func (col *judgedColumn) direction(by Method) string {
 		return "down"
 	case col.Kind != Numbers:
 		return "other"
-	case r.Median != nil && c.Median != nil && math.Abs(*c.Median-*r.Median) > 0.05*valueOr0(r.Std):
-		if *c.Median > *r.Median {
-			return "up"
-		}
+	}
+	shift, width := shiftOf(r, c), 0.0
+	if r.Std != nil && c.Std != nil && *r.Std+*c.Std > 0 {
+		width = math.Log(*c.Std / *r.Std)
+	}
+	switch {
+	case math.Abs(shift) > max(0.02, math.Abs(width)/2) && shift > 0:
+		return "up"
+	case math.Abs(shift) > max(0.02, math.Abs(width)/2):
 		return "down"
-	case r.Std != nil && c.Std != nil && *c.Std > 1.1**r.Std:
+	case width > 0.1:
 		return "wider"
-	case r.Std != nil && c.Std != nil && *c.Std < *r.Std/1.1:
+	case width < -0.1:
 		return "narrower"
 	}
 	return "other"
+}
+
+// shiftOf is how far the median moved, in standard deviations of the wider side.
+func shiftOf(r, c Summary) float64 {
+	if r.Median == nil || c.Median == nil || *r.Median == *c.Median {
+		return 0
+	}
+	return (*c.Median - *r.Median) / max(valueOr0(r.Std), valueOr0(c.Std))
 }
 
 func valueOr0(v *float64) float64 {
@@ -145,15 +158,16 @@ func (col *judgedColumn) text(c Column) string {
 	case c.Verdict == CannotTell:
 		return c.Why
 	case c.Method == Missing:
-		return "missing " + change(c.ReferenceMissing, c.MissingShare, shareText)
+		return "missing " + change(c.ReferenceMissing, c.MissingShare, shareTo)
 	case c.Method == Unseen:
 		return col.newValues() + ", " + shareText(*c.Value) + " of the rows"
 	}
 	parts := []string{}
+	direction := c.Direction
 	if c.Method == Unit {
-		parts = append(parts, col.unit)
+		parts, direction = append(parts, col.unit), "" // what is told is where the values are now
 	}
-	if what := col.moved(c.Direction); what != "" {
+	if what := col.moved(direction); what != "" {
 		parts = append(parts, what)
 	}
 	t := col.tests[0]
@@ -166,13 +180,13 @@ func (col *judgedColumn) moved(direction string) string {
 	if col.Kind == Categories {
 		return col.mostMoved(nil)
 	}
-	show := func(v float64) string { return valueText(v, r.Type) }
+	show := valueText(r.Type)
 	switch {
 	case direction == "wider" || direction == "narrower":
 		if r.Type == "date" || r.Type == "time" {
 			return direction
 		}
-		return direction + ", standard deviation " + change(*r.Std, *c.Std, shortNumber)
+		return direction + ", standard deviation " + change(*r.Std, *c.Std, valueText(""))
 	case direction == "other" && slices.Contains(col.Bins.Atoms, true):
 		return col.mostMoved(show)
 	case r.Median != nil && c.Median != nil:
@@ -182,7 +196,7 @@ func (col *judgedColumn) moved(direction string) string {
 }
 
 // mostMoved is the category, or the single value, whose share changed most.
-func (col *judgedColumn) mostMoved(show func(float64) string) string {
+func (col *judgedColumn) mostMoved(show func(v float64, more int) string) string {
 	b := col.Bins
 	var n, m int64
 	for i := range b.Reference {
@@ -199,8 +213,10 @@ func (col *judgedColumn) mostMoved(show func(float64) string) string {
 		if show == nil && i >= len(b.Categories) || show != nil && (i >= len(b.Atoms) || !b.Atoms[i] || i == 0 || i > len(b.Edges)) {
 			continue
 		}
-		if p, q := share(i); math.Abs(p-q) > gap {
-			best, gap = i, math.Abs(p-q)
+		p, q := share(i)
+		// Of two that moved as much the rarer one says more.
+		if d := math.Abs(p - q); d > gap+1e-9 || d > gap-1e-9 && rarer(b, i, best) {
+			best, gap = i, max(d, gap)
 		}
 	}
 	if best < 0 {
@@ -208,7 +224,7 @@ func (col *judgedColumn) mostMoved(show func(float64) string) string {
 	}
 	name := ""
 	if show != nil {
-		name = show(b.Edges[best-1])
+		name = show(b.Edges[best-1], 0)
 	} else {
 		name = shownValue(b.Categories[best])
 	}
@@ -216,7 +232,12 @@ func (col *judgedColumn) mostMoved(show func(float64) string) string {
 		name = "one category"
 	}
 	p, q := share(best)
-	return name + " " + change(p, q, shareText)
+	return name + " " + change(p, q, shareTo)
+}
+
+// rarer says whether a bin has fewer rows than another.
+func rarer(b Bins, i, other int) bool {
+	return other >= 0 && b.Reference[i]+b.Current[i] < b.Reference[other]+b.Current[other]
 }
 
 // newValues names some that the reference does not have.

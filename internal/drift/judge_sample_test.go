@@ -23,9 +23,10 @@ func measuredNumbers(t testing.TB, name string, ref, cur sampleOf) Measured {
 	m.Reference, m.Current = summaryOf(ref.numbers, a), summaryOf(cur.numbers, b)
 	if len(a) > 0 && len(b) > 0 {
 		m.Bins.Edges, m.Bins.Atoms = decileEdges(a)
-		m.Bins.Reference, m.Bins.Current = binCounts(m.Bins.Edges, a), binCounts(m.Bins.Edges, b)
+		m.Bins.Reference, m.Bins.Current = countsInBins(m.Bins.Edges, a), countsInBins(m.Bins.Edges, b)
 		if ref.cluster == nil { // its p is of no use else, and dear
-			ks, err := stats.KolmogorovSmirnov(a, b)
+			d := gapOf(a, b)
+			ks, err := stats.KolmogorovSmirnovOf(len(a), len(b), d, len(a)*len(b) < 2e6)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -104,7 +105,7 @@ func measuredWords(t testing.TB, name string, ref, cur sampleOf) Measured {
 	return m
 }
 
-func compared(columns ...Measured) *Compared {
+func comparedOf(columns ...Measured) *Compared {
 	nan := math.NaN()
 	c := &Compared{Columns: columns, Duplicates: [2]int64{-1, -1}, Span: [2][2]float64{{nan, nan}, {nan, nan}}, Exact: true}
 	if len(columns) > 0 {
@@ -165,12 +166,27 @@ func binOf(edges []float64, v float64) int {
 	return i
 }
 
-func binCounts(edges, values []float64) []int64 {
+func countsInBins(edges, values []float64) []int64 {
 	n := make([]int64, len(edges)+1)
 	for _, v := range values {
 		n[binOf(edges, v)]++
 	}
 	return n
+}
+
+// gapOf is D of two sorted samples.
+func gapOf(a, b []float64) (d float64) {
+	for i, j := 0, 0; i < len(a) && j < len(b); {
+		v := min(a[i], b[j])
+		for i < len(a) && a[i] == v {
+			i++
+		}
+		for j < len(b) && b[j] == v {
+			j++
+		}
+		d = max(d, math.Abs(float64(i)/float64(len(a))-float64(j)/float64(len(b))))
+	}
+	return d
 }
 
 func psiOf(t testing.TB, b Bins) float64 {

@@ -2,10 +2,13 @@ package drift
 
 import (
 	"context"
+	"path"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"mlx/internal/dataset"
 	"mlx/internal/fault"
 	"mlx/internal/gate"
 	"mlx/internal/lineage"
@@ -33,15 +36,19 @@ type Basis struct {
 
 // Digest names a basis: by what it holds, not by what that is called.
 func (b Basis) Digest() (object.Digest, error) {
-	b.Reference.Name = ""
+	b.Reference = nameless([]gate.Ref{b.Reference})[0]
 	b.Current, b.Others = nameless(b.Current), nameless(b.Others)
 	return digestOf(b)
 }
 
+// nameless keeps of a name only its ending, which says how a table is read: the bytes of a CSV are no Parquet file.
 func nameless(refs []gate.Ref) []gate.Ref {
 	bare := make([]gate.Ref, len(refs))
 	for i, r := range refs {
 		bare[i] = gate.Ref{Kind: r.Kind, ID: r.ID}
+		if dataset.NamesTable(r.Name) {
+			bare[i].Name = strings.ToLower(path.Ext(r.Name))
+		}
 	}
 	return bare
 }

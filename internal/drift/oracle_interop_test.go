@@ -125,7 +125,7 @@ func (s saying) ours(c *Compared) (float64, bool) {
 		case s.Method == Missing && s.Of == "value":
 			return m.MissingShare - m.ReferenceMissing, true
 		case s.Method == Missing:
-			return 0, true
+			return shareP(missingOf(m.Reference), m.Reference.Rows, missingOf(m.Current), m.Current.Rows), true
 		case s.Method == Unseen:
 			cur := m.Current
 			return float64(m.Unseen) / float64(cur.Rows-cur.Missing-cur.NaN-cur.PlusInf-cur.MinusInf), true

@@ -1,23 +1,27 @@
 package drift
 
 import (
+	"cmp"
 	"math"
+	"slices"
 
 	"mlx/internal/dataset"
 )
 
 const (
-	maxGroups   = 10_000  // clusters that are counted on their own; of more, several are one group, which are as independent as they
-	maxClusters = 100_000 // how far clusters are counted
+	maxClusters  = 100_000 // that are told apart; of more, some count as one
+	maxGroups    = 4_000   // of a side that rows are counted by; of more clusters, several are one group, which are as independent as they
+	fewestGroups = 200     // that are left where there were as many
 )
 
 // clusters numbers the clusters of one side in the order in which they first come.
 type clusters struct {
 	known map[uint64]uint32
-	moved []uint32 // not nil: there are more than maxGroups; the group of each that came before that
-	since int64    // first row that was numbered after that
 	rows  *stream[uint32]
 	codes []uint32
+
+	groups uint32
+	starts []int64 // of each group the rows of those that came before
 }
 
 func newClusters(s *store) *clusters {
@@ -29,50 +33,61 @@ func (c *clusters) add(keys []uint64) error {
 	c.codes = c.codes[:0]
 	for _, key := range keys {
 		code, ok := c.known[key]
-		if !ok && len(c.known) < maxClusters {
+		switch {
+		case ok:
+		case len(c.known) < maxClusters:
 			code = uint32(len(c.known))
 			c.known[key] = code
-		}
-		if code >= maxGroups && c.moved == nil {
-			c.fold(c.rows.n + int64(len(c.codes)))
-		}
-		if c.moved != nil {
-			code = groupOf(key)
+		default:
+			code = uint32(mix(key) % maxClusters)
 		}
 		c.codes = append(c.codes, code)
 	}
 	return c.rows.add(c.codes)
 }
 
-// fold begins to put several clusters into one group.
-func (c *clusters) fold(row int64) {
-	c.since, c.moved = row, make([]uint32, maxGroups)
-	for key, code := range c.known {
-		if code < maxGroups {
-			c.moved[code] = groupOf(key)
-		}
-	}
-}
-
-func groupOf(key uint64) uint32 { return uint32(mix(key) % maxGroups) }
-
-// count is the number of clusters, as far as it was counted.
+// count is the number of clusters, as far as they were told apart.
 func (c *clusters) count() int64 { return int64(len(c.known)) }
 
-// groups is the number of groups.
-func (c *clusters) groups() int {
-	if c.moved != nil {
-		return maxGroups
+// group is that of a cluster.
+func (c *clusters) group(code uint32) uint32 { return code % c.groups }
+
+// groupClusters puts clusters into groups when there are too many of them: as many on both sides, so that what could be exchanged still can.
+func groupClusters(a, b *clusters) error {
+	size := (max(a.count(), b.count()) + maxGroups - 1) / maxGroups
+	for _, c := range []*clusters{a, b} {
+		own := max(min(size, c.count()/fewestGroups), 1)
+		c.groups = uint32(max((c.count()+own-1)/own, 1))
+		if err := c.order(); err != nil {
+			return err
+		}
 	}
-	return len(c.known)
+	return nil
 }
 
-// group is that of a row whose code is known.
-func (c *clusters) group(row int64, code uint32) uint32 {
-	if row < c.since {
-		return c.moved[code]
+// order finds out how many rows come before those of a group, in the order in which groups first come.
+func (c *clusters) order() error {
+	size, first := make([]int64, c.groups), make([]int64, c.groups)
+	p := puller[uint32]{s: c.rows}
+	for row := range c.rows.n {
+		g := c.group(p.next())
+		if size[g] == 0 {
+			first[g] = row
+		}
+		size[g]++
 	}
-	return code
+	order := make([]int, len(size))
+	for g := range order {
+		order[g] = g
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(first[a], first[b]) })
+	c.starts = make([]int64, len(size))
+	before := int64(0)
+	for _, g := range order {
+		c.starts[g] = before
+		before += size[g]
+	}
+	return p.err
 }
 
 // mix spreads the bits of a key.

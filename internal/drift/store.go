@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"os"
+	"sync"
 
 	"mlx/internal/fault"
 )
@@ -21,6 +22,7 @@ type store struct {
 	file    *os.File
 	end     int64
 	scratch []byte
+	mu      sync.Mutex // of end, while columns are sorted
 	spare   [][]uint64 // memory of streams that are no more
 }
 
@@ -106,14 +108,27 @@ func (s *store) flushAll() error {
 	return nil
 }
 
+// ready opens the file, whoever comes first.
+func (s *store) ready() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open()
+}
+
+// reserve is a place of the file for so many bytes.
+func (s *store) reserve(n int64) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.end
+	s.end += n
+	return at
+}
+
 // write appends to the file and says where.
 func (s *store) write(data []byte) (at int64, err error) {
-	at = s.end
-	if _, err := s.file.WriteAt(data, at); err != nil {
-		return 0, err
-	}
-	s.end += int64(len(data))
-	return at, nil
+	at = s.reserve(int64(len(data)))
+	_, err = s.file.WriteAt(data, at)
+	return at, err
 }
 
 // block is some words of a stream in the file.
@@ -244,4 +259,38 @@ func (r *reader[T]) each(s *stream[T], visit func(words []T) error) error {
 		return nil
 	}
 	return visit(s.mem)
+}
+
+// puller takes the words of a stream one by one. After the last there are only zeros.
+type puller[T word] struct {
+	s      *stream[T]
+	reader reader[T]
+	words  []T
+	block  int
+	err    error
+}
+
+func (p *puller[T]) next() T {
+	for len(p.words) == 0 {
+		if !p.fill() {
+			return 0
+		}
+	}
+	v := p.words[0]
+	p.words = p.words[1:]
+	return v
+}
+
+// fill goes on to the next block; false after the last.
+func (p *puller[T]) fill() bool {
+	if p.s == nil || p.err != nil || p.block > len(p.s.blocks) {
+		return false
+	}
+	p.block++
+	if p.block > len(p.s.blocks) {
+		p.words = p.s.mem
+		return true
+	}
+	p.words, p.err = p.reader.block(p.s.store, p.s.blocks[p.block-1])
+	return p.err == nil
 }

@@ -16,7 +16,7 @@ type side struct {
 	spec     *Spec
 	byRow    bool // rows matter: of clusters and chunks
 	zone     *time.Location
-	reported func(rows, columns int64)
+	reported func(rows int64)
 
 	store    *store // of columns
 	meta     *store // of what stays for all of them
@@ -125,19 +125,17 @@ func (l *loading) start() error {
 
 // startRows prepares what is made of times and clusters.
 func (l *loading) startRows() error {
-	l.filter, l.time, l.cluster = &rowFilter{at: -1}, nil, nil
+	l.filter, l.time, l.cluster = nil, nil, nil
 	t := l.source.Table
-	if name := l.source.Rows.Time; name != "" {
-		f, err := timeField(t, name)
-		if err != nil {
-			return err
-		}
-		l.filter = newRowFilter(l.source.Rows, f, slices.Index(l.request, name))
-		l.time = l.filter
+	var err error
+	if l.filter, err = l.rowFilter(l.request); err != nil {
+		return err
 	}
 	if !l.first {
-		l.time = nil
 		return nil
+	}
+	if l.filter.at >= 0 {
+		l.time = l.filter
 	}
 	if name := l.spec.Time; name != "" {
 		f, err := timeField(t, name)
@@ -212,16 +210,10 @@ func (l *loading) part(b *dataset.Batch) *part {
 // merge takes the part of the next rows.
 func (l *loading) merge(p *part) error {
 	defer l.giveBack(p)
-	from, to := int64(0), int64(p.rows)
-	if skip := l.source.Rows.Skip; skip > 0 {
-		from = min(max(skip-l.seen, 0), to)
-	}
-	if limit := l.source.Rows.Limit; limit > 0 {
-		to = min(max(l.source.Rows.Skip+limit-l.seen, from), to)
-	}
+	from, to := l.cut(l.seen, int64(p.rows))
 	l.seen += int64(p.rows)
 	if l.reported != nil {
-		l.reported(int64(p.rows), int64(len(l.names)))
+		l.reported(int64(p.rows))
 	}
 	if from < to {
 		cut := to-from < int64(p.rows)
@@ -239,10 +231,7 @@ func (l *loading) merge(p *part) error {
 			}
 		}
 	}
-	if limit := l.source.Rows.Limit; limit > 0 && l.seen >= l.source.Rows.Skip+limit {
-		return errEnough
-	}
-	return nil
+	return l.enough(l.seen)
 }
 
 func (l *loading) mergeRows(p *part, from, to int64) error {

@@ -51,33 +51,42 @@ func (j *judging) unitOf(m *Measured) string {
 		return text
 	}
 	as := conversion{a: 1}
-	was, gap := as.misfit(r, c), as.gap(m)
+	place, width := as.misfit(r, c)
+	was, gap := place+width, as.gap(m)
 	if was < 1 || gap < 0.2 {
 		return ""
 	}
-	noise := math.Sqrt(1/float64(valuesOf(r)) + 1/float64(valuesOf(c)))
+	noise := math.Sqrt(1/float64(valuesOf(r)) + 1/float64(valuesOf(c))) // of a mean, in standard deviations
 	best, found := math.Inf(1), ""
 	for _, v := range conversions() {
-		misfit, most := v.misfit(r, c), 0.35
-		if v.b == 0 && v.a > 0.25 && v.a < 4 { // many things grow as much
-			most = 0.06
+		place, width := v.misfit(r, c)
+		var fits bool
+		switch near, central := v.b == 0 && v.a > 0.25 && v.a < 4, math.Abs(*r.Median) < 0.5**r.Std; {
+		case near && (central || noise > 0.025), v.b != 0 && math.Abs(v.b) < 0.5*v.a**r.Std:
+			// a plain factor, that anything may grow by, cannot be told from it
+		case near:
+			fits = place <= 3*noise && width <= 0.1+4*noise
+		case central:
+			fits = place+width <= 0.25+4*noise
+		default:
+			fits = place+width <= 0.35+4*noise
 		}
-		if misfit < best && misfit <= most+4*noise && misfit <= was/3 && v.gap(m) <= 0.3*gap {
+		if misfit := place + width; fits && misfit < best && misfit <= was/3 && v.gap(m) <= 0.3*gap {
 			best, found = misfit, v.text
 		}
 	}
 	return found
 }
 
-// misfit is how far mean, median and standard deviation of the current side are from those of the converted reference: standard deviations,
-// and the logarithm of their ratio.
-func (v conversion) misfit(r, c Summary) float64 {
+// misfit is how far mean and median of the current side are from those of the converted reference, in standard deviations, and the
+// logarithm of how much wider it is.
+func (v conversion) misfit(r, c Summary) (place, width float64) {
 	std := v.a * *r.Std
 	if !(*c.Std > 0) {
-		return math.Inf(1)
+		return math.Inf(1), math.Inf(1)
 	}
 	off := func(from, to float64) float64 { return math.Abs(to-(v.a*from+v.b)) / std }
-	return max(off(*r.Mean, *c.Mean), off(*r.Median, *c.Median)) + math.Abs(math.Log(*c.Std/std))
+	return max(off(*r.Mean, *c.Mean), off(*r.Median, *c.Median)), math.Abs(math.Log(*c.Std / std))
 }
 
 // gap is the largest difference, at the edges of the bins, between the distribution of the current side and that of the converted
