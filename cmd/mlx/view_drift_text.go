@@ -63,10 +63,17 @@ func (d driftTold) text(t *cli.Text, detail driftDetail) {
 	d.columns(t, detail)
 	d.checks(t, detail > driftNews)
 	if r.Why != "" {
-		t.Hanging(2, 0, cli.Str(r.Why))
+		if t.TTY() {
+			t.Hanging(2, 0, cli.Str(r.Why))
+		} else {
+			t.Line(cli.Str("why"), cli.Str(r.Why))
+		}
 	}
 	d.share(t)
 	for _, note := range r.Notes {
+		if r.Grouped == "" && strings.HasPrefix(note, independentRows) {
+			continue // the line above says so
+		}
 		if t.TTY() {
 			t.Hanging(0, 2, cli.Word(cli.RoleDim, note))
 		} else {
@@ -201,11 +208,13 @@ func (d driftTold) shareLine() string {
 
 func sameShare(a, b float64) bool { return a-b < 1e-9 && b-a < 1e-9 }
 
+const independentRows = "rows are assumed to be independent"
+
 // groupedWords says which rows count as one.
 func groupedWords(grouped string) string {
 	switch grouped {
 	case "":
-		return "rows are assumed to be independent"
+		return independentRows
 	case "day":
 		return "rows of one day counted as one cluster"
 	}
