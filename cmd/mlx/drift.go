@@ -163,6 +163,11 @@ func driftCheckRun(ctx context.Context, a *app, o driftOptions) error {
 			troubles = append(troubles, t.trouble(err))
 		}
 	}
+	if len(o.outs) > 0 || o.format != "" {
+		if err := a.recallActions(ctx, answers); err != nil {
+			return err
+		}
+	}
 	if err := a.tellDrift(answers, o); err != nil {
 		return err
 	}
