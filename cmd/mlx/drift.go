@@ -155,6 +155,9 @@ func driftCheckRun(ctx context.Context, a *app, o driftOptions) error {
 	var troubles []error
 	for _, t := range turns {
 		found, err := t.judge(ctx)
+		if err := t.act(ctx, found); err != nil {
+			troubles = append(troubles, t.trouble(err))
+		}
 		answers = append(answers, found...)
 		if err != nil {
 			troubles = append(troubles, t.trouble(err))
@@ -182,7 +185,7 @@ func (a *app) tellDrift(answers []driftTold, o driftOptions) error {
 	end := verdictAnswer(v.Verdict, v.Mapped)
 	a.answer(end)
 	if a.streams.Quiet && !a.streams.JSON {
-		news := slices.DeleteFunc(slices.Clone(answers), func(d driftTold) bool { return !d.New })
+		news := slices.DeleteFunc(slices.Clone(answers), func(d driftTold) bool { return !d.New && !anyNew(d.Actions) })
 		if len(news) == 0 {
 			return nil
 		}

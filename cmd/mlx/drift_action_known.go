@@ -78,7 +78,7 @@ const beyondEpisode = 10
 // windows are the answers that may belong to the finding, this one first. They are read from the newest to the last window that did not
 // drift: an answer holds every column, and a monitor has years of them.
 func (x *acting) windows(ctx context.Context) ([]drift.Judged, error) {
-	moving := strings.HasPrefix(x.monitor.Reference, "-")
+	_, _, moving := drift.Season(x.monitor.Reference)
 	this, err := drift.JudgedOf(x.rec, moving)
 	all := []drift.Judged{this}
 	if err != nil {
@@ -142,6 +142,10 @@ func (x *acting) busy(ctx context.Context) (*actionView, error) {
 	}
 	text := x.what() + " is about to be started by another mlx"
 	return &actionView{What: x.what(), State: drift.ActionStarted, Cause: x.rec.ID.Hex(), AsOf: x.now.UTC(), Text: text}, nil
+}
+
+func anyNew(all []actionView) bool {
+	return slices.ContainsFunc(all, func(v actionView) bool { return v.New })
 }
 
 func (x *acting) viewOf(d *drift.Done, fresh bool) *actionView {

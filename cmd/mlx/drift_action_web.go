@@ -112,14 +112,8 @@ func (w web) once(ctx context.Context, c call) (body []byte, again time.Duration
 
 // payload is the answer as a program gets it.
 func (x *acting) payload() ([]byte, error) {
-	return json.Marshal(driftPayload{Kind: x.rec.Kind, ID: x.rec.ID.Hex(), Answer: x.answer})
-}
-
-// driftPayload is the answer as programs get it that drift calls.
-type driftPayload struct {
-	Kind   string       `json:"kind"`
-	ID     string       `json:"id"` // of the record
-	Answer drift.Answer `json:"answer"`
+	v := driftViewOf([]driftTold{{Record: x.rec.ID, At: x.rec.At, Answer: x.answer, New: true, Written: x.monitor.At}})
+	return json.Marshal(v)
 }
 
 // webhookDeed posts the answer to an address.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"time"
 
@@ -115,7 +116,7 @@ func (v monitorView) cells() []cli.Cell {
 				drifted++
 			}
 		}
-		row[3] = cli.Fmt("%s of %s", cli.Count(int64(drifted)), cli.Count(int64(len(v.last.Columns))))
+		row[3] = cli.Str(fmt.Sprintf("%d of %d", drifted, len(v.last.Columns)))
 	}
 	if v.Next != nil {
 		row[4], row[5] = cli.Str(spanDays(v.span)), cli.Time(v.Next.DueAt)

@@ -179,7 +179,7 @@ func (t *driftTurn) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	more := []any{t.table(), m.Reference, m.Window.Rows, m.Window.String(), m.Step.String(), m.Lag.String(), m.Weights.Importance, m.Model}
-	if t.config, err = drift.ConfigOf(t.spec, more...); err != nil {
+	if t.config, err = drift.ConfigOf(t.spec, append(more, t.qualityConfig()...)...); err != nil {
 		return err
 	}
 	if err := t.calendarOf(); err != nil {

@@ -10,6 +10,7 @@ import (
 	"mlx/internal/cli"
 	"mlx/internal/drift"
 	"mlx/internal/fault"
+	"mlx/internal/gate"
 	"mlx/internal/object"
 )
 
@@ -25,17 +26,25 @@ func (t *driftTurn) window(ctx context.Context, w driftWindow) (told driftTold, 
 		return driftTold{}, err
 	}
 	defer current.close(&err)
+	predictions, err := t.findPredictions(ctx, w)
+	defer predictions.close(&err)
+	if err != nil {
+		return driftTold{}, err
+	}
 	a := drift.Answer{Monitor: t.name, AsOf: t.asOf(w), Reference: reference.ref, Current: current.ref, Config: t.config, MlxVersion: mlxVersion()}
 	if w.span != nil {
 		a.Window.From, a.Window.To = &w.span.From, &w.span.To
 	}
-	if a.Inputs, err = t.basis(w, reference, current).Digest(); err != nil {
+	if a.Inputs, err = t.basis(w, reference, current, predictions.refs...).Digest(); err != nil {
 		return driftTold{}, err
 	}
 	if known, ok, err := t.known(ctx, w, a.Inputs); ok || err != nil {
 		return t.told(known, false), err
 	}
 	if err := t.compare(ctx, &a, &reference, &current); err != nil {
+		return driftTold{}, err
+	}
+	if err := predictions.judge(ctx, &a); err != nil {
 		return driftTold{}, err
 	}
 	if w.judged != nil && w.span != nil && !t.fresh && a.Repeats(w.judged.Answer) {
@@ -64,8 +73,8 @@ func (t *driftTurn) asOf(w driftWindow) time.Time {
 }
 
 // basis is everything that the answer depends on.
-func (t *driftTurn) basis(w driftWindow, reference, current driftData) drift.Basis {
-	b := drift.Basis{Monitor: t.name, Config: t.config, Reference: reference.ref, Current: current.parts}
+func (t *driftTurn) basis(w driftWindow, reference, current driftData, others ...gate.Ref) drift.Basis {
+	b := drift.Basis{Monitor: t.name, Config: t.config, Reference: reference.ref, Current: current.parts, Others: others}
 	if t.weights != nil {
 		b.Others = append(b.Others, *t.weights)
 	}
@@ -124,16 +133,17 @@ func (t *driftTurn) measure(ctx context.Context, a drift.Answer, reference, curr
 	progress := t.app.streams.Progress("comparing", "rows", 0)
 	defer progress.Done()
 	options := drift.Options{Temp: t.app.scratch(), Read: progress.Add}
-	compared, err := drift.Compare(ctx, ref, cur, t.spec, options)
+	spec := t.between(ref, cur)
+	compared, err := drift.Compare(ctx, ref, cur, spec, options)
 	if err != nil {
 		return a, err
 	}
-	if t.spec.Classifier != nil {
-		if compared.Classified, err = drift.Classify(ctx, ref, cur, t.spec, options); err != nil {
+	if spec.Classifier != nil {
+		if compared.Classified, err = drift.Classify(ctx, ref, cur, spec, options); err != nil {
 			return a, err
 		}
 	}
-	judged = compared.Judge(t.spec, a.AsOf)
+	judged = compared.Judge(spec, a.AsOf)
 	judged.Monitor, judged.AsOf, judged.Reference, judged.Current = a.Monitor, a.AsOf, a.Reference, a.Current
 	judged.Config, judged.Inputs, judged.MlxVersion, judged.Window = a.Config, a.Inputs, a.MlxVersion, a.Window
 	judged.ReferenceN, judged.Window.Rows = compared.Rows[0], compared.Rows[1]
@@ -215,6 +225,11 @@ func (t *driftTurn) cuts(table string) bool {
 func (t *driftTurn) findReference(ctx context.Context, w driftWindow) (driftData, error) {
 	if t.name == "" {
 		return t.app.driftTable(ctx, t.reference)
+	}
+	if t.monitor.Current == "" { // predictions alone are watched
+		if d, _, err := t.referencePredictions(ctx, w); err != nil || d.found != nil {
+			return d, err
+		}
 	}
 	where := t.monitor.Reference
 	if years, days, ok := drift.Season(where); ok {

@@ -160,6 +160,9 @@ func runWords(v run.View) []cli.Cell {
 	for _, name := range firstMetrics(v, 4) {
 		cells = append(cells, cli.Fmt("%s %s", cli.Str(name), cli.Float(float64(v.Metrics[name]))))
 	}
+	if v.Because != nil {
+		cells = append(cells, cli.Str("because "+v.Because.Words()))
+	}
 	return cells
 }
 

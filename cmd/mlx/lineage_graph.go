@@ -114,6 +114,12 @@ func (n *node) cells(kind bool) []cli.Cell {
 		cells = []cli.Cell{cli.Fmt("%s %s", cli.Path(n.Name), cli.Hex(n.Ref, 12))}
 	case n.Kind == refModel:
 		cells = []cli.Cell{cli.Str(n.Name)}
+	case n.Kind == "drift":
+		cells = []cli.Cell{cli.Fmt("drift %s: %s", cli.Hex(n.Ref, 12), cli.Str(n.Text))}
+		if n.At != nil {
+			cells = append(cells, cli.Time(*n.At))
+		}
+		return cells
 	case n.Kind == refGit:
 		return []cli.Cell{cli.Fmt("%s %s", cli.Hex(n.Ref, 7), cli.Str(n.Text))}
 	case n.Ref == "":

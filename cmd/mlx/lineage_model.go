@@ -33,6 +33,9 @@ func (b *grapher) aboveVersion(ctx context.Context, t target) ([]neighbour, erro
 	var all []neighbour
 	switch {
 	case v.Run != nil:
+		if all, err = b.causeOfMaker(ctx, t, *v.Run); err != nil {
+			return nil, err
+		}
 		all = append(all, neighbour{"run", target{Kind: refRun, ID: *v.Run}})
 	case !v.Root.IsZero():
 		all = append(all, neighbour{"bytes", target{Kind: refSnapshot, ID: v.Root, Name: v.Path}})

@@ -137,7 +137,7 @@ func (b *grapher) aboveRun(ctx context.Context, t target) ([]neighbour, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []neighbour
+	all := causeOf(v)
 	for _, d := range data {
 		all = append(all, neighbour{"data", target{Kind: refSnapshot, ID: d.Root, Name: d.Path}})
 	}
@@ -302,12 +302,7 @@ func (b *grapher) below(ctx context.Context, t target) ([]neighbour, error) {
 		case found.Kind == refGate:
 			all = add(all, neighbour{"judged", found})
 		case found.Kind == refRun:
-			body, _ := runBody(rec)
-			for _, d := range body.Data {
-				if d.Root == t.ID {
-					all = add(all, neighbour{"read by", found})
-				}
-			}
+			all = belowInRun(rec, t, found, all)
 		case run.Rejudged.Is(rec):
 			all = add(all, neighbour{"compared", found})
 		case found.Kind == refModel && (t.Kind == refSnapshot || loggedAs(rec)):
@@ -365,6 +360,9 @@ func (b *grapher) describe(ctx context.Context, t target) (node, error) {
 		at := v.At
 		n.At, n.Text = &at, ranLine(v)
 		return n, runErr
+	}
+	if describeDrift(rec, &n) {
+		return n, nil
 	}
 	e, tellErr := b.tell.event(rec)
 	if err := errors.Join(err, tellErr); err != nil {

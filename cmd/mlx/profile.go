@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -104,6 +105,9 @@ func profileRun(ctx context.Context, a *app, o profileOptions) error {
 		return err
 	}
 	v := profileViewOf(o.tables, p)
+	if o.parts == 1 && o.keeps() { // a part keeps every cell, so that parts merge into the very profile of the whole
+		p.Compact()
+	}
 	for _, out := range o.outs {
 		form, err := profileForm(out)
 		if err != nil {
@@ -129,6 +133,12 @@ func profileRun(ctx context.Context, a *app, o profileOptions) error {
 	unicode := a.drawsUnicode() && run.Variable(a.environ, "TERM") != "dumb"
 	screen := profileScreen{view: v, unicode: unicode, width: a.streams.Width}
 	return a.streams.Emit(v, screen.text)
+}
+
+// keeps says whether the profile is kept so that it can be read again.
+func (o *profileOptions) keeps() bool {
+	prof := func(out string) bool { return strings.EqualFold(filepath.Ext(out), ".prof") }
+	return o.save != "" || slices.ContainsFunc(o.outs, prof)
 }
 
 // profileForm is how a profile is written to a file, by the ending of its name.

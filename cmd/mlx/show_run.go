@@ -124,6 +124,9 @@ func (a *app) runShownText(v runShown, t *cli.Text) {
 	if v.Cause != nil {
 		t.KeyValue(2, "cause", cli.Str(*v.Cause))
 	}
+	if v.Because != nil {
+		t.KeyValue(2, "because", cli.Str(v.Because.Words()))
+	}
 	placeText(v.View, t)
 	runSourceText(v.View, t)
 	a.showFiles(v.View, t)

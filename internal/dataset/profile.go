@@ -44,7 +44,7 @@ type ProfileOptions struct {
 // profileLimitsFor bounds memory: a wide table gets less of it for each column.
 func profileLimitsFor(columns int) profileLimits {
 	columns = max(columns, 1)
-	return profileLimits{cells: min(max((5<<19)/columns, 4096), 1<<18), texts: min(max((2<<20)/columns, 1024), 1<<14)}
+	return profileLimits{cells: min(max((2<<20)/columns, 4096), 1<<18), texts: min(max((2<<20)/columns, 1024), 1<<14)}
 }
 
 // profiler makes the profile of one table.

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -9,7 +10,6 @@ import (
 type profileShared struct {
 	mu       sync.Mutex
 	cells    sketchCells
-	room     sketchRoom
 	distinct sketchDistinct // once there are too many values to keep each, of those that were counted before
 	shift    atomic.Int32   // of the cells: whoever adds some may use wide ones
 }
@@ -23,20 +23,21 @@ func (p *profileShared) part(f Field, keys []uint64, s *sketchScratch) *profileN
 			n.distinct.add(sketchHash(key))
 		}
 	}
-	p.add(s.cellsOf(runs, shift), runs, shift > 0)
+	s.cellsOf(runs, shift)
+	p.add(s, runs, shift)
 	return n
 }
 
-// add counts the values of a batch, which are in order. hashed says that the caller estimates how many different ones there are.
-func (p *profileShared) add(list []sketchCell, runs sketchRuns, hashed bool) {
+// add counts the cells of a batch with a shift; 0 says that how many different values there are was not estimated.
+func (p *profileShared) add(s *sketchScratch, runs sketchRuns, shift int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.cells.shift > 0 && !hashed {
+	if p.cells.shift > 0 && shift == 0 {
 		for _, key := range runs.keys {
 			p.distinct.add(sketchHash(key))
 		}
 	}
-	p.cells.add(list, &p.room)
+	p.cells.add(s.cells, shift, &s.joins)
 	if len(p.cells.fresh) == 0 {
 		p.collapse()
 	}
@@ -52,9 +53,8 @@ func (p *profileShared) collapse() {
 
 // finish moves what was counted to where the profile keeps it.
 func (p *profileShared) finish(n *profileNumbers) {
-	p.cells.settle(&p.room)
+	p.cells.settle(&sketchRoom{})
 	p.collapse()
-	p.room = sketchRoom{}
 	p.cells.fresh = nil
 	n.cells = p.cells
 	n.distinct.merge(p.distinct)
@@ -73,11 +73,16 @@ func (s *sketchCells) hashInto(d *sketchDistinct) {
 	}
 }
 
-// cellsOf are the cells of runs, in the memory of the scratch.
-func (s *sketchScratch) cellsOf(r sketchRuns, shift int) []sketchCell {
-	s.cells = s.cells[:0]
+// cellsOf makes s.cells those of runs.
+func (s *sketchScratch) cellsOf(r sketchRuns, shift int) {
+	cells := slices.Grow(s.cells[:0], len(r.keys))
 	for i, key := range r.keys {
-		s.cells = sketchPut(s.cells, sketchCell{key, r.counts[i]}, shift)
+		cell := sketchCell{key, r.counts[i]}
+		if last := len(cells) - 1; last >= 0 && cells[last].key>>shift == key>>shift {
+			cells[last].even(cell, shift)
+		} else {
+			cells = append(cells, cell)
+		}
 	}
-	return s.cells
+	s.cells = cells
 }

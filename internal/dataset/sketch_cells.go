@@ -128,25 +128,104 @@ const sketchCoarse = 8192
 // sketchRoom is memory that lists of cells are joined in.
 type sketchRoom struct{ spare []sketchCell }
 
+// get is memory for n cells, with little to spare: there may be many columns.
+func (r *sketchRoom) get(n int) []sketchCell {
+	if cap(r.spare) < n {
+		r.spare = make([]sketchCell, 0, n+n/8)
+	}
+	return r.spare[:0]
+}
+
 // join replaces a by the list of both.
 func (r *sketchRoom) join(a, b []sketchCell, shift int) []sketchCell {
-	joined := sketchJoin(slices.Grow(r.spare[:0], len(a)+len(b)), a, b, shift)
+	joined := sketchJoin(r.get(len(a)+len(b)), a, b, shift)
 	r.spare = a
 	return joined
 }
 
-// add counts the values of a list, whose memory it does not keep.
-func (s *sketchCells) add(list []sketchCell, room *sketchRoom) {
-	s.fresh = room.join(s.fresh, list, s.shift)
-	if len(s.fresh) >= max(s.most/8, 2048) {
+// joinEven is join of cells that are all of one value or of 2^shift keys.
+func (r *sketchRoom) joinEven(a, b []sketchCell, shift int) []sketchCell {
+	joined := r.get(len(a) + len(b))
+	r.spare = a
+	for len(a) > 0 && len(b) > 0 {
+		switch x, y := a[0].key>>shift, b[0].key>>shift; {
+		case x < y:
+			joined, a = append(joined, a[0]), a[1:]
+		case y < x:
+			joined, b = append(joined, b[0]), b[1:]
+		default:
+			joined = append(joined, a[0])
+			joined[len(joined)-1].even(b[0], shift)
+			a, b = a[1:], b[1:]
+		}
+	}
+	return append(append(joined, a...), b...)
+}
+
+// even adds the values of a cell in the same interval of 2^shift keys.
+func (c *sketchCell) even(o sketchCell, shift int) {
+	if c.n > 0 && o.n > 0 && c.key == o.key {
+		c.n += o.n
+		return
+	}
+	*c = sketchCellAt(c.key, shift, c.count()+o.count())
+}
+
+// add counts the values of a list with a shift that is no larger, which it uses up. No cell has been thinned.
+func (s *sketchCells) add(list []sketchCell, shift int, room *sketchRoom) {
+	if shift < s.shift {
+		list = sketchCoarser(list, s.shift)
+	}
+	if rest := s.known(list); len(rest) > 0 {
+		s.fresh = room.joinEven(s.fresh, rest, s.shift)
+	}
+	if len(s.fresh) >= max(s.most/16, 2048) {
 		s.settle(room)
 	}
+}
+
+// known counts values of cells that there are: nearly all, once many rows were read. It returns those of others.
+func (s *sketchCells) known(list []sketchCell) []sketchCell {
+	rest, at, shift := list[:0], 0, s.shift
+	for _, c := range list {
+		at = s.reach(at, c.key>>shift)
+		if at < len(s.cells) && s.cells[at].key>>shift == c.key>>shift {
+			s.cells[at].even(c, shift)
+		} else {
+			rest = append(rest, c)
+		}
+	}
+	return rest
+}
+
+// reach is the first cell from at on that is not before a place. It is most likely near.
+func (s *sketchCells) reach(at int, place uint64) int {
+	near := min(at+8, len(s.cells))
+	for ; at < near; at++ {
+		if s.cells[at].key>>s.shift >= place {
+			return at
+		}
+	}
+	step := 8
+	for at+step < len(s.cells) && s.cells[at+step].key>>s.shift < place {
+		at += step
+		step *= 2
+	}
+	for high := min(at+step, len(s.cells)); at < high; {
+		middle := (at + high) / 2
+		if s.cells[middle].key>>s.shift < place {
+			at = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return at
 }
 
 // settle makes s.cells whole.
 func (s *sketchCells) settle(room *sketchRoom) {
 	if len(s.fresh) > 0 {
-		s.cells = room.join(s.cells, s.fresh, s.shift)
+		s.cells = room.joinEven(s.cells, s.fresh, s.shift)
 		s.fresh = s.fresh[:0]
 	}
 }

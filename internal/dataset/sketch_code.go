@@ -144,11 +144,35 @@ func newSketchNumber(sorts int) *sketchNumber {
 	return &sketchNumber{length: make([][128]sketchChance, sorts)}
 }
 
-// number writes or reads a number of a sort.
-func (c *sketchCoder) number(m *sketchNumber, sort int, v uint64) uint64 {
-	n := int(c.tree(m.length[sort][:], uint64(bits.Len64(v)), 7))
+// length writes or reads a length of at most 64, which is likely near the one that is expected: whether it is that, on which side, and
+// how far away.
+func (c *sketchCoder) length(chances *[128]sketchChance, n, expected int) int {
+	chance := func(i int) *sketchChance {
+		if chances[i] == 0 {
+			chances[i] = sketchEven
+		}
+		return &chances[i]
+	}
+	if c.bit(chance(0), sketchTruth(n != expected)) == 0 {
+		return expected
+	}
+	side, base := 1, 2
+	if c.bit(chance(1), sketchTruth(n < expected)) != 0 {
+		side, base = -1, 64
+	}
+	for d := 1; ; d++ {
+		at := expected + side*d
+		if at <= 0 || at >= 64 || c.bit(chance(base+d), sketchTruth(n != at)) == 0 {
+			return at
+		}
+	}
+}
+
+// number writes or reads a number of a sort, whose length is about what is expected.
+func (c *sketchCoder) number(m *sketchNumber, sort, expected int, v uint64) uint64 {
+	n := c.length(&m.length[sort], bits.Len64(v), expected)
 	switch {
-	case n > 64:
+	case n < 0 || n > 64:
 		c.bad = true
 		return 0
 	case n < 2:
@@ -162,16 +186,17 @@ func (c *sketchCoder) number(m *sketchNumber, sort int, v uint64) uint64 {
 // sketchPlaces are what is known of where cells lie and of how much they hold.
 type sketchPlaces struct {
 	counts, gaps *sketchNumber
-	same         [2]sketchChance
+	same, close  [2]sketchChance
 	levels       [65][128]sketchChance
 }
 
 // cells writes the cells of a list, or reads n of them: of each its count, its level if that is another, and how far it lies from the
 // one before.
 func (c *sketchCoder) cells(list []sketchCell, n, shift int) []sketchCell {
-	m := &sketchPlaces{counts: newSketchNumber(131), gaps: newSketchNumber(65), same: [2]sketchChance{sketchEven, sketchEven}}
+	m := &sketchPlaces{counts: newSketchNumber(131), gaps: newSketchNumber(65), same: [2]sketchChance{sketchEven, sketchEven},
+		close: [2]sketchChance{sketchEven, sketchEven}}
 	var before [2]uint64 // counts
-	var next, gap uint64 // the first key that is free; the gap before
+	var next, gap, lastGap uint64 // the first key that is free; the gap before, and the last that was one
 	level, region, changed := shift, 64, 0
 	for i := 0; i < n && !c.bad; i++ {
 		var cell sketchCell
@@ -182,7 +207,7 @@ func (c *sketchCoder) cells(list []sketchCell, n, shift int) []sketchCell {
 			c.bad = true // the last one ended where keys end
 			break
 		}
-		count := c.number(m.counts, sketchSort(before[0]+before[1]), uint64(cell.count()))
+		count := c.number(m.counts, sketchSort(before[0]+before[1]), sketchHalf(before[0]+before[1]), uint64(cell.count()))
 		before[0], before[1] = before[1], count
 		if c.bit(&m.same[changed], sketchTruth(cell.level() != level)) != 0 {
 			level, changed = int(c.tree(m.levels[level][:], uint64(cell.level()), 7)), 1
@@ -197,7 +222,14 @@ func (c *sketchCoder) cells(list []sketchCell, n, shift int) []sketchCell {
 		region = max(level, shift)
 		unit := min(region, was)
 		start := cell.start() >> region << region
-		gap = c.number(m.gaps, bits.Len64(gap), (start-next)>>unit)
+		was = int(sketchTruth(gap > 0))
+		gap = (start - next) >> unit
+		if c.bit(&m.close[was], sketchTruth(gap > 0)) != 0 {
+			gap = c.number(m.gaps, bits.Len64(lastGap), bits.Len64(lastGap), gap)
+			lastGap = gap
+		} else {
+			gap = 0
+		}
 		if !c.writing {
 			start = next + gap<<unit
 			c.bad = c.bad || gap<<unit>>unit != gap || start < next || start>>region<<region != start
@@ -224,6 +256,9 @@ func sketchSort(sum uint64) int {
 	return 2*size + int(sum>>(size-2)&1) - 2
 }
 
+// sketchHalf is the length of half a sum.
+func sketchHalf(sum uint64) int { return max(bits.Len64(sum)-1, 1) }
+
 func sketchTruth(b bool) uint32 {
 	if b {
 		return 1
@@ -247,8 +282,8 @@ func (c *sketchCoder) text(m *sketchLetters, before, s string) string {
 	for c.writing && same < min(len(before), len(s)) && before[same] == s[same] {
 		same++
 	}
-	same = int(c.number(m.shared, 0, uint64(same)))
-	rest := int(c.number(m.rest, 0, uint64(len(s)-min(same, len(s)))))
+	same = int(c.number(m.shared, 0, 3, uint64(same)))
+	rest := int(c.number(m.rest, 0, 3, uint64(len(s)-min(same, len(s)))))
 	if same < 0 || same > len(before) || rest < 0 || rest > longestProfileText-same {
 		c.bad = true
 		return ""
@@ -281,7 +316,7 @@ func (c *sketchCoder) texts(m *sketchLetters, items []sketchItem[string], n int)
 			it = items[i]
 		}
 		it.key = c.text(m, before.key, it.key)
-		it.count = int64(c.number(counts, sketchSort(uint64(before.count)), uint64(it.count)))
+		it.count = int64(c.number(counts, sketchSort(uint64(before.count)), bits.Len64(uint64(before.count)), uint64(it.count)))
 		if !c.writing {
 			items = append(items, it)
 		}

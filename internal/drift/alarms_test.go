@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"testing"
 	"time"
 )
@@ -106,24 +104,45 @@ func (a alarmed) rates(t testing.TB, spec Spec, sets int) (any, first float64) {
 	return any / float64(sets), first / float64(sets)
 }
 
-func TestAlarmsExplore(t *testing.T) {
-	if os.Getenv("WHO") == "" {
-		t.Skip()
-	}
-	sets, _ := strconv.Atoi(os.Getenv("WHO"))
-	for _, a := range []alarmed{
-		{columns: 60, reference: 1000, rows: 500},
-		{columns: 60, reference: 60, rows: 7, day: 40, effect: 1},
-		{columns: 60, reference: 60, rows: 7, day: 40, effect: 0},
+// TestFalseAlarms is a small version of the row alarms of bench/drift: data sets without drift are flagged as often as the level allows, with
+// rows that are independent and in days that are each a world of their own; and drift is found. Without what keeps the level they are
+// flagged nearly always.
+func TestFalseAlarms(t *testing.T) {
+	const sets = 40
+	most := 0.05 + 3*math.Sqrt(0.05*0.95/sets)
+	rows := alarmed{columns: 36, reference: 600, rows: 300}
+	days := alarmed{columns: 36, reference: 40, rows: 7, day: 20, effect: 1}
+	fewer := days
+	fewer.shrink = 0.3
+	for name, c := range map[string]struct {
+		data alarmed
+		spec Spec
+	}{
+		"rows": {rows, Spec{}}, "rows by p": {rows, Spec{Judge: JudgeP}},
+		"days": {days, Spec{Cluster: "day"}}, "days by p": {days, Spec{Cluster: "day", Judge: JudgeP}}, "smaller days": {fewer, Spec{Cluster: "day"}},
 	} {
-		for _, judge := range []string{JudgeBoth, JudgeP} {
-			start := time.Now()
-			spec := Spec{Judge: judge}
-			if a.day > 0 {
-				spec.Cluster = "day"
-			}
-			any, first := a.rates(t, spec, sets)
-			t.Logf("%+v %s: any %.3f first %.3f (%v)", a, judge, any, first, time.Since(start))
+		if any, _ := c.data.rates(t, c.spec, sets); any > most {
+			t.Errorf("%s: %v of the sets are flagged", name, any)
+		}
+	}
+	for name, c := range map[string]struct {
+		data alarmed
+		spec Spec
+	}{
+		"no correction": {rows, Spec{Judge: JudgeP, Correction: "none"}}, "effects alone": {days, Spec{Cluster: "day", Judge: JudgeEffect}},
+	} {
+		if any, _ := c.data.rates(t, c.spec, sets/4); any < 0.5 {
+			t.Errorf("%s: only %v of the sets are flagged: the data are too tame to show anything", name, any)
+		}
+	}
+	rows.shift, days.shift, days.effect = 0.5, 1.5, 0.4
+	for name, data := range map[string]alarmed{"rows": rows, "days": days} {
+		spec := Spec{}
+		if data.day > 0 {
+			spec.Cluster = "day"
+		}
+		if _, first := data.rates(t, spec, sets/2); first < 0.8 {
+			t.Errorf("%s: drift is found in %v of the sets", name, first)
 		}
 	}
 }

@@ -171,10 +171,7 @@ func (c *comparison) group(ctx context.Context, names []string, first bool) erro
 	next := make(chan int)
 	var workers sync.WaitGroup
 	for k := range min(c.opts.Workers, len(names)) {
-		if k == len(c.measurers) {
-			c.measurers = append(c.measurers, &measurer{})
-		}
-		w := c.measurers[k]
+		w := c.measurer(k)
 		workers.Go(func() {
 			for i := range next {
 				errs[i] = c.measure(w, names[i], &all[i])
@@ -218,9 +215,18 @@ type pairing struct {
 
 // measurer is the memory of one goroutine that measures.
 type measurer struct {
+	memory int64 // bytes that it may take
 	sorter sorter
 	words  reader[uint64]
 	rows   reader[uint32]
+}
+
+// measurer is that of worker k, whose memory is used for all groups.
+func (c *comparison) measurer(k int) *measurer {
+	for len(c.measurers) <= k {
+		c.measurers = append(c.measurers, &measurer{memory: c.opts.Memory / int64(c.opts.Workers)})
+	}
+	return c.measurers[k]
 }
 
 // measure measures one column.
@@ -277,6 +283,9 @@ func (p *pairing) sorted(c *column, convert func(uint64) uint64) (*sorted, error
 	}
 	keys := c.keys.mem
 	if c.keys.spilled() || c.rows != nil { // the order of the rows is needed once more
+		if most := max(p.w.memory/24, leastSorted); c.keys.n > most { // both sides, and the spare of the sorter
+			return p.sortOutside(c, convert, int(most))
+		}
 		keys = make([]uint64, 0, c.keys.n)
 		err := p.w.words.each(c.keys, func(words []uint64) error {
 			keys = append(keys, words...)
@@ -298,6 +307,9 @@ func (p *pairing) sorted(c *column, convert func(uint64) uint64) (*sorted, error
 	s.n = int64(len(s.mem))
 	return s, nil
 }
+
+// leastSorted is how many keys are sorted at once, however little memory there is.
+const leastSorted = 4096
 
 // typesOf are the types of a column on both sides.
 func (c *comparison) typesOf(name string) (a, b dataset.Field, both bool) {

@@ -158,7 +158,7 @@ func (col *judgedColumn) text(c Column) string {
 	case c.Verdict == CannotTell:
 		return c.Why
 	case c.Method == Missing:
-		return "missing " + change(c.ReferenceMissing, c.MissingShare, shareText)
+		return "missing " + change(c.ReferenceMissing, c.MissingShare, shareTo)
 	case c.Method == Unseen:
 		return col.newValues() + ", " + shareText(*c.Value) + " of the rows"
 	}
@@ -180,13 +180,13 @@ func (col *judgedColumn) moved(direction string) string {
 	if col.Kind == Categories {
 		return col.mostMoved(nil)
 	}
-	show := func(v float64) string { return valueText(v, r.Type) }
+	show := valueText(r.Type)
 	switch {
 	case direction == "wider" || direction == "narrower":
 		if r.Type == "date" || r.Type == "time" {
 			return direction
 		}
-		return direction + ", standard deviation " + change(*r.Std, *c.Std, shortNumber)
+		return direction + ", standard deviation " + change(*r.Std, *c.Std, valueText(""))
 	case direction == "other" && slices.Contains(col.Bins.Atoms, true):
 		return col.mostMoved(show)
 	case r.Median != nil && c.Median != nil:
@@ -196,7 +196,7 @@ func (col *judgedColumn) moved(direction string) string {
 }
 
 // mostMoved is the category, or the single value, whose share changed most.
-func (col *judgedColumn) mostMoved(show func(float64) string) string {
+func (col *judgedColumn) mostMoved(show func(v float64, more int) string) string {
 	b := col.Bins
 	var n, m int64
 	for i := range b.Reference {
@@ -224,7 +224,7 @@ func (col *judgedColumn) mostMoved(show func(float64) string) string {
 	}
 	name := ""
 	if show != nil {
-		name = show(b.Edges[best-1])
+		name = show(b.Edges[best-1], 0)
 	} else {
 		name = shownValue(b.Categories[best])
 	}
@@ -232,7 +232,7 @@ func (col *judgedColumn) mostMoved(show func(float64) string) string {
 		name = "one category"
 	}
 	p, q := share(best)
-	return name + " " + change(p, q, shareText)
+	return name + " " + change(p, q, shareTo)
 }
 
 // rarer says whether a bin has fewer rows than another.

@@ -34,7 +34,7 @@ func normals(r *rand.Rand, n int, mean, std float64, gone int) sampleOf {
 	return s
 }
 
-func repeated(of ...any) (s sampleOf) {
+func sampleRepeated(of ...any) (s sampleOf) {
 	for i := 0; i < len(of); i += 2 {
 		for range of[i+1].(int) {
 			switch v := of[i].(type) {
@@ -60,7 +60,7 @@ func only(t *testing.T, c *Compared, s Spec) Column {
 func TestColumnsOfNumbers(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	zeros := func(zero, other int) sampleOf {
-		s := repeated(0., zero)
+		s := sampleRepeated(0., zero)
 		for range other {
 			s.numbers = append(s.numbers, 0.1+r.Float64())
 		}
@@ -82,9 +82,9 @@ func TestColumnsOfNumbers(t *testing.T) {
 		{"large shift in few rows", normals(r, 2000, 0, 1, 0), normals(r, 29, 3, 1, 0), CannotTell, "", "29 rows, 30 are needed"},
 		{"zeros", zeros(1880, 120), zeros(940, 60), Stable, "", "median 0 -> 0, PSI "},
 		{"fewer zeros", zeros(1880, 120), zeros(700, 300), Drift, "wider", "wider, standard deviation "},
-		{"constant", repeated(5., 100), repeated(5., 100), CannotTell, "", "constant: always 5"},
-		{"constant before", repeated(5., 100), repeated(5., 60, 7., 40), Drift, "wider", "wider"},
-		{"another constant", repeated(5., 100), repeated(7., 100), Drift, "up", "median 5 -> 7"},
+		{"constant", sampleRepeated(5., 100), sampleRepeated(5., 100), CannotTell, "", "constant: always 5"},
+		{"constant before", sampleRepeated(5., 100), sampleRepeated(5., 60, 7., 40), Drift, "wider", "wider"},
+		{"another constant", sampleRepeated(5., 100), sampleRepeated(7., 100), Drift, "up", "median 5 -> 7"},
 		{"all missing now", normals(r, 200, 0, 1, 0), normals(r, 0, 0, 1, 200), Drift, "up", "missing 0% -> 100%"},
 		{"all missing before", normals(r, 0, 0, 1, 200), normals(r, 200, 0, 1, 0), Drift, "down", "missing 100% -> 0%"},
 		{"all missing", normals(r, 0, 0, 1, 200), normals(r, 0, 0, 1, 200), CannotTell, "", "all values of the reference are missing"},
@@ -117,13 +117,13 @@ func TestColumnsOfCategories(t *testing.T) {
 		method   Method
 		text     string
 	}{
-		{"the same", repeated("AA", 120, "UA", 880), repeated("AA", 130, "UA", 870), Stable, PSI, "AA 12% -> 13%"},
-		{"more", repeated("AA", 120, "UA", 880), repeated("AA", 310, "UA", 690), Drift, PSI, "AA 12% -> 31%, PSI 0.23"},
-		{"new", repeated("AA", 500, "UA", 500), repeated("AA", 490, "UA", 480, "ZZ", 30), Drift, PSI, "ZZ 0% -> 3%, PSI "},
-		{"constant", repeated("AA", 500), repeated("AA", 490), CannotTell, PSI, "constant: always AA"},
+		{"the same", sampleRepeated("AA", 120, "UA", 880), sampleRepeated("AA", 130, "UA", 870), Stable, PSI, "AA 12% -> 13%"},
+		{"more", sampleRepeated("AA", 120, "UA", 880), sampleRepeated("AA", 310, "UA", 690), Drift, PSI, "AA 12% -> 31%, PSI 0.23"},
+		{"new", sampleRepeated("AA", 500, "UA", 500), sampleRepeated("AA", 490, "UA", 480, "ZZ", 30), Drift, PSI, "ZZ 0% -> 3%, PSI "},
+		{"constant", sampleRepeated("AA", 500), sampleRepeated("AA", 490), CannotTell, PSI, "constant: always AA"},
 		{"identifiers", ids(0), ids(1000), CannotTell, PSI, "no value is frequent enough to be compared"},
-		{"another case", repeated("AA", 500, "UA", 500), repeated("aa", 490, "ua", 480), Drift, Unit, "values are written another way: aa for AA, "},
-		{"another value", repeated("AA", 500), repeated("AA", 400, "UA", 100), Drift, PSI, "UA 0% -> 20%"},
+		{"another case", sampleRepeated("AA", 500, "UA", 500), sampleRepeated("aa", 490, "ua", 480), Drift, Unit, "values are written another way: aa for AA, "},
+		{"another value", sampleRepeated("AA", 500), sampleRepeated("AA", 400, "UA", 100), Drift, PSI, "UA 0% -> 20%"},
 	} {
 		got := only(t, comparedOf(measuredWords(t, "x", c.ref, c.cur)), Spec{})
 		if got.Verdict != c.verdict || got.Method != c.method || !strings.HasPrefix(got.Text, c.text) {
@@ -131,7 +131,7 @@ func TestColumnsOfCategories(t *testing.T) {
 		}
 	}
 	high := 5.0
-	got := only(t, comparedOf(measuredWords(t, "x", repeated("AA", 500, "UA", 500), repeated("AA", 490, "UA", 480, "Z\x1b[31m", 30))), Spec{Threshold: &high})
+	got := only(t, comparedOf(measuredWords(t, "x", sampleRepeated("AA", 500, "UA", 500), sampleRepeated("AA", 490, "UA", 480, "Z\x1b[31m", 30))), Spec{Threshold: &high})
 	if got.Verdict != Drift || got.Method != Unseen || got.Text != "new value Z\ufffd[31m, 3% of the rows" {
 		t.Errorf("unseen: %s %s %q", got.Verdict, got.Method, got.Text)
 	}
@@ -139,7 +139,7 @@ func TestColumnsOfCategories(t *testing.T) {
 
 // TestOneBin: an effect of one bin is 0 whatever happens, and is not told.
 func TestOneBin(t *testing.T) {
-	m := measuredNumbers(t, "precip", repeated(0., 940, 1., 60), repeated(0., 940, 2., 60))
+	m := measuredNumbers(t, "precip", sampleRepeated(0., 940, 1., 60), sampleRepeated(0., 940, 2., 60))
 	m.Bins = Bins{Edges: []float64{0}, Reference: []int64{0, 1000}, Current: []int64{0, 1000}}
 	m.Distances[PSI] = Effect{0, math.NaN()}
 	got := only(t, comparedOf(m), Spec{})
@@ -152,7 +152,7 @@ func TestOneBin(t *testing.T) {
 }
 
 func TestColumnsThatChangedTheirType(t *testing.T) {
-	m := measuredNumbers(t, "x", repeated(1., 50, 2., 50), repeated(1., 50, 2., 50))
+	m := measuredNumbers(t, "x", sampleRepeated(1., 50, 2., 50), sampleRepeated(1., 50, 2., 50))
 	c := comparedOf(m)
 	c.Schema = []SchemaChange{{Column: "x", Now: "x", A: "int", B: "text"}}
 	if got := only(t, c, Spec{}); got.Verdict != CannotTell || got.Why != "its type changed from int to text" {
@@ -204,7 +204,7 @@ func TestLearntThresholds(t *testing.T) {
 func TestOneFamily(t *testing.T) {
 	var all []Measured
 	for i := range 40 {
-		m := measuredNumbers(t, fmt.Sprint("c", i), repeated(1., 50, 2., 50), repeated(1., 50, 2., 50))
+		m := measuredNumbers(t, fmt.Sprint("c", i), sampleRepeated(1., 50, 2., 50), sampleRepeated(1., 50, 2., 50))
 		m.Distances[KS], m.Distances[PSI] = Effect{0.05, 0.9}, Effect{0.05, math.NaN()}
 		all = append(all, m)
 	}

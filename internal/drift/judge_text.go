@@ -84,17 +84,27 @@ func roundTo(v float64, digits int) float64 {
 	return r
 }
 
-// change is "26 -> 66". Numbers that differ do not read the same, as long as 12 digits can tell them apart.
-func change(from, to float64, show func(float64) string) string {
-	a, b := show(from), show(to)
-	for digits := 4; a == b && from != to && digits <= 12; digits++ {
-		a, b = shortTo(from, digits), shortTo(to, digits)
+// change is "26 -> 66". Numbers that differ do not read the same, as long as a few digits more can tell them apart.
+func change(from, to float64, show func(v float64, more int) string) string {
+	a, b := show(from, 0), show(to, 0)
+	for more := 1; a == b && from != to && more < 10; more++ {
+		a, b = show(from, more), show(to, more)
 	}
 	return a + " -> " + b
 }
 
-// valueText writes a number of a column, times and dates as such.
-func valueText(v float64, typ string) string {
+// valueText writes numbers of a column of a type, times and dates as such.
+func valueText(typ string) func(v float64, more int) string {
+	return func(v float64, more int) string {
+		if text := timeText(v, typ); text != "" {
+			return text
+		}
+		return shortTo(v, 3+more)
+	}
+}
+
+// timeText is empty for what is no time or date.
+func timeText(v float64, typ string) string {
 	if math.Abs(v) < 2e11 { // up to the year 8307
 		at := time.Unix(int64(math.Floor(v)), 0).UTC()
 		switch typ {
@@ -104,12 +114,15 @@ func valueText(v float64, typ string) string {
 			return at.Format("2006-01-02T15:04:05Z")
 		}
 	}
-	return shortNumber(v)
+	return ""
 }
 
 // shareText writes a share: 12%, 0.4%, and never 0% or 100% for what is neither.
-func shareText(v float64) string {
-	for digits := 0; digits < 6; digits++ {
+func shareText(v float64) string { return shareTo(v, 0) }
+
+// shareTo has more digits than are needed.
+func shareTo(v float64, more int) string {
+	for digits := more; digits < 6+more; digits++ {
 		text := strconv.FormatFloat(v*100, 'f', digits, 64)
 		back, err := strconv.ParseFloat(text, 64)
 		if err != nil {

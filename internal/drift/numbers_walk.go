@@ -55,19 +55,22 @@ type walk struct {
 // settle adds what was summed since the last time: a compensated sum at each step would cost more than all else.
 func (w *walk) settle() {
 	w.area.add(w.part)
-	w.part = 0
+	w.part, w.steps = 0, 0
 }
 
 // both passes keys until one of the sides has no more, and returns how many of each.
 func (w *walk) both(x, y []uint64) (i, j int) {
 	for i < len(x) && j < len(y) {
-		end := i + j + momentBlock
+		before := i + j
+		end := before + momentBlock - w.steps // the same sums wherever the keys are cut
 		if w.axis.kind == axisFloats {
 			i, j = w.floats(x, y, i, j, end)
 		} else {
 			i, j = w.ints(x, y, i, j, end)
 		}
-		w.settle()
+		if w.steps += i + j - before; w.steps >= momentBlock {
+			w.settle()
+		}
 	}
 	return i, j
 }
@@ -126,7 +129,7 @@ func (w *walk) ints(x, y []uint64, i, j, end int) (int, int) {
 
 // one passes keys of one side when the other has no more.
 func (w *walk) one(keys []uint64, step int64) {
-	for k, key := range keys {
+	for _, key := range keys {
 		if key != w.last {
 			size := max(w.gap, -w.gap)
 			w.worst = max(w.worst, size)
@@ -134,9 +137,8 @@ func (w *walk) one(keys []uint64, step int64) {
 			w.last = key
 		}
 		w.gap += step
-		if k%momentBlock == 0 {
+		if w.steps++; w.steps >= momentBlock {
 			w.settle()
 		}
 	}
-	w.settle()
 }

@@ -252,3 +252,33 @@ func percent(share float64) string {
 	}
 	return strconv.FormatFloat(share*100, 'f', 0, 64) + "%"
 }
+
+// Add puts findings into an answer whose table is judged already. What only warns has no say in the verdict.
+func (a *Answer) Add(found ...gate.Finding) {
+	for _, f := range found {
+		a.Checks = append(a.Checks, f)
+		switch {
+		case f.Severity == gate.SeverityWarn || f.Waiver != nil:
+		case f.Verdict == Drift:
+			a.Verdict, a.Why = Drift, ""
+		case f.Verdict != Stable && a.Verdict == Stable:
+			a.Verdict, a.Why = CannotTell, joined(f.Name+": "+f.Shown, f.Note)
+		}
+	}
+}
+
+// PredictionDrift turns what was found of the columns of predictions into checks: beside the columns of data they would be taken for some.
+func PredictionDrift(columns []Column) []gate.Finding {
+	all := make([]gate.Finding, len(columns))
+	for i, c := range columns {
+		rows := c.Rows
+		f := gate.Finding{Name: "prediction drift: " + c.Name, Subject: "column", Verdict: c.Verdict, Severity: gate.SeverityFail, Value: c.Value,
+			Rows: &rows, Shown: c.Text, Note: c.Why, Needs: "no drift"}
+		if c.Threshold != nil {
+			f.Limit.Max = c.Threshold
+			f.Needs = string(c.Method) + " at most " + number(*c.Threshold)
+		}
+		all[i] = f
+	}
+	return all
+}

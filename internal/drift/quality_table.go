@@ -144,6 +144,9 @@ func (l *Labelled) write(ctx context.Context, p Predictions, known *outcomes, co
 	schema := l.columns(p, columns)
 	read := slices.DeleteFunc(schema.Names(), func(n string) bool { return n == l.LabelColumn && p.Label == "" })
 	at := labelRows(p.Rows).column(read, &read)
+	if err := os.MkdirAll(o.Temp, 0o777); err != nil {
+		return fault.New(fault.KindOf(err), "cannot join labels to %s: %w", p.Name, err)
+	}
 	f, err := os.CreateTemp(o.Temp, "mlx-labelled-*.csv")
 	if err != nil {
 		return fault.New(fault.KindOf(err), "cannot join labels to %s: %w", p.Name, err)

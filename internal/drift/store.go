@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"os"
+	"sync"
 
 	"mlx/internal/fault"
 )
@@ -21,6 +22,7 @@ type store struct {
 	file    *os.File
 	end     int64
 	scratch []byte
+	mu      sync.Mutex // of end, while columns are sorted
 	spare   [][]uint64 // memory of streams that are no more
 }
 
@@ -106,14 +108,27 @@ func (s *store) flushAll() error {
 	return nil
 }
 
+// ready opens the file, whoever comes first.
+func (s *store) ready() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open()
+}
+
+// reserve is a place of the file for so many bytes.
+func (s *store) reserve(n int64) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.end
+	s.end += n
+	return at
+}
+
 // write appends to the file and says where.
 func (s *store) write(data []byte) (at int64, err error) {
-	at = s.end
-	if _, err := s.file.WriteAt(data, at); err != nil {
-		return 0, err
-	}
-	s.end += int64(len(data))
-	return at, nil
+	at = s.reserve(int64(len(data)))
+	_, err = s.file.WriteAt(data, at)
+	return at, err
 }
 
 // block is some words of a stream in the file.

@@ -34,8 +34,8 @@ func errorsOf(seed uint64) []float64 {
 	return values
 }
 
-// numbersOf are 4000 numbers whose mean rises by one and a half deviations in the middle.
-func numbersOf(seed uint64) []float64 {
+// streamNumbers are 4000 numbers whose mean rises by one and a half deviations in the middle.
+func streamNumbers(seed uint64) []float64 {
 	u, values := uniform{seed + 100}, make([]float64, 4000)
 	for i := range values {
 		for range 12 {
@@ -70,8 +70,8 @@ func TestDetectorsAgainstRiver(t *testing.T) {
 		{"adwin", true, errorsOf, [4][]int{{2143, 2175, 2303, 3359}, {2143, 2175, 2207, 2239, 2271, 2783}, {2111, 2143, 2271, 2687}, {2175, 2239, 2367}}},
 		{"page_hinkley", false, errorsOf, [4][]int{{2169}, {2129}, {2231}, {2219}}},
 		{"ddm", false, errorsOf, [4][]int{{83, 2298}, {1443, 2141}, {38, 85, 308, 368, 627, 2120}, {2164}}},
-		{"adwin", true, numbersOf, [4][]int{{2015, 2047}, {2047, 2079}, {2047, 2079}, {2047}}},
-		{"page_hinkley", true, numbersOf, [4][]int{{1461, 2010, 2693}, {2039, 2938}, {1291, 2017, 2566, 3749}, {2029, 3386}}},
+		{"adwin", true, streamNumbers, [4][]int{{2015, 2047}, {2047, 2079}, {2047, 2079}, {2047}}},
+		{"page_hinkley", true, streamNumbers, [4][]int{{1461, 2010, 2693}, {2039, 2938}, {1291, 2017, 2566, 3749}, {2029, 3386}}},
 	} {
 		for k, want := range c.want {
 			if got := found(Stream{Method: c.method}, c.values(uint64(k+1)), c.both); !slices.Equal(got, want) {
@@ -97,7 +97,7 @@ func TestChangeIsPlaced(t *testing.T) {
 // TestADWINWindow: the histogram holds what the values after the last cut hold, in few buckets.
 func TestADWINWindow(t *testing.T) {
 	a := newADWIN(0.002, 30)
-	values := numbersOf(1)
+	values := streamNumbers(1)
 	for i, x := range values {
 		a.add(x)
 		kept := values[i+1-a.width : i+1]

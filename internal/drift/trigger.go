@@ -18,7 +18,7 @@ type Judged struct {
 	LC        uint64
 	From, To  time.Time // of the window; zero of one that no times bound
 	Inputs    object.Digest
-	Reference object.Digest // zero of a reference that moves with the window
+	Reference string // what the window was compared with, as people call it; empty of a reference that moves with the window
 	Verdict   Verdict
 	Drifted   []string
 }
@@ -29,9 +29,9 @@ func JudgedOf(rec lineage.Record, moving bool) (Judged, error) {
 	if err != nil {
 		return Judged{}, err
 	}
-	j := Judged{ID: rec.ID, LC: rec.LC, Inputs: a.Inputs, Reference: a.Reference.ID, Verdict: a.Verdict, Drifted: a.Drifted()}
+	j := Judged{ID: rec.ID, LC: rec.LC, Inputs: a.Inputs, Reference: a.Reference.Name, Verdict: a.Verdict, Drifted: a.Drifted()}
 	if moving {
-		j.Reference = object.Digest{}
+		j.Reference = ""
 	}
 	if a.Window.From != nil {
 		j.From = *a.Window.From

@@ -167,7 +167,7 @@ func TestDecideReference(t *testing.T) {
 			s.judge(n, "temp")
 			w := &s.windows[n]
 			if !moves {
-				w.Reference = object.Sum([]byte{byte(n)})
+				w.Reference = "training data of flights@v" + fmt.Sprint(n)
 			}
 			d := Decide(s.policy, s.windows, s.done, *w, day(n))
 			decisions = append(decisions, d.Do)

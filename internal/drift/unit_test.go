@@ -91,10 +91,10 @@ func TestSpelling(t *testing.T) {
 		ref, cur sampleOf
 		want     string
 	}{
-		{repeated("1", 50, "2", 50), repeated("1.0", 50, "2.0", 50), "values are written another way: 1.0 for 1"},
-		{repeated("AA", 50, "UA", 50), repeated("AA ", 50, "UA", 50), "values are written another way: AA  for AA"},
-		{repeated("AA", 50, "UA", 50), repeated("aa", 50, "dl", 25, "wn", 25), ""},
-		{repeated("AA", 50, "UA", 50), repeated("AA", 50, "UA", 50), ""},
+		{sampleRepeated("1", 50, "2", 50), sampleRepeated("1.0", 50, "2.0", 50), "values are written another way: 1.0 for 1"},
+		{sampleRepeated("AA", 50, "UA", 50), sampleRepeated("AA ", 50, "UA", 50), "values are written another way: AA  for AA"},
+		{sampleRepeated("AA", 50, "UA", 50), sampleRepeated("aa", 50, "dl", 25, "wn", 25), ""},
+		{sampleRepeated("AA", 50, "UA", 50), sampleRepeated("AA", 50, "UA", 50), ""},
 	} {
 		m := measuredWords(t, "x", c.ref, c.cur)
 		if got := spelling(&m); got != c.want {

@@ -101,6 +101,7 @@ type Predictions struct {
 	Label     string `yaml:"label" doc:"Column of the outcome, where it stands beside the score; label when absent."`
 	Model     string `yaml:"model" doc:"Column that names the version that made it."`
 	Positive  Scalar `yaml:"positive" doc:"Label of the positive class; 1, true or the greater one when absent."`
+	Reference string `yaml:"reference" doc:"Table of predictions of a time when the model was good, with their outcomes; when absent those by which a gate judged the model, those of a season earlier, or the reference itself."`
 	Threshold Limit  `yaml:"threshold" doc:"Score from which a row counts as positive; 0.5 when absent."`
 
 	At fault.Position `yaml:"-"`

@@ -33,3 +33,20 @@ func TestKolmogorovSmirnovOf(t *testing.T) {
 		t.Error("a gap of 1.5 is accepted")
 	}
 }
+
+// TestSmirnovSum adds very many terms by an integral as exactly as one by one.
+func TestSmirnovSum(t *testing.T) {
+	for _, n := range []float64{6000, 50_000, 500_000} {
+		for _, z := range []float64{0.3, 1.0, 1.5, 3, 7, 15, 18} {
+			d := z / math.Sqrt(n)
+			all, _ := math.Lgamma(n + 1)
+			var sum accumulator
+			for j := 0.0; j <= math.Floor(n*(1-d)); j++ {
+				sum.add(math.Exp(logBinomial(all, n, j) + (j-1)*math.Log(d+j/n) + (n-j)*math.Log(1-d-j/n)))
+			}
+			if got, want := smirnov(n, d), d*sum.value(); math.Abs(got/want-1) > 1e-9 {
+				t.Errorf("n %v, z %v: %v, want %v", n, z, got, want)
+			}
+		}
+	}
+}

@@ -1,6 +1,10 @@
 package stats
 
-import "math"
+import (
+	"math"
+
+	"gonum.org/v1/gonum/integrate/quad"
+)
 
 // ksOneSample is P(D_n >= d) of the one-sample statistic of n rows, by the method that Simard and L'Ecuyer (2011) choose for each
 // region, as scipy's kstwo.sf: exact but for large n near the middle, where Pelz and Good's expansion is right to 13 digits or more.
@@ -32,15 +36,51 @@ func smirnov(n, d float64) float64 {
 		return 0
 	}
 	all, _ := math.Lgamma(n + 1)
-	var sum accumulator
-	for j := 0.0; j <= math.Floor(n*(1-d)); j++ {
+	term := func(j float64) float64 {
 		low, rest := d+j/n, 1-d-j/n
 		if rest <= 0 {
+			return 0
+		}
+		return math.Exp(logBinomial(all, n, j) + (j-1)*math.Log(low) + (n-j)*math.Log(rest))
+	}
+	return min(d*smirnovSum(term, math.Floor(n*(1-d))), 1)
+}
+
+const (
+	smirnovEnds = 256 // terms at both ends that are added one by one
+	smirnovMany = 20 * smirnovEnds
+)
+
+// smirnovSum adds the terms 0..last. Of very many, those in the middle, which change slowly, by the formula of Euler and Maclaurin: the
+// integral, half of both ends, and a twelfth of the difference of the slopes there. The integral is taken over parts that grow with the
+// distance from either end, as fast as the terms change less.
+func smirnovSum(term func(j float64) float64, last float64) float64 {
+	var sum accumulator
+	if last < smirnovMany {
+		for j := 0.0; j <= last; j++ {
+			sum.add(term(j))
+		}
+		return sum.value()
+	}
+	from, to := float64(smirnovEnds), last-smirnovEnds
+	for j := 0.0; j < from; j++ {
+		sum.add(term(j))
+		sum.add(term(last - j))
+	}
+	part := func(a, b float64) { sum.add(quad.Fixed(term, a, b, 24, quad.Legendre{}, 1)) }
+	for width := from; from < to; width *= 1.5 {
+		step := min(width, (to-from)/2)
+		part(from, from+step)
+		part(to-step, to)
+		if from, to = from+step, to-step; to-from < 1 {
 			break
 		}
-		sum.add(math.Exp(logBinomial(all, n, j) + (j-1)*math.Log(low) + (n-j)*math.Log(rest)))
 	}
-	return min(d*sum.value(), 1)
+	slope := func(j float64) float64 { return (term(j+1) - term(j-1)) / 2 }
+	from, to = smirnovEnds, last-smirnovEnds
+	sum.add((term(from) + term(to)) / 2)
+	sum.add((slope(to) - slope(from)) / 12)
+	return sum.value()
 }
 
 func logBinomial(logFactorial, n, k float64) float64 {

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"mlx/internal/drift"
+)
+
+// act starts what the monitor says of what was found, and withdraws its model where that is due. It is done when no lock of the monitor is
+// held any more: a run may take hours, and another check only repeats the answer meanwhile.
+func (t *driftTurn) act(ctx context.Context, told []driftTold) error {
+	if t.name == "" || t.noAction || len(told) == 0 {
+		return nil
+	}
+	var troubles []error
+	for i := range told {
+		d := &told[i]
+		if d.Answer.Verdict != drift.Drift || d.Record.IsZero() || len(t.monitor.OnDrift.Actions()) == 0 {
+			continue
+		}
+		rec, err := t.ledger.Get(ctx, d.Record)
+		if err == nil {
+			d.Actions, err = t.app.actOn(ctx, t.name, t.now, rec)
+		}
+		troubles = append(troubles, err)
+	}
+	return errors.Join(troubles...)
+}
