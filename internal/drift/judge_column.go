@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"mlx/internal/stats"
 )
 
 // judgedColumn is one column while it is judged.
@@ -83,7 +85,9 @@ func (j *judging) measure(m *Measured, t *judgedTest) {
 	switch {
 	case m.Clustered != nil:
 		t.p = j.clusterP(m)
-	case t.method == KS, t.method == Chi2:
+	case t.method == KS:
+		t.p = j.ksP(m)
+	case t.method == Chi2:
 		t.p = e.P
 	default:
 		t.p = j.kindP(m)
@@ -98,11 +102,29 @@ func (j *judging) measure(m *Measured, t *judgedTest) {
 
 // kindP is the p of the test of a kind of values, of independent rows: K-S of numbers, chi-square of categories.
 func (j *judging) kindP(m *Measured) float64 {
-	if ks, ok := m.Distances[KS]; ok && m.Kind == Numbers && !j.NullBin && !math.IsNaN(ks.P) {
-		return ks.P
+	if m.Kind == Numbers && !j.NullBin {
+		if p := j.ksP(m); !math.IsNaN(p) {
+			return p
+		}
 	}
 	b := m.counts()
 	return chi2P(b.Reference, b.Current, j.Yates)
+}
+
+// ksP is the p of K-S. Of a profile it is that of the smallest D that there may be: what a profile leaves open is not to raise alarms.
+func (j *judging) ksP(m *Measured) float64 {
+	e, ok := m.Distances[KS]
+	switch {
+	case !ok:
+		return math.NaN()
+	case m.KSError == 0 || math.IsNaN(e.Value):
+		return e.P
+	}
+	ks, err := stats.KolmogorovSmirnovOf(int(valuesOf(m.Reference)), int(valuesOf(m.Current)), max(e.Value-m.KSError, 0), false)
+	if err != nil {
+		return e.P
+	}
+	return ks.Asymptotic
 }
 
 func (j *judging) clusterP(m *Measured) float64 {
