@@ -153,6 +153,7 @@ type imprint struct {
 	lacks     float64 // share
 	quantiles []float64
 	words     map[string]float64 // shares
+	order     []string           // of words: a sum in another order is another in its last digits
 }
 
 const imprintPoints = 100
@@ -168,6 +169,7 @@ func (c *comparison) imprint(side int, col *column) (*imprint, error) {
 		for code, word := range col.words.names {
 			i.words[word] = float64(col.words.counts[code]) / float64(n)
 		}
+		i.order = col.words.names
 		i.n = n
 		return i, nil
 	}
@@ -195,12 +197,12 @@ func (i *imprint) far(o *imprint, s *Spec) float64 {
 			return 1
 		}
 		sum := 0.0
-		for word, v := range i.words {
-			sum += math.Abs(v - o.words[word])
+		for _, word := range i.order {
+			sum += math.Abs(i.words[word] - o.words[word])
 		}
-		for word, v := range o.words {
+		for _, word := range o.order {
 			if _, ok := i.words[word]; !ok {
-				sum += v
+				sum += o.words[word]
 			}
 		}
 		return sum / 2
