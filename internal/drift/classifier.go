@@ -37,6 +37,11 @@ func Classify(ctx context.Context, ref, cur Source, spec Spec, o Options) (*gate
 	if ref.Table == nil || cur.Table == nil {
 		return c.cannot("a profile has no rows to learn from"), nil
 	}
+	for _, s := range []Source{ref, cur} {
+		if err := s.Table.Settle(ctx); err != nil {
+			return nil, err
+		}
+	}
 	columns, category := c.columns(ref, cur)
 	if len(columns) == 0 {
 		return c.cannot("no column to tell the sides apart by"), nil

@@ -2,6 +2,7 @@ package drift
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -34,6 +35,9 @@ func (c *comparison) schema(ctx context.Context) error {
 		change := SchemaChange{Column: f.Name, A: typeName(f)}
 		if j := cur.Index(f.Name); j >= 0 {
 			change.Now, change.B, change.Same = f.Name, typeName(cur[j]), comparableFields(f, cur[j], &c.spec)
+			if why := cur[j].Why; why != nil {
+				change.At = fmt.Sprintf("line %d of %s", why.Line, why.File)
+			}
 			if change.Same && sameStorage(f, cur[j]) {
 				continue
 			}
