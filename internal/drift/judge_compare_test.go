@@ -44,7 +44,7 @@ func TestJudgedFiles(t *testing.T) {
 		{"three days", dayTable(r, 70, 3, same, true), "inconclusive 3 days, 5 are needed", "inconclusive 3 days, 5 are needed"},
 	} {
 		spec := completed(t, Spec{Time: "at"})
-		a := compared(t, ref, csvSource(t, c.cur, dataset.Options{}), spec, Options{}).Judge(spec, time.Unix(0, 0))
+		a := comparedTables(t, ref, csvSource(t, c.cur, dataset.Options{}), spec, Options{}).Judge(spec, time.Unix(0, 0))
 		if a.Grouped != "day" || len(a.Columns) != 2 || len(a.Notes) != 0 {
 			t.Fatalf("%s: %q %d %q", c.name, a.Grouped, len(a.Columns), a.Notes)
 		}
