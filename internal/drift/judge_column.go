@@ -103,8 +103,7 @@ func (j *judging) kindP(m *Measured) float64 {
 			return p
 		}
 	}
-	b := m.counts()
-	return chi2P(b.Reference, b.Current, j.Yates)
+	return chi2P(m.counts(), j.Yates)
 }
 
 // ksP is the p of K-S. Of a profile it is that of the smallest D that there may be: what a profile leaves open is not to raise alarms.
