@@ -11,10 +11,8 @@ import (
 // judgedColumn is one column while it is judged.
 type judgedColumn struct {
 	*Measured
-	method Method
-	tests  []judgedTest // those that are judged, that of the method first
-	why    string       // nothing can be told by the method
-	unit   string       // what was found to have happened to the unit
+	tests []judgedTest // those that are judged, that of the method first
+	unit  string       // what was found to have happened to the unit
 }
 
 // judgedTest is a measure that is judged.
@@ -32,20 +30,18 @@ func (j *judging) test(m *Measured) *judgedColumn {
 	m = m.finite()
 	col := &judgedColumn{Measured: m}
 	method, err := j.MethodOf(m.Name, m.Kind)
-	if err != nil {
-		method = PSI // the comparison refuses such a specification
-	}
-	col.method = method
 	main := judgedTest{method: method, p: math.NaN(), value: math.NaN(), threshold: math.NaN()}
-	if main.why = j.untold(m, method); main.why == "" {
+	switch main.why = j.untold(m, method); {
+	case err != nil:
+		main.why = methodName(method) + " does not compare " + string(m.Kind)
+	case main.why == "":
 		j.measure(m, &main)
 	}
-	col.why = main.why
 	col.tests = []judgedTest{main}
 	if t, ok := j.missing(m); ok {
 		col.tests = append(col.tests, t)
 	}
-	if t, ok := j.unseen(m); ok && col.why == "" {
+	if t, ok := j.unseen(m); ok && main.why == "" {
 		col.tests = append(col.tests, t)
 	}
 	col.unit = j.unitOf(m)

@@ -4,6 +4,7 @@ package alarms
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -116,7 +117,8 @@ func (w workload) judged(ctx context.Context, o Options, seed uint64, problem *e
 			*problem = err
 			return nil
 		}
-		defer sides[i].Table.Close()
+		table := sides[i].Table
+		defer func() { *problem = errors.Join(*problem, table.Close()) }()
 	}
 	compared, err := drift.Compare(ctx, sides[0], sides[1], spec, drift.Options{Temp: o.Temp, Workers: 1})
 	if err != nil {
