@@ -83,8 +83,6 @@ func (j *judging) measure(m *Measured, t *judgedTest) {
 		t.p = j.clusterP(m)
 	case t.method == KS:
 		t.p = j.ksP(m)
-	case t.method == Chi2:
-		t.p = e.P
 	default:
 		t.p = j.kindP(m)
 	}
@@ -96,7 +94,8 @@ func (j *judging) measure(m *Measured, t *judgedTest) {
 	}
 }
 
-// kindP is the p of the test of a kind of values, of independent rows: K-S of numbers, chi-square of categories.
+// kindP is the p of the test of a kind of values, of independent rows: K-S of numbers, chi-square of categories. It is not that of the
+// measure chi2, which is Pearson's as others compute it: of many rare categories that is below 5% far more often.
 func (j *judging) kindP(m *Measured) float64 {
 	if m.Kind == Numbers && !j.NullBin {
 		if p := j.ksP(m); !math.IsNaN(p) {
