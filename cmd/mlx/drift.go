@@ -155,8 +155,10 @@ func driftCheckRun(ctx context.Context, a *app, o driftOptions) error {
 	var troubles []error
 	for _, t := range turns {
 		found, err := t.judge(ctx)
-		if err := t.act(ctx, found); err != nil {
-			troubles = append(troubles, t.trouble(err))
+		if err == nil && len(found) > 0 {
+			if err := t.act(ctx, found[len(found)-1:]); err != nil { // what windows before the newest found is past
+				troubles = append(troubles, t.trouble(err))
+			}
 		}
 		answers = append(answers, found...)
 		if err != nil {
