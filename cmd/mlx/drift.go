@@ -186,14 +186,10 @@ func (a *app) tellDrift(answers []driftTold, o driftOptions) error {
 	}
 	end := verdictAnswer(v.Verdict, v.Mapped)
 	a.answer(end)
-	if a.streams.Quiet && !a.streams.JSON {
-		news := slices.DeleteFunc(slices.Clone(answers), func(d driftTold) bool { return !d.New && !anyNew(d.Actions) })
-		if len(news) == 0 {
-			return nil
-		}
-		v = driftViewOf(news)
-		v.Mapped = mappedVerdict(v.Verdict, o.inconclusive)
-		end = verdictAnswer(v.Verdict, v.Mapped)
+	if a.streams.Quiet { // JSON has all of them
+		v.told = slices.DeleteFunc(slices.Clone(answers), func(d driftTold) bool { return !d.New && !anyNew(d.Actions) })
+		news := driftViewOf(v.told)
+		end = verdictAnswer(news.Verdict, mappedVerdict(news.Verdict, o.inconclusive))
 	}
 	return a.printDrift(v, o.format, end != yes)
 }
