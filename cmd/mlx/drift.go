@@ -165,6 +165,11 @@ func driftCheckRun(ctx context.Context, a *app, o driftOptions) error {
 			troubles = append(troubles, t.trouble(err))
 		}
 	}
+	if len(o.outs) > 0 || o.format != "" {
+		if err := a.recallActions(ctx, answers); err != nil {
+			return err
+		}
+	}
 	if err := a.tellDrift(answers, o); err != nil {
 		return err
 	}
@@ -186,10 +191,11 @@ func (a *app) tellDrift(answers []driftTold, o driftOptions) error {
 	}
 	end := verdictAnswer(v.Verdict, v.Mapped)
 	a.answer(end)
+	acted := slices.ContainsFunc(answers, func(d driftTold) bool { return anyNew(d.Actions) })
 	if a.streams.Quiet { // JSON has all of them
 		v.told = slices.DeleteFunc(slices.Clone(answers), func(d driftTold) bool { return !d.New && !anyNew(d.Actions) })
 		news := driftViewOf(v.told)
 		end = verdictAnswer(news.Verdict, mappedVerdict(news.Verdict, o.inconclusive))
 	}
-	return a.printDrift(v, o.format, end != yes)
+	return a.printDrift(v, o.format, end != yes || acted)
 }
