@@ -61,7 +61,7 @@ func newDriftCheck(a *app) *cobra.Command {
 		Example: `mlx drift check flights-daily
 mlx drift check 'flights-*' -q
 mlx drift check --reference data/2013-01.csv --current data/2013-07.csv
-mlx drift check --reference data/2013-01.csv --current data/2013-07.csv --columns temp,dewp --method ks --threshold 0.2`,
+mlx drift check --reference january.csv --current july.csv --columns temp,dewp --method ks`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.monitors = args

@@ -24,7 +24,7 @@ func fits(pattern, name string) bool {
 
 // choose returns the columns of the reference that are to be compared, of those that both sides have, in its order.
 func (c *comparison) choose() ([]string, error) {
-	ref, cur := c.sides[0].source.Table.Schema(), c.sides[1].source.Table.Schema()
+	ref, cur := c.sides[0].schema(), c.sides[1].schema()
 	for _, list := range [][]string{c.spec.Columns, c.spec.Ignore, c.spec.Categories} {
 		for _, name := range list {
 			if err := c.knows(name, ref, cur); err != nil {
@@ -34,7 +34,7 @@ func (c *comparison) choose() ([]string, error) {
 	}
 	if c.spec.Cluster != "" {
 		for _, s := range c.sides {
-			if t := s.source.Table; t.Schema().Index(c.spec.Cluster) < 0 {
+			if t := s.source.Table; t != nil && t.Schema().Index(c.spec.Cluster) < 0 {
 				return nil, t.NoColumn(c.spec.Cluster)
 			}
 		}

@@ -11,7 +11,7 @@ import (
 
 // schema finds out what became of columns that only one side has, or whose types differ.
 func (c *comparison) schema(ctx context.Context) error {
-	ref, cur := c.sides[0].source.Table.Schema(), c.sides[1].source.Table.Schema()
+	ref, cur := c.sides[0].schema(), c.sides[1].schema()
 	var lost, found []dataset.Field
 	for _, g := range cur {
 		if c.wanted(g.Name) && ref.Index(g.Name) < 0 {
@@ -169,6 +169,10 @@ func (c *comparison) imprint(side int, col *column) (*imprint, error) {
 			i.words[word] = float64(col.words.counts[code]) / float64(n)
 		}
 		i.n = n
+		return i, nil
+	}
+	if col.known != nil {
+		i.quantiles, i.n = quantilesOf(col.known), col.known.Count
 		return i, nil
 	}
 	p := &pairing{spec: &c.spec, sides: c.sides, w: c.measurer(0), axis: nativeAxis(col.field)}
