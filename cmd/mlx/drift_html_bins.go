@@ -159,8 +159,8 @@ func binsSVG(b *bytes.Buffer, c drift.Column) {
 
 // fitting is a label that is no wider than its place; empty where there is no room for any.
 func fitting(label string, wide float64) string {
-	n := int(wide / 6.5)
-	if n < 2 && len(label) > n {
+	n := int(wide / 5.7)
+	if n < 4 && len(label) > n {
 		return ""
 	}
 	return shortened(label, n)
