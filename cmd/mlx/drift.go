@@ -189,6 +189,7 @@ func (a *app) tellDrift(answers []driftTold, o driftOptions) error {
 	}
 	end := verdictAnswer(v.Verdict, v.Mapped)
 	a.answer(end)
+	acted := slices.ContainsFunc(answers, func(d driftTold) bool { return anyNew(d.Actions) })
 	if a.streams.Quiet && !a.streams.JSON {
 		news := slices.DeleteFunc(slices.Clone(answers), func(d driftTold) bool { return !d.New && !anyNew(d.Actions) })
 		if len(news) == 0 {
@@ -198,5 +199,5 @@ func (a *app) tellDrift(answers []driftTold, o driftOptions) error {
 		v.Mapped = mappedVerdict(v.Verdict, o.inconclusive)
 		end = verdictAnswer(v.Verdict, v.Mapped)
 	}
-	return a.printDrift(v, o.format, end != yes)
+	return a.printDrift(v, o.format, end != yes || acted)
 }

@@ -53,7 +53,7 @@ func (d driftTold) text(t *cli.Text, detail driftDetail) {
 	if detail == driftNews && (r.Verdict == drift.Stable || !d.New) {
 		d.line(t)
 		for _, a := range d.Actions {
-			if a.New {
+			if a.New { // what an answer that was told before starts now, and a model that is withdrawn
 				d.acted(a, t)
 			}
 		}
