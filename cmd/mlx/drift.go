@@ -166,7 +166,7 @@ func driftCheckRun(ctx context.Context, a *app, o driftOptions) error {
 		}
 	}
 	if len(o.outs) > 0 || o.format != "" {
-		if err := a.recallActions(ctx, answers); err != nil {
+		if err := a.recallTrend(ctx, answers); err != nil {
 			return err
 		}
 	}
