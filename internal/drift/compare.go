@@ -38,7 +38,7 @@ func (o Options) filled() Options {
 func Compare(ctx context.Context, ref, cur Source, spec Spec, o Options) (*Compared, error) {
 	spec = spec.forEngine()
 	if ref.Profile != nil || cur.Profile != nil {
-		return nil, fault.New(fault.Usage, "cannot compare %s with %s: one of them is a profile", cur.Name, ref.Name)
+		return compareProfiles(ctx, ref, cur, spec, o.filled())
 	}
 	c, err := newComparison(ref, cur, spec, o.filled())
 	if err != nil {
@@ -119,11 +119,16 @@ func (c *comparison) run(ctx context.Context) (*Compared, error) {
 		columns = c.comparable(columns)
 		step = int(max((c.opts.Memory-8*n[2]*int64(c.opts.Workers))/(8*(n[0]+n[1]+1)), int64(c.opts.Workers), 1))
 	}
+	done := slices.Clone(columns)
 	for first := true; first || len(columns) > 0; first = false {
 		group := columns[:min(step, len(columns))]
 		columns = columns[len(group):]
 		if err := c.group(ctx, group, first); err != nil {
 			return nil, err
+		}
+		if len(columns) == 0 && !known { // keys of JSON that came late: only reading finds them
+			columns = without(c.chosen(), done...)
+			done = append(done, columns...)
 		}
 	}
 	for i, s := range c.sides {
@@ -326,7 +331,7 @@ const leastSorted = 4096
 
 // typesOf are the types of a column on both sides.
 func (c *comparison) typesOf(name string) (a, b dataset.Field, both bool) {
-	x, y := c.sides[0].source.Table.Schema(), c.sides[1].source.Table.Schema()
+	x, y := c.sides[0].schema(), c.sides[1].schema()
 	i, j := x.Index(name), y.Index(name)
 	if i < 0 || j < 0 {
 		return a, b, false

@@ -19,7 +19,7 @@ func (p *pairing) numbersOf(m *Measured, ref, cur *sorted) error {
 		return err
 	}
 	m.Distances[KS] = Effect{g.d, ksP(spec.KSP, ks)}
-	m.Distances[Wasserstein] = Effect{g.area / max(first.std, 0.001), math.NaN()}
+	m.Distances[Wasserstein] = Effect{normed(g.area, first.std), math.NaN()}
 	if ref.n == 0 {
 		m.Full.Reference, m.Full.Current = []int64{0}, []int64{cur.n}
 		if spec.NullBin {
@@ -36,6 +36,14 @@ func (p *pairing) numbersOf(m *Measured, ref, cur *sorted) error {
 	m.Bins = m.Full
 	p.cuts = c
 	return p.binned(m, c)
+}
+
+// normed is a distance in standard deviations of the reference. Of values so large that it is no number, nothing is known: 0 would be "no drift".
+func normed(area, std float64) float64 {
+	if math.IsInf(std, 0) {
+		return math.NaN()
+	}
+	return area / max(std, 0.001)
 }
 
 func (p *pairing) withNulls(b Bins) Bins {

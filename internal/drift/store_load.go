@@ -64,6 +64,9 @@ var errEnough = errors.New("enough rows were read")
 
 // load reads columns, in place of those that were read before.
 func (s *side) load(ctx context.Context, names []string, first bool) error {
+	if s.source.Profile != nil { // its columns are all there
+		return nil
+	}
 	l := &loading{side: s, names: names, first: first}
 	l.request = slices.Clone(names)
 	for _, extra := range []string{s.source.Rows.Time, s.spec.Time, s.spec.Cluster} {
