@@ -61,7 +61,7 @@ func newDriftCheck(a *app) *cobra.Command {
 		Example: `mlx drift check flights-daily
 mlx drift check 'flights-*' -q
 mlx drift check --reference data/2013-01.csv --current data/2013-07.csv
-mlx drift check --reference data/2013-01.csv --current data/2013-07.csv --columns temp,dewp --method ks --threshold 0.2`,
+mlx drift check --reference january.csv --current july.csv --columns temp,dewp --method ks`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.monitors = args
@@ -163,6 +163,11 @@ func driftCheckRun(ctx context.Context, a *app, o driftOptions) error {
 			troubles = append(troubles, t.trouble(err))
 		}
 	}
+	if len(o.outs) > 0 || o.format != "" {
+		if err := a.recallActions(ctx, answers); err != nil {
+			return err
+		}
+	}
 	if err := a.tellDrift(answers, o); err != nil {
 		return err
 	}
@@ -184,6 +189,7 @@ func (a *app) tellDrift(answers []driftTold, o driftOptions) error {
 	}
 	end := verdictAnswer(v.Verdict, v.Mapped)
 	a.answer(end)
+	acted := slices.ContainsFunc(answers, func(d driftTold) bool { return anyNew(d.Actions) })
 	if a.streams.Quiet && !a.streams.JSON {
 		news := slices.DeleteFunc(slices.Clone(answers), func(d driftTold) bool { return !d.New && !anyNew(d.Actions) })
 		if len(news) == 0 {
@@ -193,5 +199,5 @@ func (a *app) tellDrift(answers []driftTold, o driftOptions) error {
 		v.Mapped = mappedVerdict(v.Verdict, o.inconclusive)
 		end = verdictAnswer(v.Verdict, v.Mapped)
 	}
-	return a.printDrift(v, o.format, end != yes)
+	return a.printDrift(v, o.format, end != yes || acted)
 }

@@ -25,5 +25,10 @@ func (t *driftTurn) act(ctx context.Context, told []driftTold) error {
 		}
 		troubles = append(troubles, err)
 	}
-	return errors.Join(troubles...)
+	last := &told[len(told)-1]
+	retired, err := t.app.retire(ctx, t.name, t.monitor, t.now)
+	if retired != nil {
+		last.Actions = append(last.Actions, *retired)
+	}
+	return errors.Join(append(troubles, err)...)
 }

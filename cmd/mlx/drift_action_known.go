@@ -171,6 +171,9 @@ func viewOfAction(d drift.Done) actionView {
 func actionText(d drift.Action) string {
 	because := ", because " + d.Reason()
 	kind, of, _ := strings.Cut(d.What, " ")
+	if kind == "retire" {
+		return retireText(d, of)
+	}
 	switch d.State {
 	case drift.ActionCooldown, drift.ActionOverBudget:
 		return "not started: " + d.What + because + ": " + d.Why
@@ -196,6 +199,18 @@ func actionText(d drift.Action) string {
 		return "called " + of + because
 	}
 	return "done: " + d.What + because
+}
+
+// retireText tells a withdrawal: "retired flights@v6: golden accuracy was 0.71 ...; next: mlx rollback flights".
+func retireText(d drift.Action, of string) string {
+	switch d.State {
+	case drift.ActionStarted:
+		return "retiring " + of + ": " + d.Why
+	case drift.ActionUnchanged, drift.ActionFailed, drift.ActionCooldown, drift.ActionOverBudget:
+		return of + " is not retired: " + d.Why
+	case drift.ActionSucceeded:
+	}
+	return "retired " + of + ": " + d.Why + "; next: " + strings.Join(rollbackAsked(d), ", ")
 }
 
 // actionsText is what one call has started, a line each.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -45,7 +46,7 @@ func slotsOf(c drift.Column) []slot {
 		case len(b.Edges) == 0 && c.Kind == drift.Categories: // names of a private column are not kept
 			s.label, s.title = strconv.Itoa(i+1), "value "+strconv.Itoa(i+1)
 		default:
-			s.edge, s.label, s.title = edgeWords(b, i)
+			s.edge, s.label, s.title = edgeWords(b, i, c.Reference.Type)
 		}
 		slots = append(slots, s)
 	}
@@ -56,25 +57,41 @@ func slotsOf(c drift.Column) []slot {
 }
 
 // edgeWords names a bin of numbers: the edge on its left, its only value, and what it spans.
-func edgeWords(b drift.Bins, i int) (edge, label, title string) {
+func edgeWords(b drift.Bins, i int, typ string) (edge, label, title string) {
 	low, high := "", ""
 	if i > 0 && i <= len(b.Edges) {
-		low = cli.FormatFloat(b.Edges[i-1])
+		low = binWord(b.Edges[i-1], typ)
 	}
 	if i < len(b.Edges) {
-		high = cli.FormatFloat(b.Edges[i])
+		high = binWord(b.Edges[i], typ)
 	}
 	switch {
 	case i < len(b.Atoms) && b.Atoms[i]:
 		return "", low, "exactly " + low
-	case low == "" && high == "":
-		return "", "all", "all values"
+	case low == "" && high == "": // the only bin, or the edges of a private column, which are not kept
+		return "", strconv.Itoa(i + 1), "bin " + strconv.Itoa(i+1)
 	case low == "":
 		return "", "", "below " + high
 	case high == "":
 		return low, "", "from " + low
 	}
 	return low, "", "from " + low + " to below " + high
+}
+
+// binWord is a number of a column with four digits that matter, a time as such.
+func binWord(v float64, typ string) string {
+	at := time.Unix(int64(v), 0).UTC()
+	switch {
+	case math.Abs(v) > 2e11: // beyond the year 8307
+	case typ == "date":
+		return at.Format(time.DateOnly)
+	case typ == "time":
+		return at.Format("2006-01-02T15:04Z")
+	}
+	if v == math.Trunc(v) && math.Abs(v) < 1e9 {
+		return strconv.FormatInt(int64(v), 10)
+	}
+	return strconv.FormatFloat(v, 'g', 4, 64)
 }
 
 func total(counts []int64) int64 {

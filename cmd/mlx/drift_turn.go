@@ -103,18 +103,6 @@ func chosenMonitors(config *repo.Config, words []string) ([]string, error) {
 	return chosen, nil
 }
 
-// trouble names the monitor that could not be judged.
-func (t *driftTurn) trouble(err error) error {
-	if t.name == "" {
-		return err
-	}
-	e := fault.New(fault.KindOf(err), "%s: %w", t.name, err)
-	if fault.At(err) == nil {
-		return e.In(t.monitor.At)
-	}
-	return e
-}
-
 // judge judges what is due. Two checks of one monitor wait for each other, so that a doubled line changes nothing.
 func (t *driftTurn) judge(ctx context.Context) (told []driftTold, err error) {
 	if t.name == "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,6 +79,7 @@ func (t *driftTurn) basis(w driftWindow, reference, current driftData, others ..
 	if t.weights != nil {
 		b.Others = append(b.Others, *t.weights)
 	}
+	b.Meaning = [2]object.Digest{reference.meaning, current.meaning}
 	switch {
 	case w.span != nil:
 		b.Window = w.span.From.UTC().Format(time.RFC3339) + " " + w.span.To.UTC().Format(time.RFC3339)
@@ -107,12 +109,16 @@ func (t *driftTurn) compare(ctx context.Context, a *drift.Answer, reference, cur
 		a.Notes = append(a.Notes, "missing: "+side.missingNote())
 		return nil
 	}
+	t.spec.Private = append(slices.Clone(reference.private), current.private...)
 	judged, err := t.measure(ctx, *a, reference, current)
 	if err != nil {
 		return err
 	}
 	if len(current.gone) > 0 {
 		judged.Notes = append(judged.Notes, "judged without what is missing: "+current.missingNote())
+	}
+	if len(reference.gone) > 0 {
+		judged.Notes = append(judged.Notes, "of the reference is missing: "+reference.missingNote())
 	}
 	*a = judged
 	return nil
@@ -144,6 +150,7 @@ func (t *driftTurn) measure(ctx context.Context, a drift.Answer, reference, curr
 		}
 	}
 	judged = compared.Judge(spec, a.AsOf)
+	judged.Hide(t.app.driftPrivate(reference.table, current.table, ref, cur))
 	judged.Monitor, judged.AsOf, judged.Reference, judged.Current = a.Monitor, a.AsOf, a.Reference, a.Current
 	judged.Config, judged.Inputs, judged.MlxVersion, judged.Window = a.Config, a.Inputs, a.MlxVersion, a.Window
 	judged.ReferenceN, judged.Window.Rows = compared.Rows[0], compared.Rows[1]

@@ -20,6 +20,11 @@ func (w gateWorld) command(ctx context.Context, c gate.Call) (gate.Reply, error)
 	if err != nil {
 		return gate.Reply{}, err
 	}
+	return runCall(ctx, tool, c)
+}
+
+// runCall runs a command to its end.
+func runCall(ctx context.Context, tool run.Tool, c gate.Call) (gate.Reply, error) {
 	tool.Stdin, tool.Timeout, tool.Most = bytes.NewReader(c.Stdin), c.Timeout, gate.MaxReply
 	end, err := tool.Run(ctx)
 	if err != nil {

@@ -13,15 +13,19 @@ import (
 
 // serve starts a server of a gate on a free port of this machine. Nothing of it outlives this command.
 func (w gateWorld) serve(ctx context.Context, c gate.Call) (*gate.Server, error) {
+	tool, err := w.tool(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return w.app.serveTool(ctx, tool, c)
+}
+
+func (a *app) serveTool(ctx context.Context, tool run.Tool, c gate.Call) (*gate.Server, error) {
 	address, err := freeAddress(ctx)
 	if err != nil {
 		return nil, fault.New(fault.KindOf(err), "cannot find a free port: %w", err)
 	}
 	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	tool, err := w.tool(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +37,7 @@ func (w gateWorld) serve(ctx context.Context, c gate.Call) (*gate.Server, error)
 	if c.GPU {
 		work.WatchGPUs()
 	}
-	w.app.streams.Why("%q is to answer on port %s", c.Command, port)
+	a.streams.Why("%q is to answer on port %s", c.Command, port)
 	return &gate.Server{
 		Address: address, Errors: work.Errors, Stop: func() { work.Stop(serveGrace) },
 		Usage: func() gate.Usage { return gateUsage(work.Usage()) },

@@ -37,8 +37,7 @@ func gateSpec(file, name string, g repo.Gate) gate.Spec {
 		s.Threshold = &g.Threshold.Value
 	}
 	if m := g.Model; m.At.Line != 0 {
-		s.Model = &gate.Model{Command: m.Command, Serve: m.Serve, URL: m.URL, Protocol: m.Protocol, Name: m.Name, Ready: m.Ready,
-			Batch: m.Batch, Timeout: m.Timeout.Duration, Price: bound(m.Price)}
+		s.Model = gateModel(m)
 	}
 	for _, c := range g.Checks {
 		r := gateRule(c)
@@ -46,6 +45,11 @@ func gateSpec(file, name string, g repo.Gate) gate.Spec {
 		s.Rules = append(s.Rules, r)
 	}
 	return s
+}
+
+func gateModel(m repo.ModelCall) *gate.Model {
+	return &gate.Model{Command: m.Command, Serve: m.Serve, URL: m.URL, Protocol: m.Protocol, Name: m.Name, Ready: m.Ready,
+		Batch: m.Batch, Timeout: m.Timeout.Duration, Price: bound(m.Price)}
 }
 
 func gateRule(c repo.Check) gate.Rule {

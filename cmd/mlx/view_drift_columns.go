@@ -184,8 +184,11 @@ func effectWords(m drift.Method, value, threshold *float64) string {
 	if value == nil {
 		return methodWord(m)
 	}
-	if m == drift.Missing || m == drift.Unseen {
-		return methodWord(m) + " " + shareWords(*value)
+	switch m {
+	case drift.Missing:
+		return "by " + shareWords(math.Abs(*value))
+	case drift.Unseen:
+		return shareWords(*value) + " new"
 	}
 	return methodWord(m) + " " + effectWord(*value, threshold)
 }

@@ -44,6 +44,7 @@ type Action struct {
 	Retry   bool           `json:"retry,omitempty"` // nothing was started: the next check tries again
 
 	Rollback string   `json:"rollback,omitempty"` // version that is to take the place of the one that was retired
+	Stage    string   `json:"stage,omitempty"`    // that it had
 	Services []string `json:"services,omitempty"` // that are asked to leave it
 }
 

@@ -118,11 +118,16 @@ func (c *comparison) run(ctx context.Context) (*Compared, error) {
 		columns = c.comparable(columns)
 		step = int(max((c.opts.Memory-8*n[2]*int64(c.opts.Workers))/(8*(n[0]+n[1]+1)), int64(c.opts.Workers), 1))
 	}
+	done := slices.Clone(columns)
 	for first := true; first || len(columns) > 0; first = false {
 		group := columns[:min(step, len(columns))]
 		columns = columns[len(group):]
 		if err := c.group(ctx, group, first); err != nil {
 			return nil, err
+		}
+		if len(columns) == 0 && !known { // keys of JSON that came late: only reading finds them
+			columns = without(c.chosen(), done...)
+			done = append(done, columns...)
 		}
 	}
 	for i, s := range c.sides {

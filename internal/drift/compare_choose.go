@@ -39,13 +39,19 @@ func (c *comparison) choose() ([]string, error) {
 			}
 		}
 	}
+	return c.chosen(), nil
+}
+
+// chosen are the columns that are to be compared, as far as the tables are known to have them.
+func (c *comparison) chosen() []string {
 	var names []string
-	for _, f := range ref {
+	cur := c.sides[1].source.Table.Schema()
+	for _, f := range c.sides[0].source.Table.Schema() {
 		if c.wanted(f.Name) && cur.Index(f.Name) >= 0 {
 			names = append(names, f.Name)
 		}
 	}
-	return names, nil
+	return names
 }
 
 // wanted says whether a column is to be compared. What cuts windows and clusters never is: it is another in every window.

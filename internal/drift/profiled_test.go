@@ -96,15 +96,15 @@ func TestProfilesOfParts(t *testing.T) {
 		_, b := drifting(rng, 9_000, 0.1)
 		ref, cur := tableOf(t, names, a...), tableOf(t, names, b...)
 		cells := []int{0, 3000, 700}[seed]
-		want := compared(t, profileSource(t, ref, cells), profileSource(t, cur, cells), Spec{}, Options{})
+		want := comparedTables(t, profileSource(t, ref, cells), profileSource(t, cur, cells), Spec{}, Options{})
 		if want.Exact != (cells == 0) {
 			t.Errorf("%d cells: exact %v, within %g", cells, want.Exact, want.KSError)
 		}
 		for range 3 {
 			x, y := merged(t, rng, names, a, 1+rng.IntN(7), cells), merged(t, rng, names, b, 1+rng.IntN(7), cells)
-			sameMeasures(t, want, compared(t, x, y, Spec{}, Options{Workers: 1 + rng.IntN(4)}))
+			sameMeasures(t, want, comparedTables(t, x, y, Spec{}, Options{Workers: 1 + rng.IntN(4)}))
 			if cells == 0 {
-				sameMeasures(t, want, compared(t, ref, y, Spec{}, Options{}))
+				sameMeasures(t, want, comparedTables(t, ref, y, Spec{}, Options{}))
 			}
 		}
 	}
@@ -134,13 +134,13 @@ func TestProfilesAreExact(t *testing.T) {
 	names, a := drifting(rng, 40_000, 0)
 	_, b := drifting(rng, 20_000, 0.1)
 	ref, cur := tableOf(t, names, a...), tableOf(t, names, b...)
-	exact := compared(t, ref, cur, Spec{}, Options{})
+	exact := comparedTables(t, ref, cur, Spec{}, Options{})
 	for _, few := range []bool{false, true} {
 		x := merged(t, rng, names, a, 1, 0)
 		if few {
 			x.Profile = x.Profile.Compact()
 		}
-		for i, m := range compared(t, x, cur, Spec{}, Options{}).Columns {
+		for i, m := range comparedTables(t, x, cur, Spec{}, Options{}).Columns {
 			want := exact.Columns[i]
 			if m.Unseen != want.Unseen || m.MissingShare != want.MissingShare || *m.Current.Distinct != *want.Current.Distinct {
 				t.Errorf("%s: unseen %d, missing %v; want %d, %v", m.Name, m.Unseen, m.MissingShare, want.Unseen, want.MissingShare)

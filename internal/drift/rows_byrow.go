@@ -13,7 +13,7 @@ func (p *pairing) byRow(m *Measured) error {
 		m.Clustered = &Clustered{}
 		for i, counts := range []*[][]uint32{&m.Clustered.Reference, &m.Clustered.Current} {
 			c := p.sides[i].clusters
-			all := binCounts(int(c.groups), of.none+1)
+			all := countsByGroup(int(c.groups), of.none+1)
 			err := p.eachRow(i, c, func(r rowAt) { all[r.group][of.bin(i, r)]++ })
 			if err != nil {
 				return err
@@ -27,7 +27,7 @@ func (p *pairing) byRow(m *Measured) error {
 	return p.learn(m, of)
 }
 
-func binCounts(groups, bins int) [][]uint32 {
+func countsByGroup(groups, bins int) [][]uint32 {
 	all := make([]uint32, groups*bins)
 	counts := make([][]uint32, groups)
 	for i := range counts {

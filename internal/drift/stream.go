@@ -160,6 +160,9 @@ func (q Quality) Stream(ctx context.Context, s Stream) (gate.Finding, error) {
 	if warned {
 		f.Note = joined(f.Note, "the newest rows are at the level of a warning")
 	}
+	if cluster, day, _ := q.grouping(q.Current); cluster != "" || day != "" {
+		f.Note = joined(f.Note, "a detector takes rows for independent: those of one "+cmp.Or(cluster, "day")+" are not")
+	}
 	if len(before) > 0 {
 		f.Note = joined(f.Note, "follows "+counted(int64(len(before)), "row")+" of the reference first")
 	}

@@ -1,0 +1,151 @@
+package drift
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"mlx/internal/lineage"
+	"mlx/internal/object"
+)
+
+// GoldenJudged is the kind of record that keeps what a model was worth on the golden rows of a day.
+var GoldenJudged = lineage.Define[GoldenDay]("drift.golden/v1")
+
+// GoldenDay is what a version of a model was worth on the golden rows of one day of the zone of its monitor. It is the body of a record.
+type GoldenDay struct {
+	Monitor string        `json:"monitor"`
+	Model   string        `json:"model"`   // "flights@v6"
+	Version object.Digest `json:"version"` // its record
+	Day     string        `json:"day"`     // 2026-11-20
+	Measure string        `json:"measure"`
+	Value   *float64      `json:"value,omitempty"` // absent: too few rows, or the measure is not defined for them
+	Rows    int64         `json:"rows"`            // with a label
+	Inputs  object.Digest `json:"inputs"`          // of all that the value depends on: what was judged is not judged again
+}
+
+// Retirement is when a model is withdrawn: its value on golden rows is below Limit on Days days that were judged, one after the other.
+type Retirement struct {
+	Limit float64
+	Text  string // of the limit, as it was written
+	Days  int
+}
+
+// maxRetireDays bounds how long a model may be bad.
+const maxRetireDays = 365
+
+// ParseRetirement reads "golden < 0.9 for 3 days"; the limit may be a share, such as 90%.
+func ParseRetirement(text string) (Retirement, error) {
+	words := strings.Fields(strings.ReplaceAll(text, "<", " < "))
+	wrong := func(format string, args ...any) (Retirement, error) {
+		return Retirement{}, errGrammar(text, format, args...).Hint("retire: golden < 0.9 for 3 days")
+	}
+	switch {
+	case len(text) > 200:
+		return wrong("it is longer than 200 letters")
+	case len(words) == 0:
+		return wrong("it is empty")
+	case words[0] != "golden":
+		return wrong("it begins with %q, and only golden rows retire a model", words[0])
+	case len(words) < 2 || words[1] != "<":
+		return wrong("golden is followed by <: a model is withdrawn when its value falls below a limit")
+	case len(words) < 3:
+		return wrong("a limit is missing behind <")
+	}
+	number, share := strings.CutSuffix(words[2], "%")
+	limit, err := strconv.ParseFloat(number, 64)
+	if err != nil || math.IsNaN(limit) || math.IsInf(limit, 0) {
+		return wrong("%q is no number or share such as 0.9 or 90%%", words[2])
+	}
+	if share {
+		limit /= 100
+	}
+	if len(words) != 6 || words[3] != "for" || words[5] != "days" && words[5] != "day" {
+		return wrong("the limit is followed by for and a number of days")
+	}
+	days, err := strconv.Atoi(words[4])
+	if err != nil || days < 1 || days > maxRetireDays {
+		return wrong("%q is no number of days from 1 to %d", words[4], maxRetireDays)
+	}
+	return Retirement{Limit: limit, Text: words[2], Days: days}, nil
+}
+
+// Low are the last days that were judged, the newest first, if all that it takes were below the limit. asked gives the value of a day, from the
+// newest on: of one without enough rows known is false, and it neither counts nor breaks; false ends the days.
+func (r Retirement) Low(days func(yield func(GoldenDay, error) bool)) ([]GoldenDay, error) {
+	var low []GoldenDay
+	var failed error
+	days(func(d GoldenDay, err error) bool {
+		switch {
+		case err != nil:
+			failed = err
+			return false
+		case d.Value == nil:
+			return true
+		case *d.Value >= r.Limit:
+			low = nil
+			return false
+		}
+		low = append(low, d)
+		return len(low) < r.Days
+	})
+	if failed != nil || len(low) < r.Days {
+		return nil, failed
+	}
+	return low, nil
+}
+
+// Better is how a version does against another on the same rows.
+type Better struct {
+	Model    string // that would take the place
+	Value    float64
+	Other    float64 // of the one that would be withdrawn
+	Interval *[2]float64
+	Rows     int64
+}
+
+// Enough says whether the version may take the other's place: it is certainly better, that is the lower bound of the difference is above 0; or
+// it is better on the rows and keeps the limit that the other breaks. With few golden rows nothing else could ever be certain.
+func (r Retirement) Enough(b Better) bool {
+	if b.Interval != nil && b.Interval[0] > 0 {
+		return true
+	}
+	return b.Value > b.Other && b.Value >= r.Limit
+}
+
+// Words tells how both do: "flights@v5 has 0.95 on the same 120 rows, and this one 0.71".
+func (b Better) Words() string {
+	text := fmt.Sprintf("%s has %s on the same %s, and this one %s", b.Model, valueWords(b.Value), plural(int(b.Rows), "row"), valueWords(b.Other))
+	if b.Interval != nil {
+		text += fmt.Sprintf(" (difference, 95%%: %s to %s)", valueWords(b.Interval[0]), valueWords(b.Interval[1]))
+	}
+	return text
+}
+
+// LowWords tells the days: "golden accuracy was 0.71, 0.7 and 0.69 on 2026-11-20, 2026-11-21 and 2026-11-22".
+func (r Retirement) LowWords(low []GoldenDay) string {
+	var values, days []string
+	for i := range low {
+		d := low[len(low)-1-i]
+		values, days = append(values, valueWords(*d.Value)), append(days, d.Day)
+	}
+	if len(low) > 7 {
+		return fmt.Sprintf("golden %s was below %s on %d judged days, the last of them %s", low[0].Measure, r.Text, len(low), low[0].Day)
+	}
+	return fmt.Sprintf("golden %s was %s on %s, and the limit is %s", low[0].Measure, enumerate(values), enumerate(days), r.Text)
+}
+
+func valueWords(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }
+
+// RetireKey names the withdrawal of a version: it happens once.
+func RetireKey(monitor, model string) object.Digest {
+	return object.Sum([]byte(strconv.Quote(monitor) + strconv.Quote("retire "+model)))
+}
+
+// Before is a day so many days earlier.
+func (d Day) Before(days int) Day { return dayOf(d.midnight().AddDate(0, 0, -days)) }
+
+// DayAt is the day of a time in a zone.
+func DayAt(t time.Time, zone *time.Location) Day { return dayOf(t.In(zone)) }
