@@ -61,7 +61,7 @@ func newDriftCheck(a *app) *cobra.Command {
 		Example: `mlx drift check flights-daily
 mlx drift check 'flights-*' -q
 mlx drift check --reference data/2013-01.csv --current data/2013-07.csv
-mlx drift check --reference data/2013-01.csv --current data/2013-07.csv --columns temp,dewp --method ks --threshold 0.2`,
+mlx drift check --reference january.csv --current july.csv --columns temp,dewp --method ks`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.monitors = args
@@ -155,12 +155,19 @@ func driftCheckRun(ctx context.Context, a *app, o driftOptions) error {
 	var troubles []error
 	for _, t := range turns {
 		found, err := t.judge(ctx)
-		if err := t.act(ctx, found); err != nil {
-			troubles = append(troubles, t.trouble(err))
+		if err == nil && len(found) > 0 {
+			if err := t.act(ctx, found[len(found)-1:]); err != nil { // what windows before the newest found is past
+				troubles = append(troubles, t.trouble(err))
+			}
 		}
 		answers = append(answers, found...)
 		if err != nil {
 			troubles = append(troubles, t.trouble(err))
+		}
+	}
+	if len(o.outs) > 0 || o.format != "" {
+		if err := a.recallTrend(ctx, answers); err != nil {
+			return err
 		}
 	}
 	if err := a.tellDrift(answers, o); err != nil {
@@ -185,14 +192,10 @@ func (a *app) tellDrift(answers []driftTold, o driftOptions) error {
 	end := verdictAnswer(v.Verdict, v.Mapped)
 	a.answer(end)
 	acted := slices.ContainsFunc(answers, func(d driftTold) bool { return anyNew(d.Actions) })
-	if a.streams.Quiet && !a.streams.JSON {
-		news := slices.DeleteFunc(slices.Clone(answers), func(d driftTold) bool { return !d.New && !anyNew(d.Actions) })
-		if len(news) == 0 {
-			return nil
-		}
-		v = driftViewOf(news)
-		v.Mapped = mappedVerdict(v.Verdict, o.inconclusive)
-		end = verdictAnswer(v.Verdict, v.Mapped)
+	if a.streams.Quiet { // JSON has all of them
+		v.told = slices.DeleteFunc(slices.Clone(answers), func(d driftTold) bool { return !d.New && !anyNew(d.Actions) })
+		news := driftViewOf(v.told)
+		end = verdictAnswer(news.Verdict, mappedVerdict(news.Verdict, o.inconclusive))
 	}
 	return a.printDrift(v, o.format, end != yes || acted)
 }

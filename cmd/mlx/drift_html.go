@@ -96,7 +96,7 @@ func (d driftTold) columnsHTML(b *bytes.Buffer) {
 			effect = effectWords(c.Method, c.Value, c.Threshold)
 		}
 		if c.Threshold != nil {
-			threshold = effectWord(*c.Threshold, nil)
+			threshold = measureWord(c.Method, *c.Threshold, nil)
 		}
 		missing := shareWords(c.MissingShare)
 		if c.MissingShare != c.ReferenceMissing {
@@ -174,7 +174,7 @@ func summaryHTML(b *bytes.Buffer, c drift.Column) {
 		if v == nil {
 			return ""
 		}
-		return cli.FormatFloat(*v)
+		return binWord(*v, c.Reference.Type)
 	}
 	count := func(n int64, always bool) string {
 		if n == 0 && !always {
@@ -193,7 +193,9 @@ func summaryHTML(b *bytes.Buffer, c drift.Column) {
 		line("distinct", count(*r.Distinct, true), count(*n.Distinct, true))
 	}
 	line("mean", number(r.Mean), number(n.Mean))
-	line("std", number(r.Std), number(n.Std))
+	if r.Type != "date" && r.Type != "time" {
+		line("std", number(r.Std), number(n.Std))
+	}
 	line("min", number(r.Min), number(n.Min))
 	line("median", number(r.Median), number(n.Median))
 	line("max", number(r.Max), number(n.Max))
@@ -210,15 +212,23 @@ func measuresHTML(b *bytes.Buffer, c drift.Column) {
 	for _, m := range c.Measures {
 		value, threshold := "", ""
 		if m.Value != nil {
-			value = effectWord(*m.Value, m.Threshold)
+			value = measureWord(m.Method, *m.Value, m.Threshold)
 		}
 		if m.Threshold != nil {
-			threshold = effectWord(*m.Threshold, nil)
+			threshold = measureWord(m.Method, *m.Threshold, nil)
 		}
 		fmt.Fprintf(b, "<tr><td>%s</td><td class=n>%s</td><td class=n>%s</td><td class=n>%s</td></tr>\n", page.HTML(methodWord(m.Method)), value, threshold,
 			page.HTML(strings.TrimPrefix(chanceWords(judgedP(m.P, m.PAdjusted)), "p ")))
 	}
 	b.WriteString("</table>\n")
+}
+
+// measureWord is an effect without its method: a share in percent, as it is one.
+func measureWord(m drift.Method, v float64, threshold *float64) string {
+	if m == drift.Missing || m == drift.Unseen {
+		return shareWords(v)
+	}
+	return effectWord(v, threshold)
 }
 
 // digestsHTML lists what the answer stands on.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"mlx/internal/cli"
@@ -45,7 +47,7 @@ func slotsOf(c drift.Column) []slot {
 		case len(b.Edges) == 0 && c.Kind == drift.Categories: // names of a private column are not kept
 			s.label, s.title = strconv.Itoa(i+1), "value "+strconv.Itoa(i+1)
 		default:
-			s.edge, s.label, s.title = edgeWords(b, i)
+			s.edge, s.label, s.title = edgeWords(b, i, c.Reference.Type)
 		}
 		slots = append(slots, s)
 	}
@@ -55,26 +57,48 @@ func slotsOf(c drift.Column) []slot {
 	return slots
 }
 
-// edgeWords names a bin of numbers: the edge on its left, its only value, and what it spans.
-func edgeWords(b drift.Bins, i int) (edge, label, title string) {
+// edgeWords names a bin of numbers: the edge on its left, its only value, and what it spans. A bin behind that of a single value begins just
+// above it.
+func edgeWords(b drift.Bins, i int, typ string) (edge, label, title string) {
+	atom := func(i int) bool { return i >= 0 && i < len(b.Atoms) && b.Atoms[i] }
 	low, high := "", ""
 	if i > 0 && i <= len(b.Edges) {
-		low = cli.FormatFloat(b.Edges[i-1])
+		low = binWord(b.Edges[i-1], typ)
 	}
 	if i < len(b.Edges) {
-		high = cli.FormatFloat(b.Edges[i])
+		high = "to below " + binWord(b.Edges[i], typ)
+	}
+	from := "from "
+	if atom(i-1) && i > 1 {
+		low, from = binWord(b.Edges[i-2], typ), "above "
+	} else {
+		edge = low
 	}
 	switch {
-	case i < len(b.Atoms) && b.Atoms[i]:
+	case atom(i):
 		return "", low, "exactly " + low
-	case low == "" && high == "":
-		return "", "all", "all values"
+	case low == "" && high == "": // the only bin, or one of a private column, whose edges are not kept
+		return "", strconv.Itoa(i + 1), "bin " + strconv.Itoa(i+1)
 	case low == "":
-		return "", "", "below " + high
-	case high == "":
-		return low, "", "from " + low
+		return "", "", strings.TrimPrefix(high, "to ")
 	}
-	return low, "", "from " + low + " to below " + high
+	return edge, "", strings.TrimSpace(from + low + " " + high)
+}
+
+// binWord is a number of a column with four digits that matter, a time as such.
+func binWord(v float64, typ string) string {
+	at := time.Unix(int64(v), 0).UTC()
+	switch {
+	case math.Abs(v) > 2e11: // beyond the year 8307
+	case typ == "date":
+		return at.Format(time.DateOnly)
+	case typ == "time":
+		return at.Format("2006-01-02T15:04Z")
+	}
+	if v == math.Trunc(v) && math.Abs(v) < 1e9 {
+		return strconv.FormatInt(int64(v), 10)
+	}
+	return strconv.FormatFloat(v, 'g', 4, 64)
 }
 
 func total(counts []int64) int64 {
@@ -135,8 +159,8 @@ func binsSVG(b *bytes.Buffer, c drift.Column) {
 
 // fitting is a label that is no wider than its place; empty where there is no room for any.
 func fitting(label string, wide float64) string {
-	n := int(wide / 6.5)
-	if n < 2 && len(label) > n {
+	n := int(wide / 5.7)
+	if n < 4 && len(label) > n {
 		return ""
 	}
 	return shortened(label, n)

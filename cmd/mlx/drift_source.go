@@ -22,7 +22,30 @@ type driftData struct {
 	gone  []string   // and those that are not
 	rows  drift.Rows
 	last  int64 // only so many rows at the end; 0: all
-	day   bool  // its parts are days
+
+	opts    dataset.Options // by what is said of its columns
+	meaning object.Digest   // of that
+	private []string        // columns of which no value is shown
+}
+
+// means takes in what mlx.yaml says of the columns of the table.
+func (d *driftData) means(a *app) error {
+	m, ok := a.tableMeaning(d.table)
+	if !ok {
+		return nil
+	}
+	for _, name := range sortedKeys(m.Columns) {
+		if m.Columns[name].Private {
+			d.private = append(d.private, name)
+		}
+	}
+	var err error
+	if d.opts, err = optionsOf(d.table, m); err != nil {
+		return err
+	}
+	text, err := object.Encode(m)
+	d.meaning = object.Sum(text)
+	return err
 }
 
 // close lets go of what was fetched to be read.
@@ -47,7 +70,11 @@ func (a *app) driftTable(ctx context.Context, typed string) (driftData, error) {
 	if typed == "-" {
 		name = refStdin
 	}
-	return driftData{name: name, table: a.fromRoot(typed), found: found, ref: ref, parts: []gate.Ref{ref}}, nil
+	d := driftData{name: name, table: a.fromRoot(typed), found: found, ref: ref, parts: []gate.Ref{ref}}
+	if err := d.means(a); err != nil {
+		return d, found.close(err)
+	}
+	return d, nil
 }
 
 // driftNamed finds the table or profile that a monitor names.
@@ -56,13 +83,13 @@ func (a *app) driftNamed(ctx context.Context, where string) (driftData, error) {
 		return driftData{}, err
 	}
 	d, err := a.driftTable(ctx, a.fromConfig(where))
-	d.name, d.table, d.ref.Name = where, where, where
+	d.name, d.ref.Name = where, where
 	return d, err
 }
 
 // driftDays finds the files of a monitor's table for some days. Days that are missing are told; a table of which all are missing is none.
 func (a *app) driftDays(ctx context.Context, pattern string, days []drift.Day) (driftData, error) {
-	d := driftData{name: pattern, table: pattern, day: true}
+	d := driftData{name: pattern, table: pattern}
 	if err := a.mayContact(pattern); err != nil {
 		return d, err
 	}
@@ -99,6 +126,9 @@ func (a *app) driftDays(ctx context.Context, pattern string, days []drift.Day) (
 		}
 		d.ref.Kind, d.ref.ID = refPath, listDigest(names, ids)
 	}
+	if err := d.means(a); err != nil {
+		return d, all.close(err)
+	}
 	return d, nil
 }
 
@@ -133,13 +163,9 @@ func (d *driftData) open(ctx context.Context, a *app) (drift.Source, error) {
 		s.Profile = profile
 		return s, d.onlyTables()
 	}
-	opts, err := a.tableOptions(d.table, a.tableMeaning)
-	if err != nil {
-		return s, err
-	}
-	opts.Temp = a.scratch()
+	d.opts.Temp = a.scratch()
 	readTable(d.found.files)
-	if s.Table, err = dataset.Open(ctx, d.found.files, opts); err != nil {
+	if s.Table, err = dataset.Open(ctx, d.found.files, d.opts); err != nil {
 		return s, err
 	}
 	if d.last > 0 {

@@ -59,6 +59,9 @@ func (t *driftTurn) trainingData(ctx context.Context, where string) (driftData, 
 	}
 	d.name, d.table = "training data of "+v.Name(), data.path
 	d.ref.Name = d.name
+	if err := d.means(a); err != nil {
+		return d, d.found.close(err)
+	}
 	return d, nil
 }
 

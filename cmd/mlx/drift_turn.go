@@ -103,18 +103,6 @@ func chosenMonitors(config *repo.Config, words []string) ([]string, error) {
 	return chosen, nil
 }
 
-// trouble names the monitor that could not be judged.
-func (t *driftTurn) trouble(err error) error {
-	if t.name == "" {
-		return err
-	}
-	e := fault.New(fault.KindOf(err), "%s: %w", t.name, err)
-	if fault.At(err) == nil {
-		return e.In(t.monitor.At)
-	}
-	return e
-}
-
 // judge judges what is due. Two checks of one monitor wait for each other, so that a doubled line changes nothing.
 func (t *driftTurn) judge(ctx context.Context) (told []driftTold, err error) {
 	if t.name == "" {
@@ -270,6 +258,9 @@ func sameTime(judged []drift.Kept, s drift.Span) *drift.Kept {
 // lately are the windows before one that were judged as the monitor is now, the oldest first.
 func (t *driftTurn) lately(judged []drift.Kept, before drift.Span) []driftWindow {
 	var all []driftWindow
+	if strings.HasPrefix(t.table(), "http") && isTableURL(t.table()) {
+		return nil // each look would fetch everything once more
+	}
 	if t.cuts(t.table()) {
 		return nil // later windows have its late rows; to find out which of its own changed it would be read again every time
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,6 +57,7 @@ func (t *driftTurn) window(ctx context.Context, w driftWindow) (told driftTold, 
 	if t.ledger == nil {
 		return t.told(drift.Kept{Answer: a, At: t.app.now()}, true), nil
 	}
+	t.tellNotes(a)
 	kept, err := a.Keep(ctx, t.ledger, t.replaced(w, a)...)
 	return t.told(kept, true), err
 }
@@ -78,6 +80,7 @@ func (t *driftTurn) basis(w driftWindow, reference, current driftData, others ..
 	if t.weights != nil {
 		b.Others = append(b.Others, *t.weights)
 	}
+	b.Meaning = [2]object.Digest{reference.meaning, current.meaning}
 	switch {
 	case w.span != nil:
 		b.Window = w.span.From.UTC().Format(time.RFC3339) + " " + w.span.To.UTC().Format(time.RFC3339)
@@ -107,12 +110,16 @@ func (t *driftTurn) compare(ctx context.Context, a *drift.Answer, reference, cur
 		a.Notes = append(a.Notes, "missing: "+side.missingNote())
 		return nil
 	}
+	t.spec.Private = append(slices.Clone(reference.private), current.private...)
 	judged, err := t.measure(ctx, *a, reference, current)
 	if err != nil {
 		return err
 	}
 	if len(current.gone) > 0 {
-		judged.Notes = append(judged.Notes, "judged without what is missing: "+current.missingNote())
+		judged.Notes = append(judged.Notes, judgedWithout+current.missingNote())
+	}
+	if len(reference.gone) > 0 {
+		judged.Notes = append(judged.Notes, "of the reference is missing: "+reference.missingNote())
 	}
 	*a = judged
 	return nil
@@ -144,6 +151,7 @@ func (t *driftTurn) measure(ctx context.Context, a drift.Answer, reference, curr
 		}
 	}
 	judged = compared.Judge(spec, a.AsOf)
+	judged.Hide(t.app.driftPrivate(reference.table, current.table, ref, cur))
 	judged.Monitor, judged.AsOf, judged.Reference, judged.Current = a.Monitor, a.AsOf, a.Reference, a.Current
 	judged.Config, judged.Inputs, judged.MlxVersion, judged.Window = a.Config, a.Inputs, a.MlxVersion, a.Window
 	judged.ReferenceN, judged.Window.Rows = compared.Rows[0], compared.Rows[1]
@@ -156,6 +164,21 @@ func closeSource(s drift.Source, err *error) {
 	}
 }
 
+// How notes begin that are told whatever the answer is.
+const (
+	judgedAgain   = "judged again: "
+	judgedWithout = "judged without what is missing: "
+)
+
+// tellNotes says of an answer that is told in one line what is unusual about it.
+func (t *driftTurn) tellNotes(a drift.Answer) {
+	for _, note := range a.Notes {
+		if a.Verdict == drift.Stable && (strings.HasPrefix(note, judgedAgain) || strings.HasPrefix(note, judgedWithout)) {
+			t.app.streams.Note("%s: %s", t.name, note)
+		}
+	}
+}
+
 // again says why a window that was judged is judged once more.
 func (t *driftTurn) again(w driftWindow, a drift.Answer) string {
 	if w.judged == nil || w.span == nil {
@@ -164,15 +187,15 @@ func (t *driftTurn) again(w driftWindow, a drift.Answer) string {
 	was := w.judged.Answer
 	switch {
 	case was.Config != a.Config:
-		return "judged again: the monitor is not what it was"
+		return judgedAgain + "the monitor is not what it was"
 	case was.Current.ID != a.Current.ID:
-		return "judged again: data came late"
+		return judgedAgain + "data came late"
 	case was.Reference.ID != a.Reference.ID:
-		return "judged again: the reference is another"
+		return judgedAgain + "the reference is another"
 	case t.fresh:
-		return "judged again: somebody asked for it"
+		return judgedAgain + "somebody asked for it"
 	}
-	return "judged again: the model or its labels are not what they were"
+	return judgedAgain + "the model or its labels are not what they were"
 }
 
 // replaced are the records that an answer takes the place of: the one about the same rows.

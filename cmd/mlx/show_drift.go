@@ -102,6 +102,28 @@ func (a *app) driftToldOf(ctx context.Context, l *lineage.Ledger, rec lineage.Re
 	return d, err
 }
 
+// recallTrend adds what came before each answer, for a report that shows a trend.
+func (a *app) recallTrend(ctx context.Context, told []driftTold) error {
+	for i := range told {
+		d := &told[i]
+		if d.Answer.Monitor == "" || d.Record.IsZero() {
+			continue
+		}
+		l, err := a.ledger()
+		if err != nil {
+			return err
+		}
+		rec, err := l.Get(ctx, d.Record)
+		if err != nil {
+			return err
+		}
+		if d.Earlier, err = earlierAnswers(ctx, l, rec, d.Answer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // actionsFor are the actions that one answer started, or did not start.
 func (a *app) actionsFor(ctx context.Context, l *lineage.Ledger, monitor string, cause object.Digest) ([]actionView, error) {
 	done, err := a.actionsOf(ctx, l, monitor)

@@ -169,7 +169,7 @@ func shownURL(raw string) string {
 		return scheme + "://…"
 	}
 	u.User, u.RawQuery, u.Fragment = nil, "", ""
-	return u.String()
+	return strings.NewReplacer("%7B", "{", "%7D", "}").Replace(u.String()) // {date} of a monitor
 }
 
 // missingTable is the error for a word that names no table.

@@ -63,7 +63,7 @@ func markdownColumns(b *bytes.Buffer, columns []drift.Column) {
 			effect = effectWords(c.Method, c.Value, c.Threshold)
 		}
 		if c.Threshold != nil {
-			threshold = effectWord(*c.Threshold, nil)
+			threshold = measureWord(c.Method, *c.Threshold, nil)
 		}
 		word := driftWord(c.Verdict)
 		if c.Verdict == drift.Drift {

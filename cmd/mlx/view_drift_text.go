@@ -63,12 +63,21 @@ func (d driftTold) text(t *cli.Text, detail driftDetail) {
 	d.columns(t, detail)
 	d.checks(t, detail > driftNews)
 	if r.Why != "" {
-		t.Hanging(2, 0, cli.Str(r.Why))
+		if t.TTY() {
+			t.Hanging(2, 0, cli.Str(r.Why))
+		} else {
+			t.Line(cli.Str("why"), cli.Str(r.Why))
+		}
 	}
 	d.share(t)
 	for _, note := range r.Notes {
+		if r.Grouped == "" && strings.HasPrefix(note, independentRows) {
+			continue // the line above says so
+		}
 		if t.TTY() {
 			t.Hanging(0, 2, cli.Word(cli.RoleDim, note))
+		} else {
+			t.Line(cli.Str("note"), cli.Str(note))
 		}
 	}
 	for _, a := range d.Actions {
@@ -108,6 +117,11 @@ func (d driftTold) line(t *cli.Text) {
 			args = append(args, cli.Hex(run, 12))
 		}
 		cells = append(cells, cli.Fmt(said, args...))
+	}
+	for _, note := range r.Notes {
+		if d.New && strings.HasPrefix(note, "judged ") { // again, or without data that is missing
+			cells = append(cells, cli.Str(note))
+		}
 	}
 	t.Hanging(0, 2, cells...)
 }
@@ -185,20 +199,18 @@ func (d driftTold) shareLine() string {
 	} else {
 		words += "none may drift"
 	}
-	words += "; " + groupedWords(r.Grouped)
-	if r.KSError > 0 {
-		words += "; K-S is exact to " + effectWord(r.KSError, nil)
-	}
-	return words
+	return words + "; " + groupedWords(r.Grouped)
 }
 
 func sameShare(a, b float64) bool { return a-b < 1e-9 && b-a < 1e-9 }
+
+const independentRows = "rows are assumed to be independent"
 
 // groupedWords says which rows count as one.
 func groupedWords(grouped string) string {
 	switch grouped {
 	case "":
-		return "rows are assumed to be independent"
+		return independentRows
 	case "day":
 		return "rows of one day counted as one cluster"
 	}
@@ -219,7 +231,7 @@ func (d driftTold) checks(t *cli.Text, whole bool) {
 }
 
 // acted tells what the answer started, or why it started nothing.
-func (d driftTold) acted(a actionView, t *cli.Text) {
+func (driftTold) acted(a actionView, t *cli.Text) {
 	if !t.TTY() {
 		run := cli.None()
 		if a.Run != nil {

@@ -37,8 +37,13 @@ type profileColumn struct {
 
 // ProfileOptions say what to keep.
 type ProfileOptions struct {
-	Private []string         // columns of which no value is kept
-	Read    func(rows int64) // told of rows that were read; may be nil
+	Columns []string            // which; empty: all
+	Private []string            // columns of which no value is kept
+	Keep    func(b *Batch) Bits // the rows of a batch that count; nil: all. Several goroutines call it; the columns are those asked for
+	Skip    int64               // rows at the beginning that do not count, of those that Keep leaves
+	Cells   int                 // of a column of numbers, at most; 0: 2^21 over the number of columns, between 2^12 and 2^18
+	Limit   int64               // and at most so many after them; 0: all
+	Read    func(rows int64)    // told of rows that were read; may be nil
 }
 
 // profileLimitsFor bounds memory: a wide table gets less of it for each column.
@@ -51,6 +56,7 @@ func profileLimitsFor(columns int) profileLimits {
 type profiler struct {
 	limits  profileLimits
 	private []string
+	rows    profileRows
 	reduced []atomic.Bool    // columns whose texts are no longer counted: whoever has a batch of them may say less
 	shared  []*profileShared // of columns of numbers
 
@@ -83,16 +89,20 @@ func ProfileOf(ctx context.Context, t *Table, o ProfileOptions) (*Profile, error
 			return nil, t.NoColumn(name)
 		}
 	}
-	p := &profiler{private: o.Private}
+	p := &profiler{private: o.Private, rows: profileRows{keep: o.Keep, skip: o.Skip, limit: o.Limit}}
 	var whole *Profile
-	err := Fold(ctx, t, Request{}, Folding[*Profile]{
+	want := Request{Columns: o.Columns}
+	f := Folding[*Profile]{
 		Start: func() {
-			schema := t.Schema()
+			schema := t.Schema().of(o.Columns)
 			p.limits = profileLimitsFor(len(schema))
+			if o.Cells > 0 {
+				p.limits.cells = min(o.Cells, p.limits.cells)
+			}
 			p.reduced = make([]atomic.Bool, len(schema))
 			whole = p.start(schema)
 		},
-		Part: func(b *Batch) (*Profile, error) { return p.part(b), nil },
+		Part: func(b *Batch) (*Profile, error) { return p.part(p.rows.choose(b)), nil },
 		Merge: func(_ Span, part *Profile) error {
 			whole.rows += part.rows
 			if o.Read != nil {
@@ -106,7 +116,13 @@ func ProfileOf(ctx context.Context, t *Table, o ProfileOptions) (*Profile, error
 			}
 			return nil
 		},
-	})
+	}
+	var err error
+	if o.Skip > 0 || o.Limit > 0 {
+		err = p.inOrder(ctx, t, want, f)
+	} else {
+		err = Fold(ctx, t, want, f)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -207,6 +223,7 @@ func (p *Profile) Merge(o *Profile, names [2]string) error {
 		return err
 	}
 	var room sketchRoom
+	p.limits.cells = min(p.limits.cells, o.limits.cells)
 	merged := make([]*profileColumn, 0, len(p.columns))
 	for _, c := range p.columns {
 		other := o.columns[o.index(c.field.Name)]

@@ -37,10 +37,11 @@ func DecodeProfile(doc []byte) (*Profile, error) {
 	if d.Kind != ProfileKind {
 		return nil, badProfile("it is of the kind " + d.Kind)
 	}
-	if d.Rows < 0 || d.Rows > math.MaxInt64/4 {
+	p := &Profile{rows: d.Rows, limits: profileLimitsFor(len(d.Columns))}
+	if d.Rows < 0 || d.Rows > math.MaxInt64/4 || d.Cells < 1 || d.Cells > p.limits.cells {
 		return nil, badProfile("a number is out of range")
 	}
-	p := &Profile{rows: d.Rows, limits: profileLimitsFor(len(d.Columns))}
+	p.limits.cells = d.Cells
 	names := make(map[string]bool, len(d.Columns))
 	for _, cd := range d.Columns {
 		if cd.Bytes < 0 || cd.Bytes > len(rest) {
@@ -57,7 +58,7 @@ func DecodeProfile(doc []byte) (*Profile, error) {
 		names[cd.Name] = true
 		p.columns = append(p.columns, c)
 	}
-	if again, err := p.Encode(); err != nil || !bytes.Equal(again, doc) {
+	if again, err := d.line(); err != nil || !bytes.Equal(again, doc[:min(len(line)+1, len(doc))]) || len(rest) > 0 {
 		return nil, badProfile("it is not written as mlx writes it")
 	}
 	return p, nil
@@ -96,19 +97,24 @@ func (d profileColumnDoc) column(p *Profile, coded []byte) (*profileColumn, stri
 	if (c.numbers != nil) != (d.Numbers != nil) || (c.texts != nil) != (d.Texts != nil) {
 		return nil, "it does not hold what its type says"
 	}
-	r := newSketchReader(coded)
+	r, why := newSketchReader(coded), ""
 	switch {
 	case c.numbers != nil:
 		c.hold(p.limits)
-		return c, d.Numbers.read(c.numbers, left, r)
+		why = d.Numbers.read(c.numbers, left, r)
 	case c.texts != nil:
-		return c, d.Texts.read(c.texts, left, p.limits, r)
+		why = d.Texts.read(c.texts, left, p.limits, r)
 	case c.private && len(coded) > 0:
-		return c, readRegisters(r, &c.hidden)
+		why = readRegisters(r, &c.hidden)
 	case left != 0 && !c.private:
 		return nil, "a column without a type has a value"
+	default:
+		return c, ""
 	}
-	return c, ""
+	if why == "" && len(r.in) > 0 {
+		why = "it is longer than what it holds"
+	}
+	return c, why
 }
 
 func (d *profileNumbersDoc) read(n *profileNumbers, count int64, r *sketchCoder) string {

@@ -15,6 +15,7 @@ const ProfileKind = "profile.data/v2"
 type profileDoc struct {
 	Kind    string             `json:"kind"`
 	Rows    int64              `json:"rows"`
+	Cells   int                `json:"cells"` // of a column, at most
 	Columns []profileColumnDoc `json:"columns"`
 }
 
@@ -73,7 +74,7 @@ type profileTextsDoc struct {
 
 // Encode writes a profile in its one form.
 func (p *Profile) Encode() ([]byte, error) {
-	doc := profileDoc{Kind: ProfileKind, Rows: p.rows, Columns: make([]profileColumnDoc, 0, len(p.columns))}
+	doc := profileDoc{Kind: ProfileKind, Rows: p.rows, Cells: p.limits.cells, Columns: make([]profileColumnDoc, 0, len(p.columns))}
 	var all []byte
 	for _, c := range p.columns {
 		d, coded := c.doc()
@@ -81,13 +82,19 @@ func (p *Profile) Encode() ([]byte, error) {
 		all = append(all, coded...)
 		doc.Columns = append(doc.Columns, d)
 	}
+	line, err := doc.line()
+	return append(line, all...), err
+}
+
+// line is what comes before the columns.
+func (d *profileDoc) line() ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(doc); err != nil {
+	if err := enc.Encode(d); err != nil {
 		return nil, fault.New(fault.Internal, "cannot write a profile: %w", err)
 	}
-	return append(b.Bytes(), all...), nil
+	return b.Bytes(), nil
 }
 
 func (c *profileColumn) doc() (profileColumnDoc, []byte) {

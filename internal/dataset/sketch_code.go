@@ -195,7 +195,7 @@ type sketchPlaces struct {
 func (c *sketchCoder) cells(list []sketchCell, n, shift int) []sketchCell {
 	m := &sketchPlaces{counts: newSketchNumber(131), gaps: newSketchNumber(65), same: [2]sketchChance{sketchEven, sketchEven},
 		close: [2]sketchChance{sketchEven, sketchEven}}
-	var before [2]uint64 // counts
+	var before [2]uint64          // counts
 	var next, gap, lastGap uint64 // the first key that is free; the gap before, and the last that was one
 	level, region, changed := shift, 64, 0
 	for i := 0; i < n && !c.bad; i++ {

@@ -37,6 +37,11 @@ func Classify(ctx context.Context, ref, cur Source, spec Spec, o Options) (*gate
 	if ref.Table == nil || cur.Table == nil {
 		return c.cannot("a profile has no rows to learn from"), nil
 	}
+	for _, s := range []Source{ref, cur} {
+		if err := s.Table.Settle(ctx); err != nil {
+			return nil, err
+		}
+	}
 	columns, category := c.columns(ref, cur)
 	if len(columns) == 0 {
 		return c.cannot("no column to tell the sides apart by"), nil
@@ -45,7 +50,7 @@ func Classify(ctx context.Context, ref, cur Source, spec Spec, o Options) (*gate
 	if err != nil {
 		return nil, fault.New(fault.Usage, "cannot find time zone %q: %w", spec.TimeZone, err)
 	}
-	most := min(c.most, maxCells/2/len(columns))
+	most := max(min(c.most, maxCells/2/len(columns)), classifierLeast)
 	var sides [2]*drawing
 	for i, s := range []Source{ref, cur} {
 		d := drawer{columns: columns, category: category, cluster: spec.Cluster, time: spec.Time, zone: zone, most: most}
@@ -86,7 +91,7 @@ func (c classifying) finding() *gate.Finding {
 
 func (c classifying) cannot(format string, args ...any) *gate.Finding {
 	f := c.finding()
-	f.Verdict, f.Shown = gate.Inconclusive, "cannot tell: "+fmt.Sprintf(format, args...)
+	f.Verdict, f.Shown, f.Note = gate.Inconclusive, "unknown", fmt.Sprintf(format, args...)
 	return f
 }
 
@@ -143,7 +148,10 @@ func (c classifying) found(sides [2]*drawing, auc stats.ClusteredAUC, level floa
 		f.Note = fmt.Sprintf("%d and %d rows drawn, of %d and %d %s", sides[0].rows, sides[1].rows, auc.Clusters[0], auc.Clusters[1], c.clustersIn())
 	}
 	if columns != "" && f.Verdict != gate.Pass {
-		f.Note = "most telling: " + columns + "; " + f.Note
+		f.Shown += ", told by " + columns
+	}
+	if f.Verdict == gate.Inconclusive {
+		f.Note = fmt.Sprintf("it may be %.4g by chance; %s", c.limit, f.Note)
 	}
 	return f
 }
@@ -200,7 +208,7 @@ func telling(columns []string, gain []float64) string {
 	var all []string
 	for _, i := range order[:min(len(order), classifierShown)] {
 		if share := gain[i] / sum; share >= 0.05 {
-			all = append(all, fmt.Sprintf("%s %.0f%%", columns[i], 100*share))
+			all = append(all, fmt.Sprintf("%s %.0f%%", shownValue(columns[i]), 100*share))
 		}
 	}
 	return strings.Join(all, ", ")

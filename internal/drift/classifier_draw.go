@@ -29,11 +29,8 @@ type drawer struct {
 	out  drawing
 }
 
-// draw draws of a source. The same seed draws the same rows, whatever the format of the table.
+// draw draws of a source, whose types are settled. The same seed draws the same rows, whatever the format of the table.
 func (d *drawer) draw(ctx context.Context, s Source, seed uint64) (*drawing, error) {
-	if err := s.Table.Settle(ctx); err != nil {
-		return nil, err
-	}
 	d.r, d.w = rand.New(rand.NewPCG(seed, 0xd7a3)), 1
 	names := append([]string(nil), d.columns...)
 	filter := &rowFilter{at: -1}

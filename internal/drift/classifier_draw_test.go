@@ -18,7 +18,7 @@ func drawnOf(t *testing.T, s Source, d drawer, seed uint64) *drawing {
 	return got
 }
 
-func numbersOf(d *drawing) []float64 {
+func drawnNumbers(d *drawing) []float64 {
 	all := make([]float64, len(d.cells))
 	for i, c := range d.cells {
 		all[i] = math.Float64frombits(c)
@@ -34,7 +34,7 @@ func TestDraw(t *testing.T) {
 	var seen [rows]int
 	for seed := range times {
 		d := drawnOf(t, s, drawer{columns: []string{"x"}, most: most}, uint64(seed))
-		values := numbersOf(d)
+		values := drawnNumbers(d)
 		if d.rows != most || d.seen != rows || len(slices.Compact(values)) != most {
 			t.Fatalf("%d rows of %d: %v", d.rows, d.seen, values)
 		}
@@ -76,7 +76,7 @@ func TestDrawSomeRows(t *testing.T) {
 	} {
 		s.Rows = c.rows
 		d := drawnOf(t, s, drawer{columns: []string{"x"}, most: 1000}, 1)
-		values := numbersOf(d)
+		values := drawnNumbers(d)
 		if d.rows != c.n || int(d.seen) != c.n || c.n > 0 && (values[0] != float64(c.first) || values[c.n-1] != float64(c.last)) {
 			t.Errorf("%s: %d rows, %v", c.name, d.rows, values)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -79,6 +80,7 @@ func classified(t *testing.T, ref, cur Source, spec Spec) *gate.Finding {
 // TestClassifierFlippedCorrelation finds what no column shows by itself, and names the two columns.
 func TestClassifierFlippedCorrelation(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
+	told := regexp.MustCompile(`^AUC 0\.\d+, 0\.\d+ to 0\.\d+, told by (a \d+%, b \d+%|b \d+%, a \d+%)$`)
 	for _, c := range []struct {
 		rows, columns int
 		correlation   float64
@@ -87,7 +89,7 @@ func TestClassifierFlippedCorrelation(t *testing.T) {
 		start := time.Now()
 		f := classified(t, ref, cur, Spec{})
 		t.Logf("%v: %s; %s; %v", c, f.Shown, f.Note, time.Since(start))
-		if f.Verdict != gate.Fail || !strings.Contains(f.Note, "a ") || !strings.Contains(f.Note, "b ") || strings.Contains(f.Note, "c ") {
+		if f.Verdict != gate.Fail || !told.MatchString(f.Shown) {
 			t.Errorf("%v: %s: %s; %s", c, f.Verdict, f.Shown, f.Note)
 		}
 	}
@@ -95,6 +97,7 @@ func TestClassifierFlippedCorrelation(t *testing.T) {
 
 // TestClassifierFalseAlarms counts on data without drift how often the lower bound is above a half: it should be level at most.
 func TestClassifierFalseAlarms(t *testing.T) {
+	t.Parallel()
 	const sets = 100
 	r := rand.New(rand.NewPCG(12, 1))
 	for _, rows := range []int{40, 300} {
@@ -132,7 +135,8 @@ func dayRows(t *testing.T, r *rand.Rand, first, n int) Source {
 
 // TestClassifierOfDays: rows of a day are alike, so a week is seven rows and not thousands.
 func TestClassifierOfDays(t *testing.T) {
-	const sets = 40
+	t.Parallel()
+	const sets = 24
 	r := rand.New(rand.NewPCG(3, 1))
 	grouped, single := 0, 0
 	for range sets {
@@ -149,7 +153,7 @@ func TestClassifierOfDays(t *testing.T) {
 		}
 	}
 	t.Logf("alarms of %d: %d by day, %d when rows are taken as independent", sets, grouped, single)
-	if grouped > 6 || single < sets*3/4 {
+	if grouped > 4 || single < sets*3/4 {
 		t.Errorf("alarms of %d: %d by day, %d when rows are taken as independent", sets, grouped, single)
 	}
 }
@@ -174,8 +178,8 @@ func TestClassifierCannotTell(t *testing.T) {
 		{"another type", some(100), madeSource(t, "a,b", 100, func(int) string { return "x,y" }), Spec{}, "no column to tell the sides apart by"},
 	} {
 		f := classified(t, c.ref, c.cur, c.spec)
-		if f.Verdict != gate.Inconclusive || f.Shown != "cannot tell: "+c.want {
-			t.Errorf("%s: %s: %s", c.name, f.Verdict, f.Shown)
+		if f.Verdict != gate.Inconclusive || f.Shown != "unknown" || f.Note != c.want {
+			t.Errorf("%s: %s: %s", c.name, f.Verdict, f.Note)
 		}
 	}
 	if f, err := Classify(t.Context(), some(50), some(50), Spec{}, Options{}); f != nil || err != nil {

@@ -24,7 +24,7 @@ func fits(pattern, name string) bool {
 
 // choose returns the columns of the reference that are to be compared, of those that both sides have, in its order.
 func (c *comparison) choose() ([]string, error) {
-	ref, cur := c.sides[0].source.Table.Schema(), c.sides[1].source.Table.Schema()
+	ref, cur := c.sides[0].schema(), c.sides[1].schema()
 	for _, list := range [][]string{c.spec.Columns, c.spec.Ignore, c.spec.Categories} {
 		for _, name := range list {
 			if err := c.knows(name, ref, cur); err != nil {
@@ -34,18 +34,24 @@ func (c *comparison) choose() ([]string, error) {
 	}
 	if c.spec.Cluster != "" {
 		for _, s := range c.sides {
-			if t := s.source.Table; t.Schema().Index(c.spec.Cluster) < 0 {
+			if t := s.source.Table; t != nil && t.Schema().Index(c.spec.Cluster) < 0 {
 				return nil, t.NoColumn(c.spec.Cluster)
 			}
 		}
 	}
+	return c.chosen(), nil
+}
+
+// chosen are the columns that are to be compared, as far as the tables are known to have them.
+func (c *comparison) chosen() []string {
 	var names []string
-	for _, f := range ref {
+	cur := c.sides[1].schema() // of a table or a profile
+	for _, f := range c.sides[0].schema() {
 		if c.wanted(f.Name) && cur.Index(f.Name) >= 0 {
 			names = append(names, f.Name)
 		}
 	}
-	return names, nil
+	return names
 }
 
 // wanted says whether a column is to be compared. What cuts windows and clusters never is: it is another in every window.

@@ -2,6 +2,7 @@ package drift
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -11,7 +12,7 @@ import (
 
 // schema finds out what became of columns that only one side has, or whose types differ.
 func (c *comparison) schema(ctx context.Context) error {
-	ref, cur := c.sides[0].source.Table.Schema(), c.sides[1].source.Table.Schema()
+	ref, cur := c.sides[0].schema(), c.sides[1].schema()
 	var lost, found []dataset.Field
 	for _, g := range cur {
 		if c.wanted(g.Name) && ref.Index(g.Name) < 0 {
@@ -34,6 +35,9 @@ func (c *comparison) schema(ctx context.Context) error {
 		change := SchemaChange{Column: f.Name, A: typeName(f)}
 		if j := cur.Index(f.Name); j >= 0 {
 			change.Now, change.B, change.Same = f.Name, typeName(cur[j]), comparableFields(f, cur[j], &c.spec)
+			if why := cur[j].Why; why != nil {
+				change.At = fmt.Sprintf("line %d of %s", why.Line, why.File)
+			}
 			if change.Same && sameStorage(f, cur[j]) {
 				continue
 			}
@@ -153,6 +157,7 @@ type imprint struct {
 	lacks     float64 // share
 	quantiles []float64
 	words     map[string]float64 // shares
+	order     []string           // of words: a sum in another order is another in its last digits
 }
 
 const imprintPoints = 100
@@ -168,11 +173,16 @@ func (c *comparison) imprint(side int, col *column) (*imprint, error) {
 		for code, word := range col.words.names {
 			i.words[word] = float64(col.words.counts[code]) / float64(n)
 		}
+		i.order = col.words.names
 		i.n = n
 		return i, nil
 	}
-	p := &pairing{spec: &c.spec, sides: c.sides, w: c.measurer(0), axis: nativeAxis(col.field)}
-	s, err := p.sorted(col, nil)
+	if col.known != nil {
+		i.quantiles, i.n = quantilesOf(col.known), col.known.Count
+		return i, nil
+	}
+	p := &pairing{spec: &c.spec, sides: c.sides, w: c.measurer(0), axis: nativeAxis(col.field), columns: [2]*column{col, col}}
+	s, err := p.sorted(0, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -195,12 +205,12 @@ func (i *imprint) far(o *imprint, s *Spec) float64 {
 			return 1
 		}
 		sum := 0.0
-		for word, v := range i.words {
-			sum += math.Abs(v - o.words[word])
+		for _, word := range i.order {
+			sum += math.Abs(i.words[word] - o.words[word])
 		}
-		for word, v := range o.words {
+		for _, word := range o.order {
 			if _, ok := i.words[word]; !ok {
-				sum += v
+				sum += o.words[word]
 			}
 		}
 		return sum / 2

@@ -47,7 +47,7 @@ func csvSource(t *testing.T, text string, o dataset.Options) Source {
 	return Source{Name: "t.csv", Table: table}
 }
 
-func compared(t *testing.T, ref, cur Source, spec Spec, o Options) *Compared {
+func comparedTables(t *testing.T, ref, cur Source, spec Spec, o Options) *Compared {
 	t.Helper()
 	if o.Temp == "" {
 		o.Temp = t.TempDir()
@@ -119,24 +119,24 @@ func TestNumbers(t *testing.T) {
 				r := rand.New(rand.NewPCG(uint64(size[0]), uint64(size[1])))
 				a, b := cellsOf(r, size[0], sort, 0), cellsOf(r, size[1], sort, 0.5)
 				a[0], b[0] = "1.5", "2.5" // a column without numbers is another test
-				c := compared(t, tableOf(t, []string{"k", "x"}, a, a), tableOf(t, []string{"k", "x"}, b, b), Spec{Binning: Quantile}, Options{})
+				c := comparedTables(t, tableOf(t, []string{"k", "x"}, a, a), tableOf(t, []string{"k", "x"}, b, b), Spec{Binning: Quantile}, Options{})
 				m := columnNamed(t, c, "x")
 				ref, cur := numbersIn(a), numbersIn(b)
 				d, area := naiveGaps(ref, cur)
-				near(t, "ks", m.Distances[KS].Value, d)
-				near(t, "wasserstein", m.Distances[Wasserstein].Value, area/max(naiveStd(ref), 0.001))
-				near(t, "psi", m.Distances[PSI].Value, naivePSI(ref, cur))
+				nearTo(t, "ks", m.Distances[KS].Value, d)
+				nearTo(t, "wasserstein", m.Distances[Wasserstein].Value, area/max(naiveStd(ref), 0.001))
+				nearTo(t, "psi", m.Distances[PSI].Value, naivePSI(ref, cur))
 				if n := m.Reference.Missing + m.Reference.NaN + m.Reference.PlusInf + m.Reference.MinusInf + int64(len(ref)); n != int64(size[0]) {
 					t.Errorf("%d of %d rows are accounted for", n, size[0])
 				}
-				near(t, "median", *m.Reference.Median, naiveQuantile(ref, 0.5))
-				near(t, "mean", *m.Reference.Mean, naiveMean(ref))
+				nearTo(t, "median", *m.Reference.Median, naiveQuantile(ref, 0.5))
+				nearTo(t, "mean", *m.Reference.Mean, naiveMean(ref))
 			})
 		}
 	}
 }
 
-func near(t *testing.T, what string, got, want float64) {
+func nearTo(t *testing.T, what string, got, want float64) {
 	t.Helper()
 	if math.IsNaN(got) && math.IsNaN(want) {
 		return
@@ -225,7 +225,7 @@ func TestBigIntegers(t *testing.T) {
 	for i := range a {
 		a[i], b[i] = "4611686018427387904", "4611686018427387905"
 	}
-	m := columnNamed(t, compared(t, tableOf(t, []string{"x"}, a), tableOf(t, []string{"x"}, b), Spec{}, Options{}), "x")
+	m := columnNamed(t, comparedTables(t, tableOf(t, []string{"x"}, a), tableOf(t, []string{"x"}, b), Spec{}, Options{}), "x")
 	if m.Distances[KS].Value != 1 || m.Distances[Wasserstein].Value != 1000 {
 		t.Errorf("K-S is %v and W1 over 0.001 %v, want 1 and 1000", m.Distances[KS], m.Distances[Wasserstein])
 	}
@@ -249,7 +249,7 @@ func TestSameHowever(t *testing.T) {
 	names := append(slices.Clone(sorts), "words")
 	var first *Compared
 	for _, o := range []Options{{Workers: 1}, {Workers: 4}, {Workers: 2, Memory: 20_000}, {Workers: 1, Memory: 1}} {
-		c := compared(t, tableOf(t, names, sides[0]...), tableOf(t, names, sides[1]...), Spec{Learn: &Learn{Chunks: 5}}, o)
+		c := comparedTables(t, tableOf(t, names, sides[0]...), tableOf(t, names, sides[1]...), Spec{Learn: &Learn{Chunks: 5}}, o)
 		if first == nil {
 			first = c
 			continue
@@ -270,8 +270,8 @@ func TestSameWhereFilesAreCut(t *testing.T) {
 	a, b := cellsOf(r, 150_000, "normal", 0), cellsOf(r, 170_000, "heavy", 0)
 	n := min(len(a), len(b))
 	one, other := tableOf(t, []string{"x", "y"}, a[:n], b[:n]), tableOf(t, []string{"x", "y"}, b[:n-999], a[:n-999])
-	want := compared(t, one, other, Spec{}, Options{})
-	got := compared(t, one, other, Spec{}, Options{Memory: 300_000})
+	want := comparedTables(t, one, other, Spec{}, Options{})
+	got := comparedTables(t, one, other, Spec{}, Options{Memory: 300_000})
 	if diff := cmp.Diff(want, got, sameNumbers()); diff != "" {
 		t.Error(diff)
 	}

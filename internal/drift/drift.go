@@ -274,4 +274,5 @@ type SchemaChange struct {
 	A, B    string // types
 	Renamed bool   // Now is likely Column under another name
 	Same    bool   // it is compared all the same
+	At      string // "line 42 of b.csv": what made B the type, if a single value did; empty: not known
 }

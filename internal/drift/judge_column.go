@@ -4,15 +4,15 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"mlx/internal/stats"
 )
 
 // judgedColumn is one column while it is judged.
 type judgedColumn struct {
 	*Measured
-	method Method
-	tests  []judgedTest // those that are judged, that of the method first
-	why    string       // nothing can be told by the method
-	unit   string       // what was found to have happened to the unit
+	tests []judgedTest // those that are judged, that of the method first
+	unit  string       // what was found to have happened to the unit
 }
 
 // judgedTest is a measure that is judged.
@@ -30,20 +30,18 @@ func (j *judging) test(m *Measured) *judgedColumn {
 	m = m.finite()
 	col := &judgedColumn{Measured: m}
 	method, err := j.MethodOf(m.Name, m.Kind)
-	if err != nil {
-		method = PSI // the comparison refuses such a specification
-	}
-	col.method = method
 	main := judgedTest{method: method, p: math.NaN(), value: math.NaN(), threshold: math.NaN()}
-	if main.why = j.untold(m, method); main.why == "" {
+	switch main.why = j.untold(m, method); {
+	case err != nil:
+		main.why = methodName(method) + " does not compare " + string(m.Kind)
+	case main.why == "":
 		j.measure(m, &main)
 	}
-	col.why = main.why
 	col.tests = []judgedTest{main}
 	if t, ok := j.missing(m); ok {
 		col.tests = append(col.tests, t)
 	}
-	if t, ok := j.unseen(m); ok && col.why == "" {
+	if t, ok := j.unseen(m); ok && main.why == "" {
 		col.tests = append(col.tests, t)
 	}
 	col.unit = j.unitOf(m)
@@ -83,8 +81,8 @@ func (j *judging) measure(m *Measured, t *judgedTest) {
 	switch {
 	case m.Clustered != nil:
 		t.p = j.clusterP(m)
-	case t.method == KS, t.method == Chi2:
-		t.p = e.P
+	case t.method == KS:
+		t.p = j.ksP(m)
 	default:
 		t.p = j.kindP(m)
 	}
@@ -96,13 +94,31 @@ func (j *judging) measure(m *Measured, t *judgedTest) {
 	}
 }
 
-// kindP is the p of the test of a kind of values, of independent rows: K-S of numbers, chi-square of categories.
+// kindP is the p of the test of a kind of values, of independent rows: K-S of numbers, chi-square of categories. It is not that of the
+// measure chi2, which is Pearson's as others compute it: of many rare categories that is below 5% far more often.
 func (j *judging) kindP(m *Measured) float64 {
-	if ks, ok := m.Distances[KS]; ok && m.Kind == Numbers && !j.NullBin && !math.IsNaN(ks.P) {
-		return ks.P
+	if m.Kind == Numbers && !j.NullBin {
+		if p := j.ksP(m); !math.IsNaN(p) {
+			return p
+		}
 	}
-	b := m.counts()
-	return chi2P(b.Reference, b.Current, j.Yates)
+	return chi2P(m.counts(), j.Yates)
+}
+
+// ksP is the p of K-S. Of a profile it is that of the smallest D that there may be: what a profile leaves open is not to raise alarms.
+func (j *judging) ksP(m *Measured) float64 {
+	e, ok := m.Distances[KS]
+	switch {
+	case !ok:
+		return math.NaN()
+	case m.KSError == 0 || math.IsNaN(e.Value):
+		return e.P
+	}
+	ks, err := stats.KolmogorovSmirnovOf(int(valuesOf(m.Reference)), int(valuesOf(m.Current)), max(e.Value-m.KSError, 0), false)
+	if err != nil {
+		return e.P
+	}
+	return ks.Asymptotic
 }
 
 func (j *judging) clusterP(m *Measured) float64 {

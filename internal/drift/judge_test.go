@@ -168,6 +168,13 @@ func TestColumnsThatChangedTheirType(t *testing.T) {
 	}
 }
 
+func TestMethodOfAnotherKind(t *testing.T) {
+	m := measuredNumbers(t, "x", sampleRepeated(1., 50, 2., 50), sampleRepeated(1., 50, 2., 50))
+	if got := only(t, comparedOf(m), Spec{Methods: map[string]Method{"x": Chi2}}); got.Verdict != CannotTell || got.Why != "Cramér's V does not compare numbers" {
+		t.Errorf("%s %q", got.Verdict, got.Why)
+	}
+}
+
 func TestJudgeWords(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
 	many := measuredNumbers(t, "x", normals(r, 9000, 0, 1, 0), normals(r, 9000, 0.15, 1, 0)) // significant, and small

@@ -27,8 +27,9 @@ func methodName(m Method) string {
 		return "TVD"
 	case LInfinity:
 		return "L-infinity"
+	default:
+		return string(m)
 	}
-	return string(m)
 }
 
 // PText writes a p-value: "p < 1e-9", "p 2e-5", "p 0.013".

@@ -22,7 +22,7 @@ type LabelTable struct {
 // LabelOptions say how labels are joined.
 type LabelOptions struct {
 	Temp   string // folder for what does not fit into memory
-	Memory int64  // bytes of it before the disk is used; 0: 64 MiB
+	Memory int64  // bytes of it before the disk is used; 0: 32 MiB
 	Read   func(rows int64)
 }
 
@@ -40,7 +40,7 @@ type labelJoin struct {
 
 func newLabelJoin(o LabelOptions) *labelJoin {
 	j := &labelJoin{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, read: o.Read}
-	j.spill.dir, j.spill.limit = o.Temp, cmp.Or(o.Memory, 64<<20)
+	j.spill.dir, j.spill.limit = o.Temp, cmp.Or(o.Memory, 32<<20)
 	if j.read == nil {
 		j.read = func(int64) {}
 	}

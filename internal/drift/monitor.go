@@ -28,10 +28,12 @@ type Basis struct {
 	Monitor   string        `json:"monitor,omitempty"`
 	Config    object.Digest `json:"config"`
 	Reference gate.Ref      `json:"reference"`
-	Current   []gate.Ref    `json:"current"`         // of a window those parts that are there
-	Others    []gate.Ref    `json:"others"`          // such as predictions, labels and the model whose importances are weights
-	Window    string        `json:"window"`          // which rows of them count
-	AsOf      string        `json:"as_of,omitempty"` // where the time of the check matters
+	Current   []gate.Ref    `json:"current"` // of a window those parts that are there
+	Others    []gate.Ref    `json:"others"`  // such as predictions, labels and the model whose importances are weights
+	Window    string        `json:"window"`  // which rows of them count
+
+	Meaning [2]object.Digest `json:"meaning"`         // what is said of the columns of both sides; zero: nothing
+	AsOf    string           `json:"as_of,omitempty"` // where the time of the check matters
 }
 
 // Digest names a basis: by what it holds, not by what that is called.

@@ -19,7 +19,7 @@ func (p *pairing) numbersOf(m *Measured, ref, cur *sorted) error {
 		return err
 	}
 	m.Distances[KS] = Effect{g.d, ksP(spec.KSP, ks)}
-	m.Distances[Wasserstein] = Effect{g.area / max(first.std, 0.001), math.NaN()}
+	m.Distances[Wasserstein] = Effect{normed(g.area, first.std), math.NaN()}
 	if ref.n == 0 {
 		m.Full.Reference, m.Full.Current = []int64{0}, []int64{cur.n}
 		if spec.NullBin {
@@ -36,6 +36,14 @@ func (p *pairing) numbersOf(m *Measured, ref, cur *sorted) error {
 	m.Bins = m.Full
 	p.cuts = c
 	return p.binned(m, c)
+}
+
+// normed is a distance in standard deviations of the reference. Of values so large that it is no number, nothing is known: 0 would be "no drift".
+func normed(area, std float64) float64 {
+	if math.IsInf(std, 0) {
+		return math.NaN()
+	}
+	return area / max(std, 0.001)
 }
 
 func (p *pairing) withNulls(b Bins) Bins {
@@ -66,7 +74,7 @@ func (p *pairing) distance(method Method, ref, cur []float64) (float64, error) {
 	switch method {
 	case PSI:
 		if p.spec.Binning == Sturges {
-			return psiFilled(ref, cur), nil
+			return stats.PSIFilled(ref, cur)
 		}
 		return stats.PSI(ref, cur, p.spec.Floor)
 	case JensenShannon:
@@ -86,43 +94,6 @@ func (p *pairing) distance(method Method, ref, cur []float64) (float64, error) {
 		return cramersV(c, ref, cur), err
 	}
 	return math.NaN(), nil
-}
-
-// psiFilled is Evidently's PSI: a share of zero is 1e-4, or a millionth of the smallest that is not when that is no more than 1e-4.
-func psiFilled(ref, cur []float64) float64 {
-	p, q := filled(ref), filled(cur)
-	sum := 0.0
-	for i := range p {
-		sum += (p[i] - q[i]) * math.Log(p[i]/q[i])
-	}
-	if len(p) == 0 {
-		return math.NaN()
-	}
-	return sum
-}
-
-func filled(counts []float64) []float64 {
-	n, least := 0.0, math.Inf(1)
-	for _, c := range counts {
-		n += c
-		if c > 0 {
-			least = min(least, c)
-		}
-	}
-	fill := 1e-4
-	if least/n <= fill {
-		fill = least / n / 1e6
-	}
-	shares := make([]float64, len(counts))
-	for i, c := range counts {
-		if shares[i] = c / n; c == 0 {
-			shares[i] = fill
-		}
-	}
-	if n == 0 {
-		return nil
-	}
-	return shares
 }
 
 const (

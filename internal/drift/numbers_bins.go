@@ -3,6 +3,8 @@ package drift
 import (
 	"math"
 	"slices"
+
+	"mlx/internal/stats"
 )
 
 // cuts are the bins of numbers: interior edges, each the lower edge of the bin after it.
@@ -55,25 +57,19 @@ func linspace(low, high float64, bins int) []float64 {
 }
 
 // inside are the interior edges, none twice.
-func inside(edges []float64) []float64 { return slices.Compact(edges[1 : len(edges)-1]) }
-
-// outer are the ends of bins of equal width over values, as numpy's.
-func outer(low, high float64) (float64, float64) {
-	if low == high {
-		return low - 0.5, high + 0.5
+func inside(edges []float64) []float64 {
+	if len(edges) < 3 {
+		return nil
 	}
-	return low, high
+	return slices.Compact(edges[1 : len(edges)-1])
 }
 
-const (
-	sturgesFew  = 20     // a reference with no more different values is taken by value
-	maxEdges    = 10_000 // bins that a binning may ask for
-	maxByValues = 10_000 // values that are taken one by one
-)
+// maxByValues is how many values of the current side are taken one by one.
+const maxByValues = 10_000
 
 // sturges is Evidently's binning: over both sides, or a bin a value.
 func sturges(ref, cur *sorted) cuts {
-	if values, few := distinctUpTo(ref, sturgesFew); few {
+	if values, few := distinctUpTo(ref, stats.SturgesDistinct); few {
 		if more, ok := distinctUpTo(cur, maxByValues); ok {
 			values = append(values, more...)
 			slices.Sort(values)
@@ -86,36 +82,16 @@ func sturges(ref, cur *sorted) cuts {
 	if cur.n > 0 {
 		low, high = min(low, cur.value(0)), max(high, cur.value(cur.n-1))
 	}
-	width := (high - low) / (math.Log2(float64(ref.n+cur.n)) + 1)
-	if whole := ref.axis.kind != axisFloats && ref.axis.by == 1; whole && width < 1 && width > 0 {
-		width = 1
-	}
-	count := 1
-	if width > 0 {
-		count = int(min(math.Ceil((high-low)/width), maxEdges))
-	}
-	return cuts{edges: inside(linspace2(low, high, max(count, 1)))}
-}
-
-func linspace2(low, high float64, bins int) []float64 {
-	low, high = outer(low, high)
-	return linspace(low, high, bins)
+	whole := ref.axis.kind != axisFloats && ref.axis.by == 1
+	return cuts{edges: inside(stats.SturgesEdges(ref.n+cur.n, low, high, whole))}
 }
 
 // doane is NannyML's binning: over the reference, and one bin for what lies outside.
 func doane(ref *sorted) cuts {
-	low, high := ref.value(0), ref.value(ref.n-1)
-	n := float64(ref.n)
-	count := 1
-	if m := ref.moments(true); ref.n > 2 && m.std > 0 {
-		sg1 := math.Sqrt(6 * (n - 2) / ((n + 1) * (n + 3)))
-		width := (high - low) / (1 + math.Log2(n) + math.Log2(1+math.Abs(m.third)/sg1))
-		if width > 0 {
-			count = int(min(math.Ceil((high-low)/width), maxEdges))
-		}
+	edges := stats.DoaneEdges(ref.n, ref.value(0), ref.value(ref.n-1), ref.moments(true).third)
+	if n := len(edges); n > 0 {
+		edges[n-1] = after(edges[n-1]) // the last bin holds its upper edge
 	}
-	edges := linspace2(low, high, max(count, 1))
-	edges[len(edges)-1] = after(edges[len(edges)-1]) // the last bin holds its upper edge
 	return cuts{edges: slices.Compact(edges), outside: true}
 }
 

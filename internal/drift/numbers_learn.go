@@ -11,7 +11,7 @@ func (p *pairing) learn(m *Measured, of rowBins) error {
 	if m.Kind == Numbers && (method == KS || method == Wasserstein) {
 		return p.learnSorted(m, method, chunkOf, chunks)
 	}
-	counts := binCounts(chunks, of.none+1)
+	counts := countsByGroup(chunks, of.none+1)
 	err := p.eachRow(0, p.sides[0].clusters, func(r rowAt) { counts[chunkOf(r)][of.bin(0, r)]++ })
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package drift
 
 import (
 	"math"
+	"slices"
 	"sort"
 )
 
@@ -10,9 +11,10 @@ type sorted struct {
 	axis  axis
 	n     int64
 	mem   []uint64
-	store *store // nil: in memory
-	from  int64  // where they begin in its file
-	err   error  // of reading; what was read then is of no use
+	after []int64 // of a profile: each of mem stands there many times; how many ranks there are up to and with it
+	store *store  // nil: in memory
+	from  int64   // where they begin in its file
+	err   error   // of reading; what was read then is of no use
 
 	window reader[uint64]
 	at     int64 // of window.words, valid while held > 0
@@ -23,6 +25,10 @@ const sortedWindow = 1 << 12
 
 // key is that of rank r, from 0.
 func (s *sorted) key(r int64) uint64 {
+	if s.after != nil {
+		at, _ := slices.BinarySearch(s.after, r+1)
+		return s.mem[at]
+	}
 	if s.store == nil {
 		return s.mem[r]
 	}
@@ -133,6 +139,9 @@ func (s *sorted) moments(third bool) moments {
 	m := moments{n: s.n, mean: math.NaN(), std: math.NaN(), third: math.NaN()}
 	if s.n == 0 {
 		return m
+	}
+	if s.after != nil {
+		return s.momentsOfCells(third)
 	}
 	var buf [momentBlock]float64
 	var sum total

@@ -19,20 +19,21 @@ type Quality struct {
 	Monitor string
 	Rules   []gate.Rule // none: the usual measures are shown and not judged
 
-	ID, Score, Class     string // columns, as in Predictions
-	Positive             any
-	Threshold            *float64
-	Cluster, Time, Zone  string
-	Level                float64
-	Correction           string // of slices; empty: holm
-	Seed                 int64
-	MinRows              int64     // of labelled predictions, fewer cannot be judged; 0: 30
-	Current              *Labelled // of the window
-	Reference            *Labelled // of a time when the model was good; nil: there is none
-	At                   fault.Position
-	Now                  time.Time
-	Temp                 string
-	reference, described bool
+	ID, Score, Class    string // columns, as in Predictions
+	Model               string // column that names the version that made a prediction; empty: there is none
+	Positive            any
+	Threshold           *float64
+	Cluster, Time, Zone string
+	Level               float64
+	Correction          string // of slices; empty: holm
+	Seed                int64
+	MinRows             int64     // of labelled predictions, fewer cannot be judged; 0: 30
+	Current             *Labelled // of the window
+	Reference           *Labelled // of a time when the model was good; nil: there is none
+	At                  fault.Position
+	Now                 time.Time
+	Temp                string
+	reference           bool
 }
 
 // MinLabelled is how many labelled predictions are judged at least where nothing is said.
@@ -50,8 +51,10 @@ func (q Quality) Findings(ctx context.Context) ([]gate.Finding, error) {
 	}
 	rules := q.Rules
 	if len(rules) == 0 {
-		q.described = true
-		rules = usual(rows.task)
+		rules = usual(rows.task, q.At)
+		if q.Model != "" && q.Current.Table.Schema().Index(q.Model) >= 0 {
+			rules[0].Slices = []string{q.Model} // each version on its own
+		}
 	}
 	var all []gate.Finding
 	if q.Current.Labelled < q.MinRows {
@@ -74,11 +77,11 @@ func (q Quality) Findings(ctx context.Context) ([]gate.Finding, error) {
 }
 
 // usual are the rules without limits for a kind of predictions.
-func usual(t task) []gate.Rule {
+func usual(t task, at fault.Position) []gate.Rule {
 	names := map[task][]string{ofTwo: {"accuracy", "roc_auc", "brier", "ece"}, ofNumbers: {"rmse", "mae"}, ofClasses: {"accuracy", "balanced_accuracy"}}[t]
 	all := make([]gate.Rule, len(names))
 	for i, name := range names {
-		all[i] = gate.Rule{Kind: "measure", Name: name, Severity: gate.SeverityWarn}
+		all[i] = gate.Rule{Kind: "measure", Name: name, Severity: gate.SeverityWarn, At: at}
 	}
 	return all
 }

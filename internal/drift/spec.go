@@ -36,29 +36,35 @@ func methodsOf(kind Kind) []Method {
 func (m Method) Compares(kind Kind) bool { return slices.Contains(methodsOf(kind), m) }
 
 // MethodOf is the method by which a column is compared: its own name in Methods counts before the longest pattern that fits, and that
-// before its kind. A method that values of the kind cannot be compared by is an error of the usage.
+// before its kind. A pattern counts only for columns that its method can compare; a method of a column's own name that cannot is an error of
+// the usage.
 func (s Spec) MethodOf(column string, kind Kind) (Method, error) {
-	key, ok := keyFor(s.Methods, column)
+	if m, ok := s.Methods[column]; ok && !m.Compares(kind) {
+		return m, fault.New(fault.Usage, "cannot compare column %s by %s: its values are %s", column, m, kind).
+			Hint("methods of %s are %s", kind, listWords(methodsOf(kind)))
+	}
+	fit := make(map[string]Method)
+	for key, m := range s.Methods {
+		if m.Compares(kind) {
+			fit[key] = m
+		}
+	}
+	key, ok := keyFor(fit, column)
 	if !ok {
 		key = string(kind)
 	}
-	m, ok := s.Methods[key]
-	switch {
-	case !ok:
-		return PSI, nil
-	case m.Compares(kind):
+	if m, ok := fit[key]; ok {
 		return m, nil
 	}
-	return "", fault.New(fault.Usage, "cannot compare column %s by %s: its values are %s", column, m, kind).
-		Hint("methods of %s are %s", kind, listWords(methodsOf(kind)))
+	return PSI, nil
 }
 
 // ThresholdOf is the effect from which a column has drifted by a method.
 func (s Spec) ThresholdOf(column string, m Method) float64 {
-	switch m {
-	case Missing:
+	if m == Missing {
 		return s.MissingLimit
-	case Unseen:
+	}
+	if m == Unseen {
 		return s.UnseenLimit
 	}
 	if key, ok := keyFor(s.Thresholds, column); ok {

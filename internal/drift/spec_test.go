@@ -74,6 +74,9 @@ func TestMethodOf(t *testing.T) {
 			t.Errorf("%s: %s, not %s (%v)", column, got, want, err)
 		}
 	}
+	if got, err := s.MethodOf("tempers", Categories); got != PSI || err != nil {
+		t.Errorf("a pattern of numbers: %s %v", got, err)
+	}
 	if got, err := s.MethodOf("carrier", Categories); got != PSI || err != nil {
 		t.Errorf("categories: %s %v", got, err)
 	}

@@ -19,10 +19,11 @@ type column struct {
 	plusInf  int64
 	minusInf int64
 
-	keys  *stream[uint64] // of numbers: those that are neither missing nor NaN nor infinite
-	words *vocabulary     // of categories
-	rows  *stream[uint32] // when rows matter: of numbers the class of each row, of categories 0 where it is missing, else its code + 1
-	full  atomic.Bool     // words are too many: they are not looked at any more
+	keys  *stream[uint64]        // of numbers: those that are neither missing nor NaN nor infinite
+	words *vocabulary            // of categories
+	rows  *stream[uint32]        // when rows matter: of numbers the class of each row, of categories 0 where it is missing, else its code + 1
+	known *dataset.ProfileColumn // what a profile knows of a column of numbers, in place of keys
+	full  atomic.Bool            // words are too many: they are not looked at any more
 }
 
 // The classes of the rows of a column of numbers.

@@ -151,7 +151,9 @@ func (q Quality) Stream(ctx context.Context, s Stream) (gate.Finding, error) {
 			f.Shown += ", begun about " + placed(max(c.began-len(before), 0), places, at)
 		}
 		f.Shown += ": mean " + number(c.before) + " -> " + number(c.after)
-		f.Value, f.Baseline = &c.after, &c.before
+		if isFinite(c.after) && isFinite(c.before) {
+			f.Value, f.Baseline = &c.after, &c.before
+		}
 		break
 	}
 	if better > 0 {
@@ -159,6 +161,9 @@ func (q Quality) Stream(ctx context.Context, s Stream) (gate.Finding, error) {
 	}
 	if warned {
 		f.Note = joined(f.Note, "the newest rows are at the level of a warning")
+	}
+	if cluster, day, _ := q.grouping(q.Current); cluster != "" || day != "" {
+		f.Note = joined(f.Note, "a detector takes rows for independent: those of one "+cmp.Or(cluster, "day")+" are not")
 	}
 	if len(before) > 0 {
 		f.Note = joined(f.Note, "follows "+counted(int64(len(before)), "row")+" of the reference first")

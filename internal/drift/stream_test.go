@@ -19,8 +19,8 @@ func (u *uniform) next() float64 {
 	return float64(u.state>>11) / (1 << 53)
 }
 
-// errorsOf are 4000 errors whose rate rises from 15 to 35 percent in the middle.
-func errorsOf(seed uint64) []float64 {
+// streamErrors are 4000 errors whose rate rises from 15 to 35 percent in the middle.
+func streamErrors(seed uint64) []float64 {
 	u, values := uniform{seed}, make([]float64, 4000)
 	for i := range values {
 		rate := 0.15
@@ -67,9 +67,9 @@ func TestDetectorsAgainstRiver(t *testing.T) {
 		values func(uint64) []float64
 		want   [4][]int
 	}{
-		{"adwin", true, errorsOf, [4][]int{{2143, 2175, 2303, 3359}, {2143, 2175, 2207, 2239, 2271, 2783}, {2111, 2143, 2271, 2687}, {2175, 2239, 2367}}},
-		{"page_hinkley", false, errorsOf, [4][]int{{2169}, {2129}, {2231}, {2219}}},
-		{"ddm", false, errorsOf, [4][]int{{83, 2298}, {1443, 2141}, {38, 85, 308, 368, 627, 2120}, {2164}}},
+		{"adwin", true, streamErrors, [4][]int{{2143, 2175, 2303, 3359}, {2143, 2175, 2207, 2239, 2271, 2783}, {2111, 2143, 2271, 2687}, {2175, 2239, 2367}}},
+		{"page_hinkley", false, streamErrors, [4][]int{{2169}, {2129}, {2231}, {2219}}},
+		{"ddm", false, streamErrors, [4][]int{{83, 2298}, {1443, 2141}, {38, 85, 308, 368, 627, 2120}, {2164}}},
 		{"adwin", true, streamNumbers, [4][]int{{2015, 2047}, {2047, 2079}, {2047, 2079}, {2047}}},
 		{"page_hinkley", true, streamNumbers, [4][]int{{1461, 2010, 2693}, {2039, 2938}, {1291, 2017, 2566, 3749}, {2029, 3386}}},
 	} {
@@ -85,7 +85,7 @@ func TestDetectorsAgainstRiver(t *testing.T) {
 func TestChangeIsPlaced(t *testing.T) {
 	for _, method := range []string{"adwin", "page_hinkley"} {
 		for seed := uint64(1); seed < 5; seed++ {
-			changes, _ := Stream{Method: method}.follow(errorsOf(seed), false)
+			changes, _ := Stream{Method: method}.follow(streamErrors(seed), false)
 			i := slices.IndexFunc(changes, func(c streamed) bool { return c.found >= 2000 })
 			if i < 0 || changes[i].began < 1900 || changes[i].began > 2100 {
 				t.Errorf("%s of seed %d: %+v", method, seed, changes)

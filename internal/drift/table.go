@@ -91,7 +91,11 @@ func schemaText(c SchemaChange) string {
 	case c.A == c.B, c.A == "null", c.B == "null", c.A == "float" && c.B == "int":
 		return ""
 	}
-	return a + " was " + c.A + " and is " + c.B
+	text := a + " was " + c.A + " and is " + c.B
+	if c.At != "" {
+		text += " (" + shownValue(c.At) + ")"
+	}
+	return text
 }
 
 // volumeCheck compares rows per day, where both sides have times, else rows.

@@ -37,23 +37,6 @@ func DoaneEdges(n int64, low, high, skewness float64) []float64 {
 	return equalEdges(n, low, high, width)
 }
 
-// Skewness is the mean of ((v - mean) / std)^3, std with divisor n. NaN for no values and for values that do not vary.
-func Skewness(values []float64) (float64, error) {
-	if err := checkNumbers("value", values, len(values)); err != nil {
-		return 0, err
-	}
-	n := len(values)
-	mean := weightedMean(n, nil, func(i int) float64 { return values[i] })
-	std := math.Sqrt(weightedMean(n, nil, func(i int) float64 { return squaredError(values[i], mean) }))
-	if std == 0 {
-		return math.NaN(), nil
-	}
-	return weightedMean(n, nil, func(i int) float64 {
-		z := (values[i] - mean) / std
-		return z * z * z
-	}), nil
-}
-
 // equalEdges cuts [low,high] into bins of about the width; 0 is one bin. A range without length is widened by a half on either side. Edges that
 // are one number, of values so large that no number lies between, are one edge: numpy refuses them.
 func equalEdges(n int64, low, high, width float64) []float64 {
@@ -88,26 +71,6 @@ func doubled(edges []float64) []float64 {
 	return edges
 }
 
-// Histogram counts sorted values in the bins [e,e') of edges; the last bin holds its upper edge too. outside is how many lie in none.
-func Histogram(sorted, edges []float64) (counts []float64, outside float64) {
-	if len(edges) < 2 {
-		return nil, float64(len(sorted))
-	}
-	counts = make([]float64, len(edges)-1)
-	before, _ := slices.BinarySearch(sorted, edges[0])
-	first := before
-	for i := range counts {
-		edge := edges[i+1]
-		if i == len(counts)-1 {
-			edge = math.Nextafter(edge, math.Inf(1))
-		}
-		next, _ := slices.BinarySearch(sorted, edge)
-		counts[i] = float64(next - before)
-		before = next
-	}
-	return counts, float64(len(sorted) - before + first)
-}
-
 // PSIFilled is the population stability index as Evidently 0.7 computes it: a share of zero becomes 1e-4 or, where the smallest other share of
 // its side is at most that, a millionth of the smallest. Bins that are empty on both sides are left to the caller: Evidently counts them too.
 func PSIFilled(reference, current []float64) (float64, error) {
@@ -140,12 +103,4 @@ func fillZeros(shares []float64) {
 			shares[i] = fill
 		}
 	}
-}
-
-// ProportionsZ is the pooled z test of two proportions, a of n against b of m, two-sided: z of the second less the first. NaN for an empty sample
-// and where both shares are 0 or both 1.
-func ProportionsZ(a, n, b, m float64) (z, p float64) {
-	pooled := (a + b) / (n + m)
-	z = ratio(b/m-a/n, math.Sqrt(pooled*(1-pooled)*(1/n+1/m)))
-	return z, math.Erfc(math.Abs(z) / math.Sqrt2)
 }

@@ -2,7 +2,6 @@ package stats
 
 import (
 	"math"
-	"math/rand/v2"
 	"slices"
 	"testing"
 )
@@ -32,35 +31,6 @@ func TestEdges(t *testing.T) {
 	}
 }
 
-func TestHistogram(t *testing.T) {
-	counts, outside := Histogram([]float64{-1, 0, 0, 1, 1.5, 2, 2, 3}, []float64{0, 1, 2})
-	if !slices.Equal(counts, []float64{2, 4}) || outside != 2 {
-		t.Error(counts, outside)
-	}
-	if counts, outside = Histogram([]float64{1, 2}, nil); counts != nil || outside != 2 {
-		t.Error(counts, outside)
-	}
-	r := rand.New(rand.NewPCG(1, 2))
-	for range 200 {
-		values := rows(1+r.IntN(300), r.NormFloat64)
-		slices.Sort(values)
-		skewness := must[float64](t)(Skewness(values))
-		edges := DoaneEdges(int64(len(values)), values[0], values[len(values)-1], skewness)
-		counts, outside := Histogram(values, edges)
-		sum := 0.0
-		for _, v := range counts {
-			sum += v
-		}
-		if sum != float64(len(values)) || outside != 0 {
-			t.Fatalf("%d values, %v in bins, %v outside", len(values), sum, outside)
-		}
-		wide, beside := Histogram(append([]float64{-100}, append(values, 100)...), edges)
-		if !slices.Equal(wide, counts) || beside != 2 {
-			t.Fatal(wide, beside)
-		}
-	}
-}
-
 func TestPSIFilled(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -79,17 +49,5 @@ func TestPSIFilled(t *testing.T) {
 	}
 	if _, err := PSIFilled([]float64{1}, []float64{1, 2}); err == nil {
 		t.Error("two lengths")
-	}
-}
-
-func TestProportionsZ(t *testing.T) {
-	z, p := ProportionsZ(15, 100, 30, 100)
-	if !near(z, 2.5400025400038095, 1e-12) || !near(p, 0.011085166380602711, 1e-9) {
-		t.Error(z, p)
-	}
-	for _, c := range [][4]float64{{0, 10, 0, 10}, {10, 10, 10, 10}, {0, 0, 1, 10}} {
-		if z, p := ProportionsZ(c[0], c[1], c[2], c[3]); !math.IsNaN(z) || !math.IsNaN(p) {
-			t.Error(c, z, p)
-		}
 	}
 }
