@@ -45,7 +45,7 @@ func (a *app) profiles(ctx context.Context, o profileOptions) (*dataset.Profile,
 
 // profileOf describes a table, or reads the profile that stands in its place.
 func (a *app) profileOf(ctx context.Context, where string, o profileOptions, meaning func(string) (gate.Meaning, bool)) (p *dataset.Profile, err error) {
-	found, err := a.tableFiles(ctx, where)
+	found, err := a.profiledFiles(ctx, where, o)
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +83,14 @@ func (a *app) profileOf(ctx context.Context, where string, o profileOptions, mea
 		table = table.Shard(o.part, o.parts)
 	}
 	return dataset.ProfileOf(ctx, table, dataset.ProfileOptions{Private: private, Read: progress.Add})
+}
+
+// profiledFiles finds the files of a table. What comes on stdin needs no copy on disk if --schema says what its types are.
+func (a *app) profiledFiles(ctx context.Context, where string, o profileOptions) (*tableFiles, error) {
+	if where == "-" && o.schema != "" && o.parts == 1 {
+		return &tableFiles{files: []dataset.File{dataset.FromStream("stdin", a.streams.In)}}, nil
+	}
+	return a.tableFiles(ctx, where)
 }
 
 // readProfile is the profile that stands where a table could. It is nil where a table stands.

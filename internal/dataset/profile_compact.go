@@ -8,24 +8,47 @@ const (
 	profileNames = 10_000    // as many different values may be categories, which are counted to the last one
 )
 
-// Compact makes a profile small enough to be kept, if it is not: about 1 MB. First values that are alone in their cell and rare are no
-// longer told from the cell. Then cells within coarse ones are joined while they hold at most 1/12,500 of the values, so that no rank
-// is further off than that, and texts of which there are more than 10,000 are no longer counted one by one; then also cells of columns
-// with few different floats. What verdicts rest on, coarse cells, stays what it is. Compact profiles still merge, but what was joined
-// stays so.
-func (p *Profile) Compact() {
-	for _, step := range []func(*profileColumn){
+// Compact returns a profile that is small enough to be kept, about 1 MB: itself if it is. First values that are alone in their cell and
+// rare are no longer told from the cell. Then cells within coarse ones are joined while they hold at most 1/12,500 of the values, so that
+// no rank is further off than that, and texts of which there are more than 10,000 are no longer counted one by one; then also cells of
+// columns with few different floats. What verdicts rest on, coarse cells, stays what it is. Compact profiles still merge, but what was
+// joined stays so.
+func (p *Profile) Compact() *Profile {
+	small := &Profile{rows: p.rows, limits: p.limits, columns: p.columns}
+	for i, step := range []func(*profileColumn){
 		(*profileColumn).vague,
 		func(c *profileColumn) { c.thin(profileNames) },
 		func(c *profileColumn) { c.thin(0) },
 	} {
-		if p.size() <= profileFile {
-			return
+		if small.size() <= profileFile {
+			break
 		}
-		for _, c := range p.columns {
+		if i == 0 {
+			small.columns = copies(p.columns)
+		}
+		for _, c := range small.columns {
 			step(c)
 		}
 	}
+	return small
+}
+
+// copies are columns that can be made vague without touching these.
+func copies(columns []*profileColumn) []*profileColumn {
+	all := make([]*profileColumn, 0, len(columns))
+	for _, c := range columns {
+		other := *c
+		if c.numbers != nil {
+			n := *c.numbers
+			other.numbers = &n
+		}
+		if c.texts != nil {
+			t := *c.texts
+			other.texts = &t
+		}
+		all = append(all, &other)
+	}
+	return all
 }
 
 // size is about the number of bytes of Encode.
