@@ -54,6 +54,7 @@ bench: build ## mlx beside its peers; ROWS=small,status picks rows of snapshots,
 	MLX_BENCH_SCAN=$$(.ci/python bench/scan/requirements.txt) go run ./bench/scan -mlx bin/mlx
 	MLX_BENCH_TABLE=$$(.ci/python bench/table/requirements.txt) go run -tags $(TAGS) ./bench/table
 	MLX_BENCH_GATE=$$(.ci/python bench/gate/requirements.txt) go run ./bench/gate -mlx bin/mlx
+	MLX_BENCH_DRIFT=$$(.ci/python bench/drift/requirements.txt) go run ./bench/drift -mlx bin/mlx
 	MLX_BENCH_METRICS=$$(.ci/python cmd/mlx/testdata/python/stats.txt) go run ./bench/metrics
 	MLX_BENCH_ROWDIFF=$$(.ci/python bench/rowdiff/requirements.txt) go run ./bench/rowdiff -mlx bin/mlx
 	go run ./bench/load -mlx bin/mlx

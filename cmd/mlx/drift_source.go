@@ -164,7 +164,7 @@ func (d *driftData) open(ctx context.Context, a *app) (drift.Source, error) {
 		return s, d.onlyTables()
 	}
 	d.opts.Temp = a.scratch()
-	readTable(d.found.files)
+	readColumns(d.found.files)
 	if s.Table, err = dataset.Open(ctx, d.found.files, d.opts); err != nil {
 		return s, err
 	}

@@ -54,3 +54,11 @@ func readTable(files []dataset.File) {
 		debug.SetMemoryLimit(176 << 20) // from where on garbage is collected at once
 	}
 }
+
+// readColumns is readTable for commands that have whole columns in work: what lives is large, and there is little in it to go through.
+func readColumns(files []dataset.File) {
+	readTable(files)
+	if before := debug.SetGCPercent(10); before != 40 { // it is a small one, or somebody else decides
+		debug.SetGCPercent(before)
+	}
+}

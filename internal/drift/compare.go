@@ -225,7 +225,6 @@ type measurer struct {
 	sorter sorter
 	sorted [2][]uint64 // of columns whose order of rows is kept
 	words  reader[uint64]
-	rows   reader[uint32]
 }
 
 // measurer is that of worker k, whose memory is used for all groups.

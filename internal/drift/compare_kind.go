@@ -63,8 +63,9 @@ func sameStorage(a, b dataset.Field) bool {
 			return dataset.Int
 		case dataset.Decimal:
 			return dataset.Float
+		default:
+			return f.Type
 		}
-		return f.Type
 	}
 	return a.Type == dataset.Null || b.Type == dataset.Null || class(a) == class(b)
 }

@@ -92,8 +92,9 @@ func (p *pairing) distance(method Method, ref, cur []float64) (float64, error) {
 	case Chi2:
 		c, err := stats.Chi2Homogeneity(ref, cur, p.spec.Yates)
 		return cramersV(c, ref, cur), err
+	default:
+		return math.NaN(), nil
 	}
-	return math.NaN(), nil
 }
 
 const (

@@ -71,8 +71,9 @@ func (a axis) value(key uint64) float64 {
 		return floatOf(key)
 	case axisUints:
 		return float64(key)
+	default:
+		return float64(int64(key^signBit)) / a.by
 	}
-	return float64(int64(key^signBit)) / a.by
 }
 
 // gap is how far two keys are apart, in units of 1/by. The second is not the smaller one.
