@@ -155,8 +155,10 @@ func driftCheckRun(ctx context.Context, a *app, o driftOptions) error {
 	var troubles []error
 	for _, t := range turns {
 		found, err := t.judge(ctx)
-		if err := t.act(ctx, found); err != nil {
-			troubles = append(troubles, t.trouble(err))
+		if err == nil && len(found) > 0 {
+			if err := t.act(ctx, found[len(found)-1:]); err != nil { // what windows before the newest found is past
+				troubles = append(troubles, t.trouble(err))
+			}
 		}
 		answers = append(answers, found...)
 		if err != nil {
@@ -164,7 +166,7 @@ func driftCheckRun(ctx context.Context, a *app, o driftOptions) error {
 		}
 	}
 	if len(o.outs) > 0 || o.format != "" {
-		if err := a.recallActions(ctx, answers); err != nil {
+		if err := a.recallTrend(ctx, answers); err != nil {
 			return err
 		}
 	}
@@ -190,14 +192,10 @@ func (a *app) tellDrift(answers []driftTold, o driftOptions) error {
 	end := verdictAnswer(v.Verdict, v.Mapped)
 	a.answer(end)
 	acted := slices.ContainsFunc(answers, func(d driftTold) bool { return anyNew(d.Actions) })
-	if a.streams.Quiet && !a.streams.JSON {
-		news := slices.DeleteFunc(slices.Clone(answers), func(d driftTold) bool { return !d.New && !anyNew(d.Actions) })
-		if len(news) == 0 {
-			return nil
-		}
-		v = driftViewOf(news)
-		v.Mapped = mappedVerdict(v.Verdict, o.inconclusive)
-		end = verdictAnswer(v.Verdict, v.Mapped)
+	if a.streams.Quiet { // JSON has all of them
+		v.told = slices.DeleteFunc(slices.Clone(answers), func(d driftTold) bool { return !d.New && !anyNew(d.Actions) })
+		news := driftViewOf(v.told)
+		end = verdictAnswer(news.Verdict, mappedVerdict(news.Verdict, o.inconclusive))
 	}
 	return a.printDrift(v, o.format, end != yes || acted)
 }

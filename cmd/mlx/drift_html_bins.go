@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"mlx/internal/cli"
@@ -56,26 +57,32 @@ func slotsOf(c drift.Column) []slot {
 	return slots
 }
 
-// edgeWords names a bin of numbers: the edge on its left, its only value, and what it spans.
+// edgeWords names a bin of numbers: the edge on its left, its only value, and what it spans. A bin behind that of a single value begins just
+// above it.
 func edgeWords(b drift.Bins, i int, typ string) (edge, label, title string) {
+	atom := func(i int) bool { return i >= 0 && i < len(b.Atoms) && b.Atoms[i] }
 	low, high := "", ""
 	if i > 0 && i <= len(b.Edges) {
 		low = binWord(b.Edges[i-1], typ)
 	}
 	if i < len(b.Edges) {
-		high = binWord(b.Edges[i], typ)
+		high = "to below " + binWord(b.Edges[i], typ)
+	}
+	from := "from "
+	if atom(i-1) && i > 1 {
+		low, from = binWord(b.Edges[i-2], typ), "above "
+	} else {
+		edge = low
 	}
 	switch {
-	case i < len(b.Atoms) && b.Atoms[i]:
+	case atom(i):
 		return "", low, "exactly " + low
-	case low == "" && high == "": // the only bin, or the edges of a private column, which are not kept
+	case low == "" && high == "": // the only bin, or one of a private column, whose edges are not kept
 		return "", strconv.Itoa(i + 1), "bin " + strconv.Itoa(i+1)
 	case low == "":
-		return "", "", "below " + high
-	case high == "":
-		return low, "", "from " + low
+		return "", "", strings.TrimPrefix(high, "to ")
 	}
-	return low, "", "from " + low + " to below " + high
+	return edge, "", strings.TrimSpace(from + low + " " + high)
 }
 
 // binWord is a number of a column with four digits that matter, a time as such.
@@ -152,8 +159,8 @@ func binsSVG(b *bytes.Buffer, c drift.Column) {
 
 // fitting is a label that is no wider than its place; empty where there is no room for any.
 func fitting(label string, wide float64) string {
-	n := int(wide / 6.5)
-	if n < 2 && len(label) > n {
+	n := int(wide / 5.7)
+	if n < 4 && len(label) > n {
 		return ""
 	}
 	return shortened(label, n)

@@ -27,18 +27,19 @@ func newDriftList(a *app) *cobra.Command {
 
 // monitorView is a row of drift list: monitor/v1.
 type monitorView struct {
-	Kind      string         `json:"kind"`
-	Name      string         `json:"name"`
-	Current   string         `json:"current"`
-	Reference string         `json:"reference"`
-	ID        *string        `json:"id"` // record of the last answer; null: there is none
-	Verdict   *drift.Verdict `json:"verdict"`
-	Window    *drift.Window  `json:"window"`
-	AsOf      *time.Time     `json:"as_of"`
-	At        *time.Time     `json:"at"`
-	Next      *spanView      `json:"next"` // null: windows are not of time
-	Due       *bool          `json:"due"`  // whether a window waits to be judged
-	Schedule  *string        `json:"schedule"`
+	Kind      string           `json:"kind"`
+	Name      string           `json:"name"`
+	Current   string           `json:"current"`
+	Reference string           `json:"reference"`
+	ID        *string          `json:"id"` // record of the last answer; null: there is none
+	Verdict   *drift.Verdict   `json:"verdict"`
+	Window    *driftWindowView `json:"window"`
+	AsOf      *time.Time       `json:"as_of"`
+	At        *time.Time       `json:"at"`
+	Next      *spanView        `json:"next"` // null: windows are not of time
+	Due       *bool            `json:"due"`  // whether a window waits to be judged
+	Schedule  *string          `json:"schedule"`
+	Action    *actionView      `json:"action"` // the last thing that its drift started, or did not start
 
 	last *drift.Kept
 	zone *time.Location
@@ -60,7 +61,7 @@ func driftListRun(ctx context.Context, a *app) error {
 	if config.Monitors.Len() == 0 {
 		a.streams.Hint("mlx help drift check", "shows how a monitor is written")
 	}
-	return a.streams.List([]string{"MONITOR", "ANSWER", "WINDOW", "DRIFTED", "NEXT", "DUE"}, a.monitorRows(ctx, config))
+	return a.streams.List([]string{"MONITOR", "ANSWER", "WINDOW", "DRIFTED", "NEXT", "DUE", "ACTION"}, a.monitorRows(ctx, config))
 }
 
 func (a *app) monitorRows(ctx context.Context, config *repo.Config) iter.Seq2[cli.Item, error] {
@@ -91,7 +92,16 @@ func (a *app) monitorView(ctx context.Context, name string, m repo.Monitor) (mon
 		}
 	}
 	if v.last != nil {
-		v.ID, v.Verdict, v.Window, v.AsOf, v.At = some(v.last.ID.Hex()), &v.last.Verdict, &v.last.Window, &v.last.AsOf, &v.last.At
+		v.ID, v.Verdict, v.Window, v.AsOf, v.At = some(v.last.ID.Hex()), &v.last.Verdict, nil, utcOf(&v.last.AsOf), utcOf(&v.last.At)
+		v.Window = &driftWindowView{utcOf(v.last.Window.From), utcOf(v.last.Window.To), v.last.Window.Rows}
+	}
+	done, err := a.actionsOf(ctx, ledger, name)
+	if err != nil {
+		return v, err
+	}
+	if len(done) > 0 {
+		last := viewOfAction(done[len(done)-1])
+		v.Action = &last
 	}
 	if err := t.calendarOf(); err != nil || t.calendar == nil {
 		return v, err
@@ -107,7 +117,7 @@ func (a *app) monitorView(ctx context.Context, name string, m repo.Monitor) (mon
 }
 
 func (v monitorView) cells() []cli.Cell {
-	row := []cli.Cell{cli.Str(v.Name), cli.None(), cli.None(), cli.None(), cli.None(), cli.None()}
+	row := []cli.Cell{cli.Str(v.Name), cli.None(), cli.None(), cli.None(), cli.None(), cli.None(), cli.None()}
 	if v.last != nil {
 		row[1], row[2] = driftCell(v.last.Verdict, driftWord(v.last.Verdict)), cli.Str(windowDays(v.last.Window))
 		drifted := 0
@@ -123,6 +133,9 @@ func (v monitorView) cells() []cli.Cell {
 		if *v.Due {
 			row[5] = cli.Word(cli.RoleWarn, "now")
 		}
+	}
+	if v.Action != nil {
+		row[6] = cli.Fmt("%s: %s", cli.Str(v.Action.What), cli.Str(string(v.Action.State)))
 	}
 	return row
 }

@@ -156,7 +156,8 @@ func (j *predictionsJudge) labelled(ctx context.Context, q drift.Quality) error 
 // question is what the monitor asks of its predictions.
 func (j *predictionsJudge) question(p *drift.Predictions) drift.Quality {
 	m := j.turn.monitor
-	q := drift.Quality{Monitor: j.turn.name, ID: p.ID, Score: p.Score, Class: p.Class, Positive: m.Predictions.Positive.Value, Cluster: m.Cluster,
+	q := drift.Quality{Monitor: j.turn.name, ID: p.ID, Score: p.Score, Class: p.Class, Model: m.Predictions.Model,
+		Positive: m.Predictions.Positive.Value, Cluster: m.Cluster,
 		Time: m.Time, Zone: m.TimeZone, Seed: int64(m.Seed), At: m.At, Now: j.answer.AsOf, Temp: j.turn.app.scratch(), MinRows: int64(m.MinRows)}
 	if m.Level.Set {
 		q.Level = 1 - m.Level.Value
@@ -182,7 +183,7 @@ func (j *predictionsJudge) columns(q drift.Quality) []string {
 	if strings.ContainsRune(q.Score, '*') {
 		return nil
 	}
-	all := []string{q.ID, q.Score, q.Class, q.Cluster, q.Time}
+	all := []string{q.ID, q.Score, q.Class, q.Cluster, q.Time, q.Model}
 	for _, r := range q.Rules {
 		if r.Where != "" || len(r.Columns) > 0 {
 			return nil // an expression reads what it likes

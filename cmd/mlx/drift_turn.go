@@ -258,6 +258,9 @@ func sameTime(judged []drift.Kept, s drift.Span) *drift.Kept {
 // lately are the windows before one that were judged as the monitor is now, the oldest first.
 func (t *driftTurn) lately(judged []drift.Kept, before drift.Span) []driftWindow {
 	var all []driftWindow
+	if strings.HasPrefix(t.table(), "http") && isTableURL(t.table()) {
+		return nil // each look would fetch everything once more
+	}
 	if t.cuts(t.table()) {
 		return nil // later windows have its late rows; to find out which of its own changed it would be read again every time
 	}

@@ -57,6 +57,7 @@ func (t *driftTurn) window(ctx context.Context, w driftWindow) (told driftTold, 
 	if t.ledger == nil {
 		return t.told(drift.Kept{Answer: a, At: t.app.now()}, true), nil
 	}
+	t.tellNotes(a)
 	kept, err := a.Keep(ctx, t.ledger, t.replaced(w, a)...)
 	return t.told(kept, true), err
 }
@@ -115,7 +116,7 @@ func (t *driftTurn) compare(ctx context.Context, a *drift.Answer, reference, cur
 		return err
 	}
 	if len(current.gone) > 0 {
-		judged.Notes = append(judged.Notes, "judged without what is missing: "+current.missingNote())
+		judged.Notes = append(judged.Notes, judgedWithout+current.missingNote())
 	}
 	if len(reference.gone) > 0 {
 		judged.Notes = append(judged.Notes, "of the reference is missing: "+reference.missingNote())
@@ -163,6 +164,21 @@ func closeSource(s drift.Source, err *error) {
 	}
 }
 
+// How notes begin that are told whatever the answer is.
+const (
+	judgedAgain   = "judged again: "
+	judgedWithout = "judged without what is missing: "
+)
+
+// tellNotes says of an answer that is told in one line what is unusual about it.
+func (t *driftTurn) tellNotes(a drift.Answer) {
+	for _, note := range a.Notes {
+		if a.Verdict == drift.Stable && (strings.HasPrefix(note, judgedAgain) || strings.HasPrefix(note, judgedWithout)) {
+			t.app.streams.Note("%s: %s", t.name, note)
+		}
+	}
+}
+
 // again says why a window that was judged is judged once more.
 func (t *driftTurn) again(w driftWindow, a drift.Answer) string {
 	if w.judged == nil || w.span == nil {
@@ -171,15 +187,15 @@ func (t *driftTurn) again(w driftWindow, a drift.Answer) string {
 	was := w.judged.Answer
 	switch {
 	case was.Config != a.Config:
-		return "judged again: the monitor is not what it was"
+		return judgedAgain + "the monitor is not what it was"
 	case was.Current.ID != a.Current.ID:
-		return "judged again: data came late"
+		return judgedAgain + "data came late"
 	case was.Reference.ID != a.Reference.ID:
-		return "judged again: the reference is another"
+		return judgedAgain + "the reference is another"
 	case t.fresh:
-		return "judged again: somebody asked for it"
+		return judgedAgain + "somebody asked for it"
 	}
-	return "judged again: the model or its labels are not what they were"
+	return judgedAgain + "the model or its labels are not what they were"
 }
 
 // replaced are the records that an answer takes the place of: the one about the same rows.

@@ -128,7 +128,19 @@ func (a *app) knownLabels(ctx context.Context, name string, m repo.Monitor, reco
 		}
 		all = append(all, drift.LabelTable{Name: m.Labels, Table: t.Table, ID: id, Label: label})
 	}
+	store, err := a.store()
+	if err != nil {
+		return nil, err
+	}
+	erased, err := store.Erased()
+	if err != nil {
+		return nil, err
+	}
 	for i, r := range records {
+		if erased[r.Kept] {
+			a.streams.Note("labels of %s were erased: they count no longer", r.Source.Name)
+			continue
+		}
 		if slices.ContainsFunc(records[i+1:], func(later drift.Labels) bool { return later.Kept == r.Kept }) {
 			continue // two processes added the same at once
 		}

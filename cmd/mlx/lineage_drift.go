@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"mlx/internal/drift"
 	"mlx/internal/fault"
+	"mlx/internal/gate"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
 	"mlx/internal/run"
@@ -30,6 +33,23 @@ func belowInRun(rec lineage.Record, t, found target, all []neighbour) []neighbou
 		}
 	}
 	return all
+}
+
+// aboveDrift is what an answer about drift compared, where that is a version that somebody keeps: the bytes of a file or of a URL are told by
+// the answer itself.
+func aboveDrift(rec lineage.Record) ([]neighbour, error) {
+	answer, err := drift.Checked.Decode(rec)
+	if err != nil {
+		return nil, err
+	}
+	var all []neighbour
+	for role, side := range map[string]gate.Ref{"reference": answer.Reference, "current": answer.Current} {
+		if side.Kind == refSnapshot {
+			all = append(all, neighbour{role, target{Kind: refSnapshot, ID: side.ID, Name: side.Name}})
+		}
+	}
+	slices.SortFunc(all, func(a, b neighbour) int { return strings.Compare(b.role, a.role) })
+	return all, nil
 }
 
 // causeOfMaker is why the run that made the version in question was started: what a person asks of a model first.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"mlx/internal/cli"
+	"mlx/internal/drift"
 	"mlx/internal/fault"
 	"mlx/internal/gate"
 	"mlx/internal/lineage"
@@ -208,11 +209,14 @@ func add(all []neighbour, n neighbour) []neighbour {
 // aboveRecord is what any other record names: its inputs, and the records that it follows.
 func (b *grapher) aboveRecord(ctx context.Context, t target) ([]neighbour, error) {
 	rec, err := b.ledger.Get(ctx, t.ID)
+	if fault.KindOf(err) == fault.NotFound || importMade.Is(rec) {
+		return nil, nil // bytes of a file, a record of another machine, or what came from elsewhere: the imports before it were of other bytes
+	}
 	if err != nil {
 		return nil, err
 	}
-	if importMade.Is(rec) {
-		return nil, nil // what it came from is elsewhere; the imports before it were of other bytes
+	if drift.Checked.Is(rec) {
+		return aboveDrift(rec)
 	}
 	var all []neighbour
 	if verdict, err := gate.Judged.Decode(rec); err == nil {

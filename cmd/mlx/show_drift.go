@@ -102,8 +102,8 @@ func (a *app) driftToldOf(ctx context.Context, l *lineage.Ledger, rec lineage.Re
 	return d, err
 }
 
-// recallActions adds what came before each answer, for a report that shows a trend.
-func (a *app) recallActions(ctx context.Context, told []driftTold) error {
+// recallTrend adds what came before each answer, for a report that shows a trend.
+func (a *app) recallTrend(ctx context.Context, told []driftTold) error {
 	for i := range told {
 		d := &told[i]
 		if d.Answer.Monitor == "" || d.Record.IsZero() {

@@ -102,17 +102,17 @@ func (p driftPage) column(c drift.Column, whole bool) {
 func (p driftPage) measures(c drift.Column) {
 	var words []string
 	for _, m := range c.Measures {
-		if m.Method == c.Method {
+		if m.Method == c.Method || m.Value == nil {
 			continue
 		}
-		said := effectWords(m.Method, m.Value, nil)
+		said := methodWord(m.Method) + " " + measureWord(m.Method, *m.Value, nil)
+		if m.Method == drift.Missing {
+			said = "missing " + shareWords(c.ReferenceMissing) + " -> " + shareWords(c.MissingShare)
+		}
 		if chance := chanceWords(judgedP(m.P, m.PAdjusted)); chance != "" {
 			said += " " + chance
 		}
 		words = append(words, said)
-	}
-	if c.MissingShare > 0 || c.ReferenceMissing > 0 {
-		words = append(words, "missing "+shareWords(c.ReferenceMissing)+" -> "+shareWords(c.MissingShare))
 	}
 	if len(words) > 0 {
 		p.text.Hanging(2+p.word+2+p.name+2, 0, cli.Word(cli.RoleDim, strings.Join(words, "; ")))

@@ -23,7 +23,7 @@ func driftedColumn(name, said string, psi float64) drift.Column {
 		Reference: drift.Summary{Rows: 26000, Type: "float", Median: ptr(26.0)}, Current: drift.Summary{Rows: 6642, Missing: 66, Type: "float", Median: ptr(66.0)},
 		Bins: drift.Bins{Edges: []float64{10, 20, 30}, Atoms: []bool{false, true, false, false}, Reference: []int64{5, 10, 20, 5}, Current: []int64{0, 1, 2, 40}},
 		Measures: []drift.Measure{{Method: drift.PSI, Value: &psi, Threshold: ptr(0.25), PAdjusted: ptr(1e-29), Verdict: drift.Drift},
-			{Method: drift.KS, Value: ptr(0.61), P: ptr(0.012)}},
+			{Method: drift.KS, Value: ptr(0.61), P: ptr(0.012)}, {Method: drift.Missing, Value: ptr(0.01), Threshold: ptr(0.05), P: ptr(0.3), Verdict: drift.Stable}},
 	}
 }
 
@@ -123,7 +123,7 @@ func TestDriftTextForPrograms(t *testing.T) {
 
 func TestDriftTextWhole(t *testing.T) {
 	got := shownDrift(t, 100, driftAll, flightsTold())
-	for _, want := range []string{"K-S 0.61 p 0.012; missing 0% -> 1%", "no drift     carrier", "PSI 0.004  p 0.4"} {
+	for _, want := range []string{"K-S 0.61 p 0.012; missing 0% -> 1% p 0.3", "no drift     carrier", "PSI 0.004  p 0.4"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}

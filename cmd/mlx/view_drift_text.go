@@ -199,11 +199,7 @@ func (d driftTold) shareLine() string {
 	} else {
 		words += "none may drift"
 	}
-	words += "; " + groupedWords(r.Grouped)
-	if r.KSError > 0 {
-		words += "; K-S is exact to " + effectWord(r.KSError, nil)
-	}
-	return words
+	return words + "; " + groupedWords(r.Grouped)
 }
 
 func sameShare(a, b float64) bool { return a-b < 1e-9 && b-a < 1e-9 }

@@ -160,6 +160,12 @@ func (p *partitionedFile) settled() bool {
 	return !ok || s.settled()
 }
 
+func (p *partitionedFile) rest() {
+	if r, ok := p.file.(interface{ rest() }); ok {
+		r.rest()
+	}
+}
+
 func (p *partitionedFile) widens(have, to Field) bool {
 	if p.fields.Index(have.Name) >= 0 {
 		return have.Type == Null || to.Type == Text

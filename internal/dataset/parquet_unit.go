@@ -121,9 +121,6 @@ func (p *parquetFile) take(want Schema) *parquetRows {
 			return r
 		}
 	}
-	if len(p.readers) > 0 { // whoever reads other columns now is likely done with those
-		p.readers = p.readers[1:]
-	}
 	r := &parquetRows{want: slices.Clone(want), columns: make([]parquetColumn, len(want)), batch: Batch{Columns: make([]Column, len(want))}}
 	leaves := 0
 	for i := range r.columns {
@@ -152,6 +149,12 @@ func (p *parquetFile) give(r *parquetRows) {
 		p.readers = p.readers[1:]
 	}
 	p.readers = append(p.readers, r)
+}
+
+func (p *parquetFile) rest() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.readers = nil
 }
 
 func sameColumns(a, b Schema) bool {

@@ -84,6 +84,15 @@ func (t *Table) Close() error {
 	return errors.Join(all...)
 }
 
+// Rest lets go of the memory that is kept for reading the same columns once more, until then.
+func (t *Table) Rest() {
+	for _, f := range t.files {
+		if r, ok := f.(interface{ rest() }); ok {
+			r.rest()
+		}
+	}
+}
+
 // Schema is what is known of the columns. Of a text file whose types are inferred, reading may widen a type: Fold begins again then, and
 // after it, or after Settle, the schema is final.
 func (t *Table) Schema() Schema { return t.schema }

@@ -148,7 +148,7 @@ func (c classifying) found(sides [2]*drawing, auc stats.ClusteredAUC, level floa
 		f.Note = fmt.Sprintf("%d and %d rows drawn, of %d and %d %s", sides[0].rows, sides[1].rows, auc.Clusters[0], auc.Clusters[1], c.clustersIn())
 	}
 	if columns != "" && f.Verdict != gate.Pass {
-		f.Note = "most telling: " + columns + "; " + f.Note
+		f.Shown += ", told by " + columns
 	}
 	if f.Verdict == gate.Inconclusive {
 		f.Note = fmt.Sprintf("it may be %.4g by chance; %s", c.limit, f.Note)
@@ -208,7 +208,7 @@ func telling(columns []string, gain []float64) string {
 	var all []string
 	for _, i := range order[:min(len(order), classifierShown)] {
 		if share := gain[i] / sum; share >= 0.05 {
-			all = append(all, fmt.Sprintf("%s %.0f%%", columns[i], 100*share))
+			all = append(all, fmt.Sprintf("%s %.0f%%", shownValue(columns[i]), 100*share))
 		}
 	}
 	return strings.Join(all, ", ")

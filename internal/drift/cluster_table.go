@@ -194,7 +194,7 @@ func (t *clusterTable) statistic(chosen []int32, _ bool) float64 {
 	return gap / (1/wa + 1/wb)
 }
 
-// withoutRare puts bins of which fewer than 5 rows are expected on a side into one, as chi2P does.
+// withoutRare puts rare bins together, as chi2P does.
 func withoutRare(reference, current [][]uint32) ([][]uint32, [][]uint32) {
 	sides := [2][][]uint32{reference, current}
 	var rows [2]float64
@@ -210,17 +210,7 @@ func withoutRare(reference, current [][]uint32) ([][]uint32, [][]uint32) {
 			}
 		}
 	}
-	needs := rareRows * (rows[0] + rows[1]) / min(rows[0], rows[1])
-	var place []int
-	kept := 1
-	for _, v := range sums {
-		if v < needs {
-			place = append(place, 0)
-			continue
-		}
-		place = append(place, kept)
-		kept++
-	}
+	place, kept := mergeRare(sums, nil, (rows[0]+rows[1])/min(rows[0], rows[1]))
 	for side, clusters := range sides {
 		merged := make([][]uint32, len(clusters))
 		for i, counts := range clusters {

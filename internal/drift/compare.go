@@ -88,11 +88,12 @@ func newComparison(ref, cur Source, spec Spec, o Options) (*comparison, error) {
 			return nil, fault.New(fault.Usage, "cannot tell days in time zone %q: %w", spec.TimeZone, err)
 		}
 	}
+	parts := &partPool{}
 	for i, source := range []Source{ref, cur} {
 		if err := source.Rows.check(); err != nil {
 			return nil, err
 		}
-		c.sides[i] = &side{source: source, spec: &c.spec, zone: zone, byRow: spec.Time != "" || spec.Cluster != "" || spec.Learn != nil,
+		c.sides[i] = &side{source: source, parts: parts, spec: &c.spec, zone: zone, byRow: spec.Time != "" || spec.Cluster != "" || spec.Learn != nil,
 			store: newStore(o.Temp, o.Memory/2), meta: newStore(o.Temp, o.Memory/8), span: [2]float64{math.NaN(), math.NaN()}}
 	}
 	return c, nil
@@ -222,6 +223,7 @@ type pairing struct {
 type measurer struct {
 	memory int64 // bytes that it may take
 	sorter sorter
+	sorted [2][]uint64 // of columns whose order of rows is kept
 	words  reader[uint64]
 	rows   reader[uint32]
 }
@@ -232,6 +234,14 @@ func (c *comparison) measurer(k int) *measurer {
 		c.measurers = append(c.measurers, &measurer{memory: c.opts.Memory / int64(c.opts.Workers)})
 	}
 	return c.measurers[k]
+}
+
+// room is memory for the keys of a side.
+func (m *measurer) room(side int, n int64) []uint64 {
+	if int64(cap(m.sorted[side])) < n {
+		m.sorted[side] = make([]uint64, 0, n)
+	}
+	return m.sorted[side][:0]
 }
 
 // measure measures one column.
@@ -249,9 +259,9 @@ func (c *comparison) measure(w *measurer, name string, m *Measured) error {
 	}
 	p.axis, p.convert = axisOf(a.field, b.field)
 	var s [2]*sorted
-	for i, col := range p.columns {
+	for i := range s {
 		var err error
-		if s[i], err = p.sorted(col, p.convert[i]); err != nil {
+		if s[i], err = p.sorted(i, p.convert[i]); err != nil {
 			return err
 		}
 	}
@@ -281,7 +291,8 @@ func share(n, of int64) float64 {
 }
 
 // sorted puts the keys of a column in order.
-func (p *pairing) sorted(c *column, convert func(uint64) uint64) (*sorted, error) {
+func (p *pairing) sorted(side int, convert func(uint64) uint64) (*sorted, error) {
+	c := p.columns[side]
 	s := &sorted{axis: p.axis}
 	if c.keys == nil {
 		return s, nil
@@ -291,7 +302,7 @@ func (p *pairing) sorted(c *column, convert func(uint64) uint64) (*sorted, error
 		if most := max(p.w.memory/24, leastSorted); c.keys.n > most { // both sides, and the spare of the sorter
 			return p.sortOutside(c, convert, int(most))
 		}
-		keys = make([]uint64, 0, c.keys.n)
+		keys = p.w.room(side, c.keys.n)
 		err := p.w.words.each(c.keys, func(words []uint64) error {
 			keys = append(keys, words...)
 			return nil
@@ -308,6 +319,8 @@ func (p *pairing) sorted(c *column, convert func(uint64) uint64) (*sorted, error
 	s.mem = p.w.sorter.sort(keys)
 	if !c.keys.spilled() && c.rows == nil {
 		c.keys.mem = s.mem
+	} else {
+		p.w.sorted[side] = s.mem
 	}
 	s.n = int64(len(s.mem))
 	return s, nil

@@ -45,7 +45,7 @@ func (c *comparison) choose() ([]string, error) {
 // chosen are the columns that are to be compared, as far as the tables are known to have them.
 func (c *comparison) chosen() []string {
 	var names []string
-	cur := c.sides[1].schema()
+	cur := c.sides[1].schema() // of a table or a profile
 	for _, f := range c.sides[0].schema() {
 		if c.wanted(f.Name) && cur.Index(f.Name) >= 0 {
 			names = append(names, f.Name)

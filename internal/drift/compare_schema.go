@@ -181,8 +181,8 @@ func (c *comparison) imprint(side int, col *column) (*imprint, error) {
 		i.quantiles, i.n = quantilesOf(col.known), col.known.Count
 		return i, nil
 	}
-	p := &pairing{spec: &c.spec, sides: c.sides, w: c.measurer(0), axis: nativeAxis(col.field)}
-	s, err := p.sorted(col, nil)
+	p := &pairing{spec: &c.spec, sides: c.sides, w: c.measurer(0), axis: nativeAxis(col.field), columns: [2]*column{col, col}}
+	s, err := p.sorted(0, nil)
 	if err != nil {
 		return nil, err
 	}

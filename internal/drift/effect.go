@@ -1,8 +1,10 @@
 package drift
 
 import (
+	"cmp"
 	"math"
 	"slices"
+	"strings"
 
 	"mlx/internal/stats"
 )
@@ -13,44 +15,67 @@ import (
 // rareRows is the number of rows that has to be expected on either side for an approximation to count.
 const rareRows = 5
 
-// chi2P is the p of homogeneity of two rows of counts. Bins of which fewer than 5 rows are expected on a side count as one (Cochran):
-// one row of a rare value, in the smaller side, would otherwise be significant alone.
-func chi2P(reference, current []int64, yates bool) float64 {
+// chi2P is the p of homogeneity of two rows of counts. Bins of which too few rows are expected on a side count together (see mergeRare): one
+// row of a rare value, in the smaller side, would otherwise be significant alone.
+func chi2P(of Bins, yates bool) float64 {
 	var n, m float64
-	for i := range reference {
-		n, m = n+float64(reference[i]), m+float64(current[i])
+	sums := make([]float64, len(of.Reference))
+	for i := range of.Reference {
+		n, m = n+float64(of.Reference[i]), m+float64(of.Current[i])
+		sums[i] = float64(of.Reference[i] + of.Current[i])
 	}
 	if n == 0 || m == 0 {
 		return math.NaN()
 	}
-	needs := rareRows * (n + m) / min(n, m)
-	var a, b []float64
-	var restA, restB float64
-	for i := range reference {
-		r, c := float64(reference[i]), float64(current[i])
-		if r+c < needs {
-			restA, restB = restA+r, restB+c
-			continue
-		}
-		a, b = append(a, r), append(b, c)
-	}
-	switch {
-	case restA+restB >= needs:
-		a, b = append(a, restA), append(b, restB)
-	case len(a) > 1 && restA+restB > 0: // too few even together: they go to the smallest that counts
-		least := 0
-		for i := range a {
-			if a[i]+b[i] < a[least]+b[least] {
-				least = i
-			}
-		}
-		a[least], b[least] = a[least]+restA, b[least]+restB
+	place, kept := mergeRare(sums, of.Categories, (n+m)/min(n, m))
+	a, b := make([]float64, kept), make([]float64, kept)
+	for i, at := range place {
+		a[at] += float64(of.Reference[i])
+		b[at] += float64(of.Current[i])
 	}
 	chi2, err := stats.Chi2Homogeneity(a, b, yates)
-	if err != nil || len(a) < 2 {
+	if err != nil {
 		return math.NaN()
 	}
 	return chi2.P
+}
+
+// mergeRare says which bins count together so that at least 5 rows are expected of each on either side (Cochran), in the order of how many
+// rows they have; one is the number of rows of both sides of which one is expected on the smaller side. Those of which not one is expected
+// are one bin, with the rarest of the others if even they are too few. Nothing of this depends on which side a row is on: names, where
+// there are any, tell bins of the same size apart.
+func mergeRare(sums []float64, names []string, one float64) (place []int, kept int) {
+	order := make([]int, len(sums))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int {
+		if sums[i] == sums[j] && i < len(names) && j < len(names) {
+			return strings.Compare(names[i], names[j])
+		}
+		return cmp.Or(cmp.Compare(sums[j], sums[i]), cmp.Compare(i, j))
+	})
+	place = make([]int, len(sums))
+	open, rare := 0.0, 0.0
+	for at, i := range order {
+		if sums[i] < one {
+			for _, rest := range order[at:] {
+				place[rest], rare = kept, rare+sums[rest]
+			}
+			break
+		}
+		place[i] = kept
+		if open += sums[i]; open >= rareRows*one {
+			kept, open = kept+1, 0
+		}
+	}
+	if open+rare >= rareRows*one || kept == 0 {
+		kept++
+	}
+	for i := range place { // too few even together, or none at all
+		place[i] = min(place[i], kept-1)
+	}
+	return place, kept
 }
 
 // shareP is the two-sided p of "x of n and y of m are of one share": the pooled z-test, and the hypergeometric distribution where so few

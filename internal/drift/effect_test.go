@@ -17,15 +17,15 @@ func TestTests(t *testing.T) {
 		name      string
 		got, want float64
 	}{
-		{"chi2", chi2P([]int64{100, 50, 850}, []int64{120, 70, 810}, false), 0.04699635250308479},
+		{"chi2", chi2P(Bins{Reference: []int64{100, 50, 850}, Current: []int64{120, 70, 810}}, false), 0.04699635250308479},
 		{"z", shareP(100, 1000, 130, 1000), 0.03548845046647471},
 		{"hypergeometric", shareP(3, 50, 9, 40), 0.047601467097380175},
 		{"hypergeometric, far", shareP(9, 1_000_000, 1, 1000), 0.0198905275877028},
 		{"binomial", binomialTail(10, 12, 0.3), 0.00020637625499999988},
 		{"none missing", shareP(0, 50, 0, 40), math.NaN()},
 		{"all missing", shareP(50, 50, 40, 40), math.NaN()},
-		{"one category", chi2P([]int64{10, 0}, []int64{20, 0}, false), math.NaN()},
-		{"an empty side", chi2P([]int64{10, 4}, []int64{0, 0}, false), math.NaN()},
+		{"one category", chi2P(Bins{Reference: []int64{10, 0}, Current: []int64{20, 0}}, false), math.NaN()},
+		{"an empty side", chi2P(Bins{Reference: []int64{10, 4}, Current: []int64{0, 0}}, false), math.NaN()},
 		{"nothing unseen", unseenP(0, 100, []int64{50, 50}), 1},
 	} {
 		if !sameNumber(c.got, c.want) && !(math.IsNaN(c.got) && math.IsNaN(c.want)) {
@@ -49,7 +49,7 @@ func TestRareValues(t *testing.T) {
 	var chi2, unseen, missing, pearson int
 	for range sets {
 		a, b := draw(n), draw(m)
-		if chi2P(a, b, false) <= at {
+		if chi2P(Bins{Reference: a, Current: b}, false) <= at {
 			chi2++
 		}
 		c, err := stats.Chi2Homogeneity(floated(a), floated(b), false)
@@ -102,5 +102,37 @@ func TestUnseenIsFound(t *testing.T) {
 	}
 	if p := unseenP(1000, 1000, once); p < 0.1 {
 		t.Errorf("identifiers: p %v", p)
+	}
+}
+
+// TestMergeRare: every bin has a place, and of each that is left 5 rows are expected, unless it is the only one.
+func TestMergeRare(t *testing.T) {
+	r := rand.New(rand.NewPCG(21, 22))
+	for range 300 {
+		sums := make([]float64, 1+r.IntN(40))
+		all := 0.0
+		for i := range sums {
+			sums[i] = math.Floor(math.Exp(r.Float64()*8)) - 1
+			all += sums[i]
+		}
+		one := 1 + 20*r.Float64()
+		place, kept := mergeRare(sums, nil, one)
+		merged := make([]float64, kept)
+		for i, at := range place {
+			merged[at] += sums[i]
+		}
+		for _, v := range merged {
+			if v < 5*one && kept > 1 {
+				t.Fatalf("%v of %v at %v: %v", merged, sums, one, v)
+			}
+			all -= v
+		}
+		if len(place) != len(sums) || all != 0 {
+			t.Fatalf("%v became %v", sums, merged)
+		}
+	}
+	place, kept := mergeRare([]float64{20, 20, 20, 20, 1, 1}, []string{"d", "c", "b", "a", "e", "f"}, 8)
+	if kept != 2 || place[2] != 0 || place[3] != 0 || place[0] != 1 || place[1] != 1 || place[4] != 1 || place[5] != 1 {
+		t.Errorf("%v %d", place, kept)
 	}
 }

@@ -83,8 +83,6 @@ func (j *judging) measure(m *Measured, t *judgedTest) {
 		t.p = j.clusterP(m)
 	case t.method == KS:
 		t.p = j.ksP(m)
-	case t.method == Chi2:
-		t.p = e.P
 	default:
 		t.p = j.kindP(m)
 	}
@@ -96,15 +94,15 @@ func (j *judging) measure(m *Measured, t *judgedTest) {
 	}
 }
 
-// kindP is the p of the test of a kind of values, of independent rows: K-S of numbers, chi-square of categories.
+// kindP is the p of the test of a kind of values, of independent rows: K-S of numbers, chi-square of categories. It is not that of the
+// measure chi2, which is Pearson's as others compute it: of many rare categories that is below 5% far more often.
 func (j *judging) kindP(m *Measured) float64 {
 	if m.Kind == Numbers && !j.NullBin {
 		if p := j.ksP(m); !math.IsNaN(p) {
 			return p
 		}
 	}
-	b := m.counts()
-	return chi2P(b.Reference, b.Current, j.Yates)
+	return chi2P(m.counts(), j.Yates)
 }
 
 // ksP is the p of K-S. Of a profile it is that of the smallest D that there may be: what a profile leaves open is not to raise alarms.

@@ -26,7 +26,7 @@ func (s *sorter) sort(keys []uint64) []uint64 {
 		return keys
 	}
 	if cap(s.spare) < len(keys) {
-		s.spare = make([]uint64, len(keys))
+		s.spare = make([]uint64, cap(keys)) // so that either can take the place of the other
 	}
 	first, differ := keys[0], uint64(0)
 	for _, k := range keys {

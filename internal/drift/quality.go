@@ -20,6 +20,7 @@ type Quality struct {
 	Rules   []gate.Rule // none: the usual measures are shown and not judged
 
 	ID, Score, Class    string // columns, as in Predictions
+	Model               string // column that names the version that made a prediction; empty: there is none
 	Positive            any
 	Threshold           *float64
 	Cluster, Time, Zone string
@@ -51,6 +52,9 @@ func (q Quality) Findings(ctx context.Context) ([]gate.Finding, error) {
 	rules := q.Rules
 	if len(rules) == 0 {
 		rules = usual(rows.task, q.At)
+		if q.Model != "" && q.Current.Table.Schema().Index(q.Model) >= 0 {
+			rules[0].Slices = []string{q.Model} // each version on its own
+		}
 	}
 	var all []gate.Finding
 	if q.Current.Labelled < q.MinRows {

@@ -72,6 +72,7 @@ type collecting struct {
 	rows     *labelledRows
 	names    []string
 	codes    map[string]int32
+	text     []byte
 	label    []int32
 	class    []int32
 	clusters map[string]int32
@@ -113,12 +114,12 @@ func (c *collecting) code(column *dataset.Column, i int) int32 {
 	if column.Missing.Has(i) {
 		return -1
 	}
-	text := string(cellText(nil, column, i))
-	code, known := c.codes[text]
+	c.text = cellText(c.text[:0], column, i)
+	code, known := c.codes[string(c.text)]
 	if !known {
 		code = int32(len(c.names))
-		c.names = append(c.names, text)
-		c.codes[text] = code
+		c.names = append(c.names, string(c.text))
+		c.codes[c.names[code]] = code
 	}
 	return code
 }

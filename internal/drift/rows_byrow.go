@@ -1,15 +1,24 @@
 package drift
 
-// mostClustered is how many categories are counted by cluster; the rarest are one bin together.
-const mostClustered = 50
+import (
+	"cmp"
+	"slices"
+)
+
+// Categories that are counted by cluster; the rarest are one bin together.
+const (
+	leastClustered = 50
+	mostClustered  = 1000    // if not more than
+	clusteredCells = 1 << 20 // counts of a side are needed
+)
 
 // byRow measures what depends on which rows belong together.
 func (p *pairing) byRow(m *Measured) error {
 	if p.columns[0].rows == nil || p.columns[1].rows == nil || m.Why != "" {
 		return nil
 	}
-	of := p.rowBins(m)
-	if p.sides[0].clusters != nil && p.sides[1].clusters != nil {
+	if a, b := p.sides[0].clusters, p.sides[1].clusters; a != nil && b != nil {
+		of := p.rowBins(m, min(max(clusteredCells/int(max(a.groups, b.groups, 1)), leastClustered), mostClustered))
 		m.Clustered = &Clustered{}
 		for i, counts := range []*[][]uint32{&m.Clustered.Reference, &m.Clustered.Current} {
 			c := p.sides[i].clusters
@@ -24,7 +33,7 @@ func (p *pairing) byRow(m *Measured) error {
 	if p.spec.Learn == nil {
 		return nil
 	}
-	return p.learn(m, of)
+	return p.learn(m, p.rowBins(m, len(p.all)))
 }
 
 func countsByGroup(groups, bins int) [][]uint32 {
@@ -57,7 +66,7 @@ func (b *rowBins) bin(side int, r rowAt) int {
 }
 
 // rowBins is how rows are counted: by the bins of numbers, by the most frequent categories and all others.
-func (p *pairing) rowBins(m *Measured) rowBins {
+func (p *pairing) rowBins(m *Measured, most int) rowBins {
 	if m.Kind == Numbers {
 		of := rowBins{none: len(p.cuts.edges) + 1}
 		for side := range of.value {
@@ -65,9 +74,9 @@ func (p *pairing) rowBins(m *Measured) rowBins {
 		}
 		return of
 	}
-	of := rowBins{none: max(min(len(p.all), mostClustered+1), 1)}
+	of := rowBins{none: max(min(len(p.all), most+1), 1)}
 	place := make(map[string]int, len(p.all))
-	for i, c := range p.all {
+	for i, c := range byTotal(p.all) {
 		place[c.word] = min(i, of.none-1)
 	}
 	for side := range of.code {
@@ -78,6 +87,16 @@ func (p *pairing) rowBins(m *Measured) rowBins {
 		}
 	}
 	return of
+}
+
+// byTotal orders categories by how often they stand on both sides together. Which have a bin of their own must not depend on which side is
+// which: what is frequent on one side alone would be chosen for it, and no exchange of clusters would show the same.
+func byTotal(all []category) []category {
+	all = slices.Clone(all)
+	slices.SortFunc(all, func(a, b category) int {
+		return cmp.Or(cmp.Compare(b.n[0]+b.n[1], a.n[0]+a.n[1]), cmp.Compare(a.word, b.word))
+	})
+	return all
 }
 
 // number is the value of a key of a side.

@@ -108,6 +108,7 @@ func hashText(text []byte) uint64 {
 
 // clusterKeys are those of the chosen rows of a batch. Rows without a cluster are one cluster.
 type clusterKeys struct {
+	of    *loading
 	at    int // place of the column in the batch
 	days  bool
 	times *rowFilter

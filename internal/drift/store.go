@@ -29,6 +29,7 @@ type store struct {
 type flusher interface {
 	flush() error
 	waiting() int
+	release()
 }
 
 func newStore(dir string, limit int64) *store { return &store{dir: dir, limit: limit} }
@@ -124,6 +125,20 @@ func (s *store) reserve(n int64) int64 {
 	return at
 }
 
+// settle lets go of the memory that is only there for more words, once columns went to the file.
+func (s *store) settle() error {
+	if s.file == nil || s.end == 0 {
+		return nil
+	}
+	if err := s.flushAll(); err != nil {
+		return err
+	}
+	for _, f := range s.streams {
+		f.release()
+	}
+	return nil
+}
+
 // write appends to the file and says where.
 func (s *store) write(data []byte) (at int64, err error) {
 	at = s.reserve(int64(len(data)))
@@ -171,6 +186,8 @@ func (s *stream[T]) add(words []T) error {
 }
 
 func (s *stream[T]) waiting() int { return len(s.mem) }
+
+func (s *stream[T]) release() { s.mem = nil }
 
 const spillBlock = 1 << 16 // words that are encoded at once
 

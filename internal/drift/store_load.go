@@ -24,6 +24,14 @@ type side struct {
 	span     [2]float64
 	clusters *clusters
 	columns  map[string]*column
+
+	parts *partPool
+}
+
+// partPool keeps the memory of parts from one pass to the next, whatever the table.
+type partPool struct {
+	mu    sync.Mutex
+	parts []*part // not in use
 }
 
 // loading is one pass over a side, which reads some of its columns.
@@ -39,9 +47,6 @@ type loading struct {
 	cluster *clusterKeys
 	total   timeRange
 	seen    int64
-
-	mu    sync.Mutex
-	parts []*part
 }
 
 // part is what is left of a batch.
@@ -83,6 +88,7 @@ func (s *side) load(ctx context.Context, names []string, first bool) error {
 		},
 		Merge: func(_ dataset.Span, p *part) error { return l.merge(p) },
 	})
+	s.source.Table.Rest()
 	if wrong != nil {
 		return wrong
 	}
@@ -91,6 +97,9 @@ func (s *side) load(ctx context.Context, names []string, first bool) error {
 	}
 	if l.time != nil {
 		s.span = l.total.seconds(l.time)
+	}
+	if err := s.store.settle(); err != nil {
+		return err
 	}
 	return nil
 }
@@ -153,38 +162,38 @@ func (l *loading) startRows() error {
 	}
 	l.clusters = nil
 	if l.cluster != nil {
-		l.clusters = newClusters(l.meta)
+		l.cluster.of, l.clusters = l, newClusters(l.meta)
 	}
 	return nil
 }
 
-func (l *loading) borrow() *part {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if n := len(l.parts); n > 0 {
-		p := l.parts[n-1]
-		l.parts = l.parts[:n-1]
+func (s *partPool) borrow() *part {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.parts); n > 0 {
+		p := s.parts[n-1]
+		s.parts = s.parts[:n-1]
 		return p
 	}
 	return &part{}
 }
 
-func (l *loading) giveBack(p *part) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.parts = append(l.parts, p)
+func (s *partPool) giveBack(p *part) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parts = append(s.parts, p)
 }
 
 // part makes of a batch what is kept of it. It runs on several goroutines.
 func (l *loading) part(b *dataset.Batch) *part {
-	p := l.borrow()
+	p := l.parts.borrow()
 	rows := l.filter.choose(b, &p.scratch)
 	p.rows = rows.n
-	if len(p.columns) != len(l.names) {
-		p.columns = make([]columnPart, len(l.names))
+	if n := len(l.names); len(p.columns) < n {
+		p.columns = append(p.columns, make([]columnPart, n-len(p.columns))...)
 	}
 	byRow := l.byRow || l.source.Rows.Skip > 0 || l.source.Rows.Limit > 0
-	for i := range p.columns {
+	for i := range l.kept {
 		c, from, kept := &p.columns[i], &b.Columns[i], l.kept[i]
 		c.reset()
 		switch {
@@ -201,7 +210,7 @@ func (l *loading) part(b *dataset.Batch) *part {
 		p.times = l.time.times(p.times, b, rows)
 	}
 	if l.cluster != nil {
-		if p.cluster == nil {
+		if p.cluster == nil || p.cluster.of != l {
 			own := *l.cluster
 			p.cluster = &own
 		}
@@ -212,7 +221,7 @@ func (l *loading) part(b *dataset.Batch) *part {
 
 // merge takes the part of the next rows.
 func (l *loading) merge(p *part) error {
-	defer l.giveBack(p)
+	defer l.parts.giveBack(p)
 	from, to := l.cut(l.seen, int64(p.rows))
 	l.seen += int64(p.rows)
 	if l.reported != nil {

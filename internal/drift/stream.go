@@ -151,7 +151,9 @@ func (q Quality) Stream(ctx context.Context, s Stream) (gate.Finding, error) {
 			f.Shown += ", begun about " + placed(max(c.began-len(before), 0), places, at)
 		}
 		f.Shown += ": mean " + number(c.before) + " -> " + number(c.after)
-		f.Value, f.Baseline = &c.after, &c.before
+		if isFinite(c.after) && isFinite(c.before) {
+			f.Value, f.Baseline = &c.after, &c.before
+		}
 		break
 	}
 	if better > 0 {

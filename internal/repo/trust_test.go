@@ -255,3 +255,46 @@ func FuzzRemote(f *testing.F) {
 		_ = CheckRecipient(recipient)
 	})
 }
+
+func TestTrustOfMonitors(t *testing.T) {
+	c, err := ParseConfig([]byte(`
+monitors:
+  m:
+    current: "https://a/{date}.csv"
+    window: 1d
+    reference: b.csv
+    model: f@production
+    on_drift: {run: retrain, command: tell, webhook: "https://hook", github_issue: acme/f}
+    golden: {table: "https://a/golden.csv", model: {command: predict}}
+    retire: golden < 0.9 for 3 days
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	items, err := c.TrustItems(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []TrustItem{
+		{Kind: "table", Name: "https://a/{date}.csv", Value: "https://a/{date}.csv"}, {Kind: "table", Name: "https://a/golden.csv", Value: "https://a/golden.csv"},
+		{Kind: "action", Name: "m", Value: "github issue acme/f"}, {Kind: "action", Name: "m", Value: "webhook https://hook"},
+		{Kind: "action", Name: "m", Value: "command tell"}, {Kind: "action", Name: "m", Value: "run retrain"},
+		{Kind: "check", Name: "m", Value: "predict"},
+	}
+	if diff := cmp.Diff(want, items); diff != "" {
+		t.Error(diff)
+	}
+	r, user := project(t, "ledger: 7f3a90c2d15e4b68\n"), t.TempDir()
+	trust := trustOf(t, r, user)
+	if err := trust.Approve(items...); err != nil {
+		t.Fatal(err)
+	}
+	for where, allowed := range map[string]bool{
+		"https://a/{date}.csv": true, "https://a/2026-11-20.csv": true, "https://a/2026-11-2.csv": false, "https://a/2026-11-20.csv/../x": false,
+		"https://b/2026-11-20.csv": false, "https://a/golden.csv": true, "https://a/2026-11-20xcsv": false,
+	} {
+		if got := trust.ApprovedTable(where); got != allowed {
+			t.Errorf("%s: %v", where, got)
+		}
+	}
+}
