@@ -189,7 +189,7 @@ func compareQuantile(t *testing.T, c *ProfileColumn, q float64, want *pandasColu
 		}
 		return
 	}
-	if c.RankError > DefaultRank {
+	if c.RankError > 2e-4 {
 		t.Errorf("quantiles may be off by %v", c.RankError)
 	}
 	got, room := c.Quantile(q), c.RankError*n+1

@@ -86,23 +86,24 @@ func (b *Batch) pick(rows []int) *Batch {
 			}
 		}
 		switch {
+		case from.Type == Null:
 		case from.Codes != nil:
 			to.Texts, to.Codes = from.Texts, pickOf(from.Codes, rows)
-		case from.Texts != nil:
+		case from.InTexts():
 			to.Texts = &Texts{Offsets: []uint32{0}}
 			for _, row := range rows {
 				to.Texts.Append(from.Texts.At(row))
 			}
+		case from.Type == Float:
+			to.Floats = pickOf(from.Floats, rows)
+		default:
+			to.Ints = pickOf(from.Ints, rows)
 		}
-		to.Ints, to.Floats = pickOf(from.Ints, rows), pickOf(from.Floats, rows)
 	}
 	return out
 }
 
 func pickOf[T any](all []T, rows []int) []T {
-	if all == nil {
-		return nil
-	}
 	picked := make([]T, len(rows))
 	for i, row := range rows {
 		picked[i] = all[row]

@@ -108,10 +108,6 @@ func (r sketchRuns) count(sorted []uint64) sketchRuns {
 	return r
 }
 
-func (r sketchRuns) clone() sketchRuns {
-	return sketchRuns{slices.Clone(r.keys), slices.Clone(r.counts)}
-}
-
 // sort puts keys in order: by digits of 11 bits, of which those that all keys share are passed over. It returns the memory in
 // which they then stand, which is that of the scratch.
 func (s *sketchScratch) sort(keys []uint64) []uint64 {

@@ -75,9 +75,14 @@ func (c *comparison) profileTables(ctx context.Context) error {
 				return err
 			}
 		}
-		if s.source.Profile, err = dataset.ProfileOf(ctx, t, o); err != nil {
+		p, err := dataset.ProfileOf(ctx, t, o)
+		if err != nil {
 			return err
 		}
+		if _, err := s.rowFilter(names); err != nil { // the column turned out to hold something else than times
+			return err
+		}
+		s.source.Profile = p
 	}
 	return nil
 }
@@ -90,8 +95,11 @@ func (s *side) keep(names []string) (func(*dataset.Batch) dataset.Bits, error) {
 	return func(b *dataset.Batch) dataset.Bits {
 		at := slices.Index(names, s.source.Rows.Time)
 		f := newRowFilter(s.source.Rows, b.Columns[at].Field, at)
-		rows := f.choose(b, &partScratch{})
 		kept := make(dataset.Bits, b.Rows/64+1)
+		if t := b.Columns[at].Type; t != dataset.Time && t != dataset.Date && t != dataset.Null {
+			return kept
+		}
+		rows := f.choose(b, &partScratch{})
 		for k := range rows.n {
 			kept.Set(rows.at(k))
 		}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"mlx/internal/dataset"
 )
@@ -176,5 +177,35 @@ func checkBins(t *testing.T, m *Measured, column int, a, b [][]string) {
 		if got := [][]int64{m.Bins.Reference, m.Bins.Current}[side]; m.Name != "at" && !slices.Equal(got, want) {
 			t.Errorf("%s: bins of side %d hold %v, want %v (edges %v)", m.Name, side, got, want, m.Bins.Edges)
 		}
+	}
+}
+
+// TestProfileOfWindow: of a table that is held against a profile the same rows count as of one that is held against a table.
+func TestProfileOfWindow(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 8))
+	names, a := drifting(rng, 5000, 0)
+	_, b := drifting(rng, 5000, 0.1)
+	ref, cur := tableOf(t, names, a...), tableOf(t, names, b...)
+	day := func(d int) time.Time { return time.Date(2026, 1, d, 0, 0, 0, 0, time.UTC) }
+	for _, rows := range []Rows{{}, {Time: "at", From: day(5), To: day(9)}, {Skip: 100, Limit: 700}, {Skip: 4900}, {Time: "at", From: day(20), Skip: 10, Limit: 40},
+		{Time: "at", To: day(1)}} {
+		cur.Rows = rows
+		want := comparedTables(t, ref, cur, Spec{}, Options{})
+		got := comparedTables(t, profileSource(t, ref, 0), cur, Spec{}, Options{})
+		if got.Rows != want.Rows || len(got.Columns) != len(want.Columns) {
+			t.Errorf("%+v: rows %v, want %v", rows, got.Rows, want.Rows)
+			continue
+		}
+		for i, m := range got.Columns {
+			if w := want.Columns[i]; !slices.Equal(m.Bins.Current, w.Bins.Current) && m.Kind == Categories || m.Rows != w.Rows || m.MissingShare != w.MissingShare ||
+				math.Abs(m.Distances[KS].Value-w.Distances[KS].Value) > 1e-12 {
+				t.Errorf("%+v: %s: K-S %v, want %v; rows %d, want %d", rows, m.Name, m.Distances[KS].Value, w.Distances[KS].Value, m.Rows, w.Rows)
+			}
+		}
+	}
+	late := csvSource(t, "at,x\n2026-01-01,1\n", dataset.Options{})
+	late.Rows = Rows{Time: "x", From: day(1)}
+	if _, err := Compare(t.Context(), profileSource(t, ref, 0), late, Spec{}, Options{}); err == nil || !strings.Contains(err.Error(), "not a time or date") {
+		t.Errorf("a window of numbers: %v", err)
 	}
 }

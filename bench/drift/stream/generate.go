@@ -7,13 +7,12 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
 	"mlx/bench/internal/measure"
-
-	"os"
-	"path/filepath"
 )
 
 const (
@@ -109,7 +108,9 @@ func tableOfTwenty(mlx, dir string, report *measure.Report) error {
 	}
 	_, err := profile(mlx, dir, "twenty.prof", types.String(), func(w io.Writer) error {
 		b := bufio.NewWriterSize(w, 1<<16)
-		b.WriteString(names.String()[1:] + "\n")
+		if _, err := b.WriteString(names.String()[1:] + "\n"); err != nil {
+			return err
+		}
 		var row []byte
 		for range 1_000_000 {
 			row = row[:0]
@@ -121,7 +122,9 @@ func tableOfTwenty(mlx, dir string, report *measure.Report) error {
 				row = append(row, ',')
 				row = strconv.AppendFloat(row, []float64{rng.NormFloat64(), rng.Float64() * 100, rng.ExpFloat64()}[k%3], 'g', 12, 64)
 			}
-			b.Write(append(row[1:], '\n'))
+			if _, err := b.Write(append(row[1:], '\n')); err != nil {
+				return err
+			}
 		}
 		return b.Flush()
 	})
