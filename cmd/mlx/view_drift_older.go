@@ -12,12 +12,16 @@ import (
 	"mlx/internal/gate"
 )
 
-// older is a window that was caught up. A program gets: verdict, name, from, to, rows, what was found, the record.
+// older is a window that was caught up. A program gets of one that is not stable: verdict, name, from, to, rows, what was found, the record.
 func (d driftTold) older(t *cli.Text) {
 	r := d.Answer
 	word := driftWord(r.Verdict)
 	if r.Verdict != drift.Stable {
 		word = strings.ToUpper(word)
+	}
+	if !t.TTY() && r.Verdict == drift.Stable {
+		d.line(t)
+		return
 	}
 	if !t.TTY() {
 		cells := append([]cli.Cell{driftCell(r.Verdict, word), d.name()}, windowCells(r.Window)...)
