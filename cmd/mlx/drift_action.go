@@ -24,6 +24,7 @@ type actionView struct {
 	AsOf   time.Time         `json:"as_of"`
 	Cost   *drift.Cost       `json:"cost"`
 	New    bool              `json:"new"` // it was done by this call
+	Until  time.Time         `json:"-"`   // before then drift does not start it again; zero: nothing says so
 	Text   string            `json:"text"`
 	Failed bool              `json:"-"` // and it has been told
 }
