@@ -164,6 +164,9 @@ func driftCheckRun(ctx context.Context, a *app, o driftOptions) error {
 		answers = append(answers, found...)
 		if err != nil {
 			troubles = append(troubles, t.trouble(err))
+			if err := t.retireAlone(ctx); err != nil {
+				troubles = append(troubles, t.trouble(err))
+			}
 		}
 	}
 	if len(o.outs) > 0 || o.format != "" {

@@ -35,6 +35,8 @@ func TestMonitorsAreChecked(t *testing.T) {
 		{"retire alone", "current: a, reference: b, retire: golden < 0.9 for 3 days", "retire needs golden", ""},
 		{"golden alone", "current: a, reference: b, golden: {table: g}", "golden needs retire", ""},
 		{"retire without model", "current: a, reference: b, golden: {table: g}, retire: golden < 0.9 for 3 days", "retire needs model", ""},
+		{"golden of a URL", "current: a, reference: b, model: m, golden: {table: 'g/{date}.csv', model: {url: 'http://127.0.0.1:1'}}, retire: golden < 0.9 for 3 days",
+			"url answers for one version only", "serve: COMMAND"},
 		{"service", "predictions: 'service:flihgts', reference: b", `monitor m names the unknown service "flihgts"`, ""},
 		{"quality", "current: a, reference: b, quality: [{min: 1}]", "a check has exactly one subject", ""},
 	} {
