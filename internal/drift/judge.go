@@ -144,8 +144,9 @@ func (j *judging) notes(a *Answer) {
 	switch {
 	case clustered:
 		a.Grouped = j.grouped()
+	case j.grouped() != "" && len(j.Compared.Columns) == 0: // nothing was judged by rows
 	case j.grouped() != "":
-		a.Notes = append(a.Notes, fmt.Sprintf("a side knows nothing of %s: rows are assumed to be independent", pluralText(j.grouped())))
+		a.Notes = append(a.Notes, fmt.Sprintf("a profile does not tell %s apart: rows are assumed to be independent", pluralText(j.grouped())))
 	default:
 		a.Notes = append(a.Notes, "rows are assumed to be independent; with time or cluster they need not be")
 	}
