@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -59,7 +60,7 @@ func TestDriftPageIsWellFormed(t *testing.T) {
 	dec.Strict, dec.AutoClose = false, xml.HTMLAutoClose
 	dec.Entity = xml.HTMLEntity
 	for {
-		if _, err := dec.Token(); err == io.EOF {
+		if _, err := dec.Token(); errors.Is(err, io.EOF) {
 			return
 		} else if err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"mlx/internal/dataset"
 	"mlx/internal/drift"
 	"mlx/internal/fault"
 	"mlx/internal/gate"
@@ -66,8 +67,10 @@ func (p *driftPredictions) close(err *error) {
 func (t *driftTurn) referencePredictions(ctx context.Context, w driftWindow) (d driftData, own bool, err error) {
 	m := t.monitor
 	if m.Predictions.Reference != "" {
-		d, err = t.app.driftNamed(ctx, m.Predictions.Reference)
-		return d, m.Predictions.Reference == m.Predictions.Table, err
+		if d, err = t.app.driftNamed(ctx, m.Predictions.Reference); err == nil {
+			own, err = t.ofLog(ctx, d)
+		}
+		return d, own, err
 	}
 	if years, days, ok := drift.Season(m.Reference); ok && w.span != nil {
 		before := t.calendar.Earlier(*w.span, years, days)
@@ -94,7 +97,44 @@ func (t *driftTurn) referencePredictions(ctx context.Context, w driftWindow) (d 
 		d.close(&err)
 		return driftData{}, false, err
 	}
-	return d, false, err
+	own, err = t.ofLog(ctx, d)
+	return d, own, err
+}
+
+// ofLog says whether all files of a table are of the log of predictions, so that its ids are those by which labels come. Ids of another table
+// may be numbers of its own, and a label that meets one by chance would be worse than none.
+func (t *driftTurn) ofLog(ctx context.Context, d driftData) (of bool, err error) {
+	if d.found == nil {
+		return false, nil
+	}
+	every, dated := everyDate(t.monitor.Predictions.Table)
+	if dated && isWeb(every) {
+		return false, nil
+	}
+	log, err := t.app.tableFiles(ctx, t.app.fromConfig(every))
+	if fault.KindOf(err) == fault.NotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	names := map[string]bool{}
+	for _, f := range log.files {
+		names[f.Name] = true
+	}
+	other := slices.ContainsFunc(d.found.files, func(f dataset.File) bool { return !names[f.Name] })
+	return !other && len(d.found.files) > 0, log.close(nil)
+}
+
+// everyDate is the pattern of a table for all dates, and whether it has any.
+func everyDate(table string) (pattern string, dated bool) {
+	pattern = strings.NewReplacer("{date}", "*", "{year}", "*", "{month}", "*", "{day}", "*").Replace(table)
+	return pattern, pattern != table
+}
+
+// isWeb says whether an address is of a web server, which lists nothing.
+func isWeb(where string) bool {
+	return strings.HasPrefix(where, "http://") || strings.HasPrefix(where, "https://")
 }
 
 // judgedPredictions are the predictions by which a gate judged the model: an output of the run that made it.
@@ -132,10 +172,9 @@ func (a *app) everyPrediction(ctx context.Context, name string, m repo.Monitor) 
 		return nil, fault.New(fault.Usage, "cannot read the predictions of %s: this mlx keeps no log of %s", name, where).In(m.Predictions.At).
 			Hint("predictions: TABLE   # a file, a pattern or a URL")
 	}
-	every := strings.NewReplacer("{date}", "*", "{year}", "*", "{month}", "*", "{day}", "*").Replace(where)
-	dated := every != where
-	if dated && (strings.HasPrefix(where, "http://") || strings.HasPrefix(where, "https://")) {
-		return nil, nil // a web server lists nothing
+	every, dated := everyDate(where)
+	if dated && isWeb(every) {
+		return nil, nil
 	}
 	t, err := a.configTable(ctx, every)
 	if dated && fault.KindOf(err) == fault.NotFound {

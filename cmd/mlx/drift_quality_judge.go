@@ -122,6 +122,9 @@ func (j *predictionsJudge) quality(ctx context.Context, current, reference *drif
 			return err
 		}
 		j.closes = append(j.closes, q.Reference.Close)
+	} else if reference != nil && len(j.labels) > 0 {
+		j.answer.Notes = append(j.answer.Notes, "labels are not joined to "+j.reference.name+": it has no column of outcomes, and is no part of "+
+			j.turn.monitor.Predictions.Table)
 	}
 	if labelled.Labelled == 0 && len(q.Rules) == 0 && j.turn.monitor.Stream.Method == "" {
 		j.answer.Notes = append(j.answer.Notes, "no prediction of the window has a label: its quality is not judged")

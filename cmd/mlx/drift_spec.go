@@ -18,13 +18,7 @@ func driftMethods() []string {
 
 // kindsOf are the kinds of column that a method can measure.
 func kindsOf(m drift.Method) []drift.Kind {
-	switch m {
-	case drift.KS, drift.Wasserstein:
-		return []drift.Kind{drift.Numbers}
-	case drift.Chi2, drift.TVD, drift.LInfinity:
-		return []drift.Kind{drift.Categories}
-	}
-	return []drift.Kind{drift.Numbers, drift.Categories}
+	return slices.DeleteFunc([]drift.Kind{drift.Numbers, drift.Categories}, func(k drift.Kind) bool { return !m.Compares(k) })
 }
 
 // driftSetting is --method or --threshold taken apart: what it says of which columns.

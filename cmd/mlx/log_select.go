@@ -189,24 +189,15 @@ func (s *selection) printEvents(ctx context.Context, columns []column, w *watche
 	events := w.watch(s.choose(s.tagged(ctx, records)))
 	if len(columns) == 0 || s.drawsTrend() {
 		var all []event
-		for e, err := range events {
-			if err != nil {
-				return 0, err
-			}
-			all = append(all, e)
+		if all, err = allOf(events); err != nil {
+			return 0, err
 		}
 		if len(columns) == 0 {
 			columns = runColumns(all)
 		} else if err := s.drawTrend(all); err != nil {
 			return 0, err
 		}
-		events = func(yield func(event, error) bool) {
-			for _, e := range all {
-				if !yield(e, nil) {
-					return
-				}
-			}
-		}
+		events = eventsOf(all)
 	}
 	return total, s.print(columns, func(yield func(cli.Item, error) bool) {
 		for e, err := range events {
@@ -224,6 +215,27 @@ func (s *selection) printEvents(ctx context.Context, columns []column, w *watche
 			}
 		}
 	})
+}
+
+// allOf holds events, for what has to know all of them before the first is printed.
+func allOf(events iter.Seq2[event, error]) (all []event, err error) {
+	for e, err := range events {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+func eventsOf(all []event) iter.Seq2[event, error] {
+	return func(yield func(event, error) bool) {
+		for _, e := range all {
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
 }
 
 // simple reports whether the index alone can answer: a table of runs whose columns are single values of records.

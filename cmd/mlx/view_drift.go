@@ -237,6 +237,7 @@ func driftOrder(columns []drift.Column) []drift.Column {
 			return 0
 		case drift.Stable:
 			return 2
+		case drift.CannotTell:
 		}
 		return 1
 	}

@@ -184,10 +184,10 @@ func effectWords(m drift.Method, value, threshold *float64) string {
 	if value == nil {
 		return methodWord(m)
 	}
-	switch m {
-	case drift.Missing:
+	if m == drift.Missing {
 		return "by " + shareWords(math.Abs(*value))
-	case drift.Unseen:
+	}
+	if m == drift.Unseen {
 		return shareWords(*value) + " new"
 	}
 	return methodWord(m) + " " + effectWord(*value, threshold)

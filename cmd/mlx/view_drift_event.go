@@ -52,6 +52,7 @@ func (d driftTold) found() cli.Cell {
 		return driftCell(r.Verdict, "no drift")
 	case drift.Drift:
 		return driftCell(r.Verdict, shortNames(r.Drifted())+" drifted")
+	case drift.CannotTell:
 	}
 	if r.Why != "" {
 		return driftCell(r.Verdict, "cannot tell: "+r.Why)

@@ -212,6 +212,7 @@ func verdictNumber(v drift.Verdict) float64 {
 		return 1
 	case drift.Stable:
 		return 0
+	case drift.CannotTell:
 	}
 	return math.NaN()
 }

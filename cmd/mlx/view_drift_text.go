@@ -21,6 +21,7 @@ func driftWord(v drift.Verdict) string {
 		return "no drift"
 	case drift.Drift:
 		return "drift"
+	case drift.CannotTell:
 	}
 	return "cannot tell" // also a word that is not known
 }

@@ -16,12 +16,14 @@ const (
 )
 
 // calibration judges whether scores still mean what they meant: the mean predicted against the mean observed share, and the reliability
-// part of the Brier score, both against the reference. It has no say where scores are no probabilities of two classes.
+// part of the Brier score, both against the reference. It has no say where scores are no probabilities of two classes. It fails what is
+// judged only where both sides have labels enough to be certain of; else it warns: labels are late in every window, and a score that was never
+// right on average is no decay.
 func (q Quality) calibration(ctx context.Context, rows *labelledRows) ([]gate.Finding, error) {
 	if rows.task != ofTwo || rows.score == nil {
 		return nil, nil
 	}
-	f := gate.Finding{Name: "calibration", Subject: "measure", Severity: gate.SeverityFail, At: q.At}
+	f := gate.Finding{Name: "calibration", Subject: "measure", Severity: gate.SeverityWarn, At: q.At}
 	n := int64(len(rows.score))
 	f.Rows = &n
 	if n < q.MinRows {
@@ -42,9 +44,18 @@ func (q Quality) calibration(ctx context.Context, rows *labelledRows) ([]gate.Fi
 		if then, err = before.calibrated(q); err != nil {
 			return nil, err
 		}
+	}
+	switch {
+	case then.known && now.known:
+		f.Severity, f.Baseline = gate.SeverityFail, &then.gap.at
+	case then.known:
 		f.Baseline = &then.gap.at
-	} else {
-		f.Severity, f.Note = gate.SeverityWarn, joined("there are no labelled predictions of the reference: compared with scores that are right on average", f.Note)
+	default:
+		why := q.noReference()
+		if then.note != "" {
+			why = "the reference has too few groups of rows for an interval"
+		}
+		f.Note = joined(why+": compared with scores that are right on average", f.Note)
 	}
 	return []gate.Finding{now.against(f, then), now.reliable(f, then)}, nil
 }

@@ -96,16 +96,21 @@ func (q Quality) corrected(found []gate.Finding, ps []float64) {
 
 // nothingToCompare is the finding of a rule with a margin while there is no labelled reference.
 func (q Quality) nothingToCompare(r gate.Rule, found []gate.Finding) []gate.Finding {
-	why := "there are no labelled predictions of the reference"
-	if q.Reference != nil {
-		why = "the reference has " + counted(q.Reference.Labelled, "labelled prediction")
-	}
+	why := q.noReference()
 	for i := range found {
 		f := &found[i]
 		f.Limit.Margin, f.Needs = &r.Margin.Value, joined("margin "+number(r.Margin.Value), limited(r, f.Needs))
 		f.Verdict, f.Note = worse(f.Verdict, gate.Inconclusive), joined(why, f.Note)
 	}
 	return found
+}
+
+// noReference says what is missing of the reference.
+func (q Quality) noReference() string {
+	if q.Reference == nil {
+		return "there are no labelled predictions of the reference"
+	}
+	return "the reference has " + counted(q.Reference.Labelled, "labelled prediction")
 }
 
 // worse is the verdict of two that both have to hold.

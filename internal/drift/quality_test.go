@@ -102,6 +102,41 @@ func TestCalibrationBreaks(t *testing.T) {
 	}
 }
 
+// TestCalibrationSeverity: a change of calibration fails what is judged only where both sides are known well enough.
+func TestCalibrationSeverity(t *testing.T) {
+	broken := func(days int) *Labelled { return simulated{rows: 3000, days: days, spread: 0.01, shift: 0.1, seed: 3}.labelled(t) }
+	good := func(days int) *Labelled { return simulated{rows: 8000, days: days, spread: 0.01, seed: 2}.labelled(t) }
+	few := simulated{rows: 200, days: 14, missing: 0.95, seed: 8}.labelled(t)
+	for _, c := range []struct {
+		name               string
+		current, reference *Labelled
+		verdict            gate.Verdict
+		severity           gate.Severity
+		note               string
+	}{
+		{"both", broken(14), good(40), gate.Fail, gate.SeverityFail, ""},
+		{"no reference", broken(14), nil, gate.Fail, gate.SeverityWarn, "no labelled predictions of the reference"},
+		{"two days of reference", broken(14), good(2), gate.Fail, gate.SeverityWarn, "too few groups"},
+		{"two days of window", broken(2), good(40), gate.Inconclusive, gate.SeverityWarn, ""},
+		{"few labels of the reference", broken(14), few, gate.Fail, gate.SeverityWarn, "the reference has"},
+		{"few labels of the window", few, good(40), gate.Inconclusive, gate.SeverityWarn, ""},
+	} {
+		found, err := quality(c.current, c.reference).Findings(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := find(t, found, "calibration")
+		if f.Verdict != c.verdict || f.Severity != c.severity || !strings.Contains(f.Note, c.note) {
+			t.Errorf("%s: %s %s %q %q", c.name, f.Verdict, f.Severity, f.Shown, f.Note)
+		}
+		answer := Answer{Verdict: Stable}
+		answer.Add(found...)
+		if want := c.severity == gate.SeverityFail; (answer.Verdict == Drift) != want {
+			t.Errorf("%s: the answer is %s", c.name, answer.Verdict)
+		}
+	}
+}
+
 // TestCalibrationFalseAlarms: weeks of rows that days hold together, without any change, are told from the reference seldom.
 func TestCalibrationFalseAlarms(t *testing.T) {
 	alarms, trials := 0, 60
