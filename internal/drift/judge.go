@@ -146,7 +146,7 @@ func (j *judging) notes(a *Answer) {
 		a.Grouped = j.grouped()
 	case j.grouped() != "" && len(j.Compared.Columns) == 0: // nothing was judged by rows
 	case j.grouped() != "":
-		a.Notes = append(a.Notes, fmt.Sprintf("a profile does not tell %s apart: rows are assumed to be independent", pluralText(j.grouped())))
+		a.Notes = append(a.Notes, "a profile does not say which rows belong together: they are assumed to be independent")
 	default:
 		a.Notes = append(a.Notes, "rows are assumed to be independent; with time or cluster they need not be")
 	}

@@ -368,7 +368,7 @@ func TestNotes(t *testing.T) {
 		t.Errorf("of nothing that was judged: %q", a.Notes)
 	}
 	a = comparedOf(Measured{Column: Column{Name: "x", Kind: Numbers}}).Judge(completed(t, Spec{Time: "at"}), time.Unix(0, 0))
-	if !slices.Equal(a.Notes, []string{"a profile does not tell days apart: rows are assumed to be independent"}) {
+	if !slices.Equal(a.Notes, []string{"a profile does not say which rows belong together: they are assumed to be independent"}) {
 		t.Errorf("%q", a.Notes)
 	}
 }
