@@ -1,6 +1,7 @@
 package drift
 
 import (
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -25,7 +26,7 @@ func fits(pattern, name string) bool {
 // choose returns the columns of the reference that are to be compared, of those that both sides have, in its order.
 func (c *comparison) choose() ([]string, error) {
 	ref, cur := c.sides[0].schema(), c.sides[1].schema()
-	for _, list := range [][]string{c.spec.Columns, c.spec.Ignore, c.spec.Categories} {
+	for _, list := range [][]string{c.spec.Columns, c.spec.Ignore, c.spec.Categories, c.spec.settings()} {
 		for _, name := range list {
 			if err := c.knows(name, ref, cur); err != nil {
 				return nil, err
@@ -39,7 +40,42 @@ func (c *comparison) choose() ([]string, error) {
 			}
 		}
 	}
-	return c.chosen(), nil
+	return c.chosen(), c.fitting(ref)
+}
+
+// settings are the columns that somebody wrote a method, a threshold or a weight for: one that is misspelt would set nothing, unnoticed.
+// Weights of a model are those of its own columns, which the tables need not have.
+func (s Spec) settings() []string {
+	var names []string
+	for name := range s.Methods {
+		if name != string(Numbers) && name != string(Categories) {
+			names = append(names, name)
+		}
+	}
+	names = slices.AppendSeq(names, maps.Keys(s.Thresholds))
+	if s.WeightsOf == "" {
+		names = slices.AppendSeq(names, maps.Keys(s.Weights))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// fitting checks that the columns of the reference can be compared by the methods that were written for them. Data in use that have
+// another type one day are drift of the schema, and no mistake of who wrote the method.
+func (c *comparison) fitting(ref dataset.Schema) error {
+	for _, f := range ref {
+		kind := Numbers
+		switch familyOf(f, &c.spec) {
+		case familyNone:
+			continue
+		case familyWord:
+			kind = Categories
+		}
+		if _, err := c.spec.MethodOf(f.Name, kind); err != nil && c.wanted(f.Name) {
+			return err
+		}
+	}
+	return nil
 }
 
 // chosen are the columns that are to be compared, as far as the tables are known to have them.

@@ -149,8 +149,9 @@ func (j *judging) notes(a *Answer) {
 	switch {
 	case clustered:
 		a.Grouped = j.grouped()
+	case j.grouped() != "" && len(j.Compared.Columns) == 0: // nothing was judged by rows
 	case j.grouped() != "":
-		a.Notes = append(a.Notes, fmt.Sprintf("a side knows nothing of %s: rows are assumed to be independent", pluralText(j.grouped())))
+		a.Notes = append(a.Notes, "a profile does not say which rows belong together: they are assumed to be independent")
 	default:
 		a.Notes = append(a.Notes, "rows are assumed to be independent; with time or cluster they need not be")
 	}

@@ -364,8 +364,11 @@ func TestNotes(t *testing.T) {
 	if !slices.Equal(a.Notes, want) || a.Verdict != CannotTell || a.Columns == nil {
 		t.Errorf("%q %s", a.Notes, a.Verdict)
 	}
-	a = comparedOf().Judge(completed(t, Spec{Time: "at"}), time.Unix(0, 0))
-	if !slices.Equal(a.Notes, []string{"a side knows nothing of days: rows are assumed to be independent"}) {
+	if a = comparedOf().Judge(completed(t, Spec{Time: "at"}), time.Unix(0, 0)); len(a.Notes) > 0 {
+		t.Errorf("of nothing that was judged: %q", a.Notes)
+	}
+	a = comparedOf(Measured{Column: Column{Name: "x", Kind: Numbers}}).Judge(completed(t, Spec{Time: "at"}), time.Unix(0, 0))
+	if !slices.Equal(a.Notes, []string{"a profile does not say which rows belong together: they are assumed to be independent"}) {
 		t.Errorf("%q", a.Notes)
 	}
 }

@@ -18,7 +18,7 @@ func (c *Config) validateMonitors(body ast.Node) error {
 	for name, m := range c.Monitors.All() {
 		w := writtenMonitor{m, valueAt(valueAt(body, "monitors"), name)}
 		for _, check := range []func(writtenMonitor) *fault.Error{
-			writtenMonitor.checkTables, writtenMonitor.checkWindow, writtenMonitor.checkWords, writtenMonitor.checkModel,
+			writtenMonitor.checkTables, writtenMonitor.checkWindow, writtenMonitor.checkWords, writtenMonitor.checkModel, writtenMonitor.checkNeeds,
 		} {
 			if err := check(w); err != nil {
 				return err
@@ -178,6 +178,25 @@ func (m writtenMonitor) checkModel() *fault.Error {
 			Hint("model: {command: ...}   # or serve: COMMAND; either gets MLX_MODEL")
 	case m.Window.Duration.Duration == 0 && isSeason(m.Reference):
 		return m.wrong("reference", "reference %q is some time before the window, and there is no window of time", m.Reference)
+	}
+	return nil
+}
+
+// checkNeeds finds keys that would do nothing without another.
+func (m writtenMonitor) checkNeeds() *fault.Error {
+	if m.Predictions.Table == "" {
+		for _, of := range []struct {
+			key string
+			set bool
+		}{{"quality", len(m.Quality) > 0}, {"labels", m.Labels != ""}, {"stream", m.Stream.Method != ""}, {"unlabelled", m.Unlabelled}} {
+			if of.set {
+				return m.wrong(of.key, "%s needs predictions: the table that holds what the model said", of.key).
+					Hint(`predictions: {table: "log/{date}.csv", id: id, score: score}`)
+			}
+		}
+	}
+	if o := m.OnDrift; o.At.Line > 0 && o.Repro == "" && o.Run == "" && o.Command == "" && o.Webhook == "" && o.GitHubIssue == "" {
+		return m.wrong("on_drift", "on_drift starts nothing").Hint("on_drift: {repro: STAGE}   # or run, command, webhook, github_issue")
 	}
 	return nil
 }

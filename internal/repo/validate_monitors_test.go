@@ -37,8 +37,13 @@ func TestMonitorsAreChecked(t *testing.T) {
 		{"retire without model", "current: a, reference: b, golden: {table: g}, retire: golden < 0.9 for 3 days", "retire needs model", ""},
 		{"golden of a URL", "current: a, reference: b, model: m, golden: {table: 'g/{date}.csv', model: {url: 'http://127.0.0.1:1'}}, retire: golden < 0.9 for 3 days",
 			"url answers for one version only", "serve: COMMAND"},
+		{"quality of nothing", "current: a, reference: b, quality: [{measure: accuracy, min: 0.9}]", "quality needs predictions", "predictions: {table:"},
+		{"labels of nothing", "current: a, reference: b, labels: l.csv", "labels needs predictions", ""},
+		{"stream of nothing", "current: a, reference: b, stream: {method: ddm}", "stream needs predictions", ""},
+		{"estimate of nothing", "current: a, reference: b, unlabelled: true", "unlabelled needs predictions", ""},
+		{"on_drift of nothing", "current: a, reference: b, on_drift: {cooldown: 7d}", "on_drift starts nothing", "on_drift: {repro: STAGE}"},
 		{"service", "predictions: 'service:flihgts', reference: b", `monitor m names the unknown service "flihgts"`, ""},
-		{"quality", "current: a, reference: b, quality: [{min: 1}]", "a check has exactly one subject", ""},
+		{"quality", "current: a, predictions: p, reference: b, quality: [{min: 1}]", "a check has exactly one subject", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := ParseConfig([]byte("monitors:\n  m: {" + c.keys + "}\n"))
