@@ -214,10 +214,10 @@ func (a *app) hintDays(told []driftTold) {
 		if _, untold := d.counts(); !d.New || untold == 0 || r.Grouped != "day" || min(r.Clusters[0], r.Clusters[1]) >= drift.FewestDays {
 			continue
 		}
-		groups := "; or cluster: COLUMN of what belongs together within a day"
+		groups := "; or cluster: COLUMN"
 		switch {
 		case r.Monitor == "":
-			a.streams.Hint("--cluster COLUMN", fmt.Sprintf("of what belongs together within a day; --time needs at least %d days", drift.FewestDays))
+			a.streams.Hint("--cluster COLUMN", fmt.Sprintf("--time needs at least %d days", drift.FewestDays))
 		case r.Clusters[0] < drift.FewestDays:
 			a.streams.Hint("reference: TABLE", fmt.Sprintf("of at least %d days%s", drift.FewestDays, groups))
 		default:
