@@ -34,24 +34,26 @@ type driftOptions struct {
 	now                  time.Time
 }
 
-const driftHelp = `Status 0 says that nothing has drifted, 1 that something has, 3 that it cannot be told, 2 that it could not be judged.
-Without a name all monitors of mlx.yaml are judged; a pattern in quotes names several. A monitor is written like this:
+const driftHelp = `Compare the newest data of monitors with their reference, column by column, and say what is no longer as it was. Without a name all
+monitors of mlx.yaml are checked; a pattern in quotes chooses some. A monitor is written like this:
 
   monitors:
     flights-daily:
-      current: "data/incoming/{date}.csv"
-      window: 7d
-      reference: flights@production
-      time: time_hour
+      current: "data/incoming/{date}.csv"   # a file for each day
+      window: 7d                            # the last seven of them
+      reference: flights@production         # against the training data of the model in production
+      time: time_hour                       # rows of one day belong together
       time_zone: America/New_York
       on_drift: {repro: train, cooldown: 7d}
 
---reference and --current compare two tables that no monitor names: files, folders, patterns in quotes, REF:PATH, URLs, - for stdin, and
-profiles that mlx profile kept.
+Two tables that no monitor names are compared with --reference and --current: files, folders, patterns in quotes, REF:PATH, URLs, profiles
+that mlx profile kept, and - for stdin.
 
-The answer is recorded. The same bytes, window and monitor give the recorded answer again, so that a check can run as often as somebody
-likes: -q prints only what is news and not "no drift". Windows that were due since the last check are judged as well, at most 31. What
-on_drift starts, only the newest finding starts, once.`
+Status 0: no drift. 1: drift. 3: it cannot be told, for example of too few rows. 2: it could not be judged: a file is missing or broken.
+
+Answers are recorded. A check that is repeated repeats its status and judges nothing again, unless data has changed since: -q prints only
+what is news, for cron. Windows that were due since the last check are judged as well, at most 31, with a line each; those without any
+data are told in one line. Drift of the newest window starts what on_drift says, once for each finding.`
 
 func newDriftCheck(a *app) *cobra.Command {
 	var o driftOptions
@@ -77,20 +79,20 @@ mlx drift check --reference january.csv --current july.csv --columns temp,dewp -
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&o.reference, "reference", "", "compare with `TABLE`, which no monitor names")
-	flags.StringVar(&o.current, "current", "", "compare `TABLE` with the reference")
-	flags.StringSliceVar(&o.columns, "columns", nil, "only columns of these names or patterns (`LIST`)")
-	flags.StringSliceVar(&o.ignore, "ignore", nil, "without columns of these names or patterns (`LIST`)")
-	flags.StringSliceVar(&o.methods, "method", nil, "measure by `METHOD`: psi, ks, wasserstein, js, hellinger, chi2, tvd or linf; COLUMN=METHOD for one")
-	flags.StringSliceVar(&o.thresholds, "threshold", nil, "effect `X` from which a column has drifted; COLUMN=X for one")
-	flags.StringVar(&o.cluster, "cluster", "", "rows with one value of `COLUMN` belong together")
-	flags.StringVar(&o.time, "time", "", "`COLUMN` of the time of a row: rows of one day belong together")
+	flags.StringVar(&o.reference, "reference", "", "compare with `TABLE`: how the data was")
+	flags.StringVar(&o.current, "current", "", "compare `TABLE`: how the data is")
+	flags.StringSliceVar(&o.columns, "columns", nil, "only the columns of `LIST`: names and patterns, with commas")
+	flags.StringSliceVar(&o.ignore, "ignore", nil, "without the columns of `LIST`, such as ids")
+	flags.StringSliceVar(&o.methods, "method", nil, "measure by `METHOD` instead of psi: ks, wasserstein, js, hellinger, chi2, tvd or linf; COLUMN=METHOD for one column")
+	flags.StringSliceVar(&o.thresholds, "threshold", nil, "effect `X` from which a column has drifted, 0.1 when absent; COLUMN=X for one")
+	flags.StringVar(&o.cluster, "cluster", "", "rows with one value of `COLUMN` are not independent: a user, a machine")
+	flags.StringVar(&o.time, "time", "", "`COLUMN` of the time of a row: rows of one day are not independent")
 	flags.StringVar(&o.zone, "time-zone", "", "`ZONE` in which days begin, such as Europe/Berlin; default: UTC")
-	flags.StringVar(&o.at, "at", "", "judge as if it were `TIME`")
-	flags.BoolVar(&o.noAction, "no-action", false, "start nothing")
+	flags.StringVar(&o.at, "at", "", "check as if it were `TIME`: 2026-11-09, 2026-11-09T08:00:00Z")
+	flags.BoolVar(&o.noAction, "no-action", false, "start nothing of on_drift")
 	flags.StringVar(&o.format, "format", "", "print as `FORM`: "+strings.Join(driftForms(), ", "))
 	flags.StringArrayVarP(&o.outs, "out", "o", nil, "also write `FILE`, in the form that its ending says; repeat it for more")
-	flags.StringVar(&o.inconclusive, "inconclusive", "", "end with the status of pass or fail (`VERDICT`) instead of 3")
+	flags.StringVar(&o.inconclusive, "inconclusive", "", "end with the status of `VERDICT`, pass or fail, instead of 3")
 	flags.BoolVar(&o.fresh, "fresh", false, "judge again even if nothing has changed")
 	completeFlag(cmd, "reference", a.completeRefs)
 	completeFlag(cmd, "current", a.completeRefs)
@@ -215,10 +217,10 @@ func (a *app) hintDays(told []driftTold) {
 		if _, untold := d.counts(); !d.New || untold == 0 || r.Grouped != "day" || min(r.Clusters[0], r.Clusters[1]) >= drift.FewestDays {
 			continue
 		}
-		groups := "; or cluster: COLUMN of what belongs together within a day"
+		groups := "; or cluster: COLUMN"
 		switch {
 		case r.Monitor == "":
-			a.streams.Hint("--cluster COLUMN", fmt.Sprintf("of what belongs together within a day; --time needs at least %d days", drift.FewestDays))
+			a.streams.Hint("--cluster COLUMN", fmt.Sprintf("--time needs at least %d days", drift.FewestDays))
 		case r.Clusters[0] < drift.FewestDays:
 			a.streams.Hint("reference: TABLE", fmt.Sprintf("of at least %d days%s", drift.FewestDays, groups))
 		default:

@@ -15,8 +15,10 @@ import (
 
 func newDriftList(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:     "list",
-		Short:   "List monitors with last answer and next window",
+		Use:   "list",
+		Short: "List monitors with last answer and next window",
+		Long: `A row for each monitor of mlx.yaml: its last answer, about which window that was, how many of its columns drifted, the next window and when
+that is due (now: mlx drift check would judge it), and what drift started last. Nothing is judged.`,
 		Example: "mlx drift list",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

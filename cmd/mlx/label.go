@@ -29,11 +29,16 @@ func newLabelAdd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add FILE",
 		Short: "Join true outcomes to logged predictions",
-		Long: `FILE is any table with a column of ids and a column of outcomes: a file, a folder or a pattern in quotes, REF:PATH, a URL, - for stdin.
-Rows without an outcome are passed over. Where an id had another outcome before, the later one counts; the same file twice changes nothing.
-Two rows of a file that say different things of one id are an error, and nothing is added.
+		Long: `Outcomes become known days after the predictions: whether the flight was late, whether the customer left. FILE has them: any table with a
+column of ids and a column of outcomes. It is a file, a folder, a pattern in quotes, REF:PATH, a URL, or - for stdin.
 
-The ids and outcomes are kept as a version of their own and recorded. mlx drift check joins all of them to the predictions of the monitor.`,
+  id,label
+  UA1545-2013-01-01,0
+
+The outcomes of one monitor are kept and recorded, and mlx drift check joins all of them to its predictions (key predictions of mlx.yaml)
+and judges their quality. They can come in any number of files and in any order: a later outcome of an id takes the place of an earlier
+one, rows without an outcome are passed over, and the same file twice changes nothing. Two rows of one file that say different things of an
+id are an error, and nothing is added.`,
 		Example: `mlx label add outcomes.csv
 mlx label add late.csv --monitor flights-daily --id flight --label late`,
 		Args: cobra.ExactArgs(1),
@@ -45,9 +50,9 @@ mlx label add late.csv --monitor flights-daily --id flight --label late`,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&o.monitor, "monitor", "", "`NAME` of the monitor whose predictions they are of; the only one with predictions when absent")
-	flags.StringVar(&o.id, "id", "", "`COLUMN` of the ids; that of the monitor, else id, when absent")
-	flags.StringVar(&o.label, "label", "", "`COLUMN` of the outcomes; that of the monitor, else label, when absent")
+	flags.StringVar(&o.monitor, "monitor", "", "`NAME` of the monitor whose predictions they belong to; needed when several have predictions")
+	flags.StringVar(&o.id, "id", "", "`COLUMN` of the ids in FILE; when absent that of the monitor, else id")
+	flags.StringVar(&o.label, "label", "", "`COLUMN` of the outcomes in FILE; when absent that of the monitor, else label")
 	completeFlag(cmd, "monitor", a.completeNames("monitors"))
 	return cmd
 }

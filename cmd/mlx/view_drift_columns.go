@@ -41,7 +41,7 @@ func (d driftTold) columns(t *cli.Text, detail driftDetail) {
 	if detail == driftNews {
 		open, untold = untoldAlike(open)
 	}
-	page := driftPage{text: t, word: driftWordWidth(all), name: nameWidth(open)}
+	page := driftPage{text: t, word: driftWordWidth(all), name: nameWidth(all)}
 	for _, c := range open {
 		if c.Verdict != drift.CannotTell {
 			page.said = max(page.said, utf8.RuneCountInString(driftSaid(c)))

@@ -31,7 +31,7 @@ func (d driftTold) older(t *cli.Text) {
 	cells := []cli.Cell{driftCell(r.Verdict, word), d.name(), cli.Str(windowWords(r.Window))}
 	room := 0
 	if t.Width() > 0 {
-		room = max(16, t.Width()-len(word)-2-utf8.RuneCountInString(cli.Sentence(d.name()))-2-len(windowWords(r.Window))-2-1)
+		room = max(8, t.Width()-len(word)-2-utf8.RuneCountInString(cli.Sentence(d.name()))-2-len(windowWords(r.Window))-2-1)
 	}
 	t.Line(append(cells, cli.Str(d.inShort(room)))...)
 }
@@ -67,7 +67,10 @@ func (d driftTold) inShort(room int) string {
 			said += more
 			continue
 		}
-		return said + join + "..."
+		if cut := said + join + "..."; utf8.RuneCountInString(cut) <= room {
+			return cut
+		}
+		return said
 	}
 	return said
 }

@@ -133,7 +133,7 @@ func TestDriftTextWhole(t *testing.T) {
 func TestDriftChecksReadAsThoseOfGates(t *testing.T) {
 	d := flightsTold()
 	d.Answer.Checks = []gate.Finding{{Name: "volume", Subject: "measure", Verdict: gate.Fail, Severity: gate.SeverityFail, Shown: "12 rows a day", Needs: "within 50% of 900"},
-		{Name: "schema", Subject: "measure", Verdict: gate.Pass, Severity: gate.SeverityFail, Shown: "as before", Needs: "the same"}}
+		{Name: "schema", Subject: "schema", Verdict: gate.Pass, Severity: gate.SeverityFail, Shown: "as before", Needs: "the same"}}
 	if got := shownDrift(t, 100, driftNews, d); !strings.Contains(got, "  fail  volume  12 rows a day  within 50% of 900\n") || strings.Contains(got, "as before") {
 		t.Errorf("the check is missing, or the passed one is there:\n%s", got)
 	}
