@@ -170,8 +170,15 @@ const (
 	judgedWithout = "judged without what is missing: "
 )
 
-// tellNotes says of an answer that is told in one line what is unusual about it.
+// tellNotes says of an answer that is told in one line what is unusual about it, and of two tables that were typed which column should
+// have been named as the time.
 func (t *driftTurn) tellNotes(a drift.Answer) {
+	for _, c := range a.Columns {
+		if t.name == "" && c.Verdict == drift.Drift && (c.Reference.Type == "time" || c.Reference.Type == "date") {
+			t.app.streams.Note("%s is a %s, another in every table: --time %s takes the rows of a day together and does not compare it", c.Name, c.Reference.Type,
+				shellWord(c.Name))
+		}
+	}
 	for _, note := range a.Notes {
 		if a.Verdict == drift.Stable && (strings.HasPrefix(note, judgedAgain) || strings.HasPrefix(note, judgedWithout)) {
 			t.app.streams.Note("%s: %s", t.name, note)
