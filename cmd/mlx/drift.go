@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -163,6 +164,9 @@ func driftCheckRun(ctx context.Context, a *app, o driftOptions) error {
 		answers = append(answers, found...)
 		if err != nil {
 			troubles = append(troubles, t.trouble(err))
+			if err := t.retireAlone(ctx); err != nil {
+				troubles = append(troubles, t.trouble(err))
+			}
 		}
 	}
 	if len(o.outs) > 0 || o.format != "" {
@@ -197,5 +201,29 @@ func (a *app) tellDrift(answers []driftTold, o driftOptions) error {
 		news := driftViewOf(v.told)
 		end = verdictAnswer(news.Verdict, mappedVerdict(news.Verdict, o.inconclusive))
 	}
-	return a.printDrift(v, o.format, end != yes || acted)
+	if err := a.printDrift(v, o.format, end != yes || acted); err != nil {
+		return err
+	}
+	a.hintDays(v.told)
+	return nil
+}
+
+// hintDays says what can be done about too few days.
+func (a *app) hintDays(told []driftTold) {
+	for _, d := range told {
+		r := d.Answer
+		if _, untold := d.counts(); !d.New || untold == 0 || r.Grouped != "day" || min(r.Clusters[0], r.Clusters[1]) >= drift.FewestDays {
+			continue
+		}
+		groups := "; or cluster: COLUMN of what belongs together within a day"
+		switch {
+		case r.Monitor == "":
+			a.streams.Hint("--cluster COLUMN", fmt.Sprintf("of what belongs together within a day; --time needs at least %d days", drift.FewestDays))
+		case r.Clusters[0] < drift.FewestDays:
+			a.streams.Hint("reference: TABLE", fmt.Sprintf("of at least %d days%s", drift.FewestDays, groups))
+		default:
+			a.streams.Hint("window: 7d", fmt.Sprintf("with time: it needs at least %d days%s", drift.FewestDays, groups))
+		}
+		return
+	}
 }

@@ -24,6 +24,7 @@ type actionView struct {
 	AsOf   time.Time         `json:"as_of"`
 	Cost   *drift.Cost       `json:"cost"`
 	New    bool              `json:"new"` // it was done by this call
+	Until  time.Time         `json:"-"`   // before then drift does not start it again; zero: nothing says so
 	Text   string            `json:"text"`
 	Failed bool              `json:"-"` // and it has been told
 }
@@ -121,16 +122,28 @@ func (x *acting) act(ctx context.Context) (*actionView, error) {
 		return nil, err
 	}
 	x.deed = x.newDeed()
-	decide := func(e drift.Estimate) error {
-		windows, err := x.windows(ctx)
-		x.decision = drift.Decide(x.policy(e), windows, x.done, windows[0], x.now)
-		return err
-	}
-	if err := decide(drift.Estimate{Cost: &drift.Cost{}}); err != nil {
+	if err := x.decide(ctx, drift.Estimate{Cost: &drift.Cost{}}); err != nil {
 		return nil, err
+	}
+	var gaveUp *actionView
+	if b := x.decision.Before; x.decision.Do == drift.DoFindOut && b.Clone != x.clone {
+		var err error
+		if gaveUp, err = x.giveUp(ctx, *b); err != nil {
+			return nil, err
+		}
+		if gaveUp == nil {
+			return x.viewOf(b, false), nil // whoever began it will find out
+		}
+		x.deed = x.newDeed()
+		if err := x.decide(ctx, drift.Estimate{Cost: &drift.Cost{}}); err != nil {
+			return nil, err
+		}
 	}
 	switch x.decision.Do {
 	case drift.DoNothing:
+		if gaveUp != nil {
+			return gaveUp, nil
+		}
 		return x.viewOf(x.decision.Before, false), nil
 	case drift.DoRefuse:
 		return x.refuse(ctx)
@@ -138,13 +151,24 @@ func (x *acting) act(ctx context.Context) (*actionView, error) {
 		return x.findOut(ctx)
 	case drift.DoStart:
 	}
+	return x.begin(ctx)
+}
+
+func (x *acting) decide(ctx context.Context, e drift.Estimate) error {
+	windows, err := x.windows(ctx)
+	x.decision = drift.Decide(x.policy(e), windows, x.done, windows[0], x.now)
+	return err
+}
+
+// begin starts what was decided, unless something stands against it or it costs too much.
+func (x *acting) begin(ctx context.Context) (*actionView, error) {
 	if stopped := x.deed.ready(ctx); stopped.state != "" {
 		return x.record(ctx, stopped)
 	}
 	estimate := drift.Estimate{Cost: &drift.Cost{}}
 	if x.monitor.OnDrift.MaxCost.Currency != "" {
 		estimate = x.deed.estimate(ctx)
-		if err := decide(estimate); err != nil {
+		if err := x.decide(ctx, estimate); err != nil {
 			return nil, err
 		}
 		if x.decision.Do == drift.DoRefuse {
@@ -174,9 +198,6 @@ func (x *acting) start(ctx context.Context, cost *drift.Cost) (*actionView, erro
 // findOut settles what a killed mlx left open.
 func (x *acting) findOut(ctx context.Context) (*actionView, error) {
 	before := *x.decision.Before
-	if before.Clone != x.clone {
-		return x.viewOf(&before, false), nil // whoever began it will find out
-	}
 	out, over, err := x.deed.foundOut(ctx, before)
 	switch {
 	case err != nil:

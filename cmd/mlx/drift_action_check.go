@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"mlx/internal/cli"
 	"mlx/internal/drift"
 )
 
@@ -31,4 +32,23 @@ func (t *driftTurn) act(ctx context.Context, told []driftTold) error {
 		last.Actions = append(last.Actions, *retired)
 	}
 	return errors.Join(append(troubles, err)...)
+}
+
+// actionRow is drift-action/v1: what was started while no answer of the monitor could be told.
+type actionRow struct {
+	Kind    string `json:"kind"`
+	Monitor string `json:"monitor"`
+	actionView
+}
+
+// retireAlone looks at golden rows when the monitor itself could not be judged: a model that is bad is withdrawn all the same.
+func (t *driftTurn) retireAlone(ctx context.Context) error {
+	if t.name == "" || t.noAction {
+		return nil
+	}
+	v, err := t.app.retire(ctx, t.name, t.monitor, t.now)
+	if err != nil || v == nil || !v.New {
+		return err
+	}
+	return t.app.streams.Row(actionRow{"drift-action/v1", t.name, *v}, func(text *cli.Text) { text.Line(cli.Str(v.Text)) })
 }

@@ -154,6 +154,9 @@ func (x *acting) viewOf(d *drift.Done, fresh bool) *actionView {
 	}
 	v := viewOfAction(*d)
 	v.New = fresh
+	if cooldown := x.monitor.OnDrift.Cooldown.Duration; cooldown > 0 {
+		v.Until = d.AsOf.Add(cooldown)
+	}
 	return &v
 }
 

@@ -104,6 +104,11 @@ func (x *acting) outcomeOfRun(v run.View) outcome {
 	return out
 }
 
+// neverBegan says whether mlx was killed between the record of a run and its command, so that the action can be done as if it had not been.
+func neverBegan(v run.View) bool {
+	return v.State == run.Lost && v.Cause != nil && *v.Cause == run.CauseNeverBegan
+}
+
 // stageDeed brings a stage up to date, as mlx repro does.
 type stageDeed struct {
 	*acting
@@ -187,6 +192,9 @@ func (d *stageDeed) foundOut(ctx context.Context, before drift.Done) (outcome, b
 		return outcome{}, false, err
 	}
 	for _, v := range all {
+		if neverBegan(v) {
+			continue
+		}
 		ofStage := v.Stage != nil && (v.Stage.Name == d.action.Of || strings.HasPrefix(v.Stage.Name, d.action.Of+"@"))
 		if ofStage || v.State == run.Running {
 			return d.outcomeOfRun(v), true, nil
@@ -206,17 +214,20 @@ func (d *runDeed) ready(ctx context.Context) outcome {
 }
 
 func (d *runDeed) estimate(ctx context.Context) drift.Estimate {
-	return d.price("").estimate(func() (float64, bool) {
-		for _, before := range slices.Backward(drift.Fold(d.done)) {
-			if before.What != d.what() || before.Run == nil {
-				continue
-			}
-			if v, err := d.app.history(d.ledger).Get(ctx, *before.Run); err == nil && v.State == run.Succeeded && v.DurationS != nil {
-				return *v.DurationS, true
-			}
+	return d.price("").estimate(func() (float64, bool) { return d.took(ctx) }, 0)
+}
+
+// took is how long the command took when drift started it last and it succeeded, in seconds.
+func (d *runDeed) took(ctx context.Context) (seconds float64, known bool) {
+	for _, before := range slices.Backward(drift.Fold(d.done)) {
+		if before.What != d.what() || before.Run == nil {
+			continue
 		}
-		return 0, false
-	}, 0)
+		if v, err := d.app.history(d.ledger).Get(ctx, *before.Run); err == nil && v.State == run.Succeeded && v.DurationS != nil {
+			return *v.DurationS, true
+		}
+	}
+	return 0, false
 }
 
 func (d *runDeed) do(ctx context.Context, _ object.Digest) outcome {
@@ -253,7 +264,7 @@ func (d *runDeed) foundOut(ctx context.Context, before drift.Done) (outcome, boo
 	}
 	command := shellCommand(d.action.Of)
 	for _, v := range all {
-		if slices.Equal(v.Command, command) {
+		if slices.Equal(v.Command, command) && !neverBegan(v) {
 			return d.outcomeOfRun(v), true, nil
 		}
 	}

@@ -186,14 +186,66 @@ func TestDriftKilled(t *testing.T) {
 		if len(all) != 1 || all[0].State == drift.ActionStarted {
 			t.Errorf("round %d (killed %v): %+v", round, killed, all)
 		}
-		// A kill between the record of the run and its command leaves a run that is lost: told, and never repeated by itself.
-		lost := all[0].State == drift.ActionFailed && strings.HasPrefix(all[0].Why, "lost")
-		switch now := p.count("train") - executed; {
-		case now == 0 && lost:
-		case now != 1:
+		// A kill between the record of the run and its command leaves a run that never began, and the stage is executed all the same.
+		if now := p.count("train") - executed; now != 1 {
 			t.Errorf("round %d (killed %v): the stage was executed %d times: %+v %v", round, killed, now, all, err)
 		}
 		executed = p.count("train")
+	}
+}
+
+// TestDriftGone: what a clone began that is gone counts as failed after a day, says how to go on, and does not block what is found later.
+func TestDriftGone(t *testing.T) {
+	p := driftProject(t, driftStage)
+	p.drifted("-q", "m", "2026-11-10", "dewp")
+	begun := p.actions("m")[0]
+	if begun.State != drift.ActionSucceeded {
+		t.Fatalf("%+v", begun)
+	}
+	elsewhere := func(monitor, day string) {
+		t.Helper()
+		at, err := time.Parse(time.DateOnly, day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.drifted("-q", monitor, day) // stable
+		l, err := lineage.Open(lineage.Options{Dir: p.path("p", ".git", "mlx", "ledger"), Now: time.Now, By: "bob"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		from := at.AddDate(0, 0, -6)
+		to := at.AddDate(0, 0, 1)
+		answer := drift.Answer{Monitor: monitor, Verdict: drift.Drift, Window: drift.Window{From: &from, To: &to, Rows: 10}, AsOf: to,
+			Reference: gate.Ref{Kind: "model", Name: "training data of flights@v6"}, Columns: []drift.Column{{Name: "wind", Verdict: drift.Drift}}}
+		rec, err := drift.Checked.Append(t.Context(), l, lineage.Entry[drift.Answer]{Body: answer})
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := begun
+		body.Monitor, body.Cause, body.State, body.Clone, body.Run, body.AsOf = monitor, rec.ID, drift.ActionStarted, "gone", nil, to
+		body.Key = object.Sum([]byte(monitor + day))
+		if _, err := l.AppendAll(t.Context(), drift.Draft(body, []string{"wind"}, 0, nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	newest := func() drift.Action { all := p.actions("m"); return all[len(all)-1] }
+	p.write([]byte("two\n"), "p", "in")
+	elsewhere("m", "2026-11-20") // it begins with the window to the 21st
+	p.drifted("-q", "m", "2026-11-21", "wind")
+	if a := newest(); a.State != drift.ActionStarted || p.count("train") != 1 {
+		t.Fatalf("it may still be at work: %+v", a)
+	}
+	_, problem, status := p.drifted("-q", "m", "2026-11-22", "wind")
+	if a := newest(); status != 1 || a.State != drift.ActionFailed || !strings.Contains(problem, "nothing was heard of it for") || !strings.Contains(problem, "hint: mlx repro train") {
+		t.Errorf("%+v %s", a, problem)
+	}
+	if _, problem, _ := p.drifted("-q", "m", "2026-11-23", "wind"); problem != "" || p.count("train") != 1 {
+		t.Errorf("it is told once, and not started again: %s", problem)
+	}
+	p.drifted("-q", "m", "2026-11-24", "wind", "temp")
+	if a := newest(); a.State != drift.ActionSucceeded || p.count("train") != 2 {
+		t.Errorf("another finding: %+v", a)
 	}
 }
 

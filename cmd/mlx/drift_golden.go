@@ -220,15 +220,23 @@ func (g *retiring) goldenInputs(day drift.Day, v *registry.Version, rows goldenR
 		g.minRows(), g.zone, g.monitor.Time)), nil
 }
 
+// goldenSaid is what one or two versions said of golden rows.
+type goldenSaid struct {
+	labels []string
+	days   []int // by which rows belong together; nil: each is on its own
+	one    gate.Said
+	other  *gate.Said
+}
+
 // worth is the measure of one version over some rows, and with other the difference of both.
-func (g *retiring) worth(ctx context.Context, labels []string, one gate.Said, other *gate.Said) (gate.Finding, error) {
+func (g *retiring) worth(ctx context.Context, rows goldenSaid) (gate.Finding, error) {
 	dir, err := g.app.tempFolder()
 	if err != nil {
 		return gate.Finding{}, err
 	}
 	open := func(name string, said gate.Said) (gate.World, error) {
 		file := filepath.Join(dir, name+".csv")
-		if err := writeGolden(file, labels, said); err != nil {
+		if err := writeGolden(file, rows, said); err != nil {
 			return gate.World{}, err
 		}
 		t, err := g.app.openTable(ctx, file, dataset.Options{Temp: g.app.scratch()})
@@ -241,16 +249,16 @@ func (g *retiring) worth(ctx context.Context, labels []string, one gate.Said, ot
 			Identify: func(context.Context, string) (gate.Ref, error) { return t.Ref, nil },
 		}, nil
 	}
-	world, err := open("one", one)
+	world, err := open("one", rows.one)
 	if err != nil {
 		return gate.Finding{}, err
 	}
 	rule := gate.Rule{Kind: "measure", Name: g.measure(), Min: &gate.Bound{Value: -math.MaxFloat64}}
 	subject := gate.Subject{For: gate.Ref{Kind: "table", ID: object.Sum([]byte("one"))}, Table: "one", World: world}
-	if other != nil {
+	if rows.other != nil {
 		rule.Margin = &gate.Bound{}
 		against := gate.Subject{For: gate.Ref{Kind: "table", ID: object.Sum([]byte("other"))}, Table: "other"}
-		if against.World, err = open("other", *other); err != nil {
+		if against.World, err = open("other", *rows.other); err != nil {
 			return gate.Finding{}, err
 		}
 		subject.Against = &against
@@ -259,6 +267,9 @@ func (g *retiring) worth(ctx context.Context, labels []string, one gate.Said, ot
 	at.File = repo.ConfigName
 	spec := gate.Spec{Name: "golden of " + g.name, Predictions: "one", Positive: g.monitor.Predictions.Positive.Value, At: at, Rules: []gate.Rule{rule},
 		Seed: int64(g.monitor.Seed)}
+	if rows.days != nil {
+		spec.Cluster = "day"
+	}
 	if limit := g.monitor.Predictions.Threshold; limit.Set {
 		spec.Threshold = &limit.Value
 	}
@@ -271,7 +282,7 @@ func (g *retiring) worth(ctx context.Context, labels []string, one gate.Said, ot
 }
 
 // writeGolden writes predictions as a gate reads them.
-func writeGolden(file string, labels []string, said gate.Said) (err error) {
+func writeGolden(file string, golden goldenSaid, said gate.Said) (err error) {
 	f, err := os.Create(file)
 	if err != nil {
 		return err
@@ -282,9 +293,16 @@ func writeGolden(file string, labels []string, said gate.Said) (err error) {
 	if said.Class {
 		head[2] = "class"
 	}
+	if golden.days != nil {
+		head = append(head, "day")
+	}
 	rows := [][]string{head}
-	for i, label := range labels {
-		rows = append(rows, []string{strconv.Itoa(i), label, said.Texts[i]})
+	for i, label := range golden.labels {
+		row := []string{strconv.Itoa(i), label, said.Texts[i]}
+		if golden.days != nil {
+			row = append(row, strconv.Itoa(golden.days[i]))
+		}
+		rows = append(rows, row)
 	}
 	return w.WriteAll(rows)
 }

@@ -93,7 +93,7 @@ func (d driftTold) columnsHTML(b *bytes.Buffer) {
 	for _, c := range driftOrder(d.Answer.Columns) {
 		effect, threshold := "", ""
 		if c.Value != nil {
-			effect = effectWords(c.Method, c.Value, c.Threshold)
+			effect = columnEffect(c)
 		}
 		if c.Threshold != nil {
 			threshold = measureWord(c.Method, *c.Threshold, nil)

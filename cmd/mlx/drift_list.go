@@ -120,13 +120,8 @@ func (v monitorView) cells() []cli.Cell {
 	row := []cli.Cell{cli.Str(v.Name), cli.None(), cli.None(), cli.None(), cli.None(), cli.None(), cli.None()}
 	if v.last != nil {
 		row[1], row[2] = driftCell(v.last.Verdict, driftWord(v.last.Verdict)), cli.Str(windowDays(v.last.Window))
-		drifted := 0
-		for _, c := range v.last.Columns {
-			if c.Verdict == drift.Drift {
-				drifted++
-			}
-		}
-		row[3] = cli.Str(fmt.Sprintf("%d of %d", drifted, len(v.last.Columns)))
+		drifted, all := countedColumns(v.last.Columns)
+		row[3] = cli.Str(fmt.Sprintf("%d of %d", drifted, all))
 	}
 	if v.Next != nil {
 		row[4], row[5] = cli.Str(spanDays(v.span)), cli.Time(v.Next.DueAt)

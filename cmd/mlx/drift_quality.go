@@ -108,7 +108,7 @@ func (t *driftTurn) ofLog(ctx context.Context, d driftData) (of bool, err error)
 		return false, nil
 	}
 	every, dated := everyDate(t.monitor.Predictions.Table)
-	if dated && isWeb(every) {
+	if dated && isWeb(every) || strings.HasPrefix(every, "service:") {
 		return false, nil
 	}
 	log, err := t.app.tableFiles(ctx, t.app.fromConfig(every))

@@ -150,10 +150,6 @@ func (g *retiring) judge(ctx context.Context) (*actionView, error) {
 	if err != nil || low == nil {
 		return nil, err
 	}
-	if g.monitor.Golden.Model.URL != "" {
-		return nil, fault.New(fault.Usage, "cannot ask the version to return to: url answers for one version only").In(g.monitor.Golden.At).
-			Hint("model: {command: ...}   # or serve:, which get MLX_MODEL")
-	}
 	days := make([]goldenRows, len(low))
 	for i, d := range low {
 		days[len(low)-1-i] = seen[d.Day]
@@ -184,7 +180,7 @@ func (g *retiring) day(ctx context.Context, day drift.Day, v *registry.Version) 
 	if err != nil {
 		return d, rows, err
 	}
-	found, err := g.worth(ctx, rows.labels, said, nil)
+	found, err := g.worth(ctx, goldenSaid{labels: rows.labels, one: said})
 	if err != nil {
 		return d, rows, err
 	}
@@ -247,26 +243,45 @@ func (g *retiring) withdraw(ctx context.Context, v *registry.Version, body drift
 
 // better asks both versions for the rows of all days and compares them row by row.
 func (g *retiring) better(ctx context.Context, v, back *registry.Version, days []goldenRows) (drift.Better, error) {
-	var labels []string
+	b := drift.Better{Model: back.Name(), Days: len(days), Clustered: len(days) >= drift.GoldenClusters}
+	var all goldenSaid
 	var said [2]gate.Said
-	for _, rows := range days {
-		labels = append(labels, rows.labels...)
+	for day, rows := range days {
+		var here [2]gate.Said
 		for i, one := range []*registry.Version{back, v} {
 			answers, err := g.ask(ctx, one, rows)
 			if err != nil {
-				return drift.Better{}, err
+				return b, err
 			}
+			here[i] = answers
 			said[i].Texts, said[i].Class = append(said[i].Texts, answers.Texts...), answers.Class
 		}
+		for _, label := range rows.labels {
+			all.labels, all.days = append(all.labels, label), append(all.days, day)
+		}
+		if !b.Clustered {
+			found, err := g.worth(ctx, goldenSaid{labels: rows.labels, one: here[0], other: &here[1]})
+			if err != nil {
+				return b, err
+			}
+			if found.Difference != nil && *found.Difference > 0 {
+				b.DaysWon++
+			}
+		}
 	}
-	found, err := g.worth(ctx, labels, said[0], &said[1])
+	all.one, all.other = said[0], &said[1]
+	if !b.Clustered {
+		all.days = nil
+	}
+	found, err := g.worth(ctx, all)
 	if err != nil {
 		return drift.Better{}, err
 	}
 	if found.Value == nil || found.Baseline == nil {
 		return drift.Better{}, fault.New(fault.Usage, "cannot compare %s with %s: %s", back.Name(), v.Name(), found.Shown)
 	}
-	return drift.Better{Model: back.Name(), Value: *found.Value, Other: *found.Baseline, Interval: found.Interval, Rows: int64(len(labels))}, nil
+	b.Value, b.Other, b.Interval, b.Rows = *found.Value, *found.Baseline, found.Interval, int64(len(all.labels))
+	return b, nil
 }
 
 // returnTo is the version that was in the stage before this one, else the one before it; nil where there is none that may be used.

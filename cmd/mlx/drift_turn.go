@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,6 +38,7 @@ type driftWindow struct {
 	span   *drift.Span // nil: not of time
 	judged *drift.Kept // the newest answer about the same time; nil: there is none
 	newest bool        // no later window is due
+	caught bool        // it was due before, and nobody judged it
 }
 
 // driftTurns are the comparisons of a command line: of two tables, of the monitors that are named, else of all.
@@ -145,12 +147,18 @@ func (t *driftTurn) judgeDue(ctx context.Context) (told []driftTold, err error) 
 	if err != nil {
 		return nil, err
 	}
+	var nothing []drift.Span
+	defer func() { t.tellNothing(nothing) }()
 	for _, w := range windows {
 		one, err := t.window(ctx, w)
-		if err != nil {
+		switch {
+		case errors.Is(err, errNoData):
+			if w.caught {
+				nothing = append(nothing, *w.span)
+			}
+		case err != nil:
 			return told, err
-		}
-		if one.New || w.newest {
+		case one.New || w.newest:
 			told = append(told, one)
 		}
 	}
@@ -228,7 +236,7 @@ func (t *driftTurn) due(ctx context.Context) ([]driftWindow, error) {
 	}
 	windows := t.lately(judged, due[0])
 	for _, span := range due {
-		windows = append(windows, driftWindow{span: &span, judged: sameTime(judged, span), newest: span == last})
+		windows = append(windows, driftWindow{span: &span, judged: sameTime(judged, span), newest: span == last, caught: span != last})
 	}
 	return windows, nil
 }
@@ -255,7 +263,7 @@ func sameTime(judged []drift.Kept, s drift.Span) *drift.Kept {
 	return nil
 }
 
-// lately are the windows before one that were judged as the monitor is now, the oldest first.
+// lately are the windows before one that were judged as the monitor is now, or had no data then, the oldest first.
 func (t *driftTurn) lately(judged []drift.Kept, before drift.Span) []driftWindow {
 	var all []driftWindow
 	if strings.HasPrefix(t.table(), "http") && isTableURL(t.table()) {
@@ -265,13 +273,14 @@ func (t *driftTurn) lately(judged []drift.Kept, before drift.Span) []driftWindow
 		return nil // later windows have its late rows; to find out which of its own changed it would be read again every time
 	}
 	back := max(recheck, t.calendar.Length)
+	all = t.neverJudged(judged, before, back)
 	for i := range judged {
 		k := &judged[i]
 		if k.Config != t.config || k.Window.To == nil || k.Window.From == nil {
 			continue
 		}
 		span := drift.Span{From: k.Window.From.In(t.calendar.Zone), To: k.Window.To.In(t.calendar.Zone)}
-		if span.To.Before(before.To) && before.To.Sub(span.To) < back && len(all) < drift.MaxCatchUp {
+		if span.To.Before(before.To) && before.To.Sub(span.To) < back && len(all) < 2*drift.MaxCatchUp {
 			all = append(all, driftWindow{span: &span, judged: k})
 		}
 	}

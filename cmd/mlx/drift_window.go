@@ -27,6 +27,9 @@ func (t *driftTurn) window(ctx context.Context, w driftWindow) (told driftTold, 
 		return driftTold{}, err
 	}
 	defer current.close(&err)
+	if current.found == nil && t.passed(w) {
+		return driftTold{}, errNoData
+	}
 	predictions, err := t.findPredictions(ctx, w)
 	defer predictions.close(&err)
 	if err != nil {
@@ -45,6 +48,9 @@ func (t *driftTurn) window(ctx context.Context, w driftWindow) (told driftTold, 
 	if err := t.compare(ctx, &a, &reference, &current); err != nil {
 		return driftTold{}, err
 	}
+	if a.Window.Rows == 0 && t.passed(w) {
+		return driftTold{}, errNoData
+	}
 	if err := predictions.judge(ctx, &a); err != nil {
 		return driftTold{}, err
 	}
@@ -57,7 +63,7 @@ func (t *driftTurn) window(ctx context.Context, w driftWindow) (told driftTold, 
 	if t.ledger == nil {
 		return t.told(drift.Kept{Answer: a, At: t.app.now()}, true), nil
 	}
-	t.tellNotes(a)
+	t.tellNotes(a, w.newest)
 	kept, err := a.Keep(ctx, t.ledger, t.replaced(w, a)...)
 	return t.told(kept, true), err
 }
@@ -170,9 +176,9 @@ const (
 	judgedWithout = "judged without what is missing: "
 )
 
-// tellNotes says of an answer that is told in one line what is unusual about it, and of two tables that were typed which column should
-// have been named as the time.
-func (t *driftTurn) tellNotes(a drift.Answer) {
+// tellNotes says of an answer that is told in one line what is unusual about it. What a window lacks that is caught up, its record says. Of two
+// tables that were typed it says which column should have been named as the time.
+func (t *driftTurn) tellNotes(a drift.Answer, newest bool) {
 	for _, c := range a.Columns {
 		if t.name == "" && c.Verdict == drift.Drift && (c.Reference.Type == "time" || c.Reference.Type == "date") {
 			t.app.streams.Note("%s is a %s, another in every table: --time %s takes the rows of a day together and does not compare it", c.Name, c.Reference.Type,
@@ -180,7 +186,7 @@ func (t *driftTurn) tellNotes(a drift.Answer) {
 		}
 	}
 	for _, note := range a.Notes {
-		if a.Verdict == drift.Stable && (strings.HasPrefix(note, judgedAgain) || strings.HasPrefix(note, judgedWithout)) {
+		if a.Verdict == drift.Stable && (strings.HasPrefix(note, judgedAgain) || newest && strings.HasPrefix(note, judgedWithout)) {
 			t.app.streams.Note("%s: %s", t.name, note)
 		}
 	}

@@ -116,9 +116,18 @@ func exportGitURL(ctx context.Context, r *repo.Repo) (string, error) {
 
 // cloudVariables are the names of the variables with which the clouds of the remotes let somebody in.
 func cloudVariables(cfg *repo.Config) []string {
-	var all []string
+	var urls []string
 	for _, remote := range cfg.Remotes.All() {
-		scheme, _, _ := strings.Cut(remote.URL, "://")
+		urls = append(urls, remote.URL)
+	}
+	return variablesOf(urls...)
+}
+
+// variablesOf are the names of the variables with which the clouds of some addresses let somebody in.
+func variablesOf(urls ...string) []string {
+	var all []string
+	for _, url := range urls {
+		scheme, _, _ := strings.Cut(url, "://")
 		switch scheme {
 		case "s3":
 			all = append(all, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")

@@ -108,11 +108,46 @@ func (t *teller) labels(e *event) error {
 		return err
 	}
 	v := viewOfLabels(body, e.rec)
-	e.what = []cli.Cell{cli.Str(body.Monitor), cli.Str(strings.ReplaceAll(cli.Sentence(v.words()...), "  ", ", "))}
+	e.what = []cli.Cell{cli.Str(body.Monitor), cli.Str(labelWords(v))}
 	e.text = cli.Sentence(e.what...)
 	r := e.row("label/v1")
 	e.value = labelRow{labelView: v, At: r.At, By: r.By, Text: r.Text, Tags: r.Tags, Prev: r.Prev}
 	return nil
+}
+
+// showLabels shows what one table of outcomes brought.
+func (a *app) showLabels(rec lineage.Record) error {
+	body, err := drift.LabelsAdded.Decode(rec)
+	if err != nil {
+		return err
+	}
+	v := viewOfLabels(body, rec)
+	return a.streams.Emit(labelRow{labelView: v, At: rec.At, By: rec.By, Text: cli.Sentence(cli.Str(v.Monitor), cli.Str(labelWords(v))), Tags: []string{}, Prev: hexes(rec.Prev)},
+		func(t *cli.Text) { v.page(rec, t) })
+}
+
+func labelWords(v labelView) string {
+	return strings.ReplaceAll(cli.Sentence(v.words()...), "  ", ", ")
+}
+
+// page tells a record of labels whole.
+func (v labelView) page(rec lineage.Record, t *cli.Text) {
+	t.Line(cli.Fmt("labels %s", cli.ID(rec.ID)), cli.Time(rec.At), cli.Fmt("by %s", cli.Str(rec.By)))
+	t.KeyValue(2, "monitor", cli.Str(v.Monitor))
+	t.KeyValue(2, "source", cli.Str(v.Source.Name), cli.Fmt("columns %s and %s", cli.Str(v.IDColumn), cli.Str(v.LabelColumn)))
+	t.KeyValue(2, "labels", cli.Num(v.Rows, "row"), cli.Str(labelWords(v)))
+	if v.Matched != nil {
+		t.KeyValue(2, "matched", cli.Num(*v.Matched, "prediction"))
+	}
+	if v.Oldest != nil && v.Newest != nil {
+		t.KeyValue(2, "of", cli.Fmt("%s to %s", cli.Str(v.Oldest.Format(time.DateOnly)), cli.Str(v.Newest.Format(time.DateOnly))))
+	}
+	if v.Missing != nil {
+		t.KeyValue(2, "missing", cli.Fmt("%s of %s had no label then", cli.Count(*v.Missing), cli.Num(*v.Predictions, "prediction")))
+	}
+	if v.Kept != nil {
+		t.KeyValue(2, "kept", cli.Fmt("snapshot %s", cli.Hex(v.Kept.ID, 12)))
+	}
 }
 
 // labelRow is label/v1 as a row of log.

@@ -65,7 +65,7 @@ func worstCell(r driftRow) cli.Cell {
 	if !ok {
 		return cli.Str(r.answer.Why)
 	}
-	return cli.Fmt("%s %s", cli.Str(c.Name), cli.Str(effectWords(c.Method, c.Value, c.Threshold)))
+	return cli.Fmt("%s %s", cli.Str(c.Name), cli.Str(columnEffect(c)))
 }
 
 func worstColumn(columns []drift.Column) (worst drift.Column, ok bool) {

@@ -31,6 +31,9 @@ func (a *app) showDrift(ctx context.Context, t target, o showOptions) (bool, err
 			return false, err
 		}
 	}
+	if drift.LabelsAdded.Is(rec) {
+		return true, a.showLabels(rec)
+	}
 	if !drift.Checked.Is(rec) {
 		return false, nil
 	}

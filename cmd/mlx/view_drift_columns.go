@@ -24,13 +24,24 @@ func (d driftTold) columns(t *cli.Text, detail driftDetail) {
 		}
 	}
 	if !t.TTY() {
+		var untold []drift.Column
+		if detail == driftNews {
+			open, untold = untoldAlike(open)
+		}
 		t.Rows(2, driftRows(open))
+		if len(untold) > 0 {
+			t.Line(driftCell(drift.CannotTell, driftWord(drift.CannotTell)), cli.Num(int64(len(untold)), "column"), cli.Str(untold[0].Why))
+		}
 		if len(rest) > 0 {
 			t.Line(cli.Str("others"), cli.Count(int64(len(rest))))
 		}
 		return
 	}
-	page := driftPage{text: t, word: driftWordWidth(all), name: nameWidth(all)}
+	var untold []drift.Column
+	if detail == driftNews {
+		open, untold = untoldAlike(open)
+	}
+	page := driftPage{text: t, word: driftWordWidth(all), name: nameWidth(open)}
 	for _, c := range open {
 		if c.Verdict != drift.CannotTell {
 			page.said = max(page.said, utf8.RuneCountInString(driftSaid(c)))
@@ -40,9 +51,46 @@ func (d driftTold) columns(t *cli.Text, detail driftDetail) {
 	for _, c := range open {
 		page.column(c, detail == driftAll)
 	}
-	if len(rest) > 0 {
-		page.others(rest, len(open) > 0)
+	if len(untold) > 0 {
+		page.text.Hanging(2, page.word+2, driftCell(drift.CannotTell, fmt.Sprintf("%-*s", page.word, driftWord(drift.CannotTell))), cli.Str(untoldWords(untold)))
 	}
+	if len(rest) > 0 {
+		page.others(rest, len(open)+len(untold) > 0)
+	}
+}
+
+// mostUntold is how many columns are told one by one that cannot be judged for one reason.
+const mostUntold = 5
+
+// untoldAlike takes the columns out that cannot be told for the same reason, if they are many or all that there is.
+func untoldAlike(open []drift.Column) (others, alike []drift.Column) {
+	count := make(map[string]int)
+	for _, c := range open {
+		if c.Verdict == drift.CannotTell {
+			count[c.Why]++
+		}
+	}
+	why, most := "", 0
+	for _, c := range open {
+		if c.Verdict == drift.CannotTell && count[c.Why] > most {
+			why, most = c.Why, count[c.Why]
+		}
+	}
+	if most <= mostUntold && (most < 2 || most < len(open)) {
+		return open, nil
+	}
+	for _, c := range open {
+		if c.Verdict == drift.CannotTell && c.Why == why {
+			alike = append(alike, c)
+		} else {
+			others = append(others, c)
+		}
+	}
+	return others, alike
+}
+
+func untoldWords(alike []drift.Column) string {
+	return cli.FormatNum(int64(len(alike)), "column") + ": " + alike[0].Why
 }
 
 // driftRows are columns for a program: word, name, method, value, threshold, p as it was judged, and all in words.
@@ -87,7 +135,7 @@ func (p driftPage) column(c drift.Column, whole bool) {
 	if c.Verdict != drift.Drift && c.Verdict != drift.Stable {
 		p.text.Hanging(2, hang, word, name, cli.Str(cmp.Or(c.Why, c.Text)))
 	} else {
-		said, effect, chance := driftSaid(c), effectWords(c.Method, c.Value, c.Threshold), chanceWords(judgedP(c.P, c.PAdjusted))
+		said, effect, chance := driftSaid(c), columnEffect(c), chanceWords(judgedP(c.P, c.PAdjusted))
 		if width := p.text.Width(); width == 0 || 2+hang+p.said+2+len(effect)+2+len(chance) <= width {
 			said, effect = padded(said, p.said), padded(effect, min(len("Wasserstein 0.25"), len(effect)))
 		}
@@ -177,6 +225,15 @@ func methodWord(m drift.Method) string {
 	words := map[drift.Method]string{drift.PSI: "PSI", drift.KS: "K-S", drift.Wasserstein: "W1", drift.JensenShannon: "JS", drift.Hellinger: "Hellinger",
 		drift.Chi2: "Cramér's V", drift.TVD: "TVD", drift.LInfinity: "L-infinity"}
 	return cmp.Or(words[m], string(m))
+}
+
+// columnEffect is what decided about a column: "PSI 8.2". That a unit changed says why, and how far that is says the measure after it.
+func columnEffect(c drift.Column) string {
+	if c.Method == drift.Unit && len(c.Measures) > 1 {
+		m := c.Measures[1]
+		return effectWords(m.Method, m.Value, m.Threshold)
+	}
+	return effectWords(c.Method, c.Value, c.Threshold)
 }
 
 // effectWords is a method and its value: "PSI 8.2".

@@ -60,7 +60,7 @@ func markdownColumns(b *bytes.Buffer, columns []drift.Column) {
 	for _, c := range columns {
 		said, effect, threshold := cmp.Or(c.Why, driftSaid(c)), "", ""
 		if c.Value != nil {
-			effect = effectWords(c.Method, c.Value, c.Threshold)
+			effect = columnEffect(c)
 		}
 		if c.Threshold != nil {
 			threshold = measureWord(c.Method, *c.Threshold, nil)

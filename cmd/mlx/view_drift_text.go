@@ -42,9 +42,15 @@ const (
 	driftAll                        // with all that was measured of it
 )
 
-// text tells each answer.
+// text tells each answer: of several windows of a monitor those before the newest answer in a line each.
 func (v driftView) text(t *cli.Text, detail driftDetail) {
-	for _, d := range v.told {
+	for i, d := range v.told {
+		if detail == driftNews && d.New && d.Answer.Monitor != "" && slices.ContainsFunc(v.told[i+1:], func(later driftTold) bool {
+			return later.New && later.Answer.Monitor == d.Answer.Monitor
+		}) {
+			d.older(t)
+			continue
+		}
 		d.text(t, detail)
 	}
 }
@@ -108,8 +114,8 @@ func (d driftTold) line(t *cli.Text) {
 		cells = append(cells, windowCells(r.Window)...)
 	}
 	if r.Verdict == drift.Stable || d.Record.IsZero() {
-		drifted, _ := d.counts()
-		cells = append(cells, cli.Num(r.Window.Rows, "row"), cli.Fmt("%s of %s", cli.Count(int64(drifted)), cli.Num(int64(len(r.Columns)), "column")))
+		drifted, all := countedColumns(r.Columns)
+		cells = append(cells, cli.Num(r.Window.Rows, "row"), cli.Fmt("%s of %s", cli.Count(int64(drifted)), cli.Num(int64(all), "column")))
 	} else {
 		said := "as reported in %s"
 		args := []cli.Cell{cli.ID(d.Record)}
@@ -169,6 +175,19 @@ func (d driftTold) counts() (drifted, unclear int) {
 	return drifted, unclear
 }
 
+// countedColumns are those that have a weight, and how many of them drifted.
+func countedColumns(columns []drift.Column) (drifted, all int) {
+	for _, c := range columns {
+		if c.Weight > 0 {
+			all++
+			if c.Verdict == drift.Drift {
+				drifted++
+			}
+		}
+	}
+	return drifted, all
+}
+
 // share is the line below the columns: how many drifted, how many may, and what rows are taken to be.
 func (d driftTold) share(t *cli.Text) {
 	r := d.Answer
@@ -176,12 +195,12 @@ func (d driftTold) share(t *cli.Text) {
 		return
 	}
 	if !t.TTY() {
-		drifted, _ := d.counts()
-		share := float64(drifted) / float64(len(r.Columns))
+		drifted, all := countedColumns(r.Columns)
+		share := float64(drifted) / float64(max(1, all))
 		if r.DriftedShare != nil {
 			share = *r.DriftedShare
 		}
-		t.Line(cli.Str("share"), cli.Count(int64(drifted)), cli.Count(int64(len(r.Columns))), cli.Float(share), cli.Float(r.LimitShare), cli.Str(r.Grouped))
+		t.Line(cli.Str("share"), cli.Count(int64(drifted)), cli.Count(int64(all)), cli.Float(share), cli.Float(r.LimitShare), cli.Str(r.Grouped))
 		return
 	}
 	t.Hanging(0, 2, cli.Str(d.shareLine()))
@@ -189,9 +208,9 @@ func (d driftTold) share(t *cli.Text) {
 
 func (d driftTold) shareLine() string {
 	r := d.Answer
-	drifted, _ := d.counts()
-	share := float64(drifted) / float64(max(1, len(r.Columns)))
-	words := fmt.Sprintf("%s of %s (%s), ", cli.FormatCount(int64(drifted)), cli.FormatNum(int64(len(r.Columns)), "column"), shareWords(share))
+	drifted, all := countedColumns(r.Columns)
+	share := float64(drifted) / float64(max(1, all))
+	words := fmt.Sprintf("%s of %s (%s), ", cli.FormatCount(int64(drifted)), cli.FormatNum(int64(all), "column"), shareWords(share))
 	if r.DriftedShare != nil && !sameShare(*r.DriftedShare, share) {
 		words += shareWords(*r.DriftedShare) + " by weight, "
 	}
@@ -221,18 +240,22 @@ func groupedWords(grouped string) string {
 // checks are those of the table as a whole and of the quality of predictions, as gates show theirs.
 func (d driftTold) checks(t *cli.Text, whole bool) {
 	open, passed := gate.Result{Checks: d.Answer.Checks}.Parted()
-	if !whole {
-		passed = nil
+	if !whole { // that what a model is judged by still holds is an answer; that nothing happened to the table is none
+		passed = slices.DeleteFunc(slices.Clone(passed), func(f gate.Finding) bool { return f.Subject != "measure" })
 	}
 	if !t.TTY() {
 		t.Rows(2, gateRows(gate.Result{Checks: slices.Concat(open, passed)}))
 		return
 	}
+	open = saidOnce(open)
 	findingPageOf(open, passed, t).lines(open, passed)
 }
 
 // acted tells what the answer started, or why it started nothing.
-func (driftTold) acted(a actionView, t *cli.Text) {
+func (d driftTold) acted(a actionView, t *cli.Text) {
+	if said := d.before(a); said != "" {
+		a.Text = said
+	}
 	if !t.TTY() {
 		run := cli.None()
 		if a.Run != nil {

@@ -52,7 +52,7 @@ git init -q -b main flights
 cd flights
 git config user.name Demo
 git config user.email demo@example.org
-cp "$here"/{prepare.py,train.py,features.py,fit.py,judge.py,cheat.py,champion.py,split.py,params.json,policy.yaml,requirements.txt,mlx.yaml,.gitignore} .
+cp "$here"/{prepare.py,train.py,features.py,fit.py,judge.py,cheat.py,champion.py,split.py,retrain.py,inuse.py,later.py,params.json,policy.yaml,retrain.yaml,monitors.yaml,requirements.txt,mlx.yaml,.gitignore} .
 
 say "A git repository with some scripts. mlx joins it: no server, no account; what it keeps is inside .git."
 show mlx init
@@ -185,6 +185,63 @@ holds 'd[0]["verdict"] == "pass" and all(c["interval"][0] > -0.01 for c in d[0][
 say "And the other way round, as a comment on a pull request would have it: who wants the logistic regression back is told why not."
 expect 1 mlx gate july --for logistic --against boosting --format markdown
 
+say "One model goes into use: learned from January to March, by a stage whose success makes the next version. Here is what it was asked" \
+  "on each day, and what it answered; what became of those flights is known weeks later."
+sed -i.old '/^stages:/r retrain.yaml' mlx.yaml
+rm mlx.yaml.old
+cat monitors.yaml >>mlx.yaml
+show cat retrain.yaml monitors.yaml
+mkdir -p data/known
+cp data/year/2013-0[123].csv data/known
+show mlx snapshot data/known -m "what is known at the end of March"
+show git add -A
+show git commit -qm "the first quarter is known"
+show mlx repro retrain
+show python inuse.py work/delays.pkl use 1 2 3 7 8
+say "January against July: the weather is another one, the schedule is not. That is the season, and not that the world has changed; mlx" \
+  "says what differs and in which direction. Flights of one day share their weather, so days are compared, not flights."
+expect 1 mlx drift check --reference 'use/asked/2013-01-*.csv' --current 'use/asked/2013-07-*.csv' --ignore id,score,day_of_week \
+  --time time_hour --time-zone America/New_York -o seasons.html
+holds '{c["name"]: round(c["value"], 1) for c in d[0]["monitors"][0]["columns"] if c["verdict"] == "fail"}.items() >= {"weather_temp": 7.9, "weather_dewp": 8.3, "weather_pressure": 1.8}.items() and all(c["verdict"] == "pass" for c in d[0]["monitors"][0]["columns"] if not c["name"].startswith("weather_"))' \
+  mlx drift check --reference 'use/asked/2013-01-*.csv' --current 'use/asked/2013-07-*.csv' --ignore id,score,day_of_week --time time_hour --time-zone America/New_York --json
+say "Nobody looks at that by hand. The monitor 'delays' of mlx.yaml compares the last seven days with the first quarter; cron asks every night."
+show mlx export crontab monitor:delays
+say "At the end of March nothing is new: one line by hand, no mail from cron."
+show mlx drift check delays --at 2013-04-01T08:00:00Z
+say "In July something is. By then the flights of April to June are known. The check starts what mlx.yaml says, once, and the record of" \
+  "the run says why."
+cp data/year/2013-0[456].csv data/known
+show mlx snapshot data/known -m "April to June"
+show git add -A
+show git commit -qm "the second quarter is known"
+expect 1 mlx drift check delays --at 2013-07-08T08:00:00Z -q
+say "The same line again, as when cron runs it twice: nothing is said, nothing is started."
+expect 1 mlx drift check delays --at 2013-07-08T08:00:00Z -q
+expect 1 mlx drift check delays --at 2013-07-08T08:00:00Z
+holds 'sum(r["stage"]["name"] == "retrain" for r in d if r["stage"]) == 2' mlx log -k run --json
+show mlx lineage delays@v2
+holds 'any("weather_temp" in str(n) and "weather_dewp" in str(n) for n in d[0]["nodes"] if n["kind"] == "drift")' mlx lineage delays@v2 --json
+say "In August the outcomes of July arrive. Did the model suffer? It still ranks late flights above punctual ones as it did. But its" \
+  "probabilities are off: it said 14 % and it was 23 %."
+for month in 01 02 03 07; do show mlx label add use/outcomes-2013-$month.csv; done
+expect 1 mlx drift check outcomes --at 2013-08-01T08:00:00Z
+holds '{c["name"]: c["verdict"] for c in d[0]["monitors"][0]["checks"]}["roc_auc"] == "pass" and {c["name"]: c["verdict"] for c in d[0]["monitors"][0]["checks"]}["calibration"] == "fail"' mlx drift check outcomes --at 2013-08-01T08:00:00Z --json
+show mlx log monitor:delays
+say "Was it worth it? Both versions predict the same flights of July and of August."
+show mlx get delays@v1 -o first.pkl
+show mlx get delays@v2 -o again.pkl
+show mlx run -q --name first -o july.csv -o august.csv python later.py first.pkl
+show mlx run -q --name again -o july.csv -o august.csv python later.py again.pkl
+rm first.pkl again.pkl
+say "In July it ranks better. In August it ranks better too and is worse calibrated: it has learned a summer that was over. By days that is" \
+  "not certain, and mlx says that as well: status 3."
+expect 3 mlx gate july --for again --against first
+holds '[c["verdict"] for c in d[0]["gates"][0]["checks"] if c["name"] == "roc_auc"] == ["pass"]' mlx gate july --for again --against first --json
+expect 3 mlx gate august --for again --against first
+holds '[(c["name"], c["verdict"], c["difference"] > 0.01) for c in d[0]["gates"][0]["checks"]] == [("roc_auc", "pass", True), ("ece", "inconclusive", True)]' mlx gate august --for again --against first --json
+show git add -A
+git diff --cached --quiet || show git commit -qm "outputs that git ignores"
+
 say "Back to the first quarter: git brings back code and pointer, mlx the data. Every byte is as it was."
 show git checkout -q first-quarter
 show mlx checkout
@@ -241,5 +298,5 @@ show mlx verify
 show mlx verify -r team
 expect 0 mlx status --check
 [ -z "$(git status --porcelain)" ] || wrong "git finds something unsaved: $(git status --porcelain)"
-say "That was: init, snapshot, profile, run, gate, log, show, diff, lineage, repro, model, promote, checkout, remote, push, trust, pull, rerun, get, verify." "All answers were as expected."
+say "That was: init, snapshot, profile, run, gate, log, show, diff, lineage, repro, model, promote, drift, label, checkout, remote, push, trust, pull, rerun, get, verify." "All answers were as expected."
 [ -z "${KEEP:-}" ] || echo "The repository is $work/flights."

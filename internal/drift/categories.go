@@ -34,6 +34,11 @@ func (p *pairing) categoriesOf(m *Measured) error {
 		for _, method := range categoryMethods() {
 			m.Distances[method] = Effect{math.NaN(), math.NaN()}
 		}
+		for i, side := range []*vocabulary{a, b} {
+			if n := int64(len(side.names)); !side.full {
+				[]*Summary{&m.Reference, &m.Current}[i].Distinct = &n
+			}
+		}
 		return nil
 	}
 	p.all = all

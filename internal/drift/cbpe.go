@@ -17,7 +17,8 @@ import (
 // known how many of the predictions are expected to be right. That holds as long as scores mean what they meant: what the model never
 // learnt, such as a season, it does not see.
 //
-// The threshold is learnt: the mean of what ten chunks of the reference really had, less three standard deviations.
+// The threshold is learnt: the mean of what ten chunks of the reference really had, less three standard deviations. What is certainly as far
+// on the other side only warns: scores that are surer than any of the reference are unusual, as NannyML says, but no decay.
 func (q Quality) Unlabelled(ctx context.Context, window Predictions) ([]gate.Finding, error) {
 	names := []string{"accuracy", "roc_auc", "brier"}
 	if q.MinRows == 0 {
@@ -133,6 +134,7 @@ type estimator struct {
 	calibration *isotonic // nil: scores are as good as they are
 	thresholds  map[string][2]float64
 	spread      map[string]func(n float64) float64 // standard error of a value over n rows
+	note        string                             // what the standard errors rest on
 }
 
 func newEstimator(then *labelledRows) *estimator {
@@ -146,7 +148,7 @@ func newEstimator(then *labelledRows) *estimator {
 		e.calibration = &f
 	}
 	e.learn(reference, then)
-	e.errors(reference, then.actual)
+	e.errors(reference, then)
 	return e
 }
 
@@ -189,8 +191,10 @@ func meanAndSpread(values []float64) (mean, std float64) {
 	return mean, math.Sqrt(std)
 }
 
-// errors learns how much values vary by chance.
-func (e *estimator) errors(r scoredRows, actual []float64) {
+// errors learns how much values vary by chance. Where the rows of the reference belong to groups, such as days, those are its units: a
+// window is taken to have groups of that size.
+func (e *estimator) errors(r scoredRows, then *labelledRows) {
+	actual := then.actual
 	right, squared := make([]float64, len(actual)), make([]float64, len(actual))
 	labels := make([]int32, len(actual))
 	for i, y := range actual {
@@ -200,13 +204,37 @@ func (e *estimator) errors(r scoredRows, actual []float64) {
 		squared[i] = (r.score[i] - y) * (r.score[i] - y)
 		labels[i] = int32(y)
 	}
+	binary := stats.Binary{Labels: labels, Scores: r.score}
+	if then.clusters != nil && e.clustered(right, squared, binary, then.clusters) {
+		return
+	}
 	_, ofRight := meanAndSpread(right)
 	_, ofSquared := meanAndSpread(squared)
 	byRoot := func(std float64) func(float64) float64 { return func(n float64) float64 { return std / math.Sqrt(n) } }
+	e.note = "rows are assumed independent"
 	e.spread = map[string]func(float64) float64{"accuracy": byRoot(ofRight), "brier": byRoot(ofSquared), "roc_auc": byRoot(math.NaN())}
-	if auc, err := (stats.Binary{Labels: labels, Scores: r.score}).AUC(0.95); err == nil {
+	if auc, err := binary.AUC(0.95); err == nil {
 		e.spread["roc_auc"] = byRoot((auc.Upper - auc.Lower) / 2 / twoSided(0.95) * math.Sqrt(float64(len(actual))))
 	}
+}
+
+// clustered takes the standard errors from groups of rows; false: there are too few of them.
+func (e *estimator) clustered(right, squared []float64, binary stats.Binary, clusters []int32) bool {
+	accuracy, known, note, err := meanOf(right, clusters)
+	brier, also, _, other := meanOf(squared, clusters)
+	if err != nil || other != nil || !known || !also {
+		return false
+	}
+	auc, err := binary.AUCOverClusters(clusters, 0.95)
+	se := auc.SE
+	if err != nil || auc.Problem != "" {
+		se = math.NaN()
+	}
+	of := float64(len(right))
+	scaled := func(se float64) func(float64) float64 { return func(n float64) float64 { return se * math.Sqrt(of/n) } }
+	e.note = note + " in the reference"
+	e.spread = map[string]func(float64) float64{"accuracy": scaled(accuracy.se), "brier": scaled(brier.se), "roc_auc": scaled(se)}
+	return true
 }
 
 // expected is a value when each row is positive with a chance.
@@ -266,6 +294,7 @@ func (e *estimator) finding(name string, r scoredRows, q Quality) gate.Finding {
 	n := int64(len(r.score))
 	f := gate.Finding{Name: "estimated " + name, Subject: "measure", Severity: gate.SeverityFail, At: q.At, Rows: &n,
 		Note: "without labels: as long as scores mean what they meant in the reference"}
+	f.Note = joined(f.Note, e.note)
 	if e.calibration != nil {
 		f.Note = joined(f.Note, "scores are calibrated on the reference first")
 	}
@@ -280,12 +309,19 @@ func (e *estimator) finding(name string, r scoredRows, q Quality) gate.Finding {
 	f.Value, f.Interval = &value, &[2]float64{low, high}
 	f.Shown = fixed(value, 3) + " (" + confidenceOf(q.level()) + ": " + fixed(low, 3) + " to " + fixed(high, 3) + ")"
 	limit, inside, certain := bounds[0], value >= bounds[0], high < bounds[0]
+	unusual := low > bounds[1]
 	f.Limit.Min, f.Needs = &limit, "at least "+fixed(limit, 3)+", learnt from the reference"
 	if lessIsBetter(name) {
 		limit, inside, certain = bounds[1], value <= bounds[1], low > bounds[1]
+		unusual = high < bounds[0]
 		f.Limit, f.Needs = gate.Limit{Max: &limit}, "at most "+fixed(limit, 3)+", learnt from the reference"
 	}
 	switch {
+	case inside && unusual:
+		f.Verdict, f.Severity = gate.Fail, gate.SeverityWarn
+		f.Limit.Min, f.Limit.Max = &bounds[0], &bounds[1]
+		f.Needs = fixed(bounds[0], 3) + " to " + fixed(bounds[1], 3) + ", learnt from the reference"
+		f.Note = joined("unusual, not worse: scores are surer than any of the reference were", f.Note)
 	case inside:
 		f.Verdict = gate.Pass
 	case certain:

@@ -76,3 +76,47 @@ func TestEstimatesFall(t *testing.T) {
 		t.Errorf("%+v %v", none, err)
 	}
 }
+
+// TestEstimatesUnusual: estimates above anything of the reference are flagged, and do not count as drift.
+func TestEstimatesUnusual(t *testing.T) {
+	reference := simulated{rows: 8000, days: 40, seed: 23}.labelled(t)
+	sure := csvTable(t, "s.csv", "score\n"+strings.Repeat("0.02\n0.021\n0.49\n", 500))
+	found, err := quality(nil, reference).Unlabelled(t.Context(), Predictions{Source: Source{Name: "s.csv", Table: sure}, Score: "score"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := find(t, found, "estimated roc_auc")
+	if f.Verdict != gate.Fail || f.Severity != gate.SeverityWarn || !strings.HasPrefix(f.Note, "unusual, not worse") || *f.Limit.Min >= *f.Limit.Max {
+		t.Errorf("%+v", f)
+	}
+	a := Answer{Verdict: Stable}
+	a.Add(f)
+	if a.Verdict != Stable {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestEstimatesOfDays: where rows of a day are alike, intervals are wider than those of independent rows.
+func TestEstimatesOfDays(t *testing.T) {
+	reference := simulated{rows: 8000, days: 40, spread: 0.1, seed: 25}.labelled(t)
+	window := Predictions{Source: Source{Name: "p.csv", Table: simulated{rows: 2000, seed: 26}.labelled(t).Table}, Score: "score"}
+	days := quality(nil, reference)
+	rows := days
+	rows.Time = ""
+	width := func(q Quality, name, note string) float64 {
+		found, err := q.Unlabelled(t.Context(), window)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := find(t, found, name)
+		if !strings.Contains(f.Note, note) {
+			t.Errorf("%s: %s", name, f.Note)
+		}
+		return f.Interval[1] - f.Interval[0]
+	}
+	for _, name := range []string{"estimated accuracy", "estimated brier"} {
+		if a, b := width(days, name, "40 groups of rows are the units"), width(rows, name, "rows are assumed independent"); a < 1.5*b {
+			t.Errorf("%s: %v wide by days, %v by rows", name, a, b)
+		}
+	}
+}

@@ -104,6 +104,8 @@ func (j *judging) verdict(a *Answer) {
 	switch {
 	case len(a.Columns) == 0:
 		a.Verdict, a.Why = CannotTell, "there is no column to compare"
+	case all == 0 && countOf(a.Columns, CannotTell) == len(a.Columns):
+		a.Verdict, a.Why = CannotTell, allWhy(a.Columns)
 	case all == 0:
 		a.Verdict, a.Why = CannotTell, "no column has a weight"
 	case drifted/all > j.MaxDrifted:
@@ -120,8 +122,11 @@ func (j *judging) verdict(a *Answer) {
 	j.foldChecks(a)
 }
 
-// allWhy is why no column can be judged: the reason that all have in common.
+// allWhy is why no column can be judged: the reason that all have in common, but for those that only name rows.
 func allWhy(columns []Column) string {
+	if counted := slices.DeleteFunc(slices.Clone(columns), func(c Column) bool { return c.Why == namesRowsWhy }); len(counted) > 0 {
+		columns = counted
+	}
 	if !slices.ContainsFunc(columns, func(c Column) bool { return c.Why != columns[0].Why }) {
 		return columns[0].Why
 	}

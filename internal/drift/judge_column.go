@@ -203,6 +203,8 @@ func (m *Measured) counts() Bins {
 // untold is why a column cannot be judged by a method, before anything is computed; empty when it can.
 func (j *judging) untold(m *Measured, method Method) string {
 	switch {
+	case m.namesRows():
+		return namesRowsWhy
 	case m.Why != "":
 		return m.Why
 	case m.Reference.Type == "":

@@ -21,6 +21,9 @@ func (j *judging) decide(col *judgedColumn) Column {
 		c.Verdict, first = Drift, i
 	} else if i := slices.IndexFunc(col.tests, func(t judgedTest) bool { return t.verdict == CannotTell }); i >= 0 {
 		c.Verdict, first, c.Why = CannotTell, i, col.tests[i].why
+		if c.Why == namesRowsWhy {
+			c.Weight = 0
+		}
 	}
 	c.Measures = col.measures(first)
 	if c.Verdict == Drift && col.tests[first].method != Missing && col.unit != "" {

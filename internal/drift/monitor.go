@@ -142,6 +142,9 @@ func (a Answer) Repeats(other Answer) bool {
 	return err == nil && also == nil && mine == its
 }
 
+// FewestDays are needed on either side to tell anything of rows that belong together by their day.
+const FewestDays = fewestClusters
+
 // maxAnswer is how long an answer may be in the ledger, whose records end at 1 MiB.
 const maxAnswer = 900 << 10
 

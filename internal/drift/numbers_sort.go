@@ -8,18 +8,19 @@ import (
 // sorter puts keys in order. Each goroutine has its own.
 type sorter struct {
 	spare  []uint64
-	digits [6][1 << sortDigit]uint32
+	places [1 << sortDigit]uint32 // of small heaps
 }
 
 const (
-	sortDigit = 11 // bits
-	sortMask  = 1<<sortDigit - 1
+	sortDigit = 11   // bits by which many keys are dealt out at once: as many places as the caches follow
+	smallSort = 4096 // keys that lie in the nearest cache, with the places they go to
+	fewKeys   = 24   // are moved one by one
 )
 
 // sort puts keys in order. The keys may end up in other memory, which is returned; what was given is then the spare of the next.
 //
-// Keys are put in order by the 33 bits from the highest in which they differ, which leaves few out of order: those are moved one by one.
-// Where that would be many, as of numbers that differ in their last bits alone, all other bits are gone through as well.
+// Keys are dealt out by the highest bits in which they differ, and each heap is sorted as all were. So every pass but the first goes
+// through memory that is near, however the numbers lie: floats of some sizes differ first in their exponents, which makes few heaps.
 func (s *sorter) sort(keys []uint64) []uint64 {
 	if len(keys) < 512 {
 		slices.Sort(keys)
@@ -28,72 +29,107 @@ func (s *sorter) sort(keys []uint64) []uint64 {
 	if cap(s.spare) < len(keys) {
 		s.spare = make([]uint64, cap(keys)) // so that either can take the place of the other
 	}
+	to := s.spare[:len(keys)]
+	s.heap(keys, to, true)
+	s.spare = keys
+	return to
+}
+
+// heap sorts keys into to, or where they are. Both are overwritten.
+func (s *sorter) heap(keys, to []uint64, move bool) {
+	if len(keys) <= smallSort {
+		s.small(keys, to, move)
+		return
+	}
+	differ := differing(keys)
+	shift := max(bits.Len64(differ)-sortDigit, 0)
+	var ends [1 << sortDigit]uint32
+	for _, k := range keys {
+		ends[k>>shift&(1<<sortDigit-1)]++
+	}
+	at := uint32(0)
+	for i, c := range ends {
+		ends[i] = at
+		at += c
+	}
+	for _, k := range keys {
+		d := k >> shift & (1<<sortDigit - 1)
+		to[ends[d]] = k
+		ends[d]++
+	}
+	if shift == 0 {
+		if !move {
+			copy(keys, to)
+		}
+		return
+	}
+	from := uint32(0)
+	for _, end := range ends {
+		if end > from {
+			s.heap(to[from:end], keys[from:end], !move)
+		}
+		from = end
+	}
+}
+
+func differing(keys []uint64) uint64 {
 	first, differ := keys[0], uint64(0)
 	for _, k := range keys {
 		differ |= k ^ first
 	}
-	low := max(bits.Len64(differ)-3*sortDigit, 0)
-	keys = s.byDigits(keys, low, 3)
-	if low == 0 || nearlySorted(keys) {
-		return keys
-	}
-	return s.byDigits(keys, 0, 6)
+	return differ
 }
 
-// byDigits sorts by digits of 11 bits, of which the lowest begins at bit low. Digits that all keys share are passed over.
-func (s *sorter) byDigits(keys []uint64, low, digits int) []uint64 {
-	counts := s.digits[:digits]
-	clear(counts)
-	if digits == 3 {
-		for _, k := range keys {
-			k >>= low
-			counts[0][k&sortMask]++
-			counts[1][k>>sortDigit&sortMask]++
-			counts[2][k>>(2*sortDigit)&sortMask]++
-		}
-	} else {
-		for _, k := range keys {
-			for d := range counts {
-				counts[d][k>>(sortDigit*d)&sortMask]++
-			}
-		}
+// small sorts keys as heap does. They are dealt out once, to about as many places as there are keys; what is out of order then is near.
+func (s *sorter) small(keys, to []uint64, move bool) {
+	differ := uint64(0)
+	if len(keys) > fewKeys {
+		differ = differing(keys)
 	}
-	from, to := keys, s.spare[:len(keys)]
-	for d := range counts {
-		count, shift := &counts[d], low+sortDigit*d
-		if count[from[0]>>shift&sortMask] == uint32(len(keys)) {
-			continue
+	digit := min(bits.Len(uint(len(keys))), sortDigit)
+	shift := max(bits.Len64(differ)-digit, 0)
+	if differ != 0 {
+		mask := uint64(1)<<digit - 1
+		ends := s.places[:1<<digit]
+		clear(ends)
+		for _, k := range keys {
+			ends[k>>shift&mask]++
 		}
 		at := uint32(0)
-		for i, c := range count {
-			count[i] = at
+		for i, c := range ends {
+			ends[i] = at
 			at += c
 		}
-		for _, k := range from {
-			digit := k >> shift & sortMask
-			to[count[digit]] = k
-			count[digit]++
+		for _, k := range keys {
+			d := k >> shift & mask
+			to[ends[d]] = k
+			ends[d]++
 		}
-		from, to = to, from
 	}
-	s.spare = to
-	return from
+	switch {
+	case differ != 0 && !move:
+		copy(keys, to)
+	case differ == 0 && move:
+		copy(to, keys)
+	}
+	if move {
+		keys = to[:len(keys)]
+	}
+	if (shift > 0 || len(keys) <= fewKeys) && !insert(keys, 8*max(len(keys), fewKeys)) {
+		slices.Sort(keys)
+	}
 }
 
-// nearlySorted moves keys that are out of order. It gives up, and says false, when more has to be moved than is worth it.
-func nearlySorted(keys []uint64) bool {
-	left := len(keys)
+// insert moves keys that are out of order one by one. It gives up, and says false, when more has to be moved than is worth it.
+func insert(keys []uint64, most int) bool {
 	for i := 1; i < len(keys); i++ {
 		k := keys[i]
-		if k >= keys[i-1] {
-			continue
-		}
 		j := i
 		for ; j > 0 && keys[j-1] > k; j-- {
 			keys[j] = keys[j-1]
 		}
 		keys[j] = k
-		if left -= i - j; left < 0 {
+		if most -= i - j; most < 0 {
 			return false
 		}
 	}

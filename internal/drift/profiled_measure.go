@@ -111,7 +111,9 @@ func (c *cuts) toBorders(all []span) {
 
 // summariseProfile describes a side of a column of numbers as its profile knows it.
 func summariseProfile(s *Summary, v *dataset.ProfileColumn) {
-	s.Distinct = &v.Distinct
+	if v.DistinctExact || v.UniqueCertain || v.Distinct < v.Count { // an estimate as large as that may be of many that are the same
+		s.Distinct = &v.Distinct
+	}
 	if v.Count == 0 {
 		return
 	}

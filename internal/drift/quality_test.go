@@ -104,7 +104,9 @@ func TestCalibrationBreaks(t *testing.T) {
 
 // TestCalibrationSeverity: a change of calibration fails what is judged only where both sides are known well enough.
 func TestCalibrationSeverity(t *testing.T) {
-	broken := func(days int) *Labelled { return simulated{rows: 3000, days: days, spread: 0.01, shift: 0.1, seed: 3}.labelled(t) }
+	broken := func(days int) *Labelled {
+		return simulated{rows: 3000, days: days, spread: 0.01, shift: 0.1, seed: 3}.labelled(t)
+	}
 	good := func(days int) *Labelled { return simulated{rows: 8000, days: days, spread: 0.01, seed: 2}.labelled(t) }
 	few := simulated{rows: 200, days: 14, missing: 0.95, seed: 8}.labelled(t)
 	for _, c := range []struct {

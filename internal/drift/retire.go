@@ -9,6 +9,7 @@ import (
 
 	"mlx/internal/lineage"
 	"mlx/internal/object"
+	"mlx/internal/stats"
 )
 
 // GoldenJudged is the kind of record that keeps what a model was worth on the golden rows of a day.
@@ -104,12 +105,20 @@ type Better struct {
 	Other    float64 // of the one that would be withdrawn
 	Interval *[2]float64
 	Rows     int64
+	Days     int // that the rows are of
+	DaysWon  int // on which the version did better; not counted where Clustered
+	// Clustered says that days are the units of Interval: rows of one day are alike. It takes GoldenClusters of them.
+	Clustered bool
 }
 
+// GoldenClusters is how many days it takes at least for an interval of which they are the units.
+const GoldenClusters = stats.MinClusters
+
 // Enough says whether the version may take the other's place: it is certainly better, that is the lower bound of the difference is above 0; or
-// it is better on the rows and keeps the limit that the other breaks. With few golden rows nothing else could ever be certain.
+// it is better on the rows and keeps the limit that the other breaks. With few golden rows nothing else could ever be certain. The bound has
+// days as its units; of too few days for that it has rows, and then the version must be better on each of the days as well.
 func (r Retirement) Enough(b Better) bool {
-	if b.Interval != nil && b.Interval[0] > 0 {
+	if b.Interval != nil && b.Interval[0] > 0 && (b.Clustered || b.DaysWon == b.Days) {
 		return true
 	}
 	return b.Value > b.Other && b.Value >= r.Limit
@@ -119,7 +128,11 @@ func (r Retirement) Enough(b Better) bool {
 func (b Better) Words() string {
 	text := fmt.Sprintf("%s has %s on the same %s, and this one %s", b.Model, valueWords(b.Value), plural(int(b.Rows), "row"), valueWords(b.Other))
 	if b.Interval != nil {
-		text += fmt.Sprintf(" (difference, 95%%: %s to %s)", valueWords(b.Interval[0]), valueWords(b.Interval[1]))
+		text += fmt.Sprintf(" (difference, 95%%: %s to %s", valueWords(b.Interval[0]), valueWords(b.Interval[1]))
+		if !b.Clustered {
+			text += fmt.Sprintf(" if rows were independent; better on %d of %s", b.DaysWon, plural(b.Days, "day"))
+		}
+		text += ")"
 	}
 	return text
 }

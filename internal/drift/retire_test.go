@@ -110,3 +110,25 @@ func FuzzParseRetirement(f *testing.F) {
 		}
 	})
 }
+
+// TestEnoughOfDays: with few days the interval of rows alone is not enough, and with many that of days is.
+func TestEnoughOfDays(t *testing.T) {
+	rule := Retirement{Limit: 0.9, Text: "0.9", Days: 3}
+	above, across := &[2]float64{0.02, 0.2}, &[2]float64{-0.02, 0.2}
+	for _, c := range []struct {
+		name string
+		b    Better
+		want bool
+	}{
+		{"keeps the limit", Better{Value: 0.95, Other: 0.85, Interval: across, Days: 3, DaysWon: 2}, true},
+		{"below it, and one day was lost", Better{Value: 0.85, Other: 0.75, Interval: above, Days: 3, DaysWon: 2}, false},
+		{"below it, and better every day", Better{Value: 0.85, Other: 0.75, Interval: above, Days: 3, DaysWon: 3}, true},
+		{"below it, by days", Better{Value: 0.85, Other: 0.75, Interval: above, Days: 7, Clustered: true}, true},
+		{"uncertain", Better{Value: 0.85, Other: 0.75, Interval: across, Days: 7, Clustered: true}, false},
+		{"worse", Better{Value: 0.7, Other: 0.75, Days: 3}, false},
+	} {
+		if got := rule.Enough(c.b); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}

@@ -173,6 +173,9 @@ func (m writtenMonitor) checkModel() *fault.Error {
 		return m.wrong("retire", "retire needs model, such as model: flights@production")
 	case m.Retire == "" && m.Golden.Table != "":
 		return m.wrong("golden", "golden needs retire, such as retire: golden < 0.9 for 3 days")
+	case m.Retire != "" && m.Golden.Model.URL != "":
+		return failPosition(m.Golden.Model.At, "golden: url answers for one version only, and retire asks the version to return to as well").
+			Hint("model: {command: ...}   # or serve: COMMAND; either gets MLX_MODEL")
 	case m.Window.Duration.Duration == 0 && isSeason(m.Reference):
 		return m.wrong("reference", "reference %q is some time before the window, and there is no window of time", m.Reference)
 	}

@@ -35,6 +35,8 @@ func TestMonitorsAreChecked(t *testing.T) {
 		{"retire alone", "current: a, reference: b, retire: golden < 0.9 for 3 days", "retire needs golden", ""},
 		{"golden alone", "current: a, reference: b, golden: {table: g}", "golden needs retire", ""},
 		{"retire without model", "current: a, reference: b, golden: {table: g}, retire: golden < 0.9 for 3 days", "retire needs model", ""},
+		{"golden of a URL", "current: a, reference: b, model: m, golden: {table: 'g/{date}.csv', model: {url: 'http://127.0.0.1:1'}}, retire: golden < 0.9 for 3 days",
+			"url answers for one version only", "serve: COMMAND"},
 		{"quality of nothing", "current: a, reference: b, quality: [{measure: accuracy, min: 0.9}]", "quality needs predictions", "predictions: {table:"},
 		{"labels of nothing", "current: a, reference: b, labels: l.csv", "labels needs predictions", ""},
 		{"stream of nothing", "current: a, reference: b, stream: {method: ddm}", "stream needs predictions", ""},

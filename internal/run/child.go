@@ -89,6 +89,12 @@ func (o order) execute() (outcome, error) {
 	own := highWater(os.Getpid())
 	group := prepare(cmd, o.stdin, o.stdout, o.stderr)
 	short, _ := outOfMemory()
+	if o.folder != "" {
+		if err := note(o.folder, beginsName, o.argv[0]); err != nil {
+			out.abandon()
+			return outcome{}, fault.New(fault.KindOf(err), "cannot start the run: %w", err)
+		}
+	}
 	if err := cmd.Start(); err != nil {
 		out.abandon()
 		return outcome{}, fault.New(fault.KindOf(err), "cannot start the run: %w", err)

@@ -60,6 +60,9 @@ func (r Runner) recoverOne(ctx context.Context, l Live) (*View, error) {
 	}
 	body.Run = &l.ID
 	r.lose(body, l)
+	if _, err := os.Stat(filepath.Join(l.Dir, beginsName)); body.State == Lost && l.Child == nil && errors.Is(err, fs.ErrNotExist) {
+		body.Cause = CauseNeverBegan
+	}
 	got := r.collect(ctx, Spec{}, body, l.Dir)
 	rec, err := r.end(ctx, started, body)
 	if err != nil {
@@ -128,6 +131,9 @@ func (r Runner) lose(b *Body, l Live) {
 	}
 	b.PeakMemoryBytes = sampledPeak(filepath.Join(l.Dir, resourcesName))
 }
+
+// CauseNeverBegan is the cause of a lost run whose command was certainly not started: it can be run without being run twice.
+const CauseNeverBegan = "mlx was gone before the command began"
 
 func lostCause(p Process, host string) string {
 	if p.seen(host) == unknown {

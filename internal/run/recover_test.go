@@ -222,6 +222,39 @@ func TestCancelOrphan(t *testing.T) {
 	}
 }
 
+// TestRecoverNeverBegan: only a run that left no sign of its command is one whose command certainly did not start.
+func TestRecoverNeverBegan(t *testing.T) {
+	for _, c := range []struct {
+		gone []string
+		want string
+	}{
+		{[]string{childName, beginsName}, CauseNeverBegan},
+		{[]string{childName}, "mlx was gone before the command ended"},
+		{[]string{beginsName}, "mlx was gone before the command ended"},
+	} {
+		dir := t.TempDir()
+		command := orphaned(t, dir)
+		endCommand(t, command)
+		r, err := openBench(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		live, err := LiveRuns(r.Runs)
+		if err != nil || len(live) != 1 {
+			t.Fatalf("%v %v", live, err)
+		}
+		for _, name := range c.gone {
+			if err := os.Remove(filepath.Join(live[0].Dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ended, err := r.Recover(t.Context())
+		if err != nil || len(ended) != 1 || ended[0].State != Lost || *ended[0].Cause != c.want {
+			t.Errorf("without %v: %+v %v", c.gone, ended, err)
+		}
+	}
+}
+
 // After a power failure the process ids of before mean nothing: a folder without a sign of life decides.
 func TestOverAfterReboot(t *testing.T) {
 	dir := t.TempDir()

@@ -21,6 +21,7 @@ const (
 	outputName    = "output"
 	indexName     = "index"
 	resourcesName = "resources.jsonl"
+	beginsName    = "begins" // the command is about to start: without it, it never did
 	childName     = "child"
 	cancelName    = "cancel"
 	claimName     = "claim"

@@ -20,6 +20,7 @@ type Site struct {
 	GitURL   string   // what git fetches from, without credentials; may be empty
 	PushGit  bool     // records travel on a reference of git, so jobs write there
 	Secrets  []string // names of the variables that give access to the remotes; never their values
+	Issues   bool     // jobs open issues on GitHub
 	Schedule string   // five fields of cron
 	Image    string   // container image with git, mlx and what the stages need
 }

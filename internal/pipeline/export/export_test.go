@@ -96,6 +96,27 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestMonitorOpensIssues: a job that opens issues is given the right and the token, and no other job is.
+func TestMonitorOpensIssues(t *testing.T) {
+	for _, form := range []string{"github", "cronjob"} {
+		for _, issues := range []bool{false, true} {
+			s := site()
+			s.Issues = issues
+			files, err := Scheduled(form, MonitorTask("flights-daily", ""), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := files[0].Text
+			if has := strings.Contains(text, "GITHUB_TOKEN"); has != issues {
+				t.Errorf("%s, issues %v: GITHUB_TOKEN %v\n%s", form, issues, has, text)
+			}
+			if has := strings.Contains(text, "  issues: write\n"); has != (issues && form == "github") {
+				t.Errorf("%s, issues %v: issues: write %v\n%s", form, issues, has, text)
+			}
+		}
+	}
+}
+
 func TestSameInputSameBytes(t *testing.T) {
 	for _, form := range PipelineForms() {
 		first, err := Pipeline(form, pipelineOf(hostile()...), site())

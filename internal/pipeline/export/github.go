@@ -36,6 +36,13 @@ func githubScheduled(t Task, site Site, when cron) ([]File, error) {
 	return []File{{".github/workflows/mlx-" + id + ".yaml", text}}, nil
 }
 
+// githubToken is the variable that mlx opens issues with. The token of a workflow is let into its own repository alone, so that a secret goes
+// before it: names of secrets cannot begin with GITHUB_.
+const (
+	githubToken  = "GITHUB_TOKEN"
+	issuesSecret = "MLX_ISSUES_TOKEN"
+)
+
 func githubWorkflow(site Site, command, name string, on, jobs mapping) string {
 	rights := "read"
 	if site.PushGit {
@@ -49,10 +56,15 @@ func githubWorkflow(site Site, command, name string, on, jobs mapping) string {
 	for _, name := range site.Secrets {
 		env = append(env, field{name, "${{ secrets." + name + " }}"})
 	}
+	permissions := mapping{{"contents", rights}}
+	if site.Issues {
+		permissions = append(permissions, field{"issues", "write"})
+		env = append(env, field{githubToken, "${{ secrets." + issuesSecret + " || github.token }}"})
+	}
 	return heading("#", command, installing()...) + "\n" + yaml(mapping{
 		{"name", name},
 		{"on", on},
-		{"permissions", mapping{{"contents", rights}}},
+		{"permissions", permissions},
 		{"concurrency", mapping{{"group", "${{ github.workflow }}-${{ github.ref }}"}, {"cancel-in-progress", false}}},
 		{"defaults", mapping{{"run", run}}},
 		{"env", env},

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"slices"
 	"strings"
 
 	"mlx/internal/fault"
@@ -110,6 +111,9 @@ func kubeNotes(site Site) []string {
 	if len(site.Secrets) > 0 {
 		notes = append(notes, "The secret called mlx holds the variables that give access to it.")
 	}
+	if site.Issues {
+		notes = append(notes, "The secret called mlx holds "+githubToken+" for the issues that drift opens.")
+	}
 	return notes
 }
 
@@ -118,7 +122,11 @@ func variable(name, value string) mapping { return mapping{{"name", name}, {"val
 // secrets are variables whose values are in the secret mlx. A key that it lacks is left out.
 func secrets(site Site) list {
 	var all list
-	for _, name := range site.Secrets {
+	names := site.Secrets
+	if site.Issues {
+		names = append(slices.Clone(names), githubToken)
+	}
+	for _, name := range names {
 		ref := mapping{{"name", "mlx"}, {"key", name}, {"optional", true}}
 		all = append(all, mapping{{"name", name}, {"valueFrom", mapping{{"secretKeyRef", ref}}}})
 	}
