@@ -176,8 +176,15 @@ const (
 	judgedWithout = "judged without what is missing: "
 )
 
-// tellNotes says of an answer that is told in one line what is unusual about it. What a window lacks that is caught up, its record says.
+// tellNotes says of an answer that is told in one line what is unusual about it. What a window lacks that is caught up, its record says. Of two
+// tables that were typed it says which column should have been named as the time.
 func (t *driftTurn) tellNotes(a drift.Answer, newest bool) {
+	for _, c := range a.Columns {
+		if t.name == "" && c.Verdict == drift.Drift && (c.Reference.Type == "time" || c.Reference.Type == "date") {
+			t.app.streams.Note("%s is a %s, another in every table: --time %s takes the rows of a day together and does not compare it", c.Name, c.Reference.Type,
+				shellWord(c.Name))
+		}
+	}
 	for _, note := range a.Notes {
 		if a.Verdict == drift.Stable && (strings.HasPrefix(note, judgedAgain) || newest && strings.HasPrefix(note, judgedWithout)) {
 			t.app.streams.Note("%s: %s", t.name, note)

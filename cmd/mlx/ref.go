@@ -241,6 +241,16 @@ func (a *app) read(ctx context.Context, r reading) ([]target, error) {
 	return f.found, f.err
 }
 
+// definition is what mlx.yaml calls by a name that was typed without its kind; empty when that is nothing.
+func (a *app) definition(ctx context.Context, r reading) string {
+	for _, kind := range []string{"monitor", refGate, refStage} {
+		if known := kind + ":" + r.word; r.kind == "" && slices.Contains(a.definedNames(ctx, kind), known) {
+			return known
+		}
+	}
+	return ""
+}
+
 // unresolved is the error for a reference that names nothing.
 func (a *app) unresolved(ctx context.Context, r reading, kinds []string) error {
 	if n := len(r.word); n > 0 && n < object.MinPrefix && strings.Trim(r.word, "0123456789abcdef") == "" {
@@ -270,6 +280,9 @@ func (a *app) unresolved(ctx context.Context, r reading, kinds []string) error {
 		what = "it names no " + strings.Join(kinds, " and no ")
 	}
 	err := fault.New(fault.NotFound, "cannot resolve %q: %s", r.typed, what)
+	if defined := a.definition(ctx, r); defined != "" {
+		return err.Hint("%s", a.retyped(r.typed, defined))
+	}
 	if near := fault.Nearest(r.word, a.knownNames(ctx, "")); r.kind == "" && near != "" && near != r.word {
 		return err.Hint("%s", a.retyped(r.typed, near))
 	}

@@ -124,7 +124,11 @@ func (s Site) check() error {
 
 // heading is the comment that begins every file, after the given sign.
 func heading(sign, command string, lines ...string) string {
-	text := sign + " Written by: mlx export " + command + ". Change the pipeline and write it again.\n"
+	source := "the pipeline"
+	if strings.Contains(command, " monitor:") {
+		source = "the monitor in mlx.yaml"
+	}
+	text := sign + " Written by: mlx export " + command + ". Change " + source + " and write it again.\n"
 	for _, l := range lines {
 		text += strings.TrimRight(sign+" "+l, " ") + "\n"
 	}
