@@ -25,11 +25,7 @@ func (q Quality) Unlabelled(ctx context.Context, window Predictions) ([]gate.Fin
 		q.MinRows = MinLabelled
 	}
 	if q.Reference == nil || q.Reference.Labelled < q.MinRows*cbpeChunks {
-		shown := "there are no labelled predictions of the reference"
-		if q.Reference != nil {
-			shown = "the reference has " + counted(q.Reference.Labelled, "labelled prediction")
-		}
-		return q.noEstimates(names, shown, "at least "+thousands(q.MinRows*cbpeChunks)), nil
+		return q.noEstimates(names, q.noReference(), "at least "+thousands(q.MinRows*cbpeChunks)), nil
 	}
 	then, err := q.load(ctx, q.Reference)
 	if err != nil {

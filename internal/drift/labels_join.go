@@ -81,6 +81,7 @@ func (j *labelJoin) part(b *dataset.Batch, c labelColumns) *labelPart {
 	}
 	id, label, at := column(c.id), column(c.label), column(c.time)
 	var text []byte
+	labels := make([]byte, 0, 4*b.Rows) // one piece of memory for all
 	for i := range p.entries {
 		e := &p.entries[i]
 		e.at = math.NaN()
@@ -98,7 +99,9 @@ func (j *labelJoin) part(b *dataset.Batch, c labelColumns) *labelPart {
 		if label == nil || labelMissing(label, i) {
 			continue
 		}
-		e.text = cellText([]byte{}, label, i)
+		from := len(labels)
+		labels = cellText(labels, label, i)
+		e.text = labels[from:len(labels):len(labels)]
 		if len(e.text) > maxLabel && p.tooLong < 0 {
 			p.tooLong = i
 		}
@@ -208,14 +211,20 @@ func (f labelFold) sound(s dataset.Span, p *labelPart) error {
 
 func labelTexts(b *dataset.Batch, c labelColumns) [][2][]byte {
 	all := make([][2][]byte, b.Rows)
+	texts := make([]byte, 0, 24*b.Rows) // one piece of memory for all
 	for i := range all {
 		for k := range b.Columns {
+			at := 0
 			switch b.Columns[k].Name {
 			case c.id:
-				all[i][0] = cellText(nil, &b.Columns[k], i)
 			case c.label:
-				all[i][1] = cellText(nil, &b.Columns[k], i)
+				at = 1
+			default:
+				continue
 			}
+			from := len(texts)
+			texts = cellText(texts, &b.Columns[k], i)
+			all[i][at] = texts[from:len(texts):len(texts)]
 		}
 	}
 	return all

@@ -18,7 +18,7 @@ const labelParts = 256
 type labelSpill struct {
 	dir    string
 	limit  int64
-	held   int64
+	held   int64 // bytes of memory that parts have, used or not
 	parts  [labelParts][]byte
 	blocks [labelParts][]labelBlock
 	file   *os.File
@@ -39,9 +39,19 @@ type labelEntry struct {
 	text []byte // the label; nil: none
 }
 
+// maxEntry is the most bytes that an entry takes beside its text.
+const maxEntry = 16 + 3*binary.MaxVarintLen64 + 8
+
+// add keeps an entry. Memory grows until it reaches the limit, and is filled again and again after that: growing it further would leave as much
+// behind for the garbage collector. Only a part that has less than half of its share still grows.
 func (s *labelSpill) add(e labelEntry) error {
 	part := e.key[0] % labelParts
-	buf, before := s.parts[part], len(s.parts[part])
+	if buf := s.parts[part]; s.file != nil && len(buf)+maxEntry+len(e.text) > cap(buf) && int64(cap(buf)) > s.limit/(2*labelParts) {
+		if err := s.flush(); err != nil {
+			return err
+		}
+	}
+	buf, before := s.parts[part], cap(s.parts[part])
 	buf = binary.LittleEndian.AppendUint64(buf, e.key[0])
 	buf = binary.LittleEndian.AppendUint64(buf, e.key[1])
 	buf = binary.AppendUvarint(buf, uint64(e.rank))
@@ -53,7 +63,7 @@ func (s *labelSpill) add(e labelEntry) error {
 	}
 	buf = binary.AppendUvarint(buf, size)
 	s.parts[part] = append(buf, e.text...)
-	if s.held += int64(len(s.parts[part]) - before); s.held > s.limit {
+	if s.held += int64(cap(s.parts[part]) - before); s.held > s.limit && s.file == nil {
 		return s.flush()
 	}
 	return nil
@@ -84,7 +94,6 @@ func (s *labelSpill) flush() error {
 		s.end += int64(len(buf))
 		s.parts[i] = buf[:0]
 	}
-	s.held = 0
 	return s.failed(w.Flush())
 }
 

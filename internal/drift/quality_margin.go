@@ -107,7 +107,7 @@ func (q Quality) nothingToCompare(r gate.Rule, found []gate.Finding) []gate.Find
 
 // noReference says what is missing of the reference.
 func (q Quality) noReference() string {
-	if q.Reference == nil {
+	if q.Reference == nil || q.Reference.Labelled == 0 {
 		return "there are no labelled predictions of the reference"
 	}
 	return "the reference has " + counted(q.Reference.Labelled, "labelled prediction")
