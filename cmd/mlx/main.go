@@ -55,10 +55,13 @@ func readTable(files []dataset.File) {
 	}
 }
 
-// readColumns is readTable for commands that have whole columns in work: what lives is large, and there is little in it to go through.
+// readColumns is readTable for commands that have whole columns in work, and use their memory again: garbage is collected when much more
+// than those is held.
 func readColumns(files []dataset.File) {
 	readTable(files)
-	if before := debug.SetGCPercent(10); before != 40 { // it is a small one, or somebody else decides
+	if before := debug.SetGCPercent(100); before != 40 { // it is a small one, or somebody else decides
 		debug.SetGCPercent(before)
+		return
 	}
+	debug.SetMemoryLimit(64 << 20)
 }

@@ -117,7 +117,7 @@ func (c *comparison) run(ctx context.Context) (*Compared, error) {
 	n, known := c.length()
 	if known {
 		columns = c.comparable(columns)
-		step = int(max((c.opts.Memory-8*n[2]*int64(c.opts.Workers))/(8*(n[0]+n[1]+1)), int64(c.opts.Workers), 1))
+		step = c.step(n)
 	}
 	done := slices.Clone(columns)
 	for first := true; first || len(columns) > 0; first = false {
@@ -141,6 +141,16 @@ func (c *comparison) run(ctx context.Context) (*Compared, error) {
 		return nil, err
 	}
 	return c.out, c.duplicates(ctx)
+}
+
+// step is how many columns are in memory at once: half of it is for them, and half to sort them. Columns that do not fit at all go through
+// the file, each worker with one.
+func (c *comparison) step(rows [3]int64) int {
+	half := c.opts.Memory / 2
+	if 8*rows[2] > half {
+		return c.opts.Workers
+	}
+	return int(max(half/(8*(rows[0]+rows[1]+1)), 1))
 }
 
 // length is the number of rows of both sides, and the larger one, if it is known.
@@ -176,8 +186,10 @@ func (c *comparison) group(ctx context.Context, names []string, first bool) erro
 	errs := make([]error, len(names))
 	next := make(chan int)
 	var workers sync.WaitGroup
+	alone := len(names) == 1 && c.opts.Workers > 1
 	for k := range min(c.opts.Workers, len(names)) {
 		w := c.measurer(k)
+		w.alone = alone
 		workers.Go(func() {
 			for i := range next {
 				errs[i] = c.measure(w, names[i], &all[i])
@@ -222,7 +234,9 @@ type pairing struct {
 // measurer is the memory of one goroutine that measures.
 type measurer struct {
 	memory int64 // bytes that it may take
+	alone  bool  // there is one column: both of its sides are sorted at once
 	sorter sorter
+	other  sorter      // of the other side, while no other column is measured
 	sorted [2][]uint64 // of columns whose order of rows is kept
 	words  reader[uint64]
 }
@@ -251,18 +265,20 @@ func (c *comparison) measure(w *measurer, name string, m *Measured) error {
 	p.counts(m)
 	if textual(a.field, b.field, &c.spec) {
 		m.Kind = Categories
+	}
+	if _, err := c.spec.MethodOf(name, m.Kind); err != nil {
+		return err
+	}
+	if m.Kind == Categories {
 		if err := p.categoriesOf(m); err != nil {
 			return err
 		}
 		return p.byRow(m)
 	}
 	p.axis, p.convert = axisOf(a.field, b.field)
-	var s [2]*sorted
-	for i := range s {
-		var err error
-		if s[i], err = p.sorted(i, p.convert[i]); err != nil {
-			return err
-		}
+	s, err := p.bothSorted()
+	if err != nil {
+		return err
 	}
 	p.reference = s[0]
 	if err := firstError(p.numbersOf(m, s[0], s[1]), s[0].err, s[1].err); err != nil {
@@ -289,15 +305,36 @@ func share(n, of int64) float64 {
 	return float64(n) / float64(of)
 }
 
+// bothSorted puts the keys of both sides in order: at once, if they are in memory and nobody else would use the other cores.
+func (p *pairing) bothSorted() (s [2]*sorted, err error) {
+	if !p.w.alone || !p.columns[0].inMemory() || !p.columns[1].inMemory() {
+		for i := range s {
+			if s[i], err = p.sorted(i, &p.w.sorter); err != nil {
+				return s, err
+			}
+		}
+		return s, nil
+	}
+	var errs [2]error
+	var other sync.WaitGroup
+	other.Go(func() { s[1], errs[1] = p.sorted(1, &p.w.other) })
+	s[0], errs[0] = p.sorted(0, &p.w.sorter)
+	other.Wait()
+	return s, firstError(errs[:]...)
+}
+
+// inMemory says whether all keys of a column are there, and may be put in order where they are.
+func (c *column) inMemory() bool { return c.keys == nil || !c.keys.spilled() && c.rows == nil }
+
 // sorted puts the keys of a column in order.
-func (p *pairing) sorted(side int, convert func(uint64) uint64) (*sorted, error) {
-	c := p.columns[side]
+func (p *pairing) sorted(side int, sorter *sorter) (*sorted, error) {
+	c, convert := p.columns[side], p.convert[side]
 	s := &sorted{axis: p.axis}
 	if c.keys == nil {
 		return s, nil
 	}
 	keys := c.keys.mem
-	if c.keys.spilled() || c.rows != nil { // the order of the rows is needed once more
+	if !c.inMemory() { // the order of the rows is needed once more
 		if most := max(p.w.memory/24, leastSorted); c.keys.n > most { // both sides, and the spare of the sorter
 			return p.sortOutside(c, convert, int(most))
 		}
@@ -315,8 +352,8 @@ func (p *pairing) sorted(side int, convert func(uint64) uint64) (*sorted, error)
 			keys[i] = convert(k)
 		}
 	}
-	s.mem = p.w.sorter.sort(keys)
-	if !c.keys.spilled() && c.rows == nil {
+	s.mem = sorter.sort(keys)
+	if c.inMemory() {
 		c.keys.mem = s.mem
 	} else {
 		p.w.sorted[side] = s.mem

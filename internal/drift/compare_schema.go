@@ -182,7 +182,7 @@ func (c *comparison) imprint(side int, col *column) (*imprint, error) {
 		return i, nil
 	}
 	p := &pairing{spec: &c.spec, sides: c.sides, w: c.measurer(0), axis: nativeAxis(col.field), columns: [2]*column{col, col}}
-	s, err := p.sorted(0, nil)
+	s, err := p.sorted(0, &p.w.sorter)
 	if err != nil {
 		return nil, err
 	}

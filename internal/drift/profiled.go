@@ -12,7 +12,10 @@ import (
 // compareProfiles compares two sides of which at least one is a profile. A table is profiled first: once, in bounded memory. All that is
 // then compared are counts over cells that both sides have, which do not depend on how either was cut into parts.
 func compareProfiles(ctx context.Context, ref, cur Source, spec Spec, o Options) (*Compared, error) {
-	spec.Learn = nil // it needs the rows, as clusters do
+	if spec.Learn != nil {
+		return nil, fault.New(fault.Usage, "cannot learn thresholds from %s: a side is a profile, and learning needs rows", ref.Name).
+			Hint("learn needs tables on both sides; with a profile say threshold")
+	}
 	c := &comparison{spec: spec, opts: o, out: &Compared{Exact: true, Duplicates: [2]int64{-1, -1}}}
 	for i, source := range []Source{ref, cur} {
 		if err := source.Rows.check(); err != nil {

@@ -19,6 +19,9 @@ func (c *comparison) measureCells(name string, m *Measured) error {
 	if words {
 		m.Kind = Categories
 	}
+	if _, err := c.spec.MethodOf(name, m.Kind); err != nil {
+		return err
+	}
 	for i, s := range c.sides {
 		if v := s.source.Profile.Column(s.schema().Index(name)); v.Private && v.Count > 0 {
 			m.Why = "it is private: the profile of " + []string{"the reference", "the current side"}[i] + " has no values of it"
