@@ -70,6 +70,7 @@ func (c *comparison) fitting(ref dataset.Schema) error {
 			continue
 		case familyWord:
 			kind = Categories
+		case familyNumber, familyTime, familyClock:
 		}
 		if _, err := c.spec.MethodOf(f.Name, kind); err != nil && c.wanted(f.Name) {
 			return err

@@ -169,13 +169,6 @@ func clustersText(n int, grouped string) string {
 	return thousandsText(n) + " days"
 }
 
-func pluralText(grouped string) string {
-	if grouped == "day" {
-		return "days"
-	}
-	return "the column " + shownValue(grouped)
-}
-
 // shownValue is a value in a sentence: on one line, and not longer than 40 letters. An empty one is "".
 func shownValue(text string) string {
 	const most = 40
