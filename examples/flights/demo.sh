@@ -274,7 +274,7 @@ show mlx pull
 say "Everything is there: the data, byte for byte, the runs, the verdicts."
 show sha256sum --check "$work/april.sha256"
 show mlx log
-holds 'sorted(r["kind"] for r in d if r["kind"] in ("gate/v1", "run/v1", "snapshot/v1")) == ["gate/v1"] * 9 + ["run/v1"] * 10 + ["snapshot/v1"] * 2' mlx log --json
+holds 'sorted(r["kind"] for r in d if r["kind"] in ("gate/v1", "run/v1", "snapshot/v1")) == ["gate/v1"] * 11 + ["run/v1"] * 14 + ["snapshot/v1"] * 8' mlx log --json
 show mlx show late-flights@v1
 holds 'd[0]["not_pushed"] == {**d[0]["not_pushed"], "snapshots": 0, "records": 0}' mlx status --json
 say "Is the best model what its record claims? In this clean clone: the recorded commit, data and parameters, run again, compared."
