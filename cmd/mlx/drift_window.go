@@ -143,6 +143,7 @@ func (t *driftTurn) measure(ctx context.Context, a drift.Answer, reference, curr
 		return a, err
 	}
 	defer closeSource(cur, &err)
+	countCells(ref.Profile, cur.Profile)
 	progress := t.app.streams.Progress("comparing", "rows", 0)
 	defer progress.Done()
 	options := drift.Options{Temp: t.app.scratch(), Read: progress.Add}

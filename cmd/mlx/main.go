@@ -65,3 +65,18 @@ func readColumns(files []dataset.File) {
 	}
 	debug.SetMemoryLimit(64 << 20)
 }
+
+// readCells is readTable for a profile, whose file unpacks to a hundred times its size.
+func readCells(profile dataset.File) {
+	if profile.Size > smallTables/16 && ownMemory() {
+		debug.SetGCPercent(40)
+		debug.SetMemoryLimit(80 << 20)
+	}
+}
+
+// countCells is for a table that is compared with a profile: it is profiled itself, and holds more than the columns of two tables.
+func countCells(ref, cur *dataset.Profile) {
+	if (ref == nil) != (cur == nil) && ownMemory() {
+		debug.SetMemoryLimit(176 << 20)
+	}
+}

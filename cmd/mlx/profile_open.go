@@ -111,6 +111,7 @@ func readProfile(ctx context.Context, where string, files []dataset.File) (*data
 	if files[0].Size > dataset.MaxProfile {
 		return nil, fault.New(fault.Usage, "cannot read %s: a profile of more than 512 MiB", where)
 	}
+	readCells(files[0])
 	rest, err := io.ReadAll(io.LimitReader(f, dataset.MaxProfile))
 	if err != nil {
 		return nil, fault.New(fault.KindOf(err), "cannot read %s: %w", where, err)
