@@ -327,7 +327,7 @@ func (a *app) worktree() (string, error) {
 func (a *app) history(l *lineage.Ledger) run.History {
 	h := run.History{Ledger: l, Host: a.host(), Now: a.now}
 	if r, err := a.repo(); err == nil {
-		h.Runs = runsOf(r)
+		h.Runs, h.Jobs = runsOf(r), jobsOf(r)
 	}
 	return h
 }

@@ -29,6 +29,9 @@ type live struct {
 // runsOf is the folder of the folders of runs in progress.
 func runsOf(r *repo.Repo) string { return filepath.Join(r.Home, "runs") }
 
+// jobsOf is the folder of what is known of jobs on backends.
+func jobsOf(r *repo.Repo) string { return filepath.Join(r.Home, "jobs") }
+
 // runner is what records runs here.
 func (a *app) runner() (run.Runner, error) {
 	r, err := a.repo()

@@ -49,28 +49,6 @@ type Runs struct {
 	MLflow string `yaml:"mlflow" enum:"record capture none" doc:"What a command tracks with MLflow: recorded here; the same whatever URI it asks for; or left alone."`
 }
 
-// Backend is a machine or a cluster that runs can use.
-type Backend struct {
-	Type      string    `yaml:"type" enum:"local ssh slurm ray kubernetes sky" doc:"Kind of backend." need:"true"`
-	Host      string    `yaml:"host" doc:"As in your ssh configuration."`
-	Resources Resources `yaml:"resources" doc:"What a run gets when it asks for nothing."`
-	Price     Price     `yaml:"price" doc:"For estimates of cost."`
-
-	At fault.Position `yaml:"-"`
-}
-
-// Resources are what a run needs of a machine.
-type Resources struct {
-	GPUs   int      `yaml:"gpus" doc:"Number of GPUs."`
-	Memory Size     `yaml:"memory" doc:"Main memory."`
-	Time   Duration `yaml:"time" doc:"Longest time a run may take."`
-}
-
-// Price is what a backend costs.
-type Price struct {
-	GPUHour Money `yaml:"gpu_hour" doc:"Of one GPU for one hour."`
-}
-
 // Stage is a step of the pipeline. Its texts may hold variables: Pipeline puts them in.
 type Stage struct {
 	Cmd      Lines     `yaml:"cmd" doc:"Command to run, or several that run one after the other." need:"true"`
@@ -83,6 +61,7 @@ type Stage struct {
 	Matrix   Free      `yaml:"matrix" doc:"Names with lists of values: a stage for each combination."`
 	Foreach  Free      `yaml:"foreach" doc:"A list, or names with values: a stage for each."`
 	On       string    `yaml:"on" doc:"Backend that runs it; this machine when absent."`
+	Needs    Resources `yaml:"resources" doc:"What it needs of the backend, beside what the backend gives by itself."`
 	Retries  int       `yaml:"retries" doc:"How often a failed attempt is tried again."`
 	Timeout  Duration  `yaml:"timeout" doc:"Longest time of one attempt."`
 	Always   bool      `yaml:"always" doc:"It runs every time, whether something changed or not."`

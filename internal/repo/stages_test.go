@@ -179,7 +179,7 @@ func TestStageMistakes(t *testing.T) {
 		{"empty command", "stages:\n  a: {cmd: \" \"}\n", "cannot read mlx.yaml: line 2, column 12: the command of stage a is empty", ""},
 		{"our variable", "stages:\n  a: {cmd: x, env: {MLX_RUN_ID: 1}}\n", `cannot read mlx.yaml: line 2, column 33: "MLX_RUN_ID" cannot be a variable of the environment`, ""},
 		{"unknown key", "stages:\n  a: {cmd: x, output: [b]}\n", `cannot read mlx.yaml: line 2, column 15: unknown key "output"`,
-			"keys are cmd, dir, deps, outs, params, metrics, env, matrix, foreach, on, retries, timeout, always, register"},
+			"keys are cmd, dir, deps, outs, params, metrics, env, matrix, foreach, on, resources, retries, timeout, always, register"},
 		{"always", "stages:\n  a: {cmd: x, always: often}\n", `cannot read mlx.yaml: line 2, column 23: needs true or false, not "often"`, ""},
 		{"monitor", "stages:\n  train: {cmd: x}\nmonitors:\n  m: {current: a, reference: b, on_drift: {repro: trian}}\n",
 			`cannot read mlx.yaml: line 4, column 6: monitor m names the unknown stage "trian"`, `did you mean "train"? mlx.yaml has train`},

@@ -30,6 +30,9 @@ func viewOf(id object.Digest, rec lineage.Record, b Body) View {
 		v.Added = []Addition{}
 	}
 	v.Imported = b.Imported
+	if v.Job = b.Job; b.Job != nil {
+		v.Backend = &b.Job.Backend
+	}
 	v.Because, v.BecauseShown = b.Because, b.Because.shown()
 	v.Environment, v.Stage, v.RerunOf, v.Log, v.Series = b.Environment, b.Stage, some(b.RerunOf), b.Log, b.Series
 	if v.LeftOut, v.LeftOutN = b.Code.LeftOut, b.Code.LeftOutCount; v.LeftOut == nil {
@@ -105,6 +108,9 @@ const patience = 14 * 24 * time.Hour
 
 // unfinished judges a run that has no end recorded.
 func (h History) unfinished(id object.Digest, b Body) (State, string) {
+	if b.Job != nil {
+		return h.jobState(id)
+	}
 	seen := b.Process.seen(h.Host)
 	if seen == alive {
 		return Running, ""

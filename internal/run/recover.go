@@ -99,7 +99,7 @@ func (r Runner) openRun(ctx context.Context, id object.Digest) (lineage.Record, 
 
 // over reports whether neither mlx nor the command of a run exists any more, asked from the machine called host.
 func (l Live) over(b Body, host string, now time.Time) bool {
-	if b.Process.Host != host {
+	if b.Process.Host != host || b.Job != nil {
 		return false
 	}
 	switch b.Process.seen(host) {

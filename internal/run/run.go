@@ -56,6 +56,7 @@ type Body struct {
 	Stage       *Stage       `json:"stage,omitempty"`    // of the pipeline, when mlx repro ran it
 	RerunOf     string       `json:"rerun_of,omitempty"` // id of the run that this one repeats
 	Because     *Because     `json:"because,omitempty"`  // why it was started, where nobody typed it
+	Job         *Job         `json:"job,omitempty"`      // on a backend
 	Inside      bool         `json:"inside,omitempty"`   // it happened within the process of its parent, which told of it
 
 	Run             *object.Digest `json:"run,omitempty"` // id of the run, that is of its first record

@@ -29,6 +29,11 @@ const (
 	restingName   = "resting" // nobody tells of the run just now, and it goes on all the same
 )
 
+// removeFolder removes the folder of a run that has served. What cannot be removed goes with gc.
+func removeFolder(dir string) { _ = os.RemoveAll(dir) }
+
+func makeFolder(dir string) error { return os.MkdirAll(dir, 0o777) }
+
 // maxNote bounds the small files of the folder when they are read.
 const maxNote = 64 << 10
 

@@ -43,6 +43,7 @@ type Spec struct {
 	RerunOf     string       // id of the run that is repeated
 	Because     *Because     // why it is started, where nobody typed it
 	Attempt     int          // counts from 1; 0 is 1
+	Job         *Job         // on a backend; nil for what this mlx executes
 
 	After func(ctx context.Context) Aftermath // asked once the command has ended and before its outputs are saved; may be nil
 }
@@ -118,16 +119,22 @@ func (r Runner) Run(ctx context.Context, s Spec) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	started, body, err := r.begin(ctx, s, tmp)
+	if err != nil {
+		removeFolder(tmp)
+		return nil, err
+	}
+	return r.execute(ctx, s, started, body, tmp)
+}
+
+// execute runs the command of a run whose start is recorded, in the folder tmp that Runner.scratch made, and records its end.
+func (r Runner) execute(ctx context.Context, s Spec, started lineage.Record, body *Body, tmp string) (*Result, error) {
 	keep := false
 	defer func() {
 		if !keep {
-			_ = os.RemoveAll(tmp) // gc removes what stays
+			removeFolder(tmp)
 		}
 	}()
-	started, body, err := r.begin(ctx, s, tmp)
-	if err != nil {
-		return nil, err
-	}
 	dir, claim, err := r.settle(tmp, started.ID)
 	if err != nil {
 		return nil, err
@@ -215,11 +222,14 @@ func hasAnyPrefix(s string, prefixes []string) bool {
 func (r Runner) begin(ctx context.Context, s Spec, tmp string) (lineage.Record, *Body, error) {
 	body := &Body{
 		State: Running, Command: s.Command, Folder: s.Folder, Name: s.Name, Experiment: s.Experiment,
-		StartedAt: r.Now().UTC().Truncate(time.Microsecond), Code: s.Code, Data: s.Data, Params: s.Params,
+		Job:       s.Job, StartedAt: r.Now().UTC().Truncate(time.Microsecond), Code: s.Code, Data: s.Data, Params: s.Params,
 		Attempt: max(1, s.Attempt), Parent: s.Parent, TimeoutS: s.Timeout.Seconds(), Worktree: s.Worktree,
 		Environment: s.Environment, Stage: s.Stage, RerunOf: s.RerunOf, Used: s.Used, Because: s.Because,
 		Process: Self(r.Host, os.Getpid()),
 		Machine: Here(r.Host),
+	}
+	if s.Job != nil {
+		body.State = Pending
 	}
 	for _, o := range s.Outs {
 		body.Outs = append(body.Outs, o.Path)

@@ -43,7 +43,7 @@ type View struct {
 	Backend         *string           `json:"backend"`
 	Parent          *string           `json:"parent"`
 	PeakMemoryBytes *int64            `json:"peak_memory_bytes"`
-	Job             json.RawMessage   `json:"job"` // null: what ran here has no job
+	JobShown        json.RawMessage   `json:"job"` // filled by whoever knows backends; null: what ran here has no job
 
 	Branch    *string     `json:"branch"`
 	Patch     *string     `json:"patch"`     // snapshot of the uncommitted diff
@@ -78,6 +78,7 @@ type View struct {
 	Tracking      *Tracking      `json:"-"`
 	Models        []LoggedModel  `json:"-"`
 	Used          []UsedModel    `json:"-"`
+	Job           *Job           `json:"-"` // nil: this machine
 
 	RunID  object.Digest `json:"-"` // ID as a digest
 	Record object.Digest `json:"-"` // the newest record of the run
@@ -111,6 +112,7 @@ type History struct {
 	Host   string
 	Now    func() time.Time
 	Runs   string // folder of the folders of runs in progress; empty: what a command without its mlx does is not asked
+	Jobs   string // folder of the folders of jobs on backends; empty: what was seen of them is not asked
 }
 
 // Views yields the runs that q selects, one view a run. q.Nouns and q.All are set here.
