@@ -163,7 +163,7 @@ func spanOfProfile(v *dataset.ProfileColumn) [2]float64 {
 func timeUnit(f dataset.Field) float64 {
 	switch f.Type {
 	case dataset.Date:
-		return 86_400
+		return daySeconds
 	case dataset.Time:
 		return 1
 	default:
