@@ -217,3 +217,19 @@ func TestLearnt(t *testing.T) {
 		nearTo(t, "tvd", w.Learnt[0], columnNamed(t, comparedTables(t, rest, chunk, Spec{}, Options{}), "w").Distances[TVD].Value)
 	}
 }
+
+// TestLearntByPattern: a pattern counts only for the columns that its method can compare, as where thresholds are applied.
+func TestLearntByPattern(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 9))
+	words := make([]string, 400)
+	for i := range words {
+		words[i] = fmt.Sprintf("w%d", r.IntN(5))
+	}
+	whole := tableOf(t, []string{"w"}, words)
+	learnt := func(methods map[string]Method) string {
+		return fmt.Sprint(columnNamed(t, comparedTables(t, whole, whole, Spec{Learn: &Learn{Chunks: 4}, Methods: methods}, Options{}), "w").Learnt)
+	}
+	if got, want := learnt(map[string]Method{"*": KS}), learnt(nil); got != want || strings.Contains(got, "NaN") {
+		t.Errorf("learnt %s, want %s", got, want)
+	}
+}
