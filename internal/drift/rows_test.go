@@ -233,3 +233,24 @@ func TestLearntByPattern(t *testing.T) {
 		t.Errorf("learnt %s, want %s", got, want)
 	}
 }
+
+// TestCutNames: of numbers that are names, NaN and infinite ones stay apart from what is missing also where a batch is cut.
+func TestCutNames(t *testing.T) {
+	cells := slices.Repeat([]string{"1.5", "", "NaN", "inf", "-inf", "2.5", "2.5"}, 20)
+	spec := Spec{Categories: []string{"x"}}
+	whole := tableOf(t, []string{"x", "y"}, cells, cells)
+	some := whole
+	some.Rows = Rows{Skip: 7, Limit: 28}
+	want := Summary{Rows: 28, Missing: 4, NaN: 4, PlusInf: 4, MinusInf: 4}
+	m := columnNamed(t, comparedTables(t, whole, some, spec, Options{}), "x")
+	if got := m.Current; got.Rows != want.Rows || got.Missing != want.Missing || got.NaN != want.NaN || got.PlusInf != want.PlusInf || got.MinusInf != want.MinusInf {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if !slices.Equal(m.Full.Categories, []string{"2.5", "1.5"}) || !slices.Equal(m.Full.Current, []int64{8, 4}) {
+		t.Errorf("%v of %v", m.Full.Current, m.Full.Categories)
+	}
+	spec.MaxTexts = 1
+	if m := columnNamed(t, comparedTables(t, whole, some, spec, Options{}), "x"); m.Current.NaN != 4 || m.Current.Missing != 4 || m.Why == "" {
+		t.Errorf("of too many: %+v, %q", m.Current, m.Why)
+	}
+}

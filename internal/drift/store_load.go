@@ -199,8 +199,8 @@ func (l *loading) part(b *dataset.Batch) *part {
 		switch {
 		case kept.kind == Numbers:
 			c.numbers(from, rows, byRow)
-		case kept.full.Load() && !byRow:
-			c.lacking(from, rows)
+		case kept.full.Load():
+			c.lacking(from, rows, byRow)
 		default:
 			c.categories(from, rows, byRow, &p.scratch)
 		}
@@ -269,20 +269,22 @@ func (c *column) merge(p *columnPart) error {
 		}
 		return c.rows.add(p.rows)
 	}
-	ids := make([]uint32, len(p.times)+1)
+	c.codes = slices.Grow(c.codes[:0], int(firstWord)+len(p.times))[:int(firstWord)+len(p.times)]
+	clear(c.codes)
 	for i, n := range p.times {
 		if n > 0 {
-			ids[i+1] = c.words.add(p.words.At(i), n) + 1
+			c.codes[int(firstWord)+i] = c.words.add(p.words.At(i), n) + 1
 		}
 	}
 	if c.words.full {
 		c.full.Store(true)
+		return nil
 	}
 	if c.rows == nil {
 		return nil
 	}
 	for i, id := range p.rows {
-		p.rows[i] = ids[id]
+		p.rows[i] = c.codes[id]
 	}
 	return c.rows.add(p.rows)
 }
