@@ -68,7 +68,7 @@ func (p *pairing) cellsOf(m *Measured) error {
 	}
 	m.KSError = g.error
 	m.Distances[KS] = Effect{g.d, ksP(p.spec.KSP, ks)}
-	m.Distances[Wasserstein] = Effect{g.area / max(std, 0.001), math.NaN()}
+	m.Distances[Wasserstein] = Effect{normed(g.area, std), math.NaN()}
 	return p.binnedCells(m, commonCells(coarse[0], coarse[1], scale))
 }
 
