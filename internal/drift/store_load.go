@@ -140,7 +140,7 @@ func (l *loading) startRows() error {
 	l.filter, l.time, l.cluster = nil, nil, nil
 	t := l.source.Table
 	var err error
-	if l.filter, err = l.rowFilter(l.request); err != nil {
+	if l.filter, err = l.source.rowFilter(l.request); err != nil {
 		return err
 	}
 	if !l.first {
@@ -222,7 +222,7 @@ func (l *loading) part(b *dataset.Batch) *part {
 // merge takes the part of the next rows.
 func (l *loading) merge(p *part) error {
 	defer l.parts.giveBack(p)
-	from, to := l.cut(l.seen, int64(p.rows))
+	from, to := l.source.Rows.cut(l.seen, int64(p.rows))
 	l.seen += int64(p.rows)
 	if l.reported != nil {
 		l.reported(int64(p.rows))
