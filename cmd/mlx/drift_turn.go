@@ -174,6 +174,9 @@ func (t *driftTurn) prepare(ctx context.Context) (err error) {
 	if t.spec, err = monitorSpec(m); err != nil {
 		return err
 	}
+	if err := t.written(ctx); err != nil {
+		return err
+	}
 	more := []any{t.table(), m.Reference, m.Window.Rows, m.Window.String(), m.Step.String(), m.Lag.String(), m.Weights.Importance, m.Model}
 	if t.config, err = drift.ConfigOf(t.spec, append(more, t.qualityConfig()...)...); err != nil {
 		return err
