@@ -243,7 +243,7 @@ func (x *acting) tell(out outcome) {
 	if out.err != nil {
 		kind = fault.KindOf(out.err)
 	}
-	e := fault.New(kind, "drift of %s: %s failed: %s", x.name, x.what(), out.why)
+	e := fault.New(kind, "drift of %s: %s failed: %s", x.name, x.action.Shown(), out.why)
 	for _, hint := range fault.Hints(out.err) {
 		e = e.Hint("%s", hint)
 	}
@@ -252,7 +252,7 @@ func (x *acting) tell(out outcome) {
 
 func (x *acting) append(ctx context.Context, out outcome) (drift.Done, error) {
 	body := drift.Action{
-		Monitor: x.name, Cause: x.rec.ID, What: x.what(), State: out.state, Key: x.decision.Key, Clone: x.clone, Run: out.run,
+		Monitor: x.name, Cause: x.rec.ID, What: x.action.Shown(), State: out.state, Key: x.decision.Key, Clone: x.clone, Run: out.run,
 		URL: out.url, Cost: out.cost, AsOf: x.now.UTC().Truncate(time.Microsecond), Why: out.why, Retry: out.retry,
 	}
 	if b := x.decision.Before; b != nil && b.State == drift.ActionStarted {

@@ -110,7 +110,7 @@ func (d *issueDeed) github(ctx context.Context, method, path string, in, out any
 	if base == "" {
 		base = "https://api.github.com"
 	}
-	c := call{method: method, url: strings.TrimSuffix(base, "/") + path, header: http.Header{
+	c := call{method: method, url: strings.TrimSuffix(base, "/") + path, public: true, header: http.Header{
 		"Accept": {"application/vnd.github+json"}, "Authorization": {"Bearer " + os.Getenv("GITHUB_TOKEN")},
 		"X-Github-Api-Version": {"2022-11-28"}, "User-Agent": {userAgent}}}
 	w := newWeb()
@@ -131,7 +131,7 @@ func (d *issueDeed) github(ctx context.Context, method, path string, in, out any
 		return err
 	}
 	if err := json.Unmarshal(body, out); err != nil {
-		return fault.New(fault.Unavailable, "%s does not answer as GitHub does", shownURL(c.url))
+		return fault.New(fault.Unavailable, "%s does not answer as GitHub does", c.shown())
 	}
 	return nil
 }

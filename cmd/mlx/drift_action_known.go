@@ -6,11 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"mlx/internal/cli"
 	"mlx/internal/drift"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
-	"mlx/internal/repo"
 )
 
 // actionsOf is what drift of a monitor has started so far and what was refused, the newest state of each, in the order of their beginnings.
@@ -38,7 +36,7 @@ func actionRecords(ctx context.Context, l *lineage.Ledger, monitor string) ([]dr
 
 // alone makes this process the only one that acts on drift of the monitor in this way, as long as it acts. busy: another one does.
 func (x *acting) alone(ctx context.Context) (release func(), busy bool, err error) {
-	return x.app.lockAction(ctx, x.name, x.what())
+	return x.app.lockAction(ctx, x.name, x.action.Shown())
 }
 
 func (a *app) lockAction(ctx context.Context, words ...string) (release func(), busy bool, err error) {
@@ -114,16 +112,8 @@ func (x *acting) windows(ctx context.Context) ([]drift.Judged, error) {
 	return all, nil
 }
 
-// what names the action in records. What could be secret of an address stays out of them.
-func (x *acting) what() string {
-	if x.action.Kind == repo.ActionWebhook {
-		return x.action.Kind + " " + shownURL(x.action.Of)
-	}
-	return x.action.What()
-}
-
 func (x *acting) policy(e drift.Estimate) drift.Policy {
-	p := drift.Policy{Monitor: x.name, What: x.what(), Cooldown: x.monitor.OnDrift.Cooldown.Duration, Estimate: e}
+	p := drift.Policy{Monitor: x.name, What: x.action.Shown(), Cooldown: x.monitor.OnDrift.Cooldown.Duration, Estimate: e}
 	if most := x.monitor.OnDrift.MaxCost; most.Currency != "" {
 		p.MaxCost = &drift.Cost{Amount: most.Amount, Currency: most.Currency}
 	}
@@ -136,12 +126,12 @@ func (x *acting) busy(ctx context.Context) (*actionView, error) {
 		return nil, err
 	}
 	for _, d := range slices.Backward(drift.Fold(x.done)) {
-		if d.What == x.what() && d.State == drift.ActionStarted {
+		if d.What == x.action.Shown() && d.State == drift.ActionStarted {
 			return x.viewOf(&d, false), nil
 		}
 	}
-	text := x.what() + " is about to be started by another mlx"
-	return &actionView{What: x.what(), State: drift.ActionStarted, Cause: x.rec.ID.Hex(), AsOf: x.now.UTC(), Text: text}, nil
+	text := x.action.Shown() + " is about to be started by another mlx"
+	return &actionView{What: x.action.Shown(), State: drift.ActionStarted, Cause: x.rec.ID.Hex(), AsOf: x.now.UTC(), Text: text}, nil
 }
 
 func anyNew(all []actionView) bool {
@@ -214,13 +204,4 @@ func retireText(d drift.Action, of string) string {
 	case drift.ActionSucceeded:
 	}
 	return "retired " + of + ": " + d.Why + "; next: " + strings.Join(rollbackAsked(d), ", ")
-}
-
-// actionsText is what one call has started, a line each.
-func actionsText(all []actionView, t *cli.Text) {
-	for _, v := range all {
-		if v.New {
-			t.Line(cli.Str(v.Text))
-		}
-	}
 }

@@ -33,7 +33,7 @@ func (x *acting) newDeed() deed {
 
 // mayAct refuses what mlx.yaml starts and its user has not allowed. The user's own words need no leave (see repo.OwnWords).
 func (x *acting) mayAct(ctx context.Context) error {
-	return x.app.mayDo(ctx, repo.TrustItem{Kind: repo.TrustAction, Name: x.name, Value: x.action.What()}, x.what())
+	return x.app.mayDo(ctx, repo.TrustItem{Kind: repo.TrustAction, Name: x.name, Value: x.action.What()}, x.action.Shown())
 }
 
 // mayDo refuses what a monitor of mlx.yaml does and its user has not allowed; what says it in the message.
@@ -220,7 +220,7 @@ func (d *runDeed) estimate(ctx context.Context) drift.Estimate {
 // took is how long the command took when drift started it last and it succeeded, in seconds.
 func (d *runDeed) took(ctx context.Context) (seconds float64, known bool) {
 	for _, before := range slices.Backward(drift.Fold(d.done)) {
-		if before.What != d.what() || before.Run == nil {
+		if before.What != d.action.Shown() || before.Run == nil {
 			continue
 		}
 		if v, err := d.app.history(d.ledger).Get(ctx, *before.Run); err == nil && v.State == run.Succeeded && v.DurationS != nil {

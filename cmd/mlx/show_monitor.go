@@ -61,7 +61,7 @@ func (a *app) monitorShown(name string, m repo.Monitor) (monitorShownView, error
 		v.Window = some(cli.FormatNum(m.Window.Rows, "row"))
 	}
 	for _, action := range m.OnDrift.Actions() {
-		v.Actions = append(v.Actions, action.What())
+		v.Actions = append(v.Actions, action.Shown())
 	}
 	v.Cooldown = span(m.OnDrift.Cooldown)
 	return v, nil
