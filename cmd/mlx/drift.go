@@ -159,7 +159,7 @@ func driftCheckRun(ctx context.Context, a *app, o driftOptions) error {
 	for _, t := range turns {
 		found, err := t.judge(ctx)
 		if err == nil && len(found) > 0 {
-			if err := t.act(ctx, found[len(found)-1:]); err != nil { // what windows before the newest found is past
+			if err := t.act(ctx, &found[len(found)-1]); err != nil { // what windows before the newest found is past
 				troubles = append(troubles, t.trouble(err))
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mlx/internal/drift"
@@ -16,6 +17,50 @@ import (
 func (a *app) actionsOf(ctx context.Context, l *lineage.Ledger, monitor string) ([]drift.Done, error) {
 	all, err := actionRecords(ctx, l, monitor)
 	return drift.Fold(all), err
+}
+
+// monitorWhere selects the records of a monitor and of a kind.
+func monitorWhere(kind, name string) string {
+	return "kind == " + strconv.Quote(kind) + " and monitor == " + strconv.Quote(name)
+}
+
+// actionLog is what a monitor has started so far, as this clone knows it.
+type actionLog struct {
+	ledger *lineage.Ledger
+	clone  string
+	done   []drift.Done
+}
+
+func (a *app) actionLog(ctx context.Context, monitor string) (l actionLog, err error) {
+	if l.ledger, err = a.ledger(); err != nil {
+		return l, err
+	}
+	r, err := a.repo()
+	if err != nil {
+		return l, err
+	}
+	if l.clone, err = r.CloneID(); err != nil {
+		return l, err
+	}
+	l.done, err = actionRecords(ctx, l.ledger, monitor)
+	return l, err
+}
+
+// append records a state of an action: names are what drifted, prev is what was known of it.
+func (l *actionLog) append(ctx context.Context, body drift.Action, names []string, prev *drift.Done) (drift.Done, error) {
+	n := 0
+	for _, d := range l.done {
+		if d.Key == body.Key && d.State == body.State {
+			n++
+		}
+	}
+	recs, err := l.ledger.AppendAll(ctx, drift.Draft(body, names, n, prev))
+	if err != nil {
+		return drift.Done{}, err
+	}
+	d, err := drift.DoneOf(recs[0])
+	l.done = append(l.done, d)
+	return d, err
 }
 
 func actionRecords(ctx context.Context, l *lineage.Ledger, monitor string) ([]drift.Done, error) {
@@ -54,22 +99,6 @@ func (a *app) lockAction(ctx context.Context, words ...string) (release func(), 
 	return release, false, err
 }
 
-// look reads what was done before.
-func (x *acting) look(ctx context.Context) (err error) {
-	if x.ledger, err = x.app.ledger(); err != nil {
-		return err
-	}
-	r, err := x.app.repo()
-	if err != nil {
-		return err
-	}
-	if x.clone, err = r.CloneID(); err != nil {
-		return err
-	}
-	x.done, err = actionRecords(ctx, x.ledger, x.name)
-	return err
-}
-
 // beyondEpisode is how many more answers are read once a window was found that did not drift: one may have been judged again since.
 const beyondEpisode = 10
 
@@ -78,10 +107,10 @@ const beyondEpisode = 10
 func (x *acting) windows(ctx context.Context) ([]drift.Judged, error) {
 	_, _, moving := drift.Season(x.monitor.Reference)
 	this, err := drift.JudgedOf(x.rec, moving)
-	all := []drift.Judged{this}
 	if err != nil {
-		return all, err
+		return nil, err
 	}
+	all := []drift.Judged{this}
 	acted := map[object.Digest]bool{}
 	for _, d := range x.done {
 		acted[d.Cause] = true
@@ -90,11 +119,11 @@ func (x *acting) windows(ctx context.Context) ([]drift.Judged, error) {
 	q := lineage.Query{Nouns: []string{"drift"}, Where: monitorWhere(drift.Checked.Name(), x.name), All: true}
 	for rec, err := range x.ledger.Select(ctx, q) {
 		if err != nil {
-			return all, err
+			return nil, err
 		}
 		j, err := drift.JudgedOf(rec, moving)
 		if err != nil {
-			return all, err
+			return nil, err
 		}
 		if j.ID != this.ID {
 			all = append(all, j)
@@ -112,20 +141,13 @@ func (x *acting) windows(ctx context.Context) ([]drift.Judged, error) {
 	return all, nil
 }
 
-func (x *acting) policy(e drift.Estimate) drift.Policy {
-	p := drift.Policy{Monitor: x.name, What: x.action.Shown(), Cooldown: x.monitor.OnDrift.Cooldown.Duration, Estimate: e}
-	if most := x.monitor.OnDrift.MaxCost; most.Currency != "" {
-		p.MaxCost = &drift.Cost{Amount: most.Amount, Currency: most.Currency}
-	}
-	return p
-}
-
 // busy is what can be said while another process acts.
 func (x *acting) busy(ctx context.Context) (*actionView, error) {
-	if err := x.look(ctx); err != nil {
+	l, err := x.app.actionLog(ctx, x.name)
+	if err != nil {
 		return nil, err
 	}
-	for _, d := range slices.Backward(drift.Fold(x.done)) {
+	for _, d := range slices.Backward(drift.Fold(l.done)) {
 		if d.What == x.action.Shown() && d.State == drift.ActionStarted {
 			return x.viewOf(&d, false), nil
 		}

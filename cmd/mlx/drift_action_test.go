@@ -247,7 +247,7 @@ func TestIssueBody(t *testing.T) {
 	nasty := "<script>|`x` @ana [a](http://b) ![i](c)\n# h -->"
 	a := drift.Answer{Verdict: drift.Drift, Reference: gate.Ref{Name: nasty}, Columns: []drift.Column{{Name: nasty, Verdict: drift.Drift, Text: nasty}}}
 	body := issueBody(object.Sum([]byte("x")), nasty, a, "marker")
-	for _, bad := range []string{"<script", "@ana", "](http", "![i", "\n# h"} {
+	for _, bad := range []string{"<script", "@ana", "&#64;ana", `\# h`, "](http", "![i", "\n# h"} {
 		if strings.Contains(body, bad) {
 			t.Errorf("%q in\n%s", bad, body)
 		}

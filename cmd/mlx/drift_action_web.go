@@ -143,22 +143,15 @@ func (x *acting) payload() ([]byte, error) {
 	return json.Marshal(v)
 }
 
-// webhookDeed posts the answer to an address.
-type webhookDeed struct{ *acting }
+// webhookDeed posts the answer to an address. The server knows by the key what it was told before.
+type webhookDeed struct{ plain }
 
 func (d *webhookDeed) ready(ctx context.Context) outcome {
 	u, err := url.Parse(d.action.Of)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return failedBefore(fault.New(fault.Usage, "webhook of %s is no address that begins with https://", d.name))
 	}
-	if err := d.mayAct(ctx); err != nil {
-		return failedBefore(err)
-	}
-	return outcome{}
-}
-
-func (d *webhookDeed) estimate(context.Context) drift.Estimate {
-	return drift.Estimate{Cost: &drift.Cost{}}
+	return d.plain.ready(ctx)
 }
 
 // do counts once with a server that keeps to Idempotency-Key, however often it is asked.
@@ -172,10 +165,6 @@ func (d *webhookDeed) do(ctx context.Context, key object.Digest) outcome {
 		return failedBefore(err)
 	}
 	return outcome{state: drift.ActionSucceeded}
-}
-
-func (d *webhookDeed) foundOut(context.Context, drift.Done) (outcome, bool, error) {
-	return outcome{}, false, nil // the server knows by the key
 }
 
 const userAgent = "mlx"
