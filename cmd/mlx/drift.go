@@ -124,8 +124,8 @@ func (o *driftOptions) check(now func() time.Time) error {
 	if err := checkInconclusive(o.inconclusive); err != nil {
 		return err
 	}
-	if o.format != "" && !slices.Contains(driftForms(), o.format) {
-		return fault.New(fault.Usage, "cannot print drift as %q", o.format).Hint("--format %s; for JSON: --json", strings.Join(driftForms(), ", "))
+	if err := checkDriftForm(o.format); err != nil {
+		return err
 	}
 	for _, out := range o.outs {
 		if _, err := driftForm(out); err != nil {

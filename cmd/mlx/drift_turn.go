@@ -51,7 +51,10 @@ func (a *app) driftTurns(o driftOptions) ([]*driftTurn, error) {
 	if err != nil {
 		return nil, err
 	}
-	names, err := chosenMonitors(config, o.monitors)
+	if config.Monitors.Len() == 0 {
+		return nil, noMonitors("check")
+	}
+	names, err := chosenMonitors(config, o.monitors, "check", "mlx drift check ")
 	if err != nil {
 		return nil, err
 	}
@@ -76,12 +79,15 @@ func (a *app) driftTyped(o driftOptions) (*driftTurn, error) {
 	return t, nil
 }
 
-// chosenMonitors are the monitors that words name; a word can be a pattern. Without words all.
-func chosenMonitors(config *repo.Config, words []string) ([]string, error) {
+// noMonitors is the error of a command that needs one.
+func noMonitors(doing string) error {
+	return fault.New(fault.NotFound, "cannot %s: %s has no monitors", doing, repo.ConfigName).Hint("mlx help drift check   # shows how one is written")
+}
+
+// chosenMonitors are the monitors that words name, behind monitor: or not; a word can be a pattern. Without words all. command is what is
+// proposed before the name that a wrong word was meant to be.
+func chosenMonitors(config *repo.Config, words []string, verb, command string) ([]string, error) {
 	known := config.Monitors.Names()
-	if len(known) == 0 {
-		return nil, fault.New(fault.NotFound, "cannot check: %s has no monitors", repo.ConfigName).Hint("mlx help drift check   # shows how one is written")
-	}
 	if len(words) == 0 {
 		return known, nil
 	}
@@ -90,9 +96,9 @@ func chosenMonitors(config *repo.Config, words []string) ([]string, error) {
 		word = strings.TrimPrefix(word, "monitor:")
 		found := slices.DeleteFunc(slices.Clone(known), func(name string) bool { return name != word && !repo.Match(word, name) })
 		if len(found) == 0 {
-			err := fault.New(fault.NotFound, "cannot check %s: %s has no such monitor", word, repo.ConfigName)
+			err := fault.New(fault.NotFound, "cannot %s %s: %s has no such monitor", verb, word, repo.ConfigName)
 			if near := fault.Nearest(word, known); near != "" {
-				return nil, err.Hint("mlx drift check %s", shellWord(near))
+				return nil, err.Hint("%s%s", command, shellWord(near))
 			}
 			return nil, err.Hint("mlx drift list")
 		}
