@@ -207,6 +207,9 @@ func (a *app) tellDrift(answers []driftTold, o driftOptions) error {
 		return err
 	}
 	a.hintDays(v.told)
+	if d := answers[0]; o.adHoc() && !d.Record.IsZero() {
+		a.streams.Hint(fmt.Sprintf("mlx show %s -o report.html", d.Record.Short()), "every column, with both distributions")
+	}
 	return nil
 }
 
