@@ -158,7 +158,7 @@ func (t *driftTurn) measure(ctx context.Context, a drift.Answer, reference, curr
 		}
 	}
 	judged = compared.Judge(spec, a.AsOf)
-	judged.Hide(t.app.driftPrivate(reference.table, current.table, ref, cur))
+	judged.Hide(driftPrivate(spec.Private, ref, cur))
 	judged.Monitor, judged.AsOf, judged.Reference, judged.Current = a.Monitor, a.AsOf, a.Reference, a.Current
 	judged.Config, judged.Inputs, judged.MlxVersion, judged.Window = a.Config, a.Inputs, a.MlxVersion, a.Window
 	judged.ReferenceN, judged.Window.Rows = compared.Rows[0], compared.Rows[1]
