@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -297,14 +296,5 @@ func (t *driftTurn) lately(judged []drift.Kept, before drift.Span) []driftWindow
 	return all
 }
 
-// spanDays is a span as people say it: its first and its last day, of less than a day its times.
-func spanDays(s drift.Span) string {
-	from, to := s.From.Format(time.DateOnly), s.To.Add(-time.Nanosecond).Format(time.DateOnly)
-	switch {
-	case s.To.Sub(s.From) < 22*time.Hour:
-		return fmt.Sprintf("%s to %s", s.From.Format("2006-01-02 15:04"), s.To.Format("15:04"))
-	case from == to:
-		return from
-	}
-	return fmt.Sprintf("%s to %s", from, to)
-}
+// spanDays is a span as people say it.
+func spanDays(s drift.Span) string { return windowWords(drift.Window{From: &s.From, To: &s.To}) }

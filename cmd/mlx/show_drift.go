@@ -169,26 +169,35 @@ func earlierAnswers(ctx context.Context, l *lineage.Ledger, rec lineage.Record, 
 	return past, nil
 }
 
-// lastTold are the answers of monitors about their latest windows, of those that have been checked.
+// lastRecords are the answers of monitors about their latest windows, of those that have been checked.
+func lastRecords(ctx context.Context, l *lineage.Ledger, names []string) (map[string]lineage.Record, error) {
+	last, err := lastAnswers(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]lineage.Record)
+	for _, name := range names {
+		if found, known := last[name]; known {
+			if all[name], err = l.Get(ctx, found.id); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return all, nil
+}
+
+// lastTold are these answers with what is known beside them.
 func (a *app) lastTold(ctx context.Context, names ...string) (map[string]driftTold, error) {
 	l, err := a.ledger()
 	if err != nil {
 		return nil, err
 	}
-	last, err := lastAnswers(ctx, l)
+	last, err := lastRecords(ctx, l, names)
 	if err != nil {
 		return nil, err
 	}
 	told := make(map[string]driftTold)
-	for _, name := range names {
-		found, known := last[name]
-		if !known {
-			continue
-		}
-		rec, err := l.Get(ctx, found.id)
-		if err != nil {
-			return nil, err
-		}
+	for name, rec := range last {
 		if told[name], err = a.driftToldOf(ctx, l, rec); err != nil {
 			return nil, err
 		}
