@@ -33,6 +33,9 @@ func (a *app) showDrift(ctx context.Context, t target, o showOptions) (bool, err
 	if drift.LabelsAdded.Is(rec) {
 		return true, a.showLabels(rec)
 	}
+	if drift.Acted.Is(rec) {
+		return true, a.showActed(rec)
+	}
 	if !drift.Checked.Is(rec) {
 		return false, nil
 	}
@@ -66,6 +69,30 @@ func (a *app) showAnswer(ctx context.Context, d driftTold, o showOptions) error 
 		return err
 	}
 	return a.streams.Emit(v, text)
+}
+
+// showActed tells what drift started, or why it started nothing; to a program the record as it is stored.
+func (a *app) showActed(rec lineage.Record) error {
+	done, err := drift.DoneOf(rec)
+	if err != nil {
+		return err
+	}
+	v := viewOfAction(done)
+	return a.streams.Emit(verbatim(rec.Raw), func(t *cli.Text) {
+		t.Line(cli.Fmt("action %s", cli.ID(rec.ID)), cli.Str(string(v.State)), cli.Time(rec.At), cli.Fmt("by %s", cli.Str(rec.By)))
+		t.KeyValue(2, "monitor", cli.Str(done.Monitor))
+		t.KeyValue(2, "what", cli.Str(v.Text))
+		t.KeyValue(2, "because", cli.Fmt("drift %s", cli.ID(done.Cause)), cli.Str(shortNames(done.Because)))
+		if done.Run != nil {
+			t.KeyValue(2, "run", cli.ID(*done.Run))
+		}
+		if done.Cost != nil {
+			t.KeyValue(2, "cost", cli.Fmt("%s %s", cli.Str(done.Cost.Text()), cli.Str(done.Cost.Basis)))
+		}
+		for _, before := range rec.Prev {
+			t.KeyValue(2, "follows", cli.ID(before))
+		}
+	})
 }
 
 // driftDetail is how much is told of answers: with -v all.
