@@ -132,8 +132,8 @@ func (p driftPage) column(c drift.Column, whole bool) {
 		p.text.Hanging(2, hang, word, name, cli.Str(cmp.Or(c.Why, c.Text)))
 	} else {
 		said, effect, chance := driftSaid(c), columnEffect(c), chanceWords(judgedP(c.P, c.PAdjusted))
-		if width := p.text.Width(); width == 0 || 2+hang+p.said+2+len(effect)+2+len(chance) <= width {
-			said, effect = padded(said, p.said), padded(effect, min(len("Wasserstein 0.25"), len(effect)))
+		if width := p.text.Width(); width == 0 || 2+hang+p.said+2+utf8.RuneCountInString(effect)+2+len(chance) <= width {
+			said = padded(said, p.said)
 		}
 		p.text.Hanging(2, hang, word, name, cli.Str(said), cli.Str(effect), cli.Word(cli.RoleDim, chance))
 	}

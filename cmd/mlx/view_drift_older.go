@@ -28,7 +28,11 @@ func (d driftTold) older(t *cli.Text) {
 	if t.Width() > 0 {
 		room = max(8, t.Width()-len(loudWord(r.Verdict))-2-utf8.RuneCountInString(cli.Sentence(d.name()))-2-len(windowWords(r.Window))-2-1)
 	}
-	t.Line(append(cells, cli.Str(d.inShort(room)))...)
+	cells = append(cells, cli.Str(d.inShort(room)))
+	if r.Verdict == drift.Stable { // of another the room is for what was found
+		cells = append(cells, d.unusual(judgedAgain)...)
+	}
+	t.Hanging(0, 2, cells...)
 }
 
 // inShort is an answer in so many letters, about; 0: as many as it takes.

@@ -133,12 +133,18 @@ func (d driftTold) line(t *cli.Text) {
 		}
 		cells = append(cells, cli.Fmt(said, args...))
 	}
-	for _, note := range r.Notes {
-		if d.New && strings.HasPrefix(note, "judged ") { // again, or without data that is missing
+	t.Hanging(0, 2, append(cells, d.unusual(judgedAgain, judgedWithout)...)...)
+}
+
+// unusual are the notes that begin so, of an answer that is told in one line.
+func (d driftTold) unusual(beginnings ...string) []cli.Cell {
+	var cells []cli.Cell
+	for _, note := range d.Answer.Notes {
+		if d.New && slices.ContainsFunc(beginnings, func(begin string) bool { return strings.HasPrefix(note, begin) }) {
 			cells = append(cells, cli.Str(note))
 		}
 	}
-	t.Hanging(0, 2, cells...)
+	return cells
 }
 
 // started is the run that the answer started, and what it does.
