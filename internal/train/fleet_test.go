@@ -270,7 +270,7 @@ func TestSeveralNodes(t *testing.T) {
 			t.Fatalf("node %d has %q, others %s", rank, env, port)
 		}
 		port = env[at]
-		for _, want := range []string{NodeRankVariable + "=" + strconv.Itoa(rank), NodesVariable + "=3", MasterVariable + "=127.0.0.1", NodeSharedVariable + "=1"} {
+		for _, want := range []string{NodeRankVariable + "=" + strconv.Itoa(rank), NodesVariable + "=3", MasterVariable + "=127.0.0.1", SharedVariable + "=1"} {
 			if !slices.Contains(env, want) {
 				t.Errorf("node %d lacks %s: %q", rank, want, env)
 			}
