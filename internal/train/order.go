@@ -139,6 +139,3 @@ func parse[T any](text []byte, kind, name string) (v T, err error) {
 	}
 	return v, err
 }
-
-// RecordPack is the name of a pack of records in the folder of a job.
-func RecordPack(pack object.Digest) string { return RecordsName + "/" + pack.Hex() }
