@@ -135,7 +135,7 @@ func (v *server) start(q request) (linkReply, error) {
 	if err := cmd.Start(); err != nil {
 		return linkReply{}, cannotStart(q, err)
 	}
-	began := cmp.Or(startOf(cmd.Process.Pid), ended)
+	began := cmp.Or(procStart(cmd.Process.Pid), ended)
 	go func() { _ = cmd.Wait() }() // how it ends is told by what it leaves
 	return linkReply{PID: cmd.Process.Pid, Start: began}, nil
 }
@@ -146,7 +146,7 @@ func (v *server) signal(q request) error {
 	if !ok {
 		return fault.New(fault.Usage, "no signal %.20q", q.Signal)
 	}
-	if q.PID <= 1 || q.Start == "" || startOf(q.PID) != q.Start {
+	if q.PID <= 1 || q.Start == "" || procStart(q.PID) != q.Start {
 		return fault.New(fault.NotFound, "process %d is not there any more", q.PID)
 	}
 	if err := signalGroup(q.PID, sig); err != nil {
