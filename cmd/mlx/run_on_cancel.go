@@ -59,7 +59,7 @@ func (j *onJob) drop(ctx context.Context, why run.Cancel) (bool, error) {
 		return false, err
 	}
 	if s.Reason != beingSubmitted { // nobody has asked the backend for anything
-		_, err := runner.Abandon(ctx, j.id, run.Cancelled, why.Cause(), j.body.Job)
+		_, err := runner.Abandon(ctx, j.id, run.Cancelled, why.Words(), j.body.Job)
 		return err == nil, err
 	}
 	said := lookAt(ctx, j.driver, jobsOf(j.repo), []object.Digest{j.id})[0]
@@ -69,7 +69,7 @@ func (j *onJob) drop(ctx context.Context, why run.Cancel) (bool, error) {
 	if said.status.State != train.Gone || said.status.Cause != train.CauseMissing {
 		return false, nil // it got there, and whoever brought it could not write that down
 	}
-	if _, err := runner.Abandon(ctx, j.id, run.Cancelled, why.Cause(), j.body.Job); err != nil {
+	if _, err := runner.Abandon(ctx, j.id, run.Cancelled, why.Words(), j.body.Job); err != nil {
 		return false, err
 	}
 	return true, nil

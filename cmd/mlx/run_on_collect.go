@@ -228,7 +228,7 @@ func (j *onJob) pull(ctx context.Context) error {
 // outcome is how a run ended whose job ended without the agent's doing.
 func (j *onJob) outcome(last sight) (run.State, string) {
 	if c, ok := readNote[run.Cancel](j.folderOf(), cancelNote); ok {
-		return run.Cancelled, c.Cause()
+		return run.Cancelled, c.Words()
 	}
 	why := last.status.Reason
 	if why == "" {
