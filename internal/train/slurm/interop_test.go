@@ -5,6 +5,7 @@ package slurm
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -25,11 +26,21 @@ cd "$3" || exit 65
 node=${SLURM_NODEID:-0}
 result() { [ "$node" != 0 ] || { echo "$1" >result.new; mv result.new result.json; }; exit "$1"; }
 trap 'echo "$node USR1" >>"signals.$node"' USR1
-trap 'echo "$node TERM" >>"signals.$node"; [ -z "$child" ] || kill "$child" 2>/dev/null; [ -e stubborn ] || result 143' TERM
+trap 'echo "$node TERM" >>"signals.$node"; kill -KILL $(jobs -p) 2>/dev/null; [ -e stubborn ] || result 143' TERM
 echo "attempt $MLX_SLURM_RESTARTS on $SLURMD_NODENAME of $SLURM_JOB_NODELIST" >>"began.$node"
 . ./todo
 result 0
 `
+
+func TestMain(m *testing.M) {
+	conf := os.Getenv("MLX_TEST_SLURM")
+	if conf == "" {
+		fmt.Fprintln(os.Stderr, `MLX_TEST_SLURM is not set: eval "$(.ci/slurm env)"`)
+		os.Exit(1)
+	}
+	os.Setenv("SLURM_CONF", conf)
+	os.Exit(m.Run())
+}
 
 // cluster is a driver of the Slurm that MLX_TEST_SLURM names, with a folder of its own.
 type cluster struct {
@@ -40,11 +51,6 @@ type cluster struct {
 
 func newCluster(t *testing.T, options ...string) *cluster {
 	t.Helper()
-	conf := os.Getenv("MLX_TEST_SLURM")
-	if conf == "" {
-		t.Fatal("MLX_TEST_SLURM is not set: eval \"$(.ci/slurm env)\"")
-	}
-	t.Setenv("SLURM_CONF", conf)
 	dir := filepath.Join(t.TempDir(), "a folder")
 	self := filepath.Join(t.TempDir(), "agent")
 	if err := os.WriteFile(self, []byte(agentScript), 0o700); err != nil {
@@ -128,7 +134,8 @@ func (c *cluster) awaitText(j train.Ref, name, part string) {
 	}
 }
 
-func slurm(t *testing.T, words ...string) string {
+// command runs a program of Slurm.
+func command(t *testing.T, words ...string) string {
 	t.Helper()
 	out, err := exec.Command(words[0], words[1:]...).CombinedOutput()
 	if err != nil {
@@ -138,8 +145,9 @@ func slurm(t *testing.T, words ...string) string {
 }
 
 func TestJobRunsAndEnds(t *testing.T) {
-	c := newCluster(t)
-	j := c.job("echo hello; echo bad >&2", train.Resources{GPUs: 1, GPUType: "h100", CPUs: 2, Memory: 64 << 20, Time: 90 * time.Second})
+	t.Parallel()
+	c := newCluster(t, "--nodelist=n2")
+	j := c.job("", train.Resources{GPUs: 1, GPUType: "h100", CPUs: 2, Memory: 64 << 20, Time: 90 * time.Second})
 	j.Env = map[string]string{"PLAIN": "it's \"so\" $HOME\nand more"}
 	os.WriteFile(filepath.Join(j.Dir, "todo"), []byte(`printf %s "$PLAIN" >value; printf %s "$CUDA_VISIBLE_DEVICES" >gpus; echo hello`), 0o600)
 	ref := c.submit(j)
@@ -168,6 +176,7 @@ func TestJobRunsAndEnds(t *testing.T) {
 }
 
 func TestAnswerOfASubmitIsLost(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	j := c.job("sleep 30", train.Resources{})
 	ref := c.submit(j)
@@ -192,6 +201,7 @@ func TestAnswerOfASubmitIsLost(t *testing.T) {
 }
 
 func TestManySubmitsAtOnceAreOne(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	j := c.job("sleep 0.5", train.Resources{})
 	handles := make(chan string, 6)

@@ -47,9 +47,9 @@ func (d *Driver) script(b batch) (string, error) {
 		}
 		fmt.Fprintf(&s, "export %s=%s\n", name, quote(b.job.Env[name]))
 	}
-	s.WriteString("unset SLURM_EXPORT_ENV\n")
+	s.WriteString("unset SLURM_EXPORT_ENV\nexport MLX_AGENT=\"$PWD/" + programme + "\"\n")
 	if b.tasks != nil {
-		s.WriteString("cd -P \"$SLURM_ARRAY_TASK_ID\" || exit 1\n")
+		s.WriteString(oneTask)
 	}
 	// A requeued job finds its number there. So does a submit whose answer was lost.
 	s.WriteString("if ! [ -s " + idName + " ]; then echo \"${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}\" >" +
@@ -58,10 +58,16 @@ func (d *Driver) script(b batch) (string, error) {
 	if nodes := b.job.Resources.Nodes; nodes > 1 {
 		fmt.Fprintf(&s, manyNodes, nodes, cpus(b.job.Resources))
 	} else {
-		s.WriteString("exec ./" + programme + " agent run \"$PWD\"\n") // signals reach the agent itself
+		s.WriteString("exec \"$MLX_AGENT\" agent run \"$PWD\"\n") // signals reach the agent itself
 	}
 	return s.String(), nil
 }
+
+// oneTask goes to the folder of a task, which stands in the list of the array, and puts Slurm's output of it there.
+const oneTask = `task=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" tasks)
+ln -sf "$PWD/task-$SLURM_ARRAY_TASK_ID.log" "$task/slurm.log"
+cd "$task" || exit 1
+`
 
 // manyNodes starts an agent on each node. srun would pass a signal on to everything that the agents have started, and TERM
 // would make it kill them at once: so the shell takes signals, and a second srun hands them to the agents alone. The name of
@@ -79,7 +85,7 @@ tell() {
 }
 trap 'told=1; tell USR1' USR1
 trap 'told=1; tell TERM' TERM
-srun --nodes=%[1]d --ntasks=%[1]d --ntasks-per-node=1 --cpus-per-task=%[2]d --kill-on-bad-exit=1 --export=ALL sh -c 'echo $$ >"agent.$SLURM_NODEID.pid"; exec ./` + programme + ` agent run "$PWD"' &
+srun --nodes=%[1]d --ntasks=%[1]d --ntasks-per-node=1 --cpus-per-task=%[2]d --kill-on-bad-exit=1 --export=ALL sh -c 'echo $$ >"agent.$SLURM_NODEID.pid"; exec "$MLX_AGENT" agent run "$PWD"' &
 agents=$!
 while :; do
   told=
@@ -100,7 +106,7 @@ func (d *Driver) directives(b batch) ([]string, error) {
 		fmt.Sprintf("--nodes=%d", max(1, r.Nodes)), "--ntasks-per-node=1", fmt.Sprintf("--cpus-per-task=%d", cpus(r)),
 	}
 	if b.tasks != nil {
-		lines[2] = "--output=%a/" + logName
+		lines[2] = "--output=task-%a.log"
 		lines = append(lines, "--array="+list(b.tasks))
 	}
 	if r.GPUs > 0 {

@@ -15,6 +15,7 @@ import (
 //
 //	r|HEX|HANDLE            there is a result
 //	h|HEX|HANDLE            what Slurm calls it
+//	t|HEX                   a submit has begun, and it is not known what Slurm calls it
 //	q|squeue's fields       of a job
 //	s|text                  of scontrol, for few jobs
 //	a|sacct's fields        of jobs that the controller has forgotten
@@ -29,6 +30,7 @@ while read -r hex id; do
   [ "$id" != - ] || { id=; read -r id 2>/dev/null <"$dir/slurm_id"; }
   if [ -e "$dir/result.json" ]; then echo "r|$hex|$id"; continue; fi
   echo "h|$hex|$id"
+  [ -n "$id" ] || ! [ -e "$dir/slurm_try" ] || echo "t|$hex"
   [ -z "$id" ] || { list=$list,$id; count=$((count + 1)); }
   pairs="${pairs}p|$hex|$id
 "
@@ -105,6 +107,7 @@ type told struct {
 	now     string
 	results map[string]bool   // by the hex of a job
 	handles map[string]string // by the hex of a job
+	tried   map[string]bool   // by the hex of a job: a submit has begun
 	jobs    map[string]seen   // by handle
 }
 
@@ -117,7 +120,7 @@ type seen struct {
 }
 
 func (d *Driver) told(lines []string) (told, error) {
-	t := told{results: map[string]bool{}, handles: map[string]string{}, jobs: map[string]seen{}}
+	t := told{results: map[string]bool{}, handles: map[string]string{}, tried: map[string]bool{}, jobs: map[string]seen{}}
 	for i, line := range lines {
 		kind, rest, _ := strings.Cut(line, "|")
 		switch kind {
@@ -131,6 +134,8 @@ func (d *Driver) told(lines []string) (told, error) {
 			if isHandle(handle) {
 				t.handles[hex] = handle
 			}
+		case "t":
+			t.tried[rest] = true
 		case "q":
 			if f := strings.SplitN(rest, "|", 5); len(f) == 5 {
 				t.jobs[f[0]] = seen{state: f[1], ended: f[2], node: f[3], reason: strings.Trim(f[4], "()")}
@@ -181,6 +186,8 @@ func (t *told) status(j train.Ref) train.Status {
 	switch {
 	case t.results[hex]:
 		st.State = train.Done
+	case j.Handle == "" && t.tried[hex]:
+		st.State, st.Reason = train.Unknown, "its submit has not been answered"
 	case j.Handle == "":
 		st.State, st.Cause, st.Reason = train.Gone, train.CauseMissing, "it was not submitted, or its folder on the login node is gone"
 	case !known:

@@ -18,7 +18,7 @@ import (
 // then is Slurm asked for it.
 const submitScript = `
 fail() { echo "fail|$1"; cat "$at/slurm.err" 2>/dev/null; exit 0; }
-note() { echo "$2" >"$1/slurm_id.new.$$" && mv "$1/slurm_id.new.$$" "$1/slurm_id"; }
+note() { echo "$2" >"$1/slurm_id"; } # no rename, which would be a process for each; who reads an empty file knows that it is not yet told
 mkdir -p "$at" || fail folder
 cd "$at" || fail folder
 lock=
@@ -55,13 +55,11 @@ if [ -n "$tried" ]; then
   done
 fi
 if [ -n "$left" ]; then
+  ln -sf "$program" mlx || fail link
+  [ -z "$array" ] || for dir in $dirs; do echo "$jobs/$dir"; done >tasks || fail folder
   n=0
   for dir in $dirs; do
-    task=
-    if [ -n "$array" ]; then task=$n; rm -f "$n"; ln -s "$jobs/$dir" "$n" || fail link; fi
-    if ! [ -s "$jobs/$dir/slurm_id" ]; then
-      ln -sf "$program" "$jobs/$dir/mlx" && echo "$comment $task" >"$jobs/$dir/slurm_try" || fail folder
-    fi
+    if ! [ -s "$jobs/$dir/slurm_id" ]; then echo "$comment ${array:+$n}" >"$jobs/$dir/slurm_try" || fail folder; fi
     n=$((n + 1))
   done
   cat >slurm.sh <<'MLX-BATCH-SCRIPT'
