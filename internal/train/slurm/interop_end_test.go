@@ -67,7 +67,7 @@ func TestCancel(t *testing.T) {
 	}
 	goneProcess(t, c.text(running, "child"))
 
-	stubborn := c.job(`touch stubborn; while :; do sleep 60 & echo "$!" >child; wait; done`, train.Resources{})
+	stubborn := c.job(`touch stubborn; sleep 60 & echo "$!" >child; while :; do wait; sleep 0.2; done`, train.Resources{})
 	ref := c.submit(stubborn)
 	c.awaitText(ref, "child", "\n")
 	twice(ref, time.Second)

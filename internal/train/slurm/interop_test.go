@@ -26,7 +26,7 @@ cd "$3" || exit 65
 node=${SLURM_NODEID:-0}
 result() { [ "$node" != 0 ] || { echo "$1" >result.new; mv result.new result.json; }; exit "$1"; }
 trap 'echo "$node USR1" >>"signals.$node"' USR1
-trap 'echo "$node TERM" >>"signals.$node"; kill -KILL $(jobs -p) 2>/dev/null; [ -e stubborn ] || result 143' TERM
+trap 'echo "$node TERM" >>"signals.$node"; [ -e stubborn ] || { kill -KILL $(jobs -p) 2>/dev/null; result 143; }' TERM
 echo "attempt $MLX_SLURM_RESTARTS on $SLURMD_NODENAME of $SLURM_JOB_NODELIST" >>"began.$node"
 . ./todo
 result 0

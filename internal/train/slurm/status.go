@@ -17,26 +17,22 @@ import (
 //	h|HEX|HANDLE            what Slurm calls it
 //	t|HEX                   a submit has begun, and it is not known what Slurm calls it
 //	q|squeue's fields       of a job
-//	s|text                  of scontrol, for few jobs
+//	s|text                  of scontrol, for few jobs that have begun
 //	a|sacct's fields        of jobs that the controller has forgotten
 //	now|time
 //	fail|                   squeue's words follow
 const statusScript = `
-list=
-pairs=
-count=0
-while read -r hex id; do
+first=$(while read -r hex id; do
   dir=$jobs/$hex
   [ "$id" != - ] || { id=; read -r id 2>/dev/null <"$dir/slurm_id"; }
   if [ -e "$dir/result.json" ]; then echo "r|$hex|$id"; continue; fi
   echo "h|$hex|$id"
   [ -n "$id" ] || ! [ -e "$dir/slurm_try" ] || echo "t|$hex"
-  [ -z "$id" ] || { list=$list,$id; count=$((count + 1)); }
-  pairs="${pairs}p|$hex|$id
-"
 done <<'MLX-JOBS'
 @JOBS@MLX-JOBS
-list=${list#,}
+)
+printf '%s\n' "$first"
+list=$(printf '%s\n' "$first" | awk -F '|' '$1 == "h" && $3 != "" {printf "%s%s", c, $3; c = ","}')
 words=
 if [ -n "$list" ]; then
   date '+now|%Y-%m-%dT%H:%M:%S'
@@ -45,17 +41,17 @@ if [ -n "$list" ]; then
     case $words in *"Invalid job id"*) words= ;; *) echo "fail|"; printf '%s\n' "$words"; exit 0 ;; esac
   fi
   printf '%s\n' "$words"
-  forgotten=$(printf '%s\n' "$words" "$pairs" | awk -F '|' '$1 == "q" {k[$2]} $1 == "p" && $3 != "" && !($3 in k) {printf "%s%s", c, $3; c = ","}')
+  forgotten=$(printf '%s\n' "$words" "$first" | awk -F '|' '$1 == "q" {k[$2]} $1 == "h" && $3 != "" && !($3 in k) {printf "%s%s", c, $3; c = ","}')
   if [ -n "$forgotten" ]; then
     sacct -n -X -P -j "$forgotten" -o JobID,State,ExitCode,NodeList 2>/dev/null </dev/null | sed 's/^/a|/'
   fi
-  if [ "$count" -le 8 ]; then
+  case $list in *,*,*,*,*,*,*,*,*) ;; *) # few enough to be asked for one by one
     for id in $(printf '%s\n' "$words" | awk -F '|' '$1 == "q" && $3 != "PENDING" {print $2}'); do
       scontrol -o show job "$id" 2>/dev/null </dev/null | sed 's/^/s|/'
-    done
-  fi
+    done ;;
+  esac
 fi
-for hex in $(printf '%s\n' "$words" "$pairs" | awk -F '|' '$1 == "q" {k[$2] = $3} $1 == "p" && k[$3] !~ /^(PENDING|RUNNING|SUSPENDED|CONFIGURING)$/ {print $2}'); do
+for hex in $(printf '%s\n' "$words" "$first" | awk -F '|' '$1 == "q" {k[$2] = $3} $1 == "h" && k[$3] !~ /^(PENDING|RUNNING|SUSPENDED|CONFIGURING)$/ {print $2}'); do
   ls "$jobs/$hex" >/dev/null 2>&1 # a shared disk looks anew
   if [ -e "$jobs/$hex/result.json" ]; then echo "r|$hex|"; fi
 done
