@@ -48,6 +48,9 @@ func (d *Driver) script(b batch) (string, error) {
 		fmt.Fprintf(&s, "export %s=%s\n", name, quote(b.job.Env[name]))
 	}
 	s.WriteString("unset SLURM_EXPORT_ENV\nexport MLX_AGENT=\"$PWD/" + programme + "\"\n")
+	if len(d.b.Setup) > 0 {
+		s.WriteString(modules)
+	}
 	if b.tasks != nil {
 		s.WriteString(oneTask)
 	}
@@ -62,6 +65,11 @@ func (d *Driver) script(b batch) (string, error) {
 	}
 	return s.String(), nil
 }
+
+// modules makes module a command for the lines of setup, where it is one of login shells only and sh is bash, which hands on
+// functions.
+const modules = `command -v module >/dev/null 2>&1 || { path=$PATH; . /etc/profile; PATH=$PATH:$path; } >/dev/null 2>&1
+`
 
 // oneTask goes to the folder of a task, which stands in the list of the array, and puts Slurm's output of it there.
 const oneTask = `task=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" tasks)

@@ -134,7 +134,7 @@ func (d *Driver) told(lines []string) (told, error) {
 			t.tried[rest] = true
 		case "q":
 			if f := strings.SplitN(rest, "|", 5); len(f) == 5 {
-				t.jobs[f[0]] = seen{state: f[1], ended: f[2], node: f[3], reason: strings.Trim(f[4], "()")}
+				t.jobs[f[0]] = seen{state: f[1], ended: f[2], node: f[3], reason: f[4]}
 			}
 		case "a":
 			if f := strings.SplitN(rest, "|", 4); len(f) == 4 {
