@@ -20,7 +20,7 @@ const (
 	TrustStage   = "stage"
 	TrustCheck   = "check"
 	TrustService = "service"
-	TrustTable   = "table" // a URL that a gate reads
+	TrustTable   = "table" // a URL that a gate or a monitor reads
 	TrustModel   = "model" // a URL that a gate sends rows to
 	TrustGates   = "gates" // a file of another repository that gates are included from
 )
@@ -165,12 +165,17 @@ func (c Check) referenced() string {
 
 // GateTrust lists what the gates need allowed.
 func (c *Config) GateTrust() []TrustItem {
+	return different(func(add func(kind, name, value string)) { c.gates(add, TrustGates, TrustTable, TrustModel, TrustCheck) })
+}
+
+// different are the items that a list adds, each once.
+func different(list func(add func(kind, name, value string))) []TrustItem {
 	var all []TrustItem
-	c.gates(func(kind, name, value string) {
+	list(func(kind, name, value string) {
 		if i := (TrustItem{Kind: kind, Name: name, Value: value}); value != "" && !slices.Contains(all, i) {
 			all = append(all, i)
 		}
-	}, TrustGates, TrustTable, TrustModel, TrustCheck)
+	})
 	return all
 }
 
