@@ -84,6 +84,7 @@ var owners = map[string][]string{
 	"k8s.io/api":                        {"internal/kube"},
 	"k8s.io/apimachinery":               {"internal/kube"},
 	"k8s.io/client-go":                  {"internal/kube"},
+	"k8s.io/klog":                       {"internal/kube"}, // told to be silent
 	"k8s.io/streaming":                  {"internal/kube"}, // says which refusals of a stream mean: try SPDY
 	"filippo.io/age":                    {"internal/remote"},
 	"github.com/jackc/pgx":              {"internal/source"},

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
+	"k8s.io/klog/v2"
 	"k8s.io/streaming/pkg/httpstream"
 
 	"mlx/internal/fault"
@@ -52,14 +53,16 @@ func (c *Client) Run(ctx context.Context, cmd Command, stdin io.Reader, most int
 	return out.Bytes(), errs.Bytes(), 0, err
 }
 
-// Exec executes a program and returns its standard input and output as one connection, which Close and the end of ctx end.
-// A read after the program's end is io.EOF, or says what it wrote to its standard error if it failed.
+// Exec executes a program and returns its standard input and output as one connection, which Close ends. ctx bounds the
+// connecting only, which has succeeded when the first byte comes. A read after the program's end is io.EOF, or says what it wrote to its standard error if it failed.
 func (c *Client) Exec(ctx context.Context, cmd Command) (io.ReadWriteCloser, error) {
-	ctx, cancel := context.WithCancel(ctx)
+	asked := ctx
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	in, stdin := io.Pipe()
 	stdout, out := io.Pipe()
 	errs := &bounded{most: 16 << 10}
-	s := &session{Reader: stdout, Writer: stdin, cancel: cancel, done: make(chan struct{})}
+	s := &session{out: stdout, in: stdin, cancel: cancel, done: make(chan struct{})}
+	s.came = context.AfterFunc(asked, cancel)
 	go func() {
 		defer close(s.done)
 		err := c.attach(ctx, cmd, remotecommand.StreamOptions{Stdin: in, Stdout: out, Stderr: errs})
@@ -75,23 +78,33 @@ func (c *Client) Exec(ctx context.Context, cmd Command) (io.ReadWriteCloser, err
 
 // session is a program in a pod as a connection.
 type session struct {
-	io.Reader
-	io.Writer
+	out    *io.PipeReader
+	in     *io.PipeWriter
+	came   func() bool // from then on only Close ends it
 	cancel context.CancelFunc
 	done   chan struct{}
 	once   sync.Once
 }
 
+// Read reads what the program prints.
+func (s *session) Read(p []byte) (int, error) {
+	n, err := s.out.Read(p)
+	if n > 0 {
+		s.came()
+	}
+	return n, err
+}
+
+// Write writes to the program.
+func (s *session) Write(p []byte) (int, error) { return s.in.Write(p) }
+
 // Close ends the connection, and waits until nothing of it is left.
 func (s *session) Close() error {
 	s.once.Do(func() {
-		if w, ok := s.Writer.(*io.PipeWriter); ok {
-			w.Close() // the program sees the end of its input
-		}
-		if r, ok := s.Reader.(*io.PipeReader); ok {
-			r.CloseWithError(io.ErrClosedPipe)
-		}
+		s.in.Close() // the program sees the end of its input
+		s.out.CloseWithError(io.ErrClosedPipe)
 		s.cancel()
+		s.came()
 	})
 	<-s.done
 	return nil
@@ -108,7 +121,7 @@ func (c *Client) attach(ctx context.Context, cmd Command, o remotecommand.Stream
 	if err != nil {
 		return fault.New(fault.Usage, "cannot %s: %w", what, err)
 	}
-	err = e.StreamWithContext(ctx, o)
+	err = e.StreamWithContext(klog.NewContext(ctx, klog.Logger{}), o) // what goes wrong is an error, nothing to be printed
 	if _, ended := errors.AsType[exec.CodeExitError](err); err == nil || ended {
 		return err
 	}

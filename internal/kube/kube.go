@@ -29,16 +29,18 @@ type Resource struct {
 	Group   string // empty for the core
 	Version string
 	Plural  string
+
+	Everywhere bool // its objects belong to no namespace
 }
 
 // The resources that mlx uses.
 var (
-	Pods     = Resource{"", "v1", "pods"}
-	Secrets  = Resource{"", "v1", "secrets"}
-	Services = Resource{"", "v1", "services"}
-	Events   = Resource{"", "v1", "events"}
-	Nodes    = Resource{"", "v1", "nodes"}
-	Jobs     = Resource{"batch", "v1", "jobs"}
+	Pods     = Resource{Version: "v1", Plural: "pods"}
+	Secrets  = Resource{Version: "v1", Plural: "secrets"}
+	Services = Resource{Version: "v1", Plural: "services"}
+	Events   = Resource{Version: "v1", Plural: "events"}
+	Nodes    = Resource{Version: "v1", Plural: "nodes", Everywhere: true}
+	Jobs     = Resource{Group: "batch", Version: "v1", Plural: "jobs"}
 )
 
 // Client speaks to one namespace of one cluster.
@@ -176,7 +178,7 @@ func (c *Client) path(r Resource, name string) string {
 	if r.Group == "" {
 		root = path.Join("api", r.Version)
 	}
-	if r == Nodes {
+	if r.Everywhere {
 		return path.Join(root, r.Plural, url.PathEscape(name))
 	}
 	return path.Join(root, "namespaces", url.PathEscape(c.namespace), r.Plural, url.PathEscape(name))
