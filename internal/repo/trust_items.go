@@ -32,7 +32,7 @@ const maxKeyFile = 64 << 10
 type TrustItem struct {
 	Kind  string `json:"kind"`
 	Name  string `json:"name"`  // in mlx.yaml; of a key its file, of a check its gate or service
-	Value string `json:"value"` // remote: URL and recipients; backend: type and host; key: fingerprint; else the command
+	Value string `json:"value"` // remote: URL and recipients; backend: Backend.TrustValue; key: fingerprint; else the command
 	State string `json:"state"` // new, changed or approved
 	Was   string `json:"-"`     // the one value that was allowed before, if changed
 	Owner string `json:"-"`     // of a key: the comment in its file
@@ -62,13 +62,12 @@ func (c *Config) TrustItems(read KeyReader) ([]TrustItem, error) {
 		add(TrustRemote, name, remote.TrustValue())
 	})
 	for name, b := range c.Backends.All() {
-		if b.Host != "" {
-			add(TrustBackend, name, b.Type+" "+b.Host)
-		}
+		add(TrustBackend, name, b.TrustValue())
 	}
 	c.changed("backends.", ".host", func(name, value string) {
 		b, _ := c.Backends.Get(name)
-		add(TrustBackend, name, b.Type+" "+value)
+		b.Host = value
+		add(TrustBackend, name, b.TrustValue())
 	})
 	for _, path := range c.TrustedKeys {
 		text, err := read(path)
