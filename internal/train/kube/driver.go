@@ -156,6 +156,9 @@ func (d *Driver) Describe(j train.Job) (string, error) {
 
 // Shell is the command that opens a shell in the pod of a job, in a folder of it.
 func (d *Driver) Shell(j train.Ref, dir string) ([]string, error) {
+	if _, below, ok := strings.Cut(dir, j.ID.Hex()); ok { // what is above is the same in every pod
+		dir = d.dir(j) + below
+	}
 	argv := []string{"kubectl"}
 	if name := d.api.Context(); name != "" {
 		argv = append(argv, "--context", name)

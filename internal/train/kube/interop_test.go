@@ -149,10 +149,11 @@ func (c *cluster) record(r train.Ref, name string) {
 	if dir == "" {
 		return
 	}
+	admin := open(c.t, c.files[0], c.ns)
 	out := map[string]any{"run": r.ID.Hex(), "namespace": c.ns}
 	for key, resource := range map[string]kube.Resource{"jobs": kube.Jobs, "pods": kube.Pods, "events": kube.Events} {
 		var all map[string]any
-		if err := c.client.List(c.t.Context(), resource, kube.Select{}, &all); err != nil {
+		if err := admin.List(c.t.Context(), resource, kube.Select{}, &all); err != nil {
 			c.t.Fatal(err)
 		}
 		for _, item := range all["items"].([]any) {

@@ -37,9 +37,12 @@ func applyPod(template object, pod any) (object, error) {
 	if patch["spec"] == nil && patch["metadata"] == nil {
 		patch = object{"spec": patch}
 	}
-	for key := range patch {
+	for key, v := range patch {
 		if key != "spec" && key != "metadata" {
 			return nil, fault.New(fault.Usage, "%s stands beside spec: a template has only metadata and spec", key)
+		}
+		if _, ok := v.(object); !ok {
+			return nil, fault.New(fault.Usage, "%s is no object with keys", key)
 		}
 	}
 	spec, _ := patch["spec"].(object)

@@ -84,6 +84,9 @@ func (d *Driver) build(j train.Job) (job object, owned []object, err error) {
 		}
 		owned = append(owned, s)
 	}
+	if nodes > 1 {
+		tellShared(template, d.root)
+	}
 	return object{"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": jobSpec}, owned, nil
 }
 
@@ -156,6 +159,25 @@ func environment(j train.Job) list {
 		all = append(all, object{"name": name, "value": keepDollars(vars[name])})
 	}
 	return all
+}
+
+// tellShared says whether the nodes of a job share the folder of mlx: they do where it is a volume of the user's own, which
+// must be one that many may write.
+func tellShared(template object, root string) {
+	spec := template["spec"].(object)
+	for _, c := range members(spec, "containers") {
+		if !same(c["name"], mainName) {
+			continue
+		}
+		shared := "1"
+		for _, m := range members(c, "volumeMounts") {
+			if same(m["mountPath"], root) && same(m["name"], volumeName) {
+				shared = "0"
+			}
+		}
+		env, _ := c["env"].(list)
+		c["env"] = append(env, object{"name": "MLX_SHARED", "value": shared})
+	}
 }
 
 func keepDollars(s string) string {
