@@ -152,7 +152,12 @@ func sum(file string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// isFile tells a file with mlx from an image.
-func isFile(agent string) bool {
-	return strings.HasPrefix(agent, "/") || strings.HasPrefix(agent, "./") || strings.HasPrefix(agent, "../") || strings.HasPrefix(agent, "~")
+// IsImage tells an image with mlx from a file of it.
+func IsImage(agent string) bool {
+	for _, file := range []string{"/", "./", "../", "~"} {
+		if strings.HasPrefix(agent, file) {
+			return false
+		}
+	}
+	return agent != ""
 }

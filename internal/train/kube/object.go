@@ -117,7 +117,7 @@ func (d *Driver) pod(j train.Job, image string) (object, error) {
 		"securityContext": object{"seccompProfile": object{"type": "RuntimeDefault"}},
 		"volumes":         volumes,
 	}
-	if d.backend.Agent != "" && !isFile(d.backend.Agent) {
+	if IsImage(d.backend.Agent) {
 		spec["initContainers"] = list{object{
 			"name": "mlx", "image": d.backend.Agent, "command": list{"/bin/sh", "-c", copyScript(d.dir(j.Ref))},
 			"volumeMounts": list{object{"name": volumeName, "mountPath": d.root}}, "securityContext": restricted(),
