@@ -20,6 +20,9 @@ import (
 // ttl is how long Kubernetes keeps a job that has ended; its pods are what `mlx job logs` reads if the agent could not begin.
 const ttl = 24 * time.Hour
 
+// cleanGrace is the grace of what has nothing left to do.
+const cleanGrace = 5 * time.Second
+
 // Options are what a driver needs.
 type Options struct {
 	Client  *kube.Client
@@ -206,7 +209,9 @@ func (d *Driver) Cancel(ctx context.Context, job train.Ref, grace time.Duration)
 }
 
 // Clean removes what a job has left, when everything of it has been fetched. A sidecar would keep it alive otherwise.
-func (d *Driver) Clean(ctx context.Context, job train.Ref) error { return d.remove(ctx, job, endGrace) }
+func (d *Driver) Clean(ctx context.Context, job train.Ref) error {
+	return d.remove(ctx, job, cleanGrace)
+}
 
 func (d *Driver) remove(ctx context.Context, job train.Ref, grace time.Duration) error {
 	err := d.api.Delete(ctx, kube.Jobs, job.Name(), kube.Removal{Propagation: "Foreground"})

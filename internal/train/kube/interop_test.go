@@ -142,7 +142,7 @@ func (c *cluster) script(d *Driver, j train.Job, node int, text string) {
 	}
 }
 
-// record keeps what the cluster says, for the tests that need none.
+// record keeps what the cluster says of a job, for the tests that need none.
 func (c *cluster) record(r train.Ref, name string) {
 	c.t.Helper()
 	dir := os.Getenv("MLX_RECORD")
@@ -150,22 +150,18 @@ func (c *cluster) record(r train.Ref, name string) {
 		return
 	}
 	admin := open(c.t, c.files[0], c.ns)
-	out := map[string]any{"run": r.ID.Hex(), "namespace": c.ns}
-	for key, resource := range map[string]kube.Resource{"jobs": kube.Jobs, "pods": kube.Pods, "events": kube.Events} {
-		var all map[string]any
-		if err := admin.List(c.t.Context(), resource, kube.Select{}, &all); err != nil {
-			c.t.Fatal(err)
-		}
-		for _, item := range all["items"].([]any) {
-			delete(item.(map[string]any)["metadata"].(map[string]any), "managedFields")
-		}
-		out[key] = all
+	out := seen{Run: r.ID, Namespace: c.ns}
+	which := kube.Select{Labels: selector([]train.Ref{r})}
+	err := errors.Join(admin.List(c.t.Context(), kube.Jobs, which, &out.Jobs), admin.List(c.t.Context(), kube.Pods, which, &out.Pods),
+		admin.List(c.t.Context(), kube.Events, kube.Select{Fields: "involvedObject.name=" + r.Name()}, &out.Events))
+	if err != nil {
+		c.t.Fatal(err)
 	}
 	text, err := json.MarshalIndent(out, "", " ")
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, name+".json"), text, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name+".json"), append(text, '\n'), 0o644); err != nil {
 		c.t.Fatal(err)
 	}
 }

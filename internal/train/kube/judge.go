@@ -27,7 +27,7 @@ func (s sight) judge(r train.Ref) train.Status {
 	if main != nil {
 		out.Node = main.Spec.NodeName
 	}
-	ended, well, why := j.end()
+	ended, well, why := j.closing(pods)
 	switch {
 	case ended:
 		s.ended(&out, pods, well, why)
@@ -39,6 +39,9 @@ func (s sight) judge(r train.Ref) train.Status {
 		out.State, out.Reason = train.Pending, cmp.Or(s.events.last(j.Metadata.UID), "its pod is not made yet")
 	default:
 		alive(&out, j, pods)
+	}
+	if out.State == train.Gone && out.Cause != train.CauseMemory && j.Metadata.DeletionTimestamp != nil {
+		out.Cause = train.CauseCancelled // who deletes a Job does not want it
 	}
 	return out
 }
@@ -163,7 +166,7 @@ func judgePod(out *train.Status, p *podObject) {
 	case t.Reason != "Error" && t.Reason != "":
 		out.Cause, out.Reason = train.CauseExit, strings.TrimSuffix(t.Reason+": "+strings.TrimSpace(t.Message), ": ")
 	case t.ExitCode > 128 && p.Metadata.DeletionTimestamp != nil:
-		out.Cause, out.Reason = train.CauseCancelled, "the pod was deleted"
+		out.Cause, out.Reason = train.CauseNode, "its pod was deleted"
 	case t.ExitCode > 128:
 		out.Cause, out.Reason = train.CauseExit, fmt.Sprintf("killed by signal %d", t.ExitCode-128)
 	default:

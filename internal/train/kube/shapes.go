@@ -52,6 +52,24 @@ func (j jobObject) end() (ended, well bool, why condition) {
 	return false, false, condition{}
 }
 
+// closing is end also where the cluster has decided it and only counts together what the pods left.
+func (j jobObject) closing(pods []podObject) (ended, well bool, why condition) {
+	if ended, well, why = j.end(); ended {
+		return ended, well, why
+	}
+	for i := range pods {
+		if c := pods[i].main(); c != nil && c.State.Running != nil {
+			return false, false, condition{}
+		}
+	}
+	for _, c := range j.Status.Conditions {
+		if c.Status == "True" && (c.Type == "SuccessCriteriaMet" || c.Type == "FailureTarget") {
+			return true, c.Type == "SuccessCriteriaMet", c
+		}
+	}
+	return false, false, condition{}
+}
+
 type terminated struct {
 	ExitCode int    `json:"exitCode"`
 	Signal   int    `json:"signal"`

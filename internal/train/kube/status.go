@@ -25,14 +25,7 @@ func (d *Driver) Status(ctx context.Context, jobs []train.Ref) ([]train.Status, 
 	if err := d.api.List(ctx, kube.Pods, which, &pods); err != nil {
 		return nil, err
 	}
-	s := sight{namespace: d.api.Namespace(), jobs: map[string]*jobObject{}, pods: map[string][]podObject{}}
-	for i, j := range all.Items {
-		s.jobs[j.Metadata.Annotations[runLabel]] = &all.Items[i]
-	}
-	for _, p := range pods.Items {
-		label := p.Metadata.Labels[runLabel]
-		s.pods[label] = append(s.pods[label], p)
-	}
+	s := sight{namespace: d.api.Namespace(), jobs: index(all), pods: byLabel(pods)}
 	if s.needsEvents(jobs) { // who may not read events gets no reason, but a state
 		_ = d.api.List(ctx, kube.Events, kube.Select{Fields: "involvedObject.kind=Job,type=Warning"}, &s.events)
 	}
@@ -44,6 +37,24 @@ func (d *Driver) Status(ctx context.Context, jobs []train.Ref) ([]train.Status, 
 		out[i] = s.judge(j)
 	}
 	return out, nil
+}
+
+// index finds jobs by the id of their run.
+func index(l jobList) map[string]*jobObject {
+	all := make(map[string]*jobObject, len(l.Items))
+	for i, j := range l.Items {
+		all[j.Metadata.Annotations[runLabel]] = &l.Items[i]
+	}
+	return all
+}
+
+func byLabel(l podList) map[string][]podObject {
+	all := make(map[string][]podObject, len(l.Items))
+	for _, p := range l.Items {
+		label := p.Metadata.Labels[runLabel]
+		all[label] = append(all[label], p)
+	}
+	return all
 }
 
 // workloads are the objects in which Kueue says why a job waits.
@@ -71,13 +82,15 @@ type sight struct {
 	workloads workloadList
 }
 
+type workload struct {
+	Metadata metadata `json:"metadata"`
+	Status   struct {
+		Conditions []condition `json:"conditions"`
+	} `json:"status"`
+}
+
 type workloadList struct {
-	Items []struct {
-		Metadata metadata `json:"metadata"`
-		Status   struct {
-			Conditions []condition `json:"conditions"`
-		} `json:"status"`
-	} `json:"items"`
+	Items []workload `json:"items"`
 }
 
 func (s sight) of(r train.Ref) (*jobObject, []podObject) {
@@ -90,7 +103,7 @@ func (s sight) needsEvents(jobs []train.Ref) bool {
 		if j == nil || j.Spec.Suspend {
 			continue
 		}
-		if ended, _, _ := j.end(); !ended && len(pods) == 0 {
+		if ended, _, _ := j.closing(pods); !ended && len(pods) == 0 {
 			return true
 		}
 	}
