@@ -94,6 +94,8 @@ func (a *app) driverOf(_ context.Context, name string, b repo.Backend) (train.Dr
 	case "slurm":
 		h, err := a.nodeHost(b.Host, b)
 		return slurm.New(h, trainBackend(name, b)), err
+	case "kubernetes":
+		return a.kubeDriver(name, b)
 	}
 	return nil, fault.New(fault.Usage, "this mlx cannot drive backend %s: it is of type %s", name, b.Type).Hint("mlx version   # is it too old?")
 }
