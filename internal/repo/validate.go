@@ -17,6 +17,11 @@ func (c *Config) validate(body ast.Node) error {
 	if err := c.validateRemotes(); err != nil {
 		return err
 	}
+	for name, b := range c.Backends.All() {
+		if err := b.check(name); err != nil {
+			return err
+		}
+	}
 	for name, stage := range c.Stages.All() {
 		if _, ok := c.Backends.Get(stage.On); !ok && stage.On != "" && stage.On != "local" {
 			return missing(stage.At, "stage "+name, "backend", stage.On, c.Backends.Names())

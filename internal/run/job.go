@@ -53,18 +53,11 @@ type Attempt struct {
 	Log       *object.Digest `json:"log,omitempty"`   // snapshot of its output, of all but the last one
 }
 
-// The bases of a number.
-const (
-	BasisMeasured  = "measured"  // read from a meter
-	BasisEstimated = "estimated" // computed from what was measured and a price that somebody wrote down
-	BasisAssumed   = "assumed"   // something was not known, and taken to be usual
-)
-
 // Cost is what a run cost, or may cost.
 type Cost struct {
 	Amount   float64 `json:"amount"`
 	Currency string  `json:"currency"`
-	Basis    string  `json:"basis"`
+	Basis    string  `json:"basis"`         // measured, estimated or assumed
 	How      string  `json:"how,omitempty"` // the sum in words: "2 GPU x 0.50 h x 2.10 EUR"
 }
 

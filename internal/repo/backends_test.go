@@ -1,0 +1,69 @@
+package repo
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mlx/internal/fault"
+)
+
+func TestOwnBackends(t *testing.T) {
+	c, err := ParseConfig([]byte("backends:\n  gpu: {type: slurm, host: login, options: [--account=a], resources: {gpus: 1, memory: 1GiB}, price: {gpu_hour: 2 EUR}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	user, shared := t.TempDir(), t.TempDir()
+	write := func(dir, text string) {
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, BackendsName), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := &Repo{Shared: shared}
+	write(filepath.Join(user, "mlx"), "gpu: {options: [--account=mine, --qos=high], resources: {gpus: 4}}\nbox: {type: ssh, host: gpu-box}\n")
+	write(shared, "gpu: {host: login2}\n")
+	all, err := r.OwnBackends(c, user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gpu, _ := all.Get("gpu")
+	if gpu.Host != "login2" || strings.Join(gpu.Options, " ") != "--account=mine --qos=high" || gpu.Resources.GPUs != 4 || gpu.Resources.Memory != 1<<30 || gpu.Type != "slurm" {
+		t.Errorf("gpu is %+v", gpu)
+	}
+	if box, ok := all.Get("box"); !ok || box.Host != "gpu-box" {
+		t.Errorf("box is %+v", box)
+	}
+	if was, _ := c.Backends.Get("gpu"); was.Host != "login" || was.Resources.GPUs != 1 || len(was.Options) != 1 {
+		t.Errorf("mlx.yaml became %+v", was)
+	}
+	for _, bad := range []struct{ text, want string }{
+		{"gpu: {hots: x}\n", `unknown key "hots"`},
+		{"new: {host: x}\n", "has no type"},
+		{"gpu: {url: x}\n", "url is nothing that slurm has"},
+		{"gpu: {price: {cpu_hour: 1 USD}}\n", "cannot be added up"},
+	} {
+		write(shared, bad.text)
+		if _, err := r.OwnBackends(c, user); err == nil || !strings.Contains(err.Error(), bad.want) || fault.KindOf(err) != fault.Usage {
+			t.Errorf("%q: %v, want %q", bad.text, err, bad.want)
+		}
+	}
+}
+
+func TestBackendMistakes(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"backends:\n  a: {type: ssh}\n", "line 2, column 6: backend a: no host"},
+		{"backends:\n  a: {type: ray}\n", "no url"},
+		{"backends:\n  a: {type: ssh, host: b, queue: x}\n", "queue is nothing that ssh has: it belongs to slurm, kubernetes"},
+		{"backends:\n  a: {type: pbs}\n", `type cannot be "pbs"`},
+		{"backends:\n  a: {type: slurm, secrets: [A=b]}\n", "secrets are names of variables"},
+	} {
+		_, err := ParseConfig([]byte(c.text))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: %v, want %q", c.text, err, c.want)
+		}
+	}
+}
