@@ -379,7 +379,7 @@ func TestRayLink(t *testing.T) {
 func TestRayNodes(t *testing.T) {
 	c := realRay(t)
 	marks := t.TempDir()
-	j := c.job(t, `echo $MLX_NODE_RANK $MLX_NODES $MLX_MASTER_ADDR $MLX_MASTER_PORT $CUDA_VISIBLE_DEVICES >`+marks+`/$MLX_NODE_RANK; exit $((MLX_NODE_RANK * 5))`,
+	j := c.job(t, `echo $MLX_NODE_RANK $MLX_NODES $MLX_MASTER_ADDR $MLX_MASTER_PORT $CUDA_VISIBLE_DEVICES >`+marks+`/$MLX_NODE_RANK; until [ -s `+marks+`/0 ]; do sleep 0.1; done; exit $((MLX_NODE_RANK * 5))`,
 		train.Resources{Nodes: 2, GPUs: 1})
 	c.submit(t, j)
 	if s := c.until(t, j.Ref, train.Done); *s.Exit != 5 {

@@ -14,6 +14,8 @@ def follow():
 
 @ray.remote(max_restarts=0)
 class Node:
+    child, stopped = None, False
+
     def where(self):
         with socket.socket() as s:
             s.bind(("", 0))
@@ -24,13 +26,15 @@ class Node:
                            MLX_MASTER_ADDR=address, MLX_MASTER_PORT=str(port))
         self.child = subprocess.Popen(["sh", "./mlx-start", digest, "run", folder], env=environment,
                                       stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=follow)
+        if self.stopped:
+            self.child.send_signal(signal.SIGTERM)
         status = self.child.wait()
         return status if status >= 0 else 128 - status
 
     def stop(self):
-        child = getattr(self, "child", None)
-        if child and child.poll() is None:
-            child.send_signal(signal.SIGTERM)
+        self.stopped = True
+        if self.child and self.child.poll() is None:
+            self.child.send_signal(signal.SIGTERM)
 
 
 def place(number):
