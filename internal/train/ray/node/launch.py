@@ -8,6 +8,9 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 digest, nodes, resources, folder = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3]), sys.argv[4]
 
 
+home = os.path.expanduser(folder)
+
+
 def follow():
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: the agent does not outlive the worker of Ray
 
@@ -21,9 +24,19 @@ class Node:
             s.bind(("", 0))
             return ray.util.get_node_ip_address(), s.getsockname()[1], ray.get_runtime_context().get_node_id()
 
-    def run(self, rank, address, port):
-        environment = dict(os.environ, MLX_NODE_RANK=str(rank), MLX_NODES=str(nodes),
-                           MLX_MASTER_ADDR=address, MLX_MASTER_PORT=str(port))
+    def mark(self, name):
+        os.makedirs(home, exist_ok=True)
+        open(os.path.join(home, name), "w").close()
+
+    def sees(self, name):
+        return os.path.exists(os.path.join(home, name))
+
+    def unmark(self, name):
+        os.remove(os.path.join(home, name))
+
+    def run(self, rank, address, port, shared):
+        environment = dict(os.environ, MLX_NODE_RANK=str(rank), MLX_NODES=str(nodes), MLX_MASTER_ADDR=address,
+                           MLX_MASTER_PORT=str(port), MLX_SHARED=str(int(shared)), MLX_NODE_SHARED=str(int(shared)))
         self.child = subprocess.Popen(["sh", "./mlx-start", digest, "run", folder], env=environment,
                                       stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=follow)
         if self.stopped:
@@ -59,11 +72,17 @@ def main():
     address, port, node = where[0]
     print("mlx-rank-0 %s %s" % (node, address), flush=True)
 
+    # Whether a node has the folder of the first, because it is the same node or the disk is shared, is tried.
+    mark = ".first-" + ray.get_runtime_context().get_job_id()
+    ray.get(actors[0].mark.remote(mark))
+    shared = ray.get([a.sees.remote(mark) for a in actors])
+    ray.get(actors[0].unmark.remote(mark))
+
     def stop(*_):
         threading.Thread(target=lambda: [a.stop.remote() for a in actors]).start()
 
     signal.signal(signal.SIGTERM, stop)
-    waiting = {a.run.remote(rank, address, port): rank for rank, a in enumerate(actors)}
+    waiting = {a.run.remote(rank, address, port, shared[rank]): rank for rank, a in enumerate(actors)}
     status = 0
     while waiting:
         done, _ = ray.wait(list(waiting), timeout=1)
