@@ -90,6 +90,10 @@ func (a *app) driverOf(_ context.Context, name string, b repo.Backend) (train.Dr
 			hosts = append(hosts, h)
 		}
 		return ssh.New(hosts, orderRoots), nil
+	case "ray":
+		return a.rayDriver(name, b)
+	case "sky":
+		return a.skyDriver(name, b), nil
 	}
 	return nil, fault.New(fault.Usage, "this mlx cannot drive backend %s: it is of type %s", name, b.Type).Hint("mlx version   # is it too old?")
 }

@@ -46,6 +46,12 @@ type node struct {
 
 // nodes lists the living nodes.
 func (a api) nodes(ctx context.Context) ([]node, error) {
+	all, err := a.everyNode(ctx)
+	return slices.DeleteFunc(all, func(n node) bool { return n.State != "ALIVE" }), err
+}
+
+// everyNode lists also the nodes that are gone.
+func (a api) everyNode(ctx context.Context) ([]node, error) {
 	var reply struct {
 		Data struct {
 			Result struct {
@@ -56,7 +62,7 @@ func (a api) nodes(ctx context.Context) ([]node, error) {
 	if err := a.get(ctx, "/api/v0/nodes?detail=true&limit=10000", &reply); err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(reply.Data.Result.Result, func(n node) bool { return n.State != "ALIVE" }), nil
+	return reply.Data.Result.Result, nil
 }
 
 // growing says whether an autoscaler adds nodes: then those of the moment say nothing about what is possible.

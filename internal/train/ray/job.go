@@ -40,9 +40,12 @@ const stopMargin = 60 * time.Second
 
 // request makes the job of Ray for a job. What stands in it can be read by everybody who may use the cluster.
 func request(j train.Job, want demand, digest string) (submission, error) {
-	order, err := train.ParseOrder(j.Order)
-	if err != nil {
-		return submission{}, err
+	var order train.Order
+	if j.Order != nil { // it is only described otherwise
+		var err error
+		if order, err = train.ParseOrder(j.Order); err != nil {
+			return submission{}, err
+		}
 	}
 	s := submission{
 		ID:       j.Name(),

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -83,28 +84,53 @@ func (d *Driver) place(ctx context.Context, ref train.Ref) (node, error) {
 	if err != nil {
 		return node{}, err
 	}
-	if !found || j.Node == nil {
-		return node{}, fault.New(fault.NotFound, "cannot reach job %s on %s: it was on no node", ref.Name(), d.backend.Name)
-	}
-	id := *j.Node
-	if log, err := d.Logs(ctx, ref, 0); err == nil {
-		head, _ := io.ReadAll(io.LimitReader(log, 64<<10))
-		log.Close()
-		if m := rankZero.FindSubmatch(head); m != nil {
-			id = string(m[1])
-		}
-	}
-	nodes, err := d.api.nodes(ctx)
+	all, err := d.api.everyNode(ctx)
 	if err != nil {
 		return node{}, err
 	}
-	for _, n := range nodes {
-		if n.ID == id {
-			return n, nil
-		}
+	alive := slices.DeleteFunc(slices.Clone(all), func(n node) bool { return n.State != "ALIVE" })
+	switch {
+	case !found && len(alive) == 1:
+		return alive[0], nil // a head that was restarted knows no job, but what the job left lies on its only node
+	case !found || j.Node == nil:
+		return node{}, fault.New(fault.NotFound, "cannot reach job %s on %s: Ray knows no node of it", ref.Name(), d.backend.Name)
 	}
-	return node{}, fault.New(fault.Unavailable, "cannot reach job %s on %s: its node %.8s is gone", ref.Name(), d.backend.Name, id).
-		Hint("mlx config set backends.%s.remote NAME   # results go there, whatever becomes of nodes", d.backend.Name)
+	id := d.rankZero(ctx, ref, *j.Node)
+	if n, ok := stillThere(all, id); ok {
+		return n, nil
+	}
+	return node{}, fault.New(fault.NotFound, "cannot reach job %s on %s: its node %.8s is gone", ref.Name(), d.backend.Name, id).
+		Hint("edit mlx.yaml   # remote: of the backend names where results go, whatever becomes of nodes")
+}
+
+// rankZero is the node of rank 0, which has the results of a job with several nodes. at is the node of the job of Ray.
+func (d *Driver) rankZero(ctx context.Context, ref train.Ref, at string) string {
+	log, err := d.Logs(ctx, ref, 0)
+	if err != nil {
+		return at
+	}
+	defer log.Close()
+	head, err := io.ReadAll(io.LimitReader(log, 64<<10))
+	if m := rankZero.FindSubmatch(head); err == nil && m != nil {
+		return string(m[1])
+	}
+	return at
+}
+
+// stillThere finds a node, or what stands in its place: a Ray that was started again on the same machine has the same disk.
+func stillThere(all []node, id string) (node, bool) {
+	i := slices.IndexFunc(all, func(n node) bool { return n.ID == id })
+	if i < 0 {
+		return node{}, false
+	}
+	if all[i].State == "ALIVE" {
+		return all[i], true
+	}
+	k := slices.IndexFunc(all, func(n node) bool { return n.State == "ALIVE" && n.IP == all[i].IP })
+	if k < 0 {
+		return node{}, false
+	}
+	return all[k], true
 }
 
 // link is a connection through a job. Reads and writes may happen at the same time.

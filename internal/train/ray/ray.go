@@ -4,6 +4,7 @@ package ray
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
@@ -68,6 +69,16 @@ func (d *Driver) Submit(ctx context.Context, j train.Job) (string, error) {
 	}
 	body.RuntimeEnv.WorkingDir, body.RuntimeEnv.Modules = agent, modules
 	return id, d.create(ctx, body)
+}
+
+// Describe is the request that makes the job of Ray, without the names of packages.
+func (d *Driver) Describe(j train.Job) (string, error) {
+	body, err := request(j, demandOf(j.Resources), "MLX")
+	if err != nil {
+		return "", err
+	}
+	text, err := json.MarshalIndent(body, "", "  ")
+	return "POST " + d.api.base + "/api/jobs/\n" + string(text) + "\n", err
 }
 
 // create makes a job. The reply may be lost after Ray has made it, and Ray refuses a second one of the same id: whether it
