@@ -96,6 +96,10 @@ func (a *app) driverOf(_ context.Context, name string, b repo.Backend) (train.Dr
 		return slurm.New(h, trainBackend(name, b)), err
 	case "kubernetes":
 		return a.kubeDriver(name, b)
+	case "ray":
+		return a.rayDriver(name, b)
+	case "sky":
+		return a.skyDriver(name, b), nil
 	}
 	return nil, fault.New(fault.Usage, "this mlx cannot drive backend %s: it is of type %s", name, b.Type).Hint("mlx version   # is it too old?")
 }
