@@ -222,7 +222,7 @@ func hasAnyPrefix(s string, prefixes []string) bool {
 func (r Runner) begin(ctx context.Context, s Spec, tmp string) (lineage.Record, *Body, error) {
 	body := &Body{
 		State: Running, Command: s.Command, Folder: s.Folder, Name: s.Name, Experiment: s.Experiment,
-		Job:       s.Job, StartedAt: r.Now().UTC().Truncate(time.Microsecond), Code: s.Code, Data: s.Data, Params: s.Params,
+		Job: s.Job, StartedAt: r.Now().UTC().Truncate(time.Microsecond), Code: s.Code, Data: s.Data, Params: s.Params,
 		Attempt: max(1, s.Attempt), Parent: s.Parent, TimeoutS: s.Timeout.Seconds(), Worktree: s.Worktree,
 		Environment: s.Environment, Stage: s.Stage, RerunOf: s.RerunOf, Used: s.Used, Because: s.Because,
 		Process: Self(r.Host, os.Getpid()),
