@@ -36,12 +36,8 @@ func (s *Store) Ship(ctx context.Context, o ShipOptions) (*Shipment, error) {
 	if o.Whole == 0 {
 		o.Whole = wholeAt
 	}
-	r, err := s.reader()
+	h, err := s.shipper(o, catalogHolder{o.There})
 	if err != nil {
-		return nil, err
-	}
-	h := &shipper{s: s, o: o, r: r, want: map[*pack.File]rowSet{}, whole: map[*pack.File]bool{}, pinned: map[*pack.File]bool{}, relies: map[object.Digest]bool{}}
-	if h.erased, err = s.Erased(); err != nil {
 		return nil, err
 	}
 	for _, root := range o.Roots {
@@ -49,6 +45,21 @@ func (s *Store) Ship(ctx context.Context, o ShipOptions) (*Shipment, error) {
 			return nil, err
 		}
 	}
+	return h.shipment(ctx)
+}
+
+func (s *Store) shipper(o ShipOptions, there holder) (*shipper, error) {
+	r, err := s.reader()
+	if err != nil {
+		return nil, err
+	}
+	h := &shipper{s: s, o: o, there: there, r: r, want: map[*pack.File]rowSet{}, whole: map[*pack.File]bool{}, pinned: map[*pack.File]bool{}, relies: map[object.Digest]bool{}}
+	h.erased, err = s.Erased()
+	return h, err
+}
+
+// shipment makes the packs of what is wanted.
+func (h *shipper) shipment(ctx context.Context) (*Shipment, error) {
 	sh := &Shipment{Relies: slices.SortedFunc(maps.Keys(h.relies), object.Digest.Compare), Objects: h.objects}
 	if h.objects == 0 {
 		return sh, nil
@@ -57,6 +68,37 @@ func (s *Store) Ship(ctx context.Context, o ShipOptions) (*Shipment, error) {
 		return nil, errors.Join(err, sh.Close())
 	}
 	return sh, nil
+}
+
+// holder knows what the receiver has. Both return the packs that it relies on for that, where they have names.
+type holder interface {
+	// has says whether the receiver can read an object.
+	has(ctx context.Context, d object.Digest) (relies []object.Digest, ok bool, err error)
+	// bases says whether an object that is sent may be a delta against this one.
+	bases(ctx context.Context, d object.Digest) (relies []object.Digest, ok bool, err error)
+}
+
+// catalogHolder is a remote, which keeps deltas as they are: their base must be there in full.
+type catalogHolder struct{ c *Catalog }
+
+func (h catalogHolder) has(ctx context.Context, d object.Digest) ([]object.Digest, bool, error) {
+	p, base, ok, err := h.c.usable(ctx, d)
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	relies := []object.Digest{p.info.Name}
+	if base != nil {
+		relies = append(relies, base.info.Name)
+	}
+	return relies, true, nil
+}
+
+func (h catalogHolder) bases(ctx context.Context, d object.Digest) ([]object.Digest, bool, error) {
+	at, ok, err := h.c.where(ctx, d, true)
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	return []object.Digest{at.p.info.Name}, true, nil
 }
 
 // rowSet is a set of the rows of a pack.
@@ -71,6 +113,7 @@ func (b rowSet) take(i int) bool { had := b.has(i); b.set(i); return !had }
 type shipper struct {
 	s       *Store
 	o       ShipOptions
+	there   holder
 	r       *reader
 	want    map[*pack.File]rowSet
 	full    []pack.Loc // deltas whose base does not travel: they go in full
@@ -98,15 +141,12 @@ func (h *shipper) root(ctx context.Context, root object.Digest) error {
 }
 
 func (h *shipper) object(ctx context.Context, d object.Digest) error {
-	p, base, ok, err := h.o.There.usable(ctx, d)
+	relies, ok, err := h.there.has(ctx, d)
 	if err != nil {
 		return err
 	}
 	if ok {
-		h.relies[p.info.Name] = true
-		if base != nil {
-			h.relies[base.info.Name] = true
-		}
+		h.rely(relies)
 		return nil
 	}
 	if h.erased[d] {
@@ -206,11 +246,15 @@ func (h *shipper) brings(ctx context.Context, d object.Digest) (bool, error) {
 			return true, nil
 		}
 	}
-	at, ok, err := h.o.There.where(ctx, d, true)
-	if ok {
-		h.relies[at.p.info.Name] = true
-	}
+	relies, ok, err := h.there.bases(ctx, d)
+	h.rely(relies)
 	return ok, err
+}
+
+func (h *shipper) rely(packs []object.Digest) {
+	for _, p := range packs {
+		h.relies[p] = true
+	}
 }
 
 // wanted returns the stored bytes of the frames that something is wanted of.

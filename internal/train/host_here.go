@@ -1,0 +1,94 @@
+package train
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"mlx/internal/fault"
+)
+
+// connectHere is a connection to mlx on this machine. It is a copy in Dir that runs, as on every host: a job outlives the
+// program that started it, also when that is replaced meanwhile, and other nodes of a cluster see the same folder.
+func (h *Host) connectHere(ctx context.Context, verb string) (*Conn, error) {
+	at, err := h.installHere()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(at.Program, "agent", verb, at.Root) //nolint:gosec // this very program
+	apart(cmd)
+	cmd.WaitDelay = reapLimit
+	c, err := h.start(ctx, cmd)
+	if err != nil {
+		return nil, err
+	}
+	c.Installed = at
+	return c, nil
+}
+
+func (h *Host) installHere() (Installed, error) {
+	fail := func(err error) (Installed, error) {
+		return Installed{}, fault.New(fault.KindOf(err), "cannot bring mlx to %s: %w", h.Dir, err).
+			Hint("edit mlx.yaml   # dir: of the backend names a folder on another disk")
+	}
+	root := h.Dir
+	if rest, ok := strings.CutPrefix(root, "~/"); ok {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return fail(err)
+		}
+		root = filepath.Join(home, rest)
+	}
+	info, err := os.Stat(h.Self)
+	if err != nil {
+		return fail(err)
+	}
+	digest, err := h.digestOf(h.Self, info)
+	if err != nil {
+		return fail(err)
+	}
+	dir := filepath.Join(root, "bin", digest)
+	at := Installed{Program: filepath.Join(dir, "mlx"), Root: root}
+	if there, err := os.Stat(at.Program); err == nil && there.Size() == info.Size() && there.Mode()&0o100 != 0 {
+		return at, nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fail(err)
+	}
+	if err := copyProgram(h.Self, at.Program); err != nil {
+		return fail(err)
+	}
+	return at, nil
+}
+
+// copyProgram copies a program beside its place and moves it there.
+func copyProgram(from, to string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.CreateTemp(filepath.Dir(to), "new-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(out.Name()) // it is not in its place
+		}
+	}()
+	_, err = io.Copy(out, in)
+	if err == nil {
+		err = out.Chmod(0o700)
+	}
+	if closeErr := out.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(out.Name(), to)
+}
