@@ -124,8 +124,8 @@ func (o *driftOptions) check(now func() time.Time) error {
 	if err := checkInconclusive(o.inconclusive); err != nil {
 		return err
 	}
-	if o.format != "" && !slices.Contains(driftForms(), o.format) {
-		return fault.New(fault.Usage, "cannot print drift as %q", o.format).Hint("--format %s; for JSON: --json", strings.Join(driftForms(), ", "))
+	if err := checkDriftForm(o.format); err != nil {
+		return err
 	}
 	for _, out := range o.outs {
 		if _, err := driftForm(out); err != nil {
@@ -159,7 +159,7 @@ func driftCheckRun(ctx context.Context, a *app, o driftOptions) error {
 	for _, t := range turns {
 		found, err := t.judge(ctx)
 		if err == nil && len(found) > 0 {
-			if err := t.act(ctx, found[len(found)-1:]); err != nil { // what windows before the newest found is past
+			if err := t.act(ctx, &found[len(found)-1]); err != nil { // what windows before the newest found is past
 				troubles = append(troubles, t.trouble(err))
 			}
 		}
@@ -207,6 +207,9 @@ func (a *app) tellDrift(answers []driftTold, o driftOptions) error {
 		return err
 	}
 	a.hintDays(v.told)
+	if d := answers[0]; o.adHoc() && !d.Record.IsZero() {
+		a.streams.Hint(fmt.Sprintf("mlx show %s -o report.html", d.Record.Short()), "every column, with both distributions")
+	}
 	return nil
 }
 

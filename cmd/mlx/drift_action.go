@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"strconv"
+	"strings"
 	"time"
 
 	"mlx/internal/drift"
@@ -29,10 +29,10 @@ type actionView struct {
 	Failed bool              `json:"-"` // and it has been told
 }
 
-// actOn starts what the monitor says of drift, once for each finding: records are those of its answers, judged now or before, in the order
-// of their windows. A second call with the same records changes nothing. An action that fails is told and recorded, and is no error: that is
-// what could not be read or recorded. now is the time of the check.
-func (a *app) actOn(ctx context.Context, name string, now time.Time, records ...lineage.Record) ([]actionView, error) {
+// actOn starts what the monitor says of drift, once for each finding: rec is the record of an answer, judged now or before. A second call with
+// the same record changes nothing. An action that fails is told and recorded, and is no error: that is what could not be read or recorded. now
+// is the time of the check.
+func (a *app) actOn(ctx context.Context, name string, now time.Time, rec lineage.Record) ([]actionView, error) {
 	c, err := a.config()
 	if err != nil {
 		return nil, err
@@ -42,23 +42,18 @@ func (a *app) actOn(ctx context.Context, name string, now time.Time, records ...
 		return nil, fault.New(fault.NotFound, "cannot find monitor %s", name).Hint("mlx drift list")
 	}
 	views := []actionView{}
-	for _, rec := range records {
-		answer, err := drift.Checked.Decode(rec)
+	answer, err := drift.Checked.Decode(rec)
+	if err != nil || answer.Verdict != drift.Drift {
+		return views, err
+	}
+	for _, action := range m.OnDrift.Actions() {
+		x := &acting{app: a, name: name, monitor: m, action: action, rec: rec, answer: answer, now: now}
+		v, err := x.act(ctx)
 		if err != nil {
-			return views, err
+			return views, fault.New(fault.KindOf(err), "cannot act on drift of %s: %w", name, err)
 		}
-		if answer.Verdict != drift.Drift {
-			continue
-		}
-		for _, action := range m.OnDrift.Actions() {
-			x := &acting{app: a, name: name, monitor: m, action: action, rec: rec, answer: answer, now: now}
-			v, err := x.act(ctx)
-			if err != nil {
-				return views, fault.New(fault.KindOf(err), "cannot act on drift of %s: %w", name, err)
-			}
-			if v != nil {
-				views = append(views, *v)
-			}
+		if v != nil {
+			views = append(views, *v)
 		}
 	}
 	return views, nil
@@ -74,11 +69,10 @@ type acting struct {
 	answer  drift.Answer
 	now     time.Time
 
-	ledger   *lineage.Ledger
-	clone    string
+	actionLog
+	judged   []drift.Judged // answers that may belong to the finding, this one first
 	deed     deed
 	decision drift.Decision
-	done     []drift.Done
 }
 
 // outcome is what became of a deed.
@@ -118,26 +112,23 @@ func (x *acting) act(ctx context.Context) (*actionView, error) {
 		return x.busy(ctx)
 	}
 	defer release()
-	if err := x.look(ctx); err != nil {
+	if x.actionLog, err = x.app.actionLog(ctx, x.name); err != nil {
+		return nil, err
+	}
+	if x.judged, err = x.windows(ctx); err != nil {
 		return nil, err
 	}
 	x.deed = x.newDeed()
-	if err := x.decide(ctx, drift.Estimate{Cost: &drift.Cost{}}); err != nil {
-		return nil, err
-	}
+	x.decide(nothing())
 	var gaveUp *actionView
 	if b := x.decision.Before; x.decision.Do == drift.DoFindOut && b.Clone != x.clone {
-		var err error
 		if gaveUp, err = x.giveUp(ctx, *b); err != nil {
 			return nil, err
 		}
 		if gaveUp == nil {
 			return x.viewOf(b, false), nil // whoever began it will find out
 		}
-		x.deed = x.newDeed()
-		if err := x.decide(ctx, drift.Estimate{Cost: &drift.Cost{}}); err != nil {
-			return nil, err
-		}
+		x.decide(nothing())
 	}
 	switch x.decision.Do {
 	case drift.DoNothing:
@@ -154,10 +145,13 @@ func (x *acting) act(ctx context.Context) (*actionView, error) {
 	return x.begin(ctx)
 }
 
-func (x *acting) decide(ctx context.Context, e drift.Estimate) error {
-	windows, err := x.windows(ctx)
-	x.decision = drift.Decide(x.policy(e), windows, x.done, windows[0], x.now)
-	return err
+// decide says what to do, if it costs so much.
+func (x *acting) decide(e drift.Estimate) {
+	p := drift.Policy{Monitor: x.name, What: x.action.Shown(), Cooldown: x.monitor.OnDrift.Cooldown.Duration, Estimate: e}
+	if most := x.monitor.OnDrift.MaxCost; most.Currency != "" {
+		p.MaxCost = &drift.Cost{Amount: most.Amount, Currency: most.Currency}
+	}
+	x.decision = drift.Decide(p, x.judged, x.done, x.judged[0], x.now)
 }
 
 // begin starts what was decided, unless something stands against it or it costs too much.
@@ -165,13 +159,10 @@ func (x *acting) begin(ctx context.Context) (*actionView, error) {
 	if stopped := x.deed.ready(ctx); stopped.state != "" {
 		return x.record(ctx, stopped)
 	}
-	estimate := drift.Estimate{Cost: &drift.Cost{}}
+	estimate := nothing()
 	if x.monitor.OnDrift.MaxCost.Currency != "" {
 		estimate = x.deed.estimate(ctx)
-		if err := x.decide(ctx, estimate); err != nil {
-			return nil, err
-		}
-		if x.decision.Do == drift.DoRefuse {
+		if x.decide(estimate); x.decision.Do == drift.DoRefuse {
 			return x.refuse(ctx)
 		}
 	}
@@ -183,7 +174,7 @@ func (x *acting) start(ctx context.Context, cost *drift.Cost) (*actionView, erro
 	if cost != nil && cost.Amount == 0 {
 		cost = nil
 	}
-	begun, err := x.append(ctx, outcome{state: drift.ActionStarted, cost: cost})
+	begun, err := x.write(ctx, outcome{state: drift.ActionStarted, cost: cost})
 	if err != nil {
 		return nil, err
 	}
@@ -221,8 +212,12 @@ func (x *acting) refuse(ctx context.Context) (*actionView, error) {
 	return x.record(ctx, outcome{state: x.decision.State, why: x.decision.Why})
 }
 
+// mostWhy bounds what a record says went wrong, in bytes: a program or a server may have said it.
+const mostWhy = 1000
+
 // record writes down what became of the action, unless the ledger says the same already, and tells what went wrong.
 func (x *acting) record(ctx context.Context, out outcome) (*actionView, error) {
+	out.why = cut(strings.ToValidUTF8(out.why, "\ufffd"), mostWhy) // a record is refused that is no text
 	if out.state == drift.ActionFailed {
 		x.tell(out)
 	}
@@ -230,7 +225,7 @@ func (x *acting) record(ctx context.Context, out outcome) (*actionView, error) {
 	if b != nil && b.State == out.state && b.State != drift.ActionStarted && (b.Why == out.why || b.State != drift.ActionFailed) {
 		return x.viewOf(b, false), nil
 	}
-	d, err := x.append(ctx, out)
+	d, err := x.write(ctx, out)
 	if err != nil {
 		return nil, err
 	}
@@ -243,37 +238,21 @@ func (x *acting) tell(out outcome) {
 	if out.err != nil {
 		kind = fault.KindOf(out.err)
 	}
-	e := fault.New(kind, "drift of %s: %s failed: %s", x.name, x.what(), out.why)
+	e := fault.New(kind, "drift of %s: %s failed: %s", x.name, x.action.Shown(), out.why)
 	for _, hint := range fault.Hints(out.err) {
 		e = e.Hint("%s", hint)
 	}
 	x.app.streams.FailAs(e, int(no))
 }
 
-func (x *acting) append(ctx context.Context, out outcome) (drift.Done, error) {
+// write appends the record of what became of the action.
+func (x *acting) write(ctx context.Context, out outcome) (drift.Done, error) {
 	body := drift.Action{
-		Monitor: x.name, Cause: x.rec.ID, What: x.what(), State: out.state, Key: x.decision.Key, Clone: x.clone, Run: out.run,
+		Monitor: x.name, Cause: x.rec.ID, What: x.action.Shown(), State: out.state, Key: x.decision.Key, Clone: x.clone, Run: out.run,
 		URL: out.url, Cost: out.cost, AsOf: x.now.UTC().Truncate(time.Microsecond), Why: out.why, Retry: out.retry,
 	}
 	if b := x.decision.Before; b != nil && b.State == drift.ActionStarted {
 		body.Cause, body.AsOf = b.Cause, b.AsOf // the end belongs to its beginning
 	}
-	n := 0
-	for _, d := range x.done {
-		if d.Key == body.Key && d.State == body.State {
-			n++
-		}
-	}
-	recs, err := x.ledger.AppendAll(ctx, drift.Draft(body, x.answer.Drifted(), n, x.decision.Before))
-	if err != nil {
-		return drift.Done{}, err
-	}
-	d, err := drift.DoneOf(recs[0])
-	x.done = append(x.done, d)
-	return d, err
-}
-
-// monitorWhere selects the records of a monitor and of a kind.
-func monitorWhere(kind, name string) string {
-	return "kind == " + strconv.Quote(kind) + " and monitor == " + strconv.Quote(name)
+	return x.append(ctx, body, x.answer.Drifted(), x.decision.Before)
 }

@@ -8,30 +8,23 @@ import (
 	"mlx/internal/drift"
 )
 
-// act starts what the monitor says of what was found, and withdraws its model where that is due. It is done when no lock of the monitor is
-// held any more: a run may take hours, and another check only repeats the answer meanwhile.
-func (t *driftTurn) act(ctx context.Context, told []driftTold) error {
-	if t.name == "" || t.noAction || len(told) == 0 {
+// act starts what the monitor says of what was found in the newest window, and withdraws its model where that is due. It is done when no lock
+// of the monitor is held any more: a run may take hours, and another check only repeats the answer meanwhile.
+func (t *driftTurn) act(ctx context.Context, newest *driftTold) (err error) {
+	if t.name == "" || t.noAction {
 		return nil
 	}
-	var troubles []error
-	for i := range told {
-		d := &told[i]
-		if d.Answer.Verdict != drift.Drift || d.Record.IsZero() || len(t.monitor.OnDrift.Actions()) == 0 {
-			continue
+	if newest.Answer.Verdict == drift.Drift && !newest.Record.IsZero() && len(t.monitor.OnDrift.Actions()) > 0 {
+		rec, getErr := t.ledger.Get(ctx, newest.Record)
+		if err = getErr; err == nil {
+			newest.Actions, err = t.app.actOn(ctx, t.name, t.now, rec)
 		}
-		rec, err := t.ledger.Get(ctx, d.Record)
-		if err == nil {
-			d.Actions, err = t.app.actOn(ctx, t.name, t.now, rec)
-		}
-		troubles = append(troubles, err)
 	}
-	last := &told[len(told)-1]
-	retired, err := t.app.retire(ctx, t.name, t.monitor, t.now)
+	retired, retireErr := t.app.retire(ctx, t.name, t.monitor, t.now)
 	if retired != nil {
-		last.Actions = append(last.Actions, *retired)
+		newest.Actions = append(newest.Actions, *retired)
 	}
-	return errors.Join(append(troubles, err)...)
+	return errors.Join(err, retireErr)
 }
 
 // actionRow is drift-action/v1: what was started while no answer of the monitor could be told.

@@ -38,6 +38,9 @@ func (x *acting) price(on string) backendPrice {
 	return p
 }
 
+// nothing is what is free.
+func nothing() drift.Estimate { return drift.Estimate{Cost: &drift.Cost{}} }
+
 func (p backendPrice) cost(seconds float64, basis string) *drift.Cost {
 	if p.hour.Currency == "" {
 		return nil
@@ -49,16 +52,15 @@ func (p backendPrice) cost(seconds float64, basis string) *drift.Cost {
 func (p backendPrice) estimate(before func() (seconds float64, known bool), limit time.Duration) drift.Estimate {
 	switch {
 	case p.free:
-		return drift.Estimate{Cost: &drift.Cost{}}
+		return nothing()
 	case p.hour.Currency == "":
 		return drift.Estimate{Why: "backend " + p.name + " has no price"}
 	}
 	seconds, known := before()
-	if most := max(limit, 0); !known && most > 0 {
-		seconds, known = most.Seconds(), true
-	}
-	if !known && p.most > 0 {
-		seconds, known = p.most.Seconds(), true
+	for _, most := range []time.Duration{limit, p.most} {
+		if !known && most > 0 {
+			seconds, known = most.Seconds(), true
+		}
 	}
 	if !known {
 		return drift.Estimate{Why: "no earlier run says how long it takes, and backend " + p.name + " has no resources.time"}
@@ -101,4 +103,7 @@ func (x *acting) tookBefore(ctx context.Context, where string) (float64, bool) {
 	return slices.Max(all), true
 }
 
-func quoted(s string) string { return strconv.Quote(s) }
+// tookStage is the same of a stage.
+func (x *acting) tookStage(ctx context.Context, name string) (float64, bool) {
+	return x.tookBefore(ctx, "stage.name == "+strconv.Quote(name))
+}

@@ -14,27 +14,24 @@ import (
 	"mlx/internal/drift"
 	"mlx/internal/fault"
 	"mlx/internal/object"
+	"mlx/internal/page"
 	"mlx/internal/repo"
 )
 
 // issueDeed opens an issue on GitHub, or on another server with its REST interface.
-type issueDeed struct{ *acting }
+type issueDeed struct{ plain }
 
 func (d *issueDeed) ready(ctx context.Context) outcome {
 	if !regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,99}/[A-Za-z0-9._-]{1,100}$`).MatchString(d.action.Of) {
 		return failedBefore(fault.New(fault.Usage, "%q is no repository such as OWNER/REPO", d.action.Of))
 	}
-	if err := d.mayAct(ctx); err != nil {
-		return failedBefore(err)
+	if stopped := d.plain.ready(ctx); stopped.state != "" {
+		return stopped
 	}
 	if os.Getenv("GITHUB_TOKEN") == "" {
 		return failedBefore(fault.New(fault.Denied, "GITHUB_TOKEN is not set").Hint("export GITHUB_TOKEN=TOKEN   # one that may write issues of %s", d.action.Of))
 	}
 	return outcome{}
-}
-
-func (d *issueDeed) estimate(context.Context) drift.Estimate {
-	return drift.Estimate{Cost: &drift.Cost{}}
 }
 
 // do opens the issue, unless one with the marker of the finding is there: an mlx that was killed, or one on another machine, may have been
@@ -50,10 +47,6 @@ func (d *issueDeed) do(ctx context.Context, key object.Digest) outcome {
 		}
 	}
 	return outcome{state: drift.ActionSucceeded, url: there}
-}
-
-func (d *issueDeed) foundOut(context.Context, drift.Done) (outcome, bool, error) {
-	return outcome{}, false, nil // do looks for the issue first
 }
 
 // marker is what tells the issue of a finding from every other.
@@ -110,7 +103,7 @@ func (d *issueDeed) github(ctx context.Context, method, path string, in, out any
 	if base == "" {
 		base = "https://api.github.com"
 	}
-	c := call{method: method, url: strings.TrimSuffix(base, "/") + path, header: http.Header{
+	c := call{method: method, url: strings.TrimSuffix(base, "/") + path, public: true, header: http.Header{
 		"Accept": {"application/vnd.github+json"}, "Authorization": {"Bearer " + os.Getenv("GITHUB_TOKEN")},
 		"X-Github-Api-Version": {"2022-11-28"}, "User-Agent": {userAgent}}}
 	w := newWeb()
@@ -131,7 +124,7 @@ func (d *issueDeed) github(ctx context.Context, method, path string, in, out any
 		return err
 	}
 	if err := json.Unmarshal(body, out); err != nil {
-		return fault.New(fault.Unavailable, "%s does not answer as GitHub does", shownURL(c.url))
+		return fault.New(fault.Unavailable, "%s does not answer as GitHub does", c.shown())
 	}
 	return nil
 }
@@ -166,23 +159,12 @@ func issueBody(id object.Digest, name string, a drift.Answer, marker string) str
 	return strings.ToValidUTF8(b.String(), "\ufffd")
 }
 
-// markdownWord is a text of at most 300 bytes in which GitHub finds no formatting, no HTML, no link and no mention.
+// markdownWord is a text of at most 300 bytes in which GitHub finds no formatting, no HTML, no link and no mention. It looks for mentions and
+// numbers of issues in what the Markdown says, however that was escaped: a space of no width keeps them from it.
 func markdownWord(s string) string {
-	var b strings.Builder
-	for _, r := range cut(s, 300) {
-		switch {
-		case r < ' ' || r == 0x7f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069:
-			b.WriteByte(' ')
-		case strings.ContainsRune("<>&@:/", r):
-			fmt.Fprintf(&b, "&#%d;", r)
-		case strings.ContainsRune("\\`*_{}[]()#+-.!|~$", r):
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
+	return strings.NewReplacer("&#64;", "&#64;&#8203;", `\#`, `\#&#8203;`, ":", "&#58;", "/", "&#47;", ".", `\.`, "_", `\_`, "$", `\$`,
+		"(", `\(`, ")", `\)`).
+		Replace(page.Markdown(cut(s, 300)))
 }
 
 func cut(s string, most int) string {

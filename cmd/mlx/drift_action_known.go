@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
-	"mlx/internal/cli"
 	"mlx/internal/drift"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
-	"mlx/internal/repo"
 )
 
 // actionsOf is what drift of a monitor has started so far and what was refused, the newest state of each, in the order of their beginnings.
@@ -18,6 +17,50 @@ import (
 func (a *app) actionsOf(ctx context.Context, l *lineage.Ledger, monitor string) ([]drift.Done, error) {
 	all, err := actionRecords(ctx, l, monitor)
 	return drift.Fold(all), err
+}
+
+// monitorWhere selects the records of a monitor and of a kind.
+func monitorWhere(kind, name string) string {
+	return "kind == " + strconv.Quote(kind) + " and monitor == " + strconv.Quote(name)
+}
+
+// actionLog is what a monitor has started so far, as this clone knows it.
+type actionLog struct {
+	ledger *lineage.Ledger
+	clone  string
+	done   []drift.Done
+}
+
+func (a *app) actionLog(ctx context.Context, monitor string) (l actionLog, err error) {
+	if l.ledger, err = a.ledger(); err != nil {
+		return l, err
+	}
+	r, err := a.repo()
+	if err != nil {
+		return l, err
+	}
+	if l.clone, err = r.CloneID(); err != nil {
+		return l, err
+	}
+	l.done, err = actionRecords(ctx, l.ledger, monitor)
+	return l, err
+}
+
+// append records a state of an action: names are what drifted, prev is what was known of it.
+func (l *actionLog) append(ctx context.Context, body drift.Action, names []string, prev *drift.Done) (drift.Done, error) {
+	n := 0
+	for _, d := range l.done {
+		if d.Key == body.Key && d.State == body.State {
+			n++
+		}
+	}
+	recs, err := l.ledger.AppendAll(ctx, drift.Draft(body, names, n, prev))
+	if err != nil {
+		return drift.Done{}, err
+	}
+	d, err := drift.DoneOf(recs[0])
+	l.done = append(l.done, d)
+	return d, err
 }
 
 func actionRecords(ctx context.Context, l *lineage.Ledger, monitor string) ([]drift.Done, error) {
@@ -38,7 +81,7 @@ func actionRecords(ctx context.Context, l *lineage.Ledger, monitor string) ([]dr
 
 // alone makes this process the only one that acts on drift of the monitor in this way, as long as it acts. busy: another one does.
 func (x *acting) alone(ctx context.Context) (release func(), busy bool, err error) {
-	return x.app.lockAction(ctx, x.name, x.what())
+	return x.app.lockAction(ctx, x.name, x.action.Shown())
 }
 
 func (a *app) lockAction(ctx context.Context, words ...string) (release func(), busy bool, err error) {
@@ -56,22 +99,6 @@ func (a *app) lockAction(ctx context.Context, words ...string) (release func(), 
 	return release, false, err
 }
 
-// look reads what was done before.
-func (x *acting) look(ctx context.Context) (err error) {
-	if x.ledger, err = x.app.ledger(); err != nil {
-		return err
-	}
-	r, err := x.app.repo()
-	if err != nil {
-		return err
-	}
-	if x.clone, err = r.CloneID(); err != nil {
-		return err
-	}
-	x.done, err = actionRecords(ctx, x.ledger, x.name)
-	return err
-}
-
 // beyondEpisode is how many more answers are read once a window was found that did not drift: one may have been judged again since.
 const beyondEpisode = 10
 
@@ -80,10 +107,10 @@ const beyondEpisode = 10
 func (x *acting) windows(ctx context.Context) ([]drift.Judged, error) {
 	_, _, moving := drift.Season(x.monitor.Reference)
 	this, err := drift.JudgedOf(x.rec, moving)
-	all := []drift.Judged{this}
 	if err != nil {
-		return all, err
+		return nil, err
 	}
+	all := []drift.Judged{this}
 	acted := map[object.Digest]bool{}
 	for _, d := range x.done {
 		acted[d.Cause] = true
@@ -92,11 +119,11 @@ func (x *acting) windows(ctx context.Context) ([]drift.Judged, error) {
 	q := lineage.Query{Nouns: []string{"drift"}, Where: monitorWhere(drift.Checked.Name(), x.name), All: true}
 	for rec, err := range x.ledger.Select(ctx, q) {
 		if err != nil {
-			return all, err
+			return nil, err
 		}
 		j, err := drift.JudgedOf(rec, moving)
 		if err != nil {
-			return all, err
+			return nil, err
 		}
 		if j.ID != this.ID {
 			all = append(all, j)
@@ -114,34 +141,19 @@ func (x *acting) windows(ctx context.Context) ([]drift.Judged, error) {
 	return all, nil
 }
 
-// what names the action in records. What could be secret of an address stays out of them.
-func (x *acting) what() string {
-	if x.action.Kind == repo.ActionWebhook {
-		return x.action.Kind + " " + shownURL(x.action.Of)
-	}
-	return x.action.What()
-}
-
-func (x *acting) policy(e drift.Estimate) drift.Policy {
-	p := drift.Policy{Monitor: x.name, What: x.what(), Cooldown: x.monitor.OnDrift.Cooldown.Duration, Estimate: e}
-	if most := x.monitor.OnDrift.MaxCost; most.Currency != "" {
-		p.MaxCost = &drift.Cost{Amount: most.Amount, Currency: most.Currency}
-	}
-	return p
-}
-
 // busy is what can be said while another process acts.
 func (x *acting) busy(ctx context.Context) (*actionView, error) {
-	if err := x.look(ctx); err != nil {
+	l, err := x.app.actionLog(ctx, x.name)
+	if err != nil {
 		return nil, err
 	}
-	for _, d := range slices.Backward(drift.Fold(x.done)) {
-		if d.What == x.what() && d.State == drift.ActionStarted {
+	for _, d := range slices.Backward(drift.Fold(l.done)) {
+		if d.What == x.action.Shown() && d.State == drift.ActionStarted {
 			return x.viewOf(&d, false), nil
 		}
 	}
-	text := x.what() + " is about to be started by another mlx"
-	return &actionView{What: x.what(), State: drift.ActionStarted, Cause: x.rec.ID.Hex(), AsOf: x.now.UTC(), Text: text}, nil
+	text := x.action.Shown() + " is about to be started by another mlx"
+	return &actionView{What: x.action.Shown(), State: drift.ActionStarted, Cause: x.rec.ID.Hex(), AsOf: x.now.UTC(), Text: text}, nil
 }
 
 func anyNew(all []actionView) bool {
@@ -214,13 +226,4 @@ func retireText(d drift.Action, of string) string {
 	case drift.ActionSucceeded:
 	}
 	return "retired " + of + ": " + d.Why + "; next: " + strings.Join(rollbackAsked(d), ", ")
-}
-
-// actionsText is what one call has started, a line each.
-func actionsText(all []actionView, t *cli.Text) {
-	for _, v := range all {
-		if v.New {
-			t.Line(cli.Str(v.Text))
-		}
-	}
 }

@@ -49,7 +49,7 @@ func (x *acting) longest(ctx context.Context) time.Duration {
 	var seconds float64
 	switch d := x.deed.(type) {
 	case *stageDeed:
-		seconds, _ = x.tookBefore(ctx, "stage.name == "+quoted(d.action.Of))
+		seconds, _ = x.tookStage(ctx, d.action.Of)
 	case *runDeed:
 		seconds, _ = d.took(ctx)
 	}

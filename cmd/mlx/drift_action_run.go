@@ -22,18 +22,34 @@ func (x *acting) newDeed() deed {
 	case repo.ActionRepro:
 		return &stageDeed{acting: x}
 	case repo.ActionRun:
-		return &runDeed{acting: x}
+		return &runDeed{plain{x}}
 	case repo.ActionCommand:
-		return &commandDeed{acting: x}
+		return &commandDeed{plain{x}}
 	case repo.ActionWebhook:
-		return &webhookDeed{acting: x}
+		return &webhookDeed{plain{x}}
 	}
-	return &issueDeed{acting: x}
+	return &issueDeed{plain{x}}
+}
+
+// plain is a deed that its user has allowed, that costs nothing, and that can be done again because its key makes it count once.
+type plain struct{ *acting }
+
+func (d plain) ready(ctx context.Context) outcome {
+	if err := d.mayAct(ctx); err != nil {
+		return failedBefore(err)
+	}
+	return outcome{}
+}
+
+func (plain) estimate(context.Context) drift.Estimate { return nothing() }
+
+func (plain) foundOut(context.Context, drift.Done) (outcome, bool, error) {
+	return outcome{}, false, nil
 }
 
 // mayAct refuses what mlx.yaml starts and its user has not allowed. The user's own words need no leave (see repo.OwnWords).
 func (x *acting) mayAct(ctx context.Context) error {
-	return x.app.mayDo(ctx, repo.TrustItem{Kind: repo.TrustAction, Name: x.name, Value: x.action.What()}, x.what())
+	return x.app.mayDo(ctx, repo.TrustItem{Kind: repo.TrustAction, Name: x.name, Value: x.action.What()}, x.action.Shown())
 }
 
 // mayDo refuses what a monitor of mlx.yaml does and its user has not allowed; what says it in the message.
@@ -143,7 +159,7 @@ func (d *stageDeed) ready(ctx context.Context) outcome {
 func (d *stageDeed) estimate(ctx context.Context) drift.Estimate {
 	var sum drift.Estimate
 	for _, p := range d.planned {
-		one := d.price(p.Stage.On).estimate(func() (float64, bool) { return d.tookBefore(ctx, "stage.name == "+quoted(p.Stage.Name)) }, p.Stage.Timeout)
+		one := d.price(p.Stage.On).estimate(func() (float64, bool) { return d.tookStage(ctx, p.Stage.Name) }, p.Stage.Timeout)
 		if sum = addCost(sum, one); sum.Cost == nil {
 			sum.Why = "stage " + p.Stage.Name + ": " + sum.Why
 			return sum
@@ -204,14 +220,7 @@ func (d *stageDeed) foundOut(ctx context.Context, before drift.Done) (outcome, b
 }
 
 // runDeed runs a command, as mlx run does.
-type runDeed struct{ *acting }
-
-func (d *runDeed) ready(ctx context.Context) outcome {
-	if err := d.mayAct(ctx); err != nil {
-		return failedBefore(err)
-	}
-	return outcome{}
-}
+type runDeed struct{ plain }
 
 func (d *runDeed) estimate(ctx context.Context) drift.Estimate {
 	return d.price("").estimate(func() (float64, bool) { return d.took(ctx) }, 0)
@@ -220,7 +229,7 @@ func (d *runDeed) estimate(ctx context.Context) drift.Estimate {
 // took is how long the command took when drift started it last and it succeeded, in seconds.
 func (d *runDeed) took(ctx context.Context) (seconds float64, known bool) {
 	for _, before := range slices.Backward(drift.Fold(d.done)) {
-		if before.What != d.what() || before.Run == nil {
+		if before.What != d.action.Shown() || before.Run == nil {
 			continue
 		}
 		if v, err := d.app.history(d.ledger).Get(ctx, *before.Run); err == nil && v.State == run.Succeeded && v.DurationS != nil {
@@ -271,25 +280,14 @@ func (d *runDeed) foundOut(ctx context.Context, before drift.Done) (outcome, boo
 	return outcome{}, false, nil
 }
 
-// commandDeed gives the answer to a command.
-type commandDeed struct{ *acting }
+// commandDeed gives the answer to a command. Its key tells the command that it is called again for the same finding.
+type commandDeed struct{ plain }
 
 // actionTime is how long a command may take that drift calls. What takes longer is a run or a stage.
 const actionTime = time.Hour
 
 // actionKeyVariable tells a command which finding it is called for: whoever was called for it already has nothing to do.
 const actionKeyVariable = "MLX_ACTION_KEY"
-
-func (d *commandDeed) ready(ctx context.Context) outcome {
-	if err := d.mayAct(ctx); err != nil {
-		return failedBefore(err)
-	}
-	return outcome{}
-}
-
-func (d *commandDeed) estimate(context.Context) drift.Estimate {
-	return drift.Estimate{Cost: &drift.Cost{}}
-}
 
 func (d *commandDeed) do(ctx context.Context, key object.Digest) outcome {
 	body, err := d.payload()
@@ -300,9 +298,8 @@ func (d *commandDeed) do(ctx context.Context, key object.Digest) outcome {
 	if err != nil {
 		return failedBefore(err)
 	}
-	env := slices.DeleteFunc(slices.Clone(d.app.environ), func(v string) bool { return strings.HasPrefix(v, run.CauseVariable+"=") })
 	tool := run.Tool{Argv: shellCommand(d.action.Of), Dir: r.Root, Stdin: bytes.NewReader(body), Timeout: actionTime,
-		Env: append(env, run.CauseVariable+"="+d.rec.ID.Hex(), actionKeyVariable+"="+key.Hex())}
+		Env: append(slices.Clone(d.app.environ), run.CauseVariable+"="+d.rec.ID.Hex(), actionKeyVariable+"="+key.Hex())}
 	end, err := tool.Run(ctx)
 	if err != nil && end.Status == 0 && ctx.Err() == nil {
 		return failedBefore(err)
@@ -327,11 +324,7 @@ func (d *commandDeed) do(ctx context.Context, key object.Digest) outcome {
 func lastWords(stderr []byte) string {
 	lines := strings.Split(strings.TrimSpace(strings.ToValidUTF8(string(stderr), "\ufffd")), "\n")
 	if last := lines[len(lines)-1]; last != "" {
-		return ": " + last[:min(len(last), 200)]
+		return ": " + cut(last, 200)
 	}
 	return ""
-}
-
-func (d *commandDeed) foundOut(context.Context, drift.Done) (outcome, bool, error) {
-	return outcome{}, false, nil // nobody knows: its key tells it that this is the same finding
 }

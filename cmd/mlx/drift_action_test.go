@@ -17,7 +17,6 @@ import (
 
 	"mlx/internal/cli"
 	"mlx/internal/drift"
-	"mlx/internal/fault"
 	"mlx/internal/gate"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
@@ -57,6 +56,15 @@ func driftedCheck(ctx context.Context, a *app, fresh bool, args []string) error 
 	return a.streams.Emit(views, func(t *cli.Text) { actionsText(views, t) })
 }
 
+// actionsText is what one call has started, a line each.
+func actionsText(all []actionView, t *cli.Text) {
+	for _, v := range all {
+		if v.New {
+			t.Line(cli.Str(v.Text))
+		}
+	}
+}
+
 func driftedRecord(ctx context.Context, a *app, fresh bool, name string, at time.Time, columns []string) (lineage.Record, error) {
 	l, err := a.ledger()
 	if err != nil {
@@ -79,20 +87,6 @@ func driftedRecord(ctx context.Context, a *app, fresh bool, name string, at time
 		}
 	}
 	return drift.Checked.Append(ctx, l, lineage.Entry[drift.Answer]{Body: answer})
-}
-
-// driftProject is somebody with a project whose monitor starts something.
-func driftProject(t *testing.T, config string) *somebody {
-	p := newSomebody(t)
-	p.write([]byte("one\n"), "p", "in")
-	p.do("p", "git", "init", "-q")
-	p.do("p", "mlx", "init")
-	text, err := os.ReadFile(p.path("p", "mlx.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.write(append(text, config...), "p", "mlx.yaml")
-	return p
 }
 
 func (p *somebody) drifted(args ...string) (out, problem string, status int) {
@@ -128,7 +122,7 @@ monitors:
 
 // TestDriftRaces: of several checks at once, one starts the stage, and all end as a check that found drift.
 func TestDriftRaces(t *testing.T) {
-	p := driftProject(t, driftStage)
+	p := withConfig(t, driftStage)
 	for round := range 3 {
 		p.write(fmt.Appendf(nil, "round %d\n", round), "p", "in")
 		columns := strings.Fields("a b c")[:round+1]
@@ -155,7 +149,7 @@ func TestDriftRaces(t *testing.T) {
 
 // TestDriftKilled: whenever mlx is killed, the next checks start the stage at most once more in all, and know how it ended.
 func TestDriftKilled(t *testing.T) {
-	p := driftProject(t, driftStage)
+	p := withConfig(t, driftStage)
 	executed := 0
 	for round := range 14 {
 		p.write(fmt.Appendf(nil, "round %d\n", round), "p", "in")
@@ -196,7 +190,7 @@ func TestDriftKilled(t *testing.T) {
 
 // TestDriftGone: what a clone began that is gone counts as failed after a day, says how to go on, and does not block what is found later.
 func TestDriftGone(t *testing.T) {
-	p := driftProject(t, driftStage)
+	p := withConfig(t, driftStage)
 	p.drifted("-q", "m", "2026-11-10", "dewp")
 	begun := p.actions("m")[0]
 	if begun.State != drift.ActionSucceeded {
@@ -249,82 +243,11 @@ func TestDriftGone(t *testing.T) {
 	}
 }
 
-// hookServer counts what it is asked by Idempotency-Key.
-type hookServer struct {
-	*httptest.Server
-	mu     sync.Mutex
-	bodies []string
-	keys   []string
-	fail   int // answers 503 so often
-}
-
-func newHookServer(t *testing.T, fail int) *hookServer {
-	h := &hookServer{fail: fail}
-	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.keys, h.bodies = append(h.keys, r.Header.Get("Idempotency-Key")), append(h.bodies, string(body))
-		if h.fail > 0 {
-			h.fail--
-			w.WriteHeader(http.StatusServiceUnavailable)
-		}
-	}))
-	t.Cleanup(h.Close)
-	return h
-}
-
-func TestWebRetries(t *testing.T) {
-	for _, c := range []struct {
-		fail, asked int
-		ok          bool
-	}{{0, 1, true}, {3, 4, true}, {4, 4, false}} {
-		h := newHookServer(t, c.fail)
-		var waited []time.Duration
-		w := newWeb()
-		w.pause = func(_ context.Context, d time.Duration) error { waited = append(waited, d); return nil }
-		_, err := w.ask(t.Context(), call{method: http.MethodPost, url: h.URL + "/secret?token=x", header: http.Header{"Idempotency-Key": {"k"}}})
-		if (err == nil) != c.ok || len(h.keys) != c.asked || len(waited) != c.asked-1 {
-			t.Errorf("fails %d: %v, asked %d, waited %v", c.fail, err, len(h.keys), waited)
-		}
-		for i := range waited {
-			if waited[i] != webPause<<i {
-				t.Errorf("waited %v", waited)
-			}
-		}
-		if err != nil && (strings.Contains(err.Error(), "token") || fault.KindOf(err) != fault.Unavailable) {
-			t.Error(err)
-		}
-	}
-}
-
-func TestWebRefuses(t *testing.T) {
-	for name, handler := range map[string]http.HandlerFunc{
-		"not found": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) },
-		"elsewhere": func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
-		},
-		"endless": func(w http.ResponseWriter, _ *http.Request) {
-			for range 5 {
-				_, _ = w.Write(make([]byte, 1<<20))
-			}
-		},
-	} {
-		asked := 0
-		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked++; handler(w, r) }))
-		_, err := newWeb().ask(t.Context(), call{method: http.MethodGet, url: s.URL})
-		if err == nil || asked != 1 {
-			t.Errorf("%s: %v, asked %d", name, err, asked)
-		}
-		s.Close()
-	}
-}
-
 func TestIssueBody(t *testing.T) {
 	nasty := "<script>|`x` @ana [a](http://b) ![i](c)\n# h -->"
 	a := drift.Answer{Verdict: drift.Drift, Reference: gate.Ref{Name: nasty}, Columns: []drift.Column{{Name: nasty, Verdict: drift.Drift, Text: nasty}}}
 	body := issueBody(object.Sum([]byte("x")), nasty, a, "marker")
-	for _, bad := range []string{"<script", "@ana", "](http", "![i", "\n# h"} {
+	for _, bad := range []string{"<script", "@ana", "&#64;ana", `\# h`, "](http", "![i", "\n# h"} {
 		if strings.Contains(body, bad) {
 			t.Errorf("%q in\n%s", bad, body)
 		}
@@ -371,8 +294,8 @@ func newGitHub(t *testing.T) *gitHub {
 // TestDriftTells: a webhook, an issue and a command are told once of a finding, and again of another; what failed is tried again.
 func TestDriftTells(t *testing.T) {
 	h, g := newHookServer(t, 0), newGitHub(t)
-	p := driftProject(t, fmt.Sprintf("monitors:\n  m: {current: a, reference: b, on_drift: {webhook: %q, github_issue: acme/flights, command: %q}}\n",
-		h.URL+"/hook?token=s3cret", "cat > ../told.$MLX_ACTION_KEY; echo run >> ../command.count"))
+	p := withConfig(t, fmt.Sprintf("monitors:\n  m: {current: a, reference: b, on_drift: {webhook: %q, github_issue: acme/flights, command: %q}}\n",
+		h.URL+"/hook/s3cret?token=s3cret", "cat > ../told.$MLX_ACTION_KEY; echo run >> ../command.count"))
 	out, problem, status := p.drifted("m", "2026-11-10", "dewp", "temp")
 	if status != 1 || !strings.Contains(problem, "GITHUB_TOKEN is not set") || strings.Contains(out+problem, "s3cret") || len(h.keys) != 1 {
 		t.Fatalf("%d %s%s", status, out, problem)
@@ -392,6 +315,11 @@ func TestDriftTells(t *testing.T) {
 	told, err := filepath.Glob(p.path("told.*"))
 	if err != nil || len(told) != 1 {
 		t.Errorf("%v %v", told, err)
+	}
+	for _, a := range p.actions("m") {
+		if strings.Contains(a.What+a.Why, "s3cret") {
+			t.Errorf("recorded: %+v", a)
+		}
 	}
 	p.drifted("m", "2026-11-11", "dewp", "temp", "wind")
 	if len(g.issues) != 2 || len(h.keys) != 2 || h.keys[0] == h.keys[1] {

@@ -3,17 +3,22 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"mlx/internal/drift"
 	"mlx/internal/fault"
 	"mlx/internal/object"
+	"mlx/internal/repo"
 )
 
 // Times of telling a server.
@@ -53,6 +58,15 @@ type call struct {
 	method, url string
 	header      http.Header
 	body        []byte
+	public      bool // the path of the address is no secret
+}
+
+// shown is the address in messages and records.
+func (c call) shown() string {
+	if c.public {
+		return shownURL(c.url)
+	}
+	return repo.ShownServer(c.url)
 }
 
 // ask returns the body of an answer of 200 to 299. Errors hold no part of the address that could be secret.
@@ -74,18 +88,14 @@ func (w web) ask(ctx context.Context, c call) ([]byte, error) {
 func (w web) once(ctx context.Context, c call) (body []byte, again time.Duration, err error) {
 	req, err := http.NewRequestWithContext(ctx, c.method, c.url, bytes.NewReader(c.body))
 	if err != nil {
-		return nil, -1, fault.New(fault.Usage, "%s is no address", shownURL(c.url))
+		return nil, -1, fault.New(fault.Usage, "%s is no address", c.shown())
 	}
 	if c.header != nil {
 		req.Header = c.header.Clone()
 	}
 	resp, err := w.client.Do(req)
 	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err // it names the whole address
-		}
-		return nil, 0, fault.New(fault.Unavailable, "%s cannot be reached: %w", shownURL(c.url), err)
+		return nil, 0, fault.New(fault.Unavailable, "%s cannot be reached: %w", c.shown(), unreached(err))
 	}
 	defer resp.Body.Close()
 	body, err = io.ReadAll(io.LimitReader(resp.Body, webReply+1))
@@ -93,9 +103,9 @@ func (w web) once(ctx context.Context, c call) (body []byte, again time.Duration
 	case code >= 200 && code < 300 && err == nil && len(body) <= webReply:
 		return body, -1, nil
 	case code >= 200 && code < 300 && err == nil:
-		return nil, -1, fault.New(fault.Unavailable, "%s answers with more than %d bytes", shownURL(c.url), webReply)
+		return nil, -1, fault.New(fault.Unavailable, "%s answers with more than %d bytes", c.shown(), webReply)
 	case code >= 200 && code < 300:
-		return nil, 0, fault.New(fault.Unavailable, "%s stopped in the middle of its answer", shownURL(c.url))
+		return nil, 0, fault.New(fault.Unavailable, "%s stopped in the middle of its answer", c.shown())
 	case code == http.StatusRequestTimeout || code == http.StatusTooEarly || code == http.StatusTooManyRequests || code >= 500:
 		if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s > 0 && s < 3600 {
 			again = time.Duration(s) * time.Second
@@ -107,7 +117,24 @@ func (w web) once(ctx context.Context, c call) (body []byte, again time.Duration
 	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
 		kind = fault.Denied
 	}
-	return nil, again, fault.New(kind, "%s answers %s", shownURL(c.url), resp.Status)
+	said := strings.TrimSpace(fmt.Sprint(resp.StatusCode, " ", http.StatusText(resp.StatusCode))) // what else it says could be anything
+	return nil, again, fault.New(kind, "%s answers %s", c.shown(), said)
+}
+
+// unreached is why a server could not be asked, without the address, which url.Error names, and without the words of a server, which other
+// errors quote.
+func unreached(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	var network net.Error
+	var certificate *tls.CertificateVerificationError
+	if errors.As(err, &network) || errors.As(err, &certificate) || errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) ||
+		errors.Is(err, http.ErrSchemeMismatch) {
+		return err
+	}
+	return errors.New("it does not answer as a web server does")
 }
 
 // payload is the answer as a program gets it.
@@ -116,22 +143,15 @@ func (x *acting) payload() ([]byte, error) {
 	return json.Marshal(v)
 }
 
-// webhookDeed posts the answer to an address.
-type webhookDeed struct{ *acting }
+// webhookDeed posts the answer to an address. The server knows by the key what it was told before.
+type webhookDeed struct{ plain }
 
 func (d *webhookDeed) ready(ctx context.Context) outcome {
 	u, err := url.Parse(d.action.Of)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return failedBefore(fault.New(fault.Usage, "webhook of %s is no address that begins with https://", d.name))
 	}
-	if err := d.mayAct(ctx); err != nil {
-		return failedBefore(err)
-	}
-	return outcome{}
-}
-
-func (d *webhookDeed) estimate(context.Context) drift.Estimate {
-	return drift.Estimate{Cost: &drift.Cost{}}
+	return d.plain.ready(ctx)
 }
 
 // do counts once with a server that keeps to Idempotency-Key, however often it is asked.
@@ -141,14 +161,10 @@ func (d *webhookDeed) do(ctx context.Context, key object.Digest) outcome {
 		return failedBefore(err)
 	}
 	header := http.Header{"Content-Type": {"application/json"}, "User-Agent": {userAgent}, "Idempotency-Key": {key.Hex()}}
-	if _, err := newWeb().ask(ctx, call{http.MethodPost, d.action.Of, header, body}); err != nil {
+	if _, err := newWeb().ask(ctx, call{method: http.MethodPost, url: d.action.Of, header: header, body: body}); err != nil {
 		return failedBefore(err)
 	}
 	return outcome{state: drift.ActionSucceeded}
-}
-
-func (d *webhookDeed) foundOut(context.Context, drift.Done) (outcome, bool, error) {
-	return outcome{}, false, nil // the server knows by the key
 }
 
 const userAgent = "mlx"

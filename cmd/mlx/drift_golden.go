@@ -112,9 +112,9 @@ func (r *goldenRows) read(ctx context.Context, columns []string, pick pickRow) e
 	if err := r.table.Settle(ctx); err != nil {
 		return err
 	}
-	at := map[string]int{} // of ids
+	var ids []string
+	at := map[string]int{} // the last row of each
 	seen := int64(0)
-	var gone []int
 	for b, err := range r.table.Batches(ctx, dataset.Request{Columns: columns}) {
 		if err != nil {
 			return err
@@ -124,10 +124,10 @@ func (r *goldenRows) read(ctx context.Context, columns []string, pick pickRow) e
 			if !ok {
 				continue
 			}
-			if old, again := at[id]; again && id != "" {
-				gone = append(gone, old)
+			if id == "" {
+				id = "\x00" + strconv.Itoa(len(ids)) // of its own
 			}
-			at[id] = len(r.rows)
+			ids, at[id] = append(ids, id), len(ids)
 			r.rows, r.labels = append(r.rows, seen+int64(i)), append(r.labels, label)
 			if len(r.rows) > gate.MaxAsked {
 				return fault.New(fault.Usage, "%s has more than %d golden rows of one day", r.table.Ref.Name, gate.MaxAsked)
@@ -135,10 +135,14 @@ func (r *goldenRows) read(ctx context.Context, columns []string, pick pickRow) e
 		}
 		seen += int64(b.Rows)
 	}
-	slices.Sort(gone)
-	for _, i := range slices.Backward(gone) {
-		r.rows, r.labels = slices.Delete(r.rows, i, i+1), slices.Delete(r.labels, i, i+1)
+	n := 0
+	for i, id := range ids {
+		if at[id] == i {
+			r.rows[n], r.labels[n] = r.rows[i], r.labels[i]
+			n++
+		}
 	}
+	r.rows, r.labels = r.rows[:n], r.labels[:n]
 	return nil
 }
 
@@ -212,11 +216,14 @@ func (g *retiring) ask(ctx context.Context, v *registry.Version, rows goldenRows
 
 // goldenInputs names everything that a value depends on.
 func (g *retiring) goldenInputs(day drift.Day, v *registry.Version, rows goldenRows) (object.Digest, error) {
-	golden, err := json.Marshal(g.monitor.Golden)
+	golden := g.monitor.Golden
+	golden.At, golden.Model.At = fault.Position{}, fault.Position{} // another line means nothing
+	meaning, _ := g.app.tableMeaning(drift.OnDay(golden.Table, day))
+	said, err := json.Marshal([]any{golden, meaning, g.monitor.Predictions.Positive, g.monitor.Predictions.Threshold})
 	if err != nil {
 		return object.Digest{}, err
 	}
-	return object.Sum(fmt.Appendf(nil, "%s %s %s %s %d %d %q %q", day, v.Digest, rows.table.Ref.ID, object.Sum(golden), len(rows.rows),
+	return object.Sum(fmt.Appendf(nil, "%s %s %s %s %d %d %q %q", day, v.Digest, rows.table.Ref.ID, object.Sum(said), len(rows.rows),
 		g.minRows(), g.zone, g.monitor.Time)), nil
 }
 

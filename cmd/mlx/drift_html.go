@@ -91,20 +91,14 @@ func (d driftTold) columnsHTML(b *bytes.Buffer) {
 	b.WriteString("<h2>Columns</h2>\n<div class=wide><table><tr><th></th><th>column</th><th>what</th><th class=n>effect</th><th class=n>threshold</th>" +
 		"<th class=n>p</th><th class=n>missing</th><th class=n>rows</th></tr>\n")
 	for _, c := range driftOrder(d.Answer.Columns) {
-		effect, threshold := "", ""
-		if c.Value != nil {
-			effect = columnEffect(c)
-		}
-		if c.Threshold != nil {
-			threshold = measureWord(c.Method, *c.Threshold, nil)
-		}
+		said, effect, threshold, chance := tableWords(c)
 		missing := shareWords(c.MissingShare)
 		if c.MissingShare != c.ReferenceMissing {
 			missing = shareWords(c.ReferenceMissing) + " → " + missing
 		}
 		fmt.Fprintf(b, "<tr><td class=\"v %s\">%s</td><td class=name>%s</td><td>%s</td><td class=n>%s</td><td class=n>%s</td><td class=n>%s</td><td class=n>%s</td><td class=n>%s</td></tr>\n",
-			driftClass(c.Verdict), driftWord(c.Verdict), page.HTML(c.Name), page.HTML(cmp.Or(c.Why, driftSaid(c))), page.HTML(effect), threshold,
-			page.HTML(strings.TrimPrefix(chanceWords(judgedP(c.P, c.PAdjusted)), "p ")), missing, cli.FormatCount(c.Rows))
+			driftClass(c.Verdict), driftWord(c.Verdict), page.HTML(c.Name), page.HTML(said), page.HTML(effect), threshold,
+			page.HTML(chance), missing, cli.FormatCount(c.Rows))
 	}
 	b.WriteString("</table></div>\n")
 }
@@ -218,7 +212,7 @@ func measuresHTML(b *bytes.Buffer, c drift.Column) {
 			threshold = measureWord(m.Method, *m.Threshold, nil)
 		}
 		fmt.Fprintf(b, "<tr><td>%s</td><td class=n>%s</td><td class=n>%s</td><td class=n>%s</td></tr>\n", page.HTML(methodWord(m.Method)), value, threshold,
-			page.HTML(strings.TrimPrefix(chanceWords(judgedP(m.P, m.PAdjusted)), "p ")))
+			page.HTML(chanceOnly(m.P, m.PAdjusted)))
 	}
 	b.WriteString("</table>\n")
 }

@@ -71,6 +71,7 @@ func edgeWords(b drift.Bins, i int, typ string) (edge, label, title string) {
 	from := "from "
 	if atom(i-1) && i > 1 {
 		low, from = binWord(b.Edges[i-2], typ), "above "
+		label = "> " + low
 	} else {
 		edge = low
 	}
@@ -82,7 +83,7 @@ func edgeWords(b drift.Bins, i int, typ string) (edge, label, title string) {
 	case low == "":
 		return "", "", strings.TrimPrefix(high, "to ")
 	}
-	return edge, "", strings.TrimSpace(from + low + " " + high)
+	return edge, label, strings.TrimSpace(from + low + " " + high)
 }
 
 // binWord is a number of a column with four digits that matter, a time as such.
@@ -216,6 +217,6 @@ func shareOf(r drift.Answer) float64 {
 	if r.DriftedShare != nil {
 		return *r.DriftedShare
 	}
-	drifted, _ := driftTold{Answer: r}.counts()
-	return float64(drifted) / float64(max(1, len(r.Columns)))
+	drifted, all := countedColumns(r.Columns)
+	return float64(drifted) / float64(max(1, all))
 }

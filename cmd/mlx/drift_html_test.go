@@ -132,3 +132,12 @@ func TestDriftExposition(t *testing.T) {
 		t.Error("the order of the answers shows")
 	}
 }
+
+// TestBinsHaveLabels: what lies behind a single value says so, also in the last place.
+func TestBinsHaveLabels(t *testing.T) {
+	slots := slotsOf(drift.Column{Kind: drift.Numbers, Reference: drift.Summary{Type: "float"},
+		Bins: drift.Bins{Edges: []float64{0, 0.5}, Atoms: []bool{false, true, false}, Reference: []int64{0, 9, 1}, Current: []int64{0, 5, 5}}})
+	if last := slots[2]; last.label != "> 0" || last.title != "above 0" {
+		t.Errorf("the last place is labelled %q, %q", last.label, last.title)
+	}
+}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"mlx/internal/cli"
 	"mlx/internal/drift"
+	"mlx/internal/lineage"
 	"mlx/internal/repo"
 )
 
@@ -43,9 +45,9 @@ type monitorView struct {
 	Schedule  *string          `json:"schedule"`
 	Action    *actionView      `json:"action"` // the last thing that its drift started, or did not start
 
-	last *drift.Kept
-	zone *time.Location
-	span drift.Span
+	last *drift.Answer
+	span drift.Span    // next
+	wait time.Duration // until it is due
 }
 
 // spanView is a window that nobody has judged.
@@ -61,15 +63,26 @@ func driftListRun(ctx context.Context, a *app) error {
 		return err
 	}
 	if config.Monitors.Len() == 0 {
-		a.streams.Hint("mlx help drift check", "shows how a monitor is written")
+		a.streams.Note("%s has no monitors", repo.ConfigName)
+		a.streams.Hint("mlx help drift check", "shows how one is written")
 	}
-	return a.streams.List([]string{"MONITOR", "ANSWER", "WINDOW", "DRIFTED", "NEXT", "DUE", "ACTION"}, a.monitorRows(ctx, config))
+	return a.streams.List(monitorHead(), a.monitorRows(ctx, config))
 }
 
 func (a *app) monitorRows(ctx context.Context, config *repo.Config) iter.Seq2[cli.Item, error] {
 	return func(yield func(cli.Item, error) bool) {
+		l, err := a.ledger()
+		if err != nil {
+			yield(cli.Item{}, err)
+			return
+		}
+		last, err := lastRecords(ctx, l, config.Monitors.Names())
+		if err != nil {
+			yield(cli.Item{}, err)
+			return
+		}
 		for name, m := range config.Monitors.All() {
-			v, err := a.monitorView(ctx, name, m)
+			v, err := a.monitorView(ctx, name, m, last[name])
 			if !yield(cli.Item{Value: v, Cells: v.cells()}, err) || err != nil {
 				return
 			}
@@ -77,25 +90,21 @@ func (a *app) monitorRows(ctx context.Context, config *repo.Config) iter.Seq2[cl
 	}
 }
 
-func (a *app) monitorView(ctx context.Context, name string, m repo.Monitor) (monitorView, error) {
+// monitorView is a monitor with its last answer; rec is the zero record if there is none.
+func (a *app) monitorView(ctx context.Context, name string, m repo.Monitor, rec lineage.Record) (monitorView, error) {
 	t := &driftTurn{app: a, name: name, monitor: m, now: a.now()}
 	v := monitorView{Kind: "monitor/v1", Name: name, Current: t.table(), Reference: m.Reference, Schedule: some(m.Schedule)}
+	if !rec.ID.IsZero() {
+		last, err := drift.Checked.Decode(rec)
+		if err != nil {
+			return v, err
+		}
+		v.last, v.ID, v.Verdict, v.AsOf, v.At = &last, some(rec.ID.Hex()), &last.Verdict, utcOf(&last.AsOf), utcOf(&rec.At)
+		v.Window = &driftWindowView{utcOf(last.Window.From), utcOf(last.Window.To), last.Window.Rows}
+	}
 	ledger, err := a.ledger()
 	if err != nil {
 		return v, err
-	}
-	judged, err := drift.Of(ctx, ledger, name, maxJudged)
-	if err != nil {
-		return v, err
-	}
-	for i := range judged { // of several windows the latest, of no window the newest record
-		if v.last == nil || judged[i].Window.To != nil && v.last.Window.To != nil && judged[i].Window.To.After(*v.last.Window.To) {
-			v.last = &judged[i]
-		}
-	}
-	if v.last != nil {
-		v.ID, v.Verdict, v.Window, v.AsOf, v.At = some(v.last.ID.Hex()), &v.last.Verdict, nil, utcOf(&v.last.AsOf), utcOf(&v.last.At)
-		v.Window = &driftWindowView{utcOf(v.last.Window.From), utcOf(v.last.Window.To), v.last.Window.Rows}
 	}
 	done, err := a.actionsOf(ctx, ledger, name)
 	if err != nil {
@@ -108,39 +117,44 @@ func (a *app) monitorView(ctx context.Context, name string, m repo.Monitor) (mon
 	if err := t.calendarOf(); err != nil || t.calendar == nil {
 		return v, err
 	}
-	v.zone = t.calendar.Zone
 	next, due := t.calendar.Next(t.now)
 	waits := false
 	if newest := t.calendar.Last(t.now); v.last == nil || v.last.Window.To == nil || v.last.Window.To.Before(newest.To) {
 		waits, next, due = true, newest, newest.To.Add(t.calendar.Lag)
 	}
-	v.Due, v.span, v.Next = &waits, next, &spanView{next.From.UTC(), next.To.UTC(), due.UTC()}
+	v.Due, v.span, v.wait, v.Next = &waits, next, due.Sub(t.now), &spanView{next.From.UTC(), next.To.UTC(), due.UTC()}
 	return v, nil
 }
 
+// monitorHead is above the rows.
+func monitorHead() []string {
+	return []string{"MONITOR", "ANSWER", "WINDOW", "DRIFTED", "DUE", "ACTION"}
+}
+
+// cells are a row. Behind when the next window is due a program gets that window, what was started and its state.
 func (v monitorView) cells() []cli.Cell {
-	row := []cli.Cell{cli.Str(v.Name), cli.None(), cli.None(), cli.None(), cli.None(), cli.None(), cli.None()}
+	row := []cli.Cell{cli.Str(v.Name), cli.None(), cli.None(), cli.None(), cli.None(), cli.None()}
 	if v.last != nil {
-		row[1], row[2] = driftCell(v.last.Verdict, driftWord(v.last.Verdict)), cli.Str(windowDays(v.last.Window))
+		row[1], row[2] = driftCell(v.last.Verdict, driftWord(v.last.Verdict)), windowCell(v.last.Window)
+		if v.last.Window.From == nil || v.last.Window.To == nil {
+			row[2] = cli.Str(cli.FormatNum(v.last.Window.Rows, "row"))
+		}
 		drifted, all := countedColumns(v.last.Columns)
 		row[3] = cli.Str(fmt.Sprintf("%d of %d", drifted, all))
 	}
+	next := ""
 	if v.Next != nil {
-		row[4], row[5] = cli.Str(spanDays(v.span)), cli.Time(v.Next.DueAt)
+		next = spanDays(v.span)
+		row[4] = cli.Said("in "+strings.TrimSuffix(cli.FormatAgo(max(v.wait, time.Second)), " ago"), cli.Time(v.Next.DueAt).Machine())
 		if *v.Due {
-			row[5] = cli.Word(cli.RoleWarn, "now")
+			row[4] = cli.Word(cli.RoleWarn, "now")
 		}
 	}
+	what, state, words := "", "", "-"
 	if v.Action != nil {
-		row[6] = cli.Fmt("%s: %s", cli.Str(v.Action.What), cli.Str(string(v.Action.State)))
+		what, state = v.Action.What, string(v.Action.State)
+		words = strings.ReplaceAll(state, "_", " ") + ": " + what
 	}
+	row[5] = cli.Fmt("%[1]s", cli.Shown(cli.RolePlain, words), cli.Str(next), cli.Str(what), cli.Str(state))
 	return row
-}
-
-// windowDays is the window of an answer as people say it; of one without times, that it is all.
-func windowDays(w drift.Window) string {
-	if w.From == nil || w.To == nil {
-		return cli.FormatNum(w.Rows, "row")
-	}
-	return spanDays(drift.Span{From: *w.From, To: *w.To})
 }

@@ -73,8 +73,7 @@ func (t *driftTurn) referencePredictions(ctx context.Context, w driftWindow) (d 
 		return d, own, err
 	}
 	if years, days, ok := drift.Season(m.Reference); ok && w.span != nil {
-		before := t.calendar.Earlier(*w.span, years, days)
-		d, err = t.inWindow(ctx, m.Predictions.Table, &before)
+		d, err = t.inEarlier(ctx, m.Predictions.Table, t.calendar.Earlier(*w.span, years, days))
 		return d, true, err
 	}
 	switch {

@@ -24,11 +24,9 @@ type retiring struct {
 	now     time.Time
 	zone    *time.Location
 	rule    drift.Retirement
-	ledger  *lineage.Ledger
-	clone   string
-	done    []drift.Done
-	values  map[object.Digest]drift.GoldenDay // by inputs
-	newest  object.Digest                     // the record of the newest day that was judged
+	actionLog
+	values map[object.Digest]drift.GoldenDay // by inputs
+	newest object.Digest                     // the record of the newest day that was judged
 }
 
 // goldenBack is how many days further back than it takes days with golden rows are looked for.
@@ -72,17 +70,7 @@ func (g *retiring) minRows() int { return cmp.Or(g.monitor.Golden.MinRows, 30) }
 
 // look reads what is known.
 func (g *retiring) look(ctx context.Context) (err error) {
-	if g.ledger, err = g.app.ledger(); err != nil {
-		return err
-	}
-	r, err := g.app.repo()
-	if err != nil {
-		return err
-	}
-	if g.clone, err = r.CloneID(); err != nil {
-		return err
-	}
-	if g.done, err = actionRecords(ctx, g.ledger, g.name); err != nil {
+	if g.actionLog, err = g.app.actionLog(ctx, g.name); err != nil {
 		return err
 	}
 	g.values = map[object.Digest]drift.GoldenDay{}
@@ -116,7 +104,7 @@ func (g *retiring) settle(ctx context.Context) (*actionView, error) {
 		}
 		if v.Retired {
 			d.Action.State = drift.ActionSucceeded
-			return g.append(ctx, d.Action, &d)
+			return g.record(ctx, d.Action)
 		}
 	}
 	return nil, nil
@@ -201,7 +189,7 @@ func (g *retiring) decide(ctx context.Context, model *registry.Model, v *registr
 	back := returnTo(model, v)
 	if back == nil {
 		body.Why = words + ": there is no version to return to"
-		return g.append(ctx, body, nil)
+		return g.record(ctx, body)
 	}
 	better, err := g.better(ctx, v, back, days)
 	if err != nil {
@@ -209,7 +197,7 @@ func (g *retiring) decide(ctx context.Context, model *registry.Model, v *registr
 	}
 	if !g.rule.Enough(better) {
 		body.Why = words + ": " + better.Words() + ", which is not better enough to return to"
-		return g.append(ctx, body, nil)
+		return g.record(ctx, body)
 	}
 	body.Why, body.Rollback, body.Stage = words+": "+better.Words(), back.Name(), string(v.Stage)
 	c, err := g.app.config()
@@ -227,7 +215,7 @@ func (g *retiring) decide(ctx context.Context, model *registry.Model, v *registr
 // withdraw archives the version between two records.
 func (g *retiring) withdraw(ctx context.Context, v *registry.Version, body drift.Action) (*actionView, error) {
 	body.State = drift.ActionStarted
-	if _, err := g.append(ctx, body, nil); err != nil {
+	if _, err := g.record(ctx, body); err != nil {
 		return nil, err
 	}
 	r, err := g.app.registry()
@@ -238,7 +226,7 @@ func (g *retiring) withdraw(ctx context.Context, v *registry.Version, body drift
 		return nil, err // the next check tries again
 	}
 	body.State = drift.ActionSucceeded
-	return g.append(context.WithoutCancel(ctx), body, nil)
+	return g.record(context.WithoutCancel(ctx), body)
 }
 
 // better asks both versions for the rows of all days and compares them row by row.
@@ -309,34 +297,25 @@ func returnTo(m *registry.Model, v *registry.Version) *registry.Version {
 	return nil
 }
 
-// append records a withdrawal, unless that is known, and returns it.
-func (g *retiring) append(ctx context.Context, body drift.Action, open *drift.Done) (*actionView, error) {
-	n := 0
-	prev := open
-	for i, d := range drift.Fold(g.done) {
-		if d.Key != body.Key {
-			continue
-		}
-		prev = &drift.Fold(g.done)[i]
-		if d.State == body.State && d.Why == body.Why && d.State == drift.ActionUnchanged {
-			v := viewOfAction(d)
-			return &v, nil
+// record writes down what became of a withdrawal, unless that is known, and returns it.
+func (g *retiring) record(ctx context.Context, body drift.Action) (*actionView, error) {
+	var before *drift.Done
+	for _, d := range drift.Fold(g.done) {
+		if d.Key == body.Key {
+			before = &d
 		}
 	}
-	for _, d := range g.done {
-		if d.Key == body.Key && d.State == body.State {
-			n++
-		}
+	if before != nil && body.State == drift.ActionUnchanged && before.State == body.State && before.Why == body.Why {
+		v := viewOfAction(*before)
+		return &v, nil
 	}
-	recs, err := g.ledger.AppendAll(ctx, drift.Draft(body, nil, n, prev))
+	d, err := g.append(ctx, body, nil, before)
 	if err != nil {
 		return nil, err
 	}
-	d, err := drift.DoneOf(recs[0])
-	g.done = append(g.done, d)
 	v := viewOfAction(d)
 	v.New = true
-	return &v, err
+	return &v, nil
 }
 
 // rollbackAsked says what a person does about a version that was withdrawn.

@@ -12,7 +12,7 @@ import (
 
 // retireProject is a project with two versions of a model, of which the second, in production, is wrong about every golden row of three days.
 func retireProject(t *testing.T) *somebody {
-	p := driftProject(t, `
+	p := withConfig(t, `
 monitors:
   m:
     current: a.csv

@@ -34,11 +34,7 @@ func (d *driftData) means(a *app) error {
 	if !ok {
 		return nil
 	}
-	for _, name := range sortedKeys(m.Columns) {
-		if m.Columns[name].Private {
-			d.private = append(d.private, name)
-		}
-	}
+	d.private = append(d.private, privateColumns(m)...)
 	var err error
 	if d.opts, err = optionsOf(d.table, m); err != nil {
 		return err
@@ -46,6 +42,23 @@ func (d *driftData) means(a *app) error {
 	text, err := object.Encode(m)
 	d.meaning = object.Sum(text)
 	return err
+}
+
+// driftPrivate says which columns are private: as mlx.yaml says of the tables of both sides, or a profile of itself.
+func driftPrivate(named []string, sides ...drift.Source) func(column string) bool {
+	private := make(map[string]bool)
+	for _, name := range named {
+		private[name] = true
+	}
+	for _, s := range sides {
+		if s.Profile == nil {
+			continue
+		}
+		for _, c := range s.Profile.Columns() {
+			private[c.Name] = private[c.Name] || c.Private
+		}
+	}
+	return func(column string) bool { return private[column] }
 }
 
 // close lets go of what was fetched to be read.

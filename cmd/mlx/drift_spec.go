@@ -97,8 +97,9 @@ func measure(s *drift.Spec, columns string, m drift.Method) {
 func monitorSpec(m repo.Monitor) (drift.Spec, error) {
 	s := drift.Spec{
 		Columns: m.Columns, Ignore: m.Ignore, Categories: m.Categories, Judge: m.Judge, Level: m.Level.Value, Correction: m.Correction,
-		Binning: drift.Binning(m.Binning), Bins: m.Bins, Floor: m.Floor, NullBin: m.NullBin, Cluster: m.Cluster, Time: m.Time,
-		TimeZone: m.TimeZone, Seed: int64(m.Seed), MinRows: int64(m.MinRows), MaxDrifted: m.MaxDrifted.Value, MissingLimit: anyShare(m.Missing),
+		Binning: drift.Binning(m.Binning), Bins: m.Bins, Floor: m.Floor, NullBin: m.NullBin, MaxTexts: m.MaxTexts,
+		Base: float64(m.Base), KSP: m.KSP, Yates: m.Yates, Cluster: m.Cluster, Time: m.Time, TimeZone: m.TimeZone,
+		Seed: int64(m.Seed), MinRows: int64(m.MinRows), MaxDrifted: m.MaxDrifted.Value, MissingLimit: anyShare(m.Missing),
 		UnseenLimit: anyShare(m.Unseen), Freshness: m.Freshness.Seconds(), Schema: m.Schema, Key: m.Key,
 		Volume: setShare(m.Volume), Duplicates: setShare(m.Duplicates), Thresholds: limitsOf(m.Thresholds), Weights: limitsOf(m.Weights.Of),
 	}

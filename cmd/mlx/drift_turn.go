@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -51,7 +50,10 @@ func (a *app) driftTurns(o driftOptions) ([]*driftTurn, error) {
 	if err != nil {
 		return nil, err
 	}
-	names, err := chosenMonitors(config, o.monitors)
+	if config.Monitors.Len() == 0 {
+		return nil, noMonitors("check")
+	}
+	names, err := chosenMonitors(config, o.monitors, "check", "mlx drift check ")
 	if err != nil {
 		return nil, err
 	}
@@ -76,12 +78,15 @@ func (a *app) driftTyped(o driftOptions) (*driftTurn, error) {
 	return t, nil
 }
 
-// chosenMonitors are the monitors that words name; a word can be a pattern. Without words all.
-func chosenMonitors(config *repo.Config, words []string) ([]string, error) {
+// noMonitors is the error of a command that needs one.
+func noMonitors(doing string) error {
+	return fault.New(fault.NotFound, "cannot %s: %s has no monitors", doing, repo.ConfigName).Hint("mlx help drift check   # shows how one is written")
+}
+
+// chosenMonitors are the monitors that words name, behind monitor: or not; a word can be a pattern. Without words all. command is what is
+// proposed before the name that a wrong word was meant to be.
+func chosenMonitors(config *repo.Config, words []string, verb, command string) ([]string, error) {
 	known := config.Monitors.Names()
-	if len(known) == 0 {
-		return nil, fault.New(fault.NotFound, "cannot check: %s has no monitors", repo.ConfigName).Hint("mlx help drift check   # shows how one is written")
-	}
 	if len(words) == 0 {
 		return known, nil
 	}
@@ -90,9 +95,9 @@ func chosenMonitors(config *repo.Config, words []string) ([]string, error) {
 		word = strings.TrimPrefix(word, "monitor:")
 		found := slices.DeleteFunc(slices.Clone(known), func(name string) bool { return name != word && !repo.Match(word, name) })
 		if len(found) == 0 {
-			err := fault.New(fault.NotFound, "cannot check %s: %s has no such monitor", word, repo.ConfigName)
+			err := fault.New(fault.NotFound, "cannot %s %s: %s has no such monitor", verb, word, repo.ConfigName)
 			if near := fault.Nearest(word, known); near != "" {
-				return nil, err.Hint("mlx drift check %s", shellWord(near))
+				return nil, err.Hint("%s%s", command, shellWord(near))
 			}
 			return nil, err.Hint("mlx drift list")
 		}
@@ -172,6 +177,9 @@ func (t *driftTurn) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	if t.spec, err = monitorSpec(m); err != nil {
+		return err
+	}
+	if err := t.written(ctx); err != nil {
 		return err
 	}
 	more := []any{t.table(), m.Reference, m.Window.Rows, m.Window.String(), m.Step.String(), m.Lag.String(), m.Weights.Importance, m.Model}
@@ -288,14 +296,5 @@ func (t *driftTurn) lately(judged []drift.Kept, before drift.Span) []driftWindow
 	return all
 }
 
-// spanDays is a span as people say it: its first and its last day, of less than a day its times.
-func spanDays(s drift.Span) string {
-	from, to := s.From.Format(time.DateOnly), s.To.Add(-time.Nanosecond).Format(time.DateOnly)
-	switch {
-	case s.To.Sub(s.From) < 22*time.Hour:
-		return fmt.Sprintf("%s to %s", s.From.Format("2006-01-02 15:04"), s.To.Format("15:04"))
-	case from == to:
-		return from
-	}
-	return fmt.Sprintf("%s to %s", from, to)
-}
+// spanDays is a span as people say it.
+func spanDays(s drift.Span) string { return windowWords(drift.Window{From: &s.From, To: &s.To}) }

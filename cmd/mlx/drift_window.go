@@ -60,10 +60,10 @@ func (t *driftTurn) window(ctx context.Context, w driftWindow) (told driftTold, 
 	if again := t.again(w, a); again != "" {
 		a.Notes = append(a.Notes, again)
 	}
+	t.hintTime(a)
 	if t.ledger == nil {
 		return t.told(drift.Kept{Answer: a, At: t.app.now()}, true), nil
 	}
-	t.tellNotes(a, w.newest)
 	kept, err := a.Keep(ctx, t.ledger, t.replaced(w, a)...)
 	return t.told(kept, true), err
 }
@@ -158,7 +158,7 @@ func (t *driftTurn) measure(ctx context.Context, a drift.Answer, reference, curr
 		}
 	}
 	judged = compared.Judge(spec, a.AsOf)
-	judged.Hide(t.app.driftPrivate(reference.table, current.table, ref, cur))
+	judged.Hide(driftPrivate(spec.Private, ref, cur))
 	judged.Monitor, judged.AsOf, judged.Reference, judged.Current = a.Monitor, a.AsOf, a.Reference, a.Current
 	judged.Config, judged.Inputs, judged.MlxVersion, judged.Window = a.Config, a.Inputs, a.MlxVersion, a.Window
 	judged.ReferenceN, judged.Window.Rows = compared.Rows[0], compared.Rows[1]
@@ -177,18 +177,12 @@ const (
 	judgedWithout = "judged without what is missing: "
 )
 
-// tellNotes says of an answer that is told in one line what is unusual about it. What a window lacks that is caught up, its record says. Of two
-// tables that were typed it says which column should have been named as the time.
-func (t *driftTurn) tellNotes(a drift.Answer, newest bool) {
+// hintTime says of two tables that were typed which column should have been named as the time.
+func (t *driftTurn) hintTime(a drift.Answer) {
 	for _, c := range a.Columns {
 		if t.name == "" && c.Verdict == drift.Drift && (c.Reference.Type == "time" || c.Reference.Type == "date") {
 			t.app.streams.Note("%s is a %s, another in every table: --time %s takes the rows of a day together and does not compare it", c.Name, c.Reference.Type,
 				shellWord(c.Name))
-		}
-	}
-	for _, note := range a.Notes {
-		if a.Verdict == drift.Stable && (strings.HasPrefix(note, judgedAgain) || newest && strings.HasPrefix(note, judgedWithout)) {
-			t.app.streams.Note("%s: %s", t.name, note)
 		}
 	}
 }
@@ -206,7 +200,7 @@ func (t *driftTurn) again(w driftWindow, a drift.Answer) string {
 		return judgedAgain + "data came late"
 	case was.Reference.ID != a.Reference.ID:
 		return judgedAgain + "the reference is another"
-	case t.fresh:
+	case t.fresh && w.newest: // those before it are judged for a reason of their own
 		return judgedAgain + "somebody asked for it"
 	}
 	return judgedAgain + "the model or its labels are not what they were"
@@ -273,11 +267,7 @@ func (t *driftTurn) findReference(ctx context.Context, w driftWindow) (driftData
 		if w.span == nil {
 			return driftData{}, fault.New(fault.Usage, "cannot compare with the data of %s: the monitor has no window of time", where).In(t.monitor.At)
 		}
-		before := t.calendar.Earlier(*w.span, years, days)
-		d, err := t.inWindow(ctx, t.table(), &before)
-		d.name = fmt.Sprintf("%s of %s", t.table(), spanDays(before))
-		d.ref.Name = d.name
-		return d, err
+		return t.inEarlier(ctx, t.table(), t.calendar.Earlier(*w.span, years, days))
 	}
 	if where == refModel {
 		return t.trainingData(ctx, t.monitor.Model)
@@ -286,6 +276,14 @@ func (t *driftTurn) findReference(ctx context.Context, w driftWindow) (driftData
 		return t.trainingData(ctx, where)
 	}
 	return t.app.driftNamed(ctx, where)
+}
+
+// inEarlier is a table in the window that another one is compared with: of the same name, so that its time is said.
+func (t *driftTurn) inEarlier(ctx context.Context, table string, before drift.Span) (driftData, error) {
+	d, err := t.inWindow(ctx, table, &before)
+	d.name = fmt.Sprintf("%s of %s", table, spanDays(before))
+	d.ref.Name = d.name
+	return d, err
 }
 
 // isModelWord says whether a reference may be a version of a model: NAME@STAGE, with a path of its training data or without.

@@ -44,8 +44,7 @@ func (a *app) exportOfMonitor(ctx context.Context, o exportOptions, name string,
 	}
 	site.Issues = m.OnDrift.GitHubIssue != ""
 	if len(o.secrets) == 0 { // its tables may lie with other clouds than the remotes
-		tables := []string{m.Current, m.Reference, m.Predictions.Table, m.Predictions.Reference, m.Labels, m.Golden.Table}
-		site.Secrets = slices.Compact(slices.Sorted(slices.Values(append(site.Secrets, variablesOf(tables...)...))))
+		site.Secrets = slices.Compact(slices.Sorted(slices.Values(append(site.Secrets, variablesOf(m.Tables()...)...))))
 	}
 	v.Of = []fault.Ref{{Kind: "monitor", Name: name}}
 	v.Files, err = export.Scheduled(o.form, export.MonitorTask(name, m.TimeZone), site)

@@ -99,7 +99,7 @@ func logRun(ctx context.Context, a *app, o logOptions) error {
 	}
 	columns := o.chosen()
 	if s.trend() {
-		columns = trendColumns(about.monitors)
+		columns = trendColumns(about.monitors, o.terminal)
 	}
 	w := o.watched()
 	total, err := 0, error(nil)

@@ -20,8 +20,8 @@ func (s *selection) drawsTrend() bool {
 	return s.options.terminal && s.about != nil && len(s.about.monitors) == 1 && s.options.sort == "" && s.app.drawsUnicode()
 }
 
-// trendColumns are the columns of a log of monitors.
-func trendColumns(monitors []string) []column {
+// trendColumns are the columns of a log of monitors. For a person the rows come last: they are what a narrow terminal can do without.
+func trendColumns(monitors []string, person bool) []column {
 	of := func(head string, answer func(driftRow) cli.Cell, other func(*event) cli.Cell) column {
 		return column{head: head, cell: func(e *event) cli.Cell {
 			if r, ok := e.value.(driftRow); ok {
@@ -35,15 +35,18 @@ func trendColumns(monitors []string) []column {
 	if len(monitors) > 1 {
 		all = append(all, of("monitor", func(r driftRow) cli.Cell { return cli.Str(r.answer.Monitor) }, func(e *event) cli.Cell { return valueCell(e.look("monitor")) }))
 	}
-	return append(all,
+	all = append(all,
 		of("answer", func(r driftRow) cli.Cell { return driftCell(r.Verdict, driftWord(r.Verdict)) }, func(e *event) cli.Cell { return cli.Str(doneWord(e)) }),
-		of("window", func(r driftRow) cli.Cell { return cli.Str(windowWords(r.answer.Window)) }, none),
-		of("rows", func(r driftRow) cli.Cell { return cli.Count(r.answer.Window.Rows) }, none),
-		of("drifted", func(r driftRow) cli.Cell { return shareCell(shareOf(r.answer)) }, none),
+		of("window", func(r driftRow) cli.Cell { return windowCell(r.answer.Window) }, none))
+	rows := of("rows", func(r driftRow) cli.Cell { return cli.Count(r.answer.Window.Rows) }, none)
+	found := []column{of("drifted", func(r driftRow) cli.Cell { return shareCell(shareOf(r.answer)) }, none),
 		of("worst", worstCell, func(e *event) cli.Cell {
 			return cli.Fmt(strings.TrimSuffix(strings.Repeat("%s  ", len(e.what)), "  "), e.what...)
-		}),
-	)
+		})}
+	if person {
+		return append(append(all, found...), rows)
+	}
+	return append(append(all, rows), found...)
 }
 
 // doneWord is what a record that is no answer tells of.

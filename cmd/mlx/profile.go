@@ -150,7 +150,7 @@ func profileForm(name string) (string, error) {
 	return "", fault.New(fault.Usage, "cannot write %s: the form of a profile is known by .html, .json, .csv or .prof", name)
 }
 
-// saveProfile keeps a profile as a version of one file, which its name then tags.
+// saveProfile keeps a profile as a version of one file, which its name then tags. One that the name has already is not kept again.
 func (a *app) saveProfile(ctx context.Context, name string, p *dataset.Profile) error {
 	doc, err := p.Encode()
 	if err != nil {
@@ -179,9 +179,23 @@ func (a *app) saveProfile(ctx context.Context, name string, p *dataset.Profile) 
 		return fault.New(fault.KindOf(err), "cannot save the profile %s: %w", name, err)
 	}
 	defer a.free([]func() error{kept.Release})
+	target := tagTarget{Kind: refSnapshot, ID: kept.Root}
+	for old, err := range currentTags(ctx, ledger, "name == "+strconv.Quote(name)) {
+		if err != nil {
+			return err
+		}
+		if !old.body.Deleted && old.body.Target == target {
+			a.streams.Note("nothing changed: %s is snapshot %s", name, kept.Root.Short())
+			return nil
+		}
+	}
 	body := bodyOf("profiles/"+base, object.Digest{}, kept, "profile "+name)
 	if _, err := snapshotSaved.Append(ctx, ledger, lineage.Entry[savedBody]{Body: body}); err != nil {
 		return err
 	}
-	return a.tagAs(ctx, refSnapshot, kept.Root, name)
+	if err := a.tagAs(ctx, target.Kind, target.ID, name); err != nil {
+		return err
+	}
+	a.streams.Note("saved %s  snapshot %s  %s", name, kept.Root.Short(), cli.FormatBytes(int64(len(doc))))
+	return nil
 }

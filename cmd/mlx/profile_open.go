@@ -60,13 +60,7 @@ func (a *app) profileOf(ctx context.Context, where string, o profileOptions, mea
 		return nil, found.close(err)
 	}
 	opts.Temp = a.scratch()
-	var private []string
 	m, _ := meaning(where)
-	for _, name := range sortedKeys(m.Columns) {
-		if m.Columns[name].Private {
-			private = append(private, name)
-		}
-	}
 	t, err := found.open(ctx, opts, false)
 	if err != nil {
 		return nil, err
@@ -82,7 +76,7 @@ func (a *app) profileOf(ctx context.Context, where string, o profileOptions, mea
 		}
 		table = table.Shard(o.part, o.parts)
 	}
-	return dataset.ProfileOf(ctx, table, dataset.ProfileOptions{Private: private, Read: progress.Add})
+	return dataset.ProfileOf(ctx, table, dataset.ProfileOptions{Private: privateColumns(m), Read: progress.Add})
 }
 
 // profiledFiles finds the files of a table. What comes on stdin needs no copy on disk if --schema says what its types are.

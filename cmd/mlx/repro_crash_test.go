@@ -20,7 +20,10 @@ stages:
 `
 
 // withStages is somebody with a project of these stages in the folder p.
-func withStages(t *testing.T) *somebody {
+func withStages(t *testing.T) *somebody { return withConfig(t, reproStages) }
+
+// withConfig is somebody with a project in the folder p, whose mlx.yaml says this as well.
+func withConfig(t *testing.T, config string) *somebody {
 	p := newSomebody(t)
 	p.write([]byte("one\n"), "p", "in")
 	p.do("p", "git", "init", "-q")
@@ -29,7 +32,7 @@ func withStages(t *testing.T) *somebody {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.write(append(text, reproStages...), "p", "mlx.yaml")
+	p.write(append(text, config...), "p", "mlx.yaml")
 	return p
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"mlx/internal/cli"
 	"mlx/internal/drift"
@@ -34,6 +33,9 @@ func (a *app) showDrift(ctx context.Context, t target, o showOptions) (bool, err
 	if drift.LabelsAdded.Is(rec) {
 		return true, a.showLabels(rec)
 	}
+	if drift.Acted.Is(rec) {
+		return true, a.showActed(rec)
+	}
 	if !drift.Checked.Is(rec) {
 		return false, nil
 	}
@@ -41,28 +43,55 @@ func (a *app) showDrift(ctx context.Context, t target, o showOptions) (bool, err
 	if err != nil {
 		return true, err
 	}
-	return true, a.showAnswer(d, o)
+	return true, a.showAnswer(ctx, d, o)
 }
 
 // showAnswer shows one answer, with all its columns.
-func (a *app) showAnswer(d driftTold, o showOptions) error {
-	if o.format != "" && !slices.Contains(driftForms(), o.format) {
-		return fault.New(fault.Usage, "cannot print drift as %q", o.format).Hint("--format one of %s; for JSON: --json", strings.Join(driftForms(), ", "))
+func (a *app) showAnswer(ctx context.Context, d driftTold, o showOptions) error {
+	if err := checkDriftForm(o.format); err != nil {
+		return err
 	}
-	v := driftViewOf([]driftTold{d})
+	told := []driftTold{d}
+	if o.format != "" || len(o.outs) > 0 {
+		if err := a.recallTrend(ctx, told); err != nil {
+			return err
+		}
+	}
+	v := driftViewOf(told)
 	if err := v.write(o.outs); err != nil {
 		return err
 	}
-	if o.format != "" {
-		text, err := v.render(o.format)
-		if err != nil {
-			return err
-		}
-		return a.streams.Emit(v, func(t *cli.Text) { t.Plain(string(text)) })
-	}
-	return a.streams.Emit(v, func(t *cli.Text) {
+	text, err := v.textIn(o.format, func(t *cli.Text) {
 		t.Heading(cli.Fmt("answer %s", cli.ID(d.Record)), cli.Time(d.At))
 		v.text(t, a.driftDetail(driftColumns))
+	})
+	if err != nil {
+		return err
+	}
+	return a.streams.Emit(v, text)
+}
+
+// showActed tells what drift started, or why it started nothing; to a program the record as it is stored.
+func (a *app) showActed(rec lineage.Record) error {
+	done, err := drift.DoneOf(rec)
+	if err != nil {
+		return err
+	}
+	v := viewOfAction(done)
+	return a.streams.Emit(verbatim(rec.Raw), func(t *cli.Text) {
+		t.Line(cli.Fmt("action %s", cli.ID(rec.ID)), cli.Str(string(v.State)), cli.Time(rec.At), cli.Fmt("by %s", cli.Str(rec.By)))
+		t.KeyValue(2, "monitor", cli.Str(done.Monitor))
+		t.KeyValue(2, "what", cli.Str(v.Text))
+		t.KeyValue(2, "because", cli.Fmt("drift %s", cli.ID(done.Cause)), cli.Str(shortNames(done.Because)))
+		if done.Run != nil {
+			t.KeyValue(2, "run", cli.ID(*done.Run))
+		}
+		if done.Cost != nil {
+			t.KeyValue(2, "cost", cli.Fmt("%s %s", cli.Str(done.Cost.Text()), cli.Str(done.Cost.Basis)))
+		}
+		for _, before := range rec.Prev {
+			t.KeyValue(2, "follows", cli.ID(before))
+		}
 	})
 }
 
@@ -76,17 +105,23 @@ func (a *app) driftDetail(usual driftDetail) driftDetail {
 
 // printDrift shows answers that a check found, in a form or as text.
 func (a *app) printDrift(v driftView, form string, failed bool) error {
-	if form == "" {
-		return a.streams.EmitVerdict(v, failed, func(t *cli.Text) { v.text(t, a.driftDetail(driftNews)) })
-	}
-	text, err := v.render(form)
+	text, err := v.textIn(form, func(t *cli.Text) { v.text(t, a.driftDetail(driftNews)) })
 	if err != nil {
 		return err
 	}
-	return a.streams.EmitVerdict(v, failed, func(t *cli.Text) { t.Plain(string(text)) })
+	return a.streams.EmitVerdict(v, failed, text)
 }
 
-// driftToldOf is the answer of a record and all that is known beside it: what it started, where the monitor is written, what came before.
+// textIn writes the answers in a form; without one as usual does.
+func (v driftView) textIn(form string, usual func(*cli.Text)) (func(*cli.Text), error) {
+	if form == "" {
+		return usual, nil
+	}
+	text, err := v.render(form)
+	return func(t *cli.Text) { t.Plain(string(text)) }, err
+}
+
+// driftToldOf is the answer of a record and what is known beside it: what it started, and where the monitor is written.
 func (a *app) driftToldOf(ctx context.Context, l *lineage.Ledger, rec lineage.Record) (driftTold, error) {
 	answer, err := drift.Checked.Decode(rec)
 	d := driftTold{Record: rec.ID, At: rec.At, Answer: answer, New: true}
@@ -98,10 +133,7 @@ func (a *app) driftToldOf(ctx context.Context, l *lineage.Ledger, rec lineage.Re
 			d.Written = m.At
 		}
 	}
-	if d.Actions, err = a.actionsFor(ctx, l, answer.Monitor, rec.ID); err != nil {
-		return d, err
-	}
-	d.Earlier, err = earlierAnswers(ctx, l, rec, answer)
+	d.Actions, err = a.actionsFor(ctx, l, answer.Monitor, rec.ID)
 	return d, err
 }
 
@@ -164,39 +196,54 @@ func earlierAnswers(ctx context.Context, l *lineage.Ledger, rec lineage.Record, 
 	return past, nil
 }
 
-// lastTold is the answer of a monitor about its latest window; false without one.
-func (a *app) lastTold(ctx context.Context, name string) (driftTold, bool, error) {
-	l, err := a.ledger()
-	if err != nil {
-		return driftTold{}, false, err
-	}
+// lastRecords are the answers of monitors about their latest windows, of those that have been checked.
+func lastRecords(ctx context.Context, l *lineage.Ledger, names []string) (map[string]lineage.Record, error) {
 	last, err := lastAnswers(ctx, l)
 	if err != nil {
-		return driftTold{}, false, err
+		return nil, err
 	}
-	found, known := last[name]
-	if !known {
-		return driftTold{}, false, nil
+	all := make(map[string]lineage.Record)
+	for _, name := range names {
+		if found, known := last[name]; known {
+			if all[name], err = l.Get(ctx, found.id); err != nil {
+				return nil, err
+			}
+		}
 	}
-	rec, err := l.Get(ctx, found.id)
+	return all, nil
+}
+
+// lastTold are these answers with what is known beside them.
+func (a *app) lastTold(ctx context.Context, names ...string) (map[string]driftTold, error) {
+	l, err := a.ledger()
 	if err != nil {
-		return driftTold{}, false, err
+		return nil, err
 	}
-	d, err := a.driftToldOf(ctx, l, rec)
-	return d, err == nil, err
+	last, err := lastRecords(ctx, l, names)
+	if err != nil {
+		return nil, err
+	}
+	told := make(map[string]driftTold)
+	for name, rec := range last {
+		if told[name], err = a.driftToldOf(ctx, l, rec); err != nil {
+			return nil, err
+		}
+	}
+	return told, nil
 }
 
 // showMonitor says what a monitor is, needs and reads, and what it found last; as a report, that answer.
 func (a *app) showMonitor(ctx context.Context, name string, o showOptions) error {
-	last, known, err := a.lastTold(ctx, name)
+	all, err := a.lastTold(ctx, name)
 	if err != nil {
 		return err
 	}
+	last, known := all[name]
 	if o.format != "" || len(o.outs) > 0 {
 		if !known {
 			return fault.New(fault.NotFound, "cannot report on %s: it has not been checked", name).Hint("mlx drift check %s", shellWord(name))
 		}
-		return a.showAnswer(last, o)
+		return a.showAnswer(ctx, last, o)
 	}
 	config, err := a.config()
 	if err != nil {

@@ -61,7 +61,7 @@ func (a *app) monitorShown(name string, m repo.Monitor) (monitorShownView, error
 		v.Window = some(cli.FormatNum(m.Window.Rows, "row"))
 	}
 	for _, action := range m.OnDrift.Actions() {
-		v.Actions = append(v.Actions, action.What())
+		v.Actions = append(v.Actions, action.Shown())
 	}
 	v.Cooldown = span(m.OnDrift.Cooldown)
 	return v, nil
@@ -175,7 +175,10 @@ func (v monitorShownView) limits() string {
 func (v monitorShownView) rows() string {
 	s := v.Compared
 	said := groupedWords(cmp.Or(s.Cluster, map[bool]string{true: "day"}[s.Time != ""]))
-	if s.TimeZone != "" {
+	switch {
+	case s.Time != "":
+		said += ", days of " + s.Time + " in " + cmp.Or(s.TimeZone, "UTC")
+	case s.TimeZone != "":
 		said += ", days of " + s.TimeZone
 	}
 	return said + "; fewer than " + cli.FormatNum(s.MinRows, "row") + " cannot be judged"

@@ -62,7 +62,8 @@ func (a *app) attention(ctx context.Context) ([]attentionView, error) {
 	return all, nil
 }
 
-// lastAnswers asks the index for the answer about the latest window of each monitor: of two about the same window the newer one counts.
+// lastAnswers asks the index for the answer about the latest window of each monitor: of two about the same window the newer one counts, and so
+// does the newest of a monitor that has no windows of time any more.
 func lastAnswers(ctx context.Context, l *lineage.Ledger) (map[string]lastAnswer, error) {
 	last := make(map[string]lastAnswer)
 	table, err := l.Values(ctx, lineage.Query{Nouns: []string{"drift"}}, "monitor", "verdict", "window.to")
@@ -82,7 +83,7 @@ func lastAnswers(ctx context.Context, l *lineage.Ledger) (map[string]lastAnswer,
 		if to, ok := row.Values[2].(string); ok {
 			answer.to, _ = time.Parse(time.RFC3339Nano, to) // what cannot be read is no window of time
 		}
-		if before, known := last[name]; !known || answer.to.After(before.to) {
+		if before, known := last[name]; !known || !before.to.IsZero() && answer.to.After(before.to) {
 			last[name] = answer
 		}
 	}

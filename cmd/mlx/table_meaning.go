@@ -71,6 +71,11 @@ func meaningOf(m repo.TableMeaning) gate.Meaning {
 	return all
 }
 
+// privateColumns are the columns of a table of which no value is shown.
+func privateColumns(m gate.Meaning) []string {
+	return slices.DeleteFunc(sortedKeys(m.Columns), func(name string) bool { return !m.Columns[name].Private })
+}
+
 // tableOptions are how a table is read that means something.
 func (a *app) tableOptions(where string, meaning func(string) (gate.Meaning, bool)) (dataset.Options, error) {
 	m, ok := meaning(where)

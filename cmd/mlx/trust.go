@@ -64,11 +64,11 @@ func trustRun(ctx context.Context, a *app, o trustOptions) error {
 	}
 	t.Judge(items)
 	pending := slices.DeleteFunc(slices.Clone(items), func(i repo.TrustItem) bool { return i.State == "approved" })
-	v := trustView{Kind: "trust/v1", Allowed: true, Changed: len(pending) > 0, Items: append([]repo.TrustItem{}, items...)}
-	text := trustText{pending: pending, at: o.at, all: a.streams.Verbose}
+	v := trustView{Kind: "trust/v1", Allowed: true, Changed: len(pending) > 0, Items: shownItems(items)}
+	text := trustText{pending: shownItems(pending), at: o.at, all: a.streams.Verbose}
 	switch {
 	case o.dryRun:
-		return a.streams.Emit(trustPlan(pending), text.render)
+		return a.streams.Emit(trustPlan(text.pending), text.render)
 	case len(pending) > 0 && !o.yes:
 		if err := a.askTrust(ctx, text); err != nil {
 			return err
@@ -89,6 +89,14 @@ func trustRun(ctx context.Context, a *app, o trustOptions) error {
 			verb(left, "is", "are"), o.at, verb(left, "stays", "stay"))
 	}
 	return nil
+}
+
+func shownItems(items []repo.TrustItem) []repo.TrustItem {
+	all := make([]repo.TrustItem, len(items))
+	for i, item := range items {
+		all[i] = item.Shown()
+	}
+	return all
 }
 
 func verb(n int, one, many string) string {

@@ -23,11 +23,11 @@ func (d driftTold) columns(t *cli.Text, detail driftDetail) {
 			open = append(open, c)
 		}
 	}
+	var untold []drift.Column
+	if detail == driftNews {
+		open, untold = untoldAlike(open)
+	}
 	if !t.TTY() {
-		var untold []drift.Column
-		if detail == driftNews {
-			open, untold = untoldAlike(open)
-		}
 		t.Rows(2, driftRows(open))
 		if len(untold) > 0 {
 			t.Line(driftCell(drift.CannotTell, driftWord(drift.CannotTell)), cli.Num(int64(len(untold)), "column"), cli.Str(untold[0].Why))
@@ -36,10 +36,6 @@ func (d driftTold) columns(t *cli.Text, detail driftDetail) {
 			t.Line(cli.Str("others"), cli.Count(int64(len(rest))))
 		}
 		return
-	}
-	var untold []drift.Column
-	if detail == driftNews {
-		open, untold = untoldAlike(open)
 	}
 	page := driftPage{text: t, word: driftWordWidth(all), name: nameWidth(all)}
 	for _, c := range open {
@@ -136,8 +132,8 @@ func (p driftPage) column(c drift.Column, whole bool) {
 		p.text.Hanging(2, hang, word, name, cli.Str(cmp.Or(c.Why, c.Text)))
 	} else {
 		said, effect, chance := driftSaid(c), columnEffect(c), chanceWords(judgedP(c.P, c.PAdjusted))
-		if width := p.text.Width(); width == 0 || 2+hang+p.said+2+len(effect)+2+len(chance) <= width {
-			said, effect = padded(said, p.said), padded(effect, min(len("Wasserstein 0.25"), len(effect)))
+		if width := p.text.Width(); width == 0 || 2+hang+p.said+2+utf8.RuneCountInString(effect)+2+len(chance) <= width {
+			said = padded(said, p.said)
 		}
 		p.text.Hanging(2, hang, word, name, cli.Str(said), cli.Str(effect), cli.Word(cli.RoleDim, chance))
 	}
@@ -234,6 +230,22 @@ func columnEffect(c drift.Column) string {
 		return effectWords(m.Method, m.Value, m.Threshold)
 	}
 	return effectWords(c.Method, c.Value, c.Threshold)
+}
+
+// tableWords are the cells of a column in a report: what became of it, its effect, from where that counts, and how likely it is by chance.
+func tableWords(c drift.Column) (said, effect, threshold, chance string) {
+	if c.Value != nil {
+		effect = columnEffect(c)
+	}
+	if c.Threshold != nil {
+		threshold = measureWord(c.Method, *c.Threshold, nil)
+	}
+	return cmp.Or(c.Why, driftSaid(c)), effect, threshold, chanceOnly(c.P, c.PAdjusted)
+}
+
+// chanceOnly is the p that decided, in words below a heading that says it is one.
+func chanceOnly(p, adjusted *float64) string {
+	return strings.TrimPrefix(chanceWords(judgedP(p, adjusted)), "p ")
 }
 
 // effectWords is a method and its value: "PSI 8.2".

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,14 @@ import (
 // driftForms are the words of --format for what judges drift.
 func driftForms() []string {
 	return []string{"markdown", "html", "junit", "github", "gitlab", "azure", "csv", "prometheus", "openmetrics"}
+}
+
+// checkDriftForm refuses a word of --format that is none of them.
+func checkDriftForm(form string) error {
+	if form == "" || slices.Contains(driftForms(), form) {
+		return nil
+	}
+	return fault.New(fault.Usage, "cannot print drift as %q", form).Hint("--format %s; for JSON: --json", strings.Join(driftForms(), ", "))
 }
 
 // driftForm is how a report of drift is written to a file, by the extension of its name.

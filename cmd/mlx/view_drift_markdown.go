@@ -58,19 +58,12 @@ func (d driftTold) markdown(b *bytes.Buffer) {
 func markdownColumns(b *bytes.Buffer, columns []drift.Column) {
 	b.WriteString("| column | what | effect | threshold | p | |\n| --- | --- | ---: | ---: | ---: | --- |\n")
 	for _, c := range columns {
-		said, effect, threshold := cmp.Or(c.Why, driftSaid(c)), "", ""
-		if c.Value != nil {
-			effect = columnEffect(c)
-		}
-		if c.Threshold != nil {
-			threshold = measureWord(c.Method, *c.Threshold, nil)
-		}
+		said, effect, threshold, chance := tableWords(c)
 		word := driftWord(c.Verdict)
 		if c.Verdict == drift.Drift {
 			word = "**" + word + "**"
 		}
-		cells := []string{page.Markdown(c.Name), page.Markdown(said), page.Markdown(effect), threshold,
-			page.Markdown(strings.TrimPrefix(chanceWords(judgedP(c.P, c.PAdjusted)), "p ")), word}
+		cells := []string{page.Markdown(c.Name), page.Markdown(said), page.Markdown(effect), threshold, page.Markdown(chance), word}
 		b.WriteString("| " + strings.Join(cells, " | ") + " |\n")
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"mlx/internal/cli"
@@ -15,25 +14,25 @@ import (
 // older is a window that was caught up. A program gets of one that is not stable: verdict, name, from, to, rows, what was found, the record.
 func (d driftTold) older(t *cli.Text) {
 	r := d.Answer
-	word := driftWord(r.Verdict)
-	if r.Verdict != drift.Stable {
-		word = strings.ToUpper(word)
-	}
 	if !t.TTY() && r.Verdict == drift.Stable {
 		d.line(t)
 		return
 	}
 	if !t.TTY() {
-		cells := append([]cli.Cell{driftCell(r.Verdict, word), d.name()}, windowCells(r.Window)...)
+		cells := append([]cli.Cell{loudCell(r.Verdict), d.name()}, windowCells(r.Window)...)
 		t.Line(append(cells, cli.Count(r.Window.Rows), cli.Str(d.inShort(0)), cli.ID(d.Record))...)
 		return
 	}
-	cells := []cli.Cell{driftCell(r.Verdict, word), d.name(), cli.Str(windowWords(r.Window))}
+	cells := []cli.Cell{loudCell(r.Verdict), d.name(), cli.Str(windowWords(r.Window))}
 	room := 0
 	if t.Width() > 0 {
-		room = max(8, t.Width()-len(word)-2-utf8.RuneCountInString(cli.Sentence(d.name()))-2-len(windowWords(r.Window))-2-1)
+		room = max(8, t.Width()-len(loudWord(r.Verdict))-2-utf8.RuneCountInString(cli.Sentence(d.name()))-2-len(windowWords(r.Window))-2-1)
 	}
-	t.Line(append(cells, cli.Str(d.inShort(room)))...)
+	cells = append(cells, cli.Str(d.inShort(room)))
+	if r.Verdict == drift.Stable { // of another the room is for what was found
+		cells = append(cells, d.unusual(judgedAgain)...)
+	}
+	t.Hanging(0, 2, cells...)
 }
 
 // inShort is an answer in so many letters, about; 0: as many as it takes.

@@ -97,6 +97,17 @@ started run 4ad0917be2c6: repro train, because dewp and temp drifted
 	}
 }
 
+// TestDriftOfTwoTablesAgain: nobody has to look for what was said of two tables before.
+func TestDriftOfTwoTablesAgain(t *testing.T) {
+	d := flightsTold()
+	d.Answer.Monitor = ""
+	first := shownDrift(t, 100, driftNews, d)
+	d.New = false
+	if again := shownDrift(t, 100, driftNews, d); again != first {
+		t.Errorf("again:\n%s\nwant\n%s", again, first)
+	}
+}
+
 func TestDriftTextInOneLine(t *testing.T) {
 	d := flightsTold()
 	d.Answer.Verdict, d.Answer.Columns = drift.Stable, []drift.Column{stableColumn("carrier"), stableColumn("dest")}

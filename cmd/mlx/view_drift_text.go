@@ -33,6 +33,18 @@ func driftCell(v drift.Verdict, shown string) cli.Cell {
 	return gateWord(string(v), shown)
 }
 
+// loudCell is a verdict at the beginning of a line, in capitals unless nothing drifted.
+func loudCell(v drift.Verdict) cli.Cell {
+	return driftCell(v, loudWord(v))
+}
+
+func loudWord(v drift.Verdict) string {
+	if v == drift.Stable {
+		return driftWord(v)
+	}
+	return strings.ToUpper(driftWord(v))
+}
+
 // driftDetail is how much is told of an answer.
 type driftDetail uint8
 
@@ -57,7 +69,7 @@ func (v driftView) text(t *cli.Text, detail driftDetail) {
 
 func (d driftTold) text(t *cli.Text, detail driftDetail) {
 	r := d.Answer
-	if detail == driftNews && (r.Verdict == drift.Stable || !d.New) {
+	if told := !d.New && r.Monitor != ""; detail == driftNews && (r.Verdict == drift.Stable || told) { // who types two tables wants to see
 		d.line(t)
 		for _, a := range d.Actions {
 			if a.New { // what an answer that was told before starts now, and a model that is withdrawn
@@ -100,14 +112,10 @@ func (d driftTold) name() cli.Cell {
 	return cli.Path(cmp.Or(d.Answer.Current.Name, d.Answer.Current.ID.Short()))
 }
 
-// line is an answer that is no news: nothing drifted, or this window was reported before.
+// line is an answer that is no news: nothing drifted, or this window of a monitor was reported before.
 func (d driftTold) line(t *cli.Text) {
 	r := d.Answer
-	word := driftWord(r.Verdict)
-	if r.Verdict != drift.Stable {
-		word = strings.ToUpper(word)
-	}
-	cells := []cli.Cell{driftCell(r.Verdict, word), d.name()}
+	cells := []cli.Cell{loudCell(r.Verdict), d.name()}
 	if t.TTY() {
 		cells = append(cells, cli.Str(windowWords(r.Window)))
 	} else {
@@ -125,12 +133,18 @@ func (d driftTold) line(t *cli.Text) {
 		}
 		cells = append(cells, cli.Fmt(said, args...))
 	}
-	for _, note := range r.Notes {
-		if d.New && strings.HasPrefix(note, "judged ") { // again, or without data that is missing
+	t.Hanging(0, 2, append(cells, d.unusual(judgedAgain, judgedWithout)...)...)
+}
+
+// unusual are the notes that begin so, of an answer that is told in one line.
+func (d driftTold) unusual(beginnings ...string) []cli.Cell {
+	var cells []cli.Cell
+	for _, note := range d.Answer.Notes {
+		if d.New && slices.ContainsFunc(beginnings, func(begin string) bool { return strings.HasPrefix(note, begin) }) {
 			cells = append(cells, cli.Str(note))
 		}
 	}
-	t.Hanging(0, 2, cells...)
+	return cells
 }
 
 // started is the run that the answer started, and what it does.
@@ -196,11 +210,7 @@ func (d driftTold) share(t *cli.Text) {
 	}
 	if !t.TTY() {
 		drifted, all := countedColumns(r.Columns)
-		share := float64(drifted) / float64(max(1, all))
-		if r.DriftedShare != nil {
-			share = *r.DriftedShare
-		}
-		t.Line(cli.Str("share"), cli.Count(int64(drifted)), cli.Count(int64(all)), cli.Float(share), cli.Float(r.LimitShare), cli.Str(r.Grouped))
+		t.Line(cli.Str("share"), cli.Count(int64(drifted)), cli.Count(int64(all)), cli.Float(shareOf(r)), cli.Float(r.LimitShare), cli.Str(r.Grouped))
 		return
 	}
 	t.Hanging(0, 2, cli.Str(d.shareLine()))
@@ -285,6 +295,16 @@ func windowWords(w drift.Window) string {
 		return first
 	}
 	return first + " to " + last
+}
+
+// windowCell is a window in a table: for a person without the year of its end where that is the year of its beginning.
+func windowCell(w drift.Window) cli.Cell {
+	words := windowWords(w)
+	const year = len("2026-")
+	if first, last, ok := strings.Cut(words, " to "); ok && first[:year] == last[:year] {
+		return cli.Said(first+" to "+last[year:], words)
+	}
+	return cli.Str(words)
 }
 
 func windowCells(w drift.Window) []cli.Cell {

@@ -33,6 +33,7 @@ type pageReader struct {
 // pageScratch is what the columns that one goroutine decodes need one after the other.
 type pageScratch struct {
 	body   []byte // of a page, compressed
+	dict   []byte // of a dictionary, decompressed: it is converted at once
 	unpack unpacker
 	codes  []uint32
 	ahead  int // how much a column reads at once
@@ -145,9 +146,13 @@ func (p *pageReader) page(ctx context.Context, h *parquetPageHead) (levels, valu
 		}
 		return levels, b, nil
 	}
-	raw, err := p.shared.unpack.unpack(p.raw, p.codec, b, size)
+	to := &p.raw
+	if h.kind == pageDictionary {
+		to = &p.shared.dict
+	}
+	raw, err := p.shared.unpack.unpack(*to, p.codec, b, size)
 	if err == nil {
-		p.raw = raw
+		*to = raw
 	}
 	return levels, raw, err
 }

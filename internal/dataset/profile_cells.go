@@ -37,7 +37,7 @@ func (p *profileShared) add(s *sketchScratch, runs sketchRuns, shift int) {
 			p.distinct.add(sketchHash(key))
 		}
 	}
-	p.cells.add(s.cells, shift, &s.joins)
+	p.cells.add(s.cells, shift, &s.few, &s.joins)
 	if len(p.cells.fresh) == 0 {
 		p.collapse()
 	}
@@ -55,7 +55,6 @@ func (p *profileShared) collapse() {
 func (p *profileShared) finish(n *profileNumbers) {
 	p.cells.settle(&sketchRoom{})
 	p.collapse()
-	p.cells.fresh = nil
 	n.cells = p.cells
 	n.distinct.merge(p.distinct)
 	n.reduced = n.cells.shift > 0

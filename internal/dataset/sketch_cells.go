@@ -172,12 +172,12 @@ func (c *sketchCell) even(o sketchCell, shift int) {
 }
 
 // add counts the values of a list with a shift that is no larger, which it uses up. No cell has been thinned.
-func (s *sketchCells) add(list []sketchCell, shift int, room *sketchRoom) {
+func (s *sketchCells) add(list []sketchCell, shift int, few, room *sketchRoom) {
 	if shift < s.shift {
 		list = sketchCoarser(list, s.shift)
 	}
 	if rest := s.known(list); len(rest) > 0 {
-		s.fresh = room.joinEven(s.fresh, rest, s.shift)
+		s.fresh = few.joinEven(s.fresh, rest, s.shift)
 	}
 	if len(s.fresh) >= max(s.most/16, 2048) {
 		s.settle(room)
@@ -226,7 +226,7 @@ func (s *sketchCells) reach(at int, place uint64) int {
 func (s *sketchCells) settle(room *sketchRoom) {
 	if len(s.fresh) > 0 {
 		s.cells = room.joinEven(s.cells, s.fresh, s.shift)
-		s.fresh = s.fresh[:0]
+		s.fresh = nil
 	}
 }
 

@@ -45,7 +45,7 @@ type sketchScratch struct {
 	found       []sketchText
 	codes       []int64
 	cells       []sketchCell
-	joins       sketchRoom
+	few, joins  sketchRoom
 }
 
 func (s *sketchScratch) room(n int) []uint64 {

@@ -84,34 +84,21 @@ func (q Quality) scored(ctx context.Context, p Predictions, positive string) (sc
 	if p.Class != "" {
 		read = append(read, p.Class)
 	}
-	at := labelRows(p.Rows).column(read, &read)
-	for b, err := range numbered(p.Table.Batches(ctx, dataset.Request{Columns: read})) {
-		if err != nil {
-			return all, err
+	err := p.eachRow(ctx, read, func(b *dataset.Batch, i int, row int64) error {
+		s := b.Columns[0].Number(i)
+		if !(s >= 0 && s <= 1) {
+			return q.unsound("unlabelled: the score in row %d of %s is no number between 0 and 1", row+1, p.Name)
 		}
-		var in []bool
-		if at >= 0 {
-			in = labelRows(p.Rows).within(&b.Columns[at], b.Rows)
+		all.score = append(all.score, s)
+		if p.Class != "" {
+			all.positive = append(all.positive, strings.EqualFold(string(cellText(nil, &b.Columns[1], i)), positive))
 		}
-		for i := range b.Rows {
-			row := b.first + int64(i)
-			if in != nil && !in[i] || !labelRows(p.Rows).counts(row) {
-				continue
-			}
-			s := b.Columns[0].Number(i)
-			if !(s >= 0 && s <= 1) {
-				return all, q.unsound("unlabelled: the score in row %d of %s is no number between 0 and 1", row+1, p.Name)
-			}
-			all.score = append(all.score, s)
-			if p.Class != "" {
-				all.positive = append(all.positive, strings.EqualFold(string(cellText(nil, &b.Columns[1], i)), positive))
-			}
-		}
-	}
-	if p.Class == "" {
+		return nil
+	})
+	if err == nil && p.Class == "" {
 		all.decide(q)
 	}
-	return all, nil
+	return all, err
 }
 
 func (r *scoredRows) decide(q Quality) {

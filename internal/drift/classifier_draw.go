@@ -75,16 +75,15 @@ func (d *drawer) grouped() bool { return d.cluster != "" || d.time != "" }
 
 // group prepares what tells the cluster of a row from the column at a place.
 func (d *drawer) group(t *dataset.Table, at int) error {
-	d.keys = clusterKeys{at: at}
 	if d.cluster != "" {
-		d.time = ""
+		d.keys, d.time = clusterKeys{at: at}, ""
 		if t.Schema().Index(d.cluster) < 0 {
 			return t.NoColumn(d.cluster)
 		}
 		return nil
 	}
-	f, err := timeField(t, d.time)
-	d.keys.days, d.keys.times, d.keys.zone = true, newRowFilter(Rows{Time: d.time, Zone: d.zone}, f, at), zoneDays{zone: d.zone}
+	var err error
+	d.keys, err = dayKeys(t, d.time, d.zone, at)
 	return err
 }
 

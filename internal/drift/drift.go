@@ -83,8 +83,7 @@ type Spec struct {
 	Binning  Binning `json:"binning,omitempty"`
 	Bins     int     `json:"bins,omitempty"`      // 10
 	Floor    float64 `json:"floor,omitempty"`     // of shares, for PSI; 1e-4
-	Base     float64 `json:"base,omitempty"`      // of the logarithm of Jensen-Shannon; 2, or 0 with Natural
-	Natural  bool    `json:"natural,omitempty"`   // Jensen-Shannon in nats
+	Base     float64 `json:"base,omitempty"`      // of the logarithm of Jensen-Shannon; 2. math.E: in nats
 	NullBin  bool    `json:"null_bin,omitempty"`  // missing, NaN and infinite values are one more bin
 	KSP      string  `json:"ks_p,omitempty"`      // auto (default: exact up to 10,000 rows, else asymptotic), exact, asymptotic, limit
 	Yates    bool    `json:"yates,omitempty"`     // correct chi-square with one degree of freedom

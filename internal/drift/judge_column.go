@@ -118,7 +118,7 @@ func (j *judging) ksP(m *Measured) float64 {
 	if err != nil {
 		return e.P
 	}
-	return ks.Asymptotic
+	return ksP(j.KSP, ks)
 }
 
 func (j *judging) clusterP(m *Measured) float64 {

@@ -63,7 +63,7 @@ func (l Labelling) Count(ctx context.Context, o LabelOptions) (c LabelCounts, er
 	j := newLabelJoin(o)
 	defer j.close()
 	if p := l.Predictions; p != nil {
-		n, err := j.predictions(ctx, p.Table, labelColumns{id: p.ID, label: p.Label, time: p.Time}, p.Rows)
+		n, err := j.predictions(ctx, p.Source, labelColumns{id: p.ID, label: p.Label, time: p.Time})
 		if err != nil {
 			return c, err
 		}
@@ -149,17 +149,15 @@ func (l Labelling) contradicts(ctx context.Context, rows [2]int64) error {
 	var places [2]string
 	var id string
 	var labels [2]string
-	for b, err := range numbered(l.Added.Table.Batches(ctx, dataset.Request{Columns: []string{l.Added.ID, l.Added.Label}})) {
-		if err != nil {
-			return err
+	err := Source{Table: l.Added.Table}.eachRow(ctx, []string{l.Added.ID, l.Added.Label}, func(b *dataset.Batch, i int, row int64) error {
+		if k := slices.Index(rows[:], row); k >= 0 {
+			id, labels[k] = string(cellText(nil, &b.Columns[0], i)), string(cellText(nil, &b.Columns[1], i))
+			places[k] = placeOf(row)
 		}
-		for i, row := range rows {
-			if at := row - b.first; at >= 0 && at < int64(b.Rows) {
-				id = string(cellText(nil, &b.Columns[0], int(at)))
-				labels[i] = string(cellText(nil, &b.Columns[1], int(at)))
-				places[i] = placeOf(row)
-			}
-		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	return fault.New(fault.Usage, "cannot add the labels of %s: %s %s is %s in %s and %s in %s", l.Added.Name, l.Added.ID, quoted(id), quoted(labels[1]),
 		places[1], quoted(labels[0]), places[0]).Hint("one id has one outcome: remove one of both rows")

@@ -6,7 +6,6 @@ import (
 	"hash/maphash"
 	"math"
 	"slices"
-	"time"
 
 	"mlx/internal/dataset"
 	"mlx/internal/fault"
@@ -68,8 +67,8 @@ func (c labelColumns) request() []string {
 	return slices.DeleteFunc([]string{c.id, c.label, c.time}, func(n string) bool { return n == "" })
 }
 
-// part makes the entries of a batch.
-func (j *labelJoin) part(b *dataset.Batch, c labelColumns) *labelPart {
+// part makes the entries of a batch. times reads the column of times; nil: there is none.
+func (j *labelJoin) part(b *dataset.Batch, c labelColumns, times *rowFilter) *labelPart {
 	p := &labelPart{rows: b.Rows, noID: -1, tooLong: -1, entries: make([]labelEntry, b.Rows)}
 	column := func(name string) *dataset.Column {
 		for i := range b.Columns {
@@ -79,14 +78,18 @@ func (j *labelJoin) part(b *dataset.Batch, c labelColumns) *labelPart {
 		}
 		return nil
 	}
-	id, label, at := column(c.id), column(c.label), column(c.time)
+	id, label := column(c.id), column(c.label)
+	var at []int64
+	if times != nil {
+		at = times.times(nil, b, chosen{n: b.Rows})
+	}
 	var text []byte
 	labels := make([]byte, 0, 4*b.Rows) // one piece of memory for all
 	for i := range p.entries {
 		e := &p.entries[i]
 		e.at = math.NaN()
-		if at != nil {
-			e.at = secondsOf(at, i)
+		if at != nil && at[i] != noTime {
+			e.at = times.seconds(at[i])
 		}
 		if id.Missing.Has(i) {
 			if p.noID < 0 {
@@ -122,15 +125,15 @@ func cellText(dst []byte, c *dataset.Column, i int) []byte {
 }
 
 // predictions adds the ids of predictions, of the rows that count. It returns how many rows that are.
-func (j *labelJoin) predictions(ctx context.Context, t *dataset.Table, c labelColumns, rows Rows) (int64, error) {
-	return j.fold(ctx, t, labelFold{columns: c, rows: rows, keep: func(e labelEntry) error { return j.spill.add(e) }})
+func (j *labelJoin) predictions(ctx context.Context, s Source, c labelColumns) (int64, error) {
+	return j.fold(ctx, s, labelFold{columns: c, keep: j.spill.add})
 }
 
 // labels adds a table of labels: what it says counts more than what was added before. each is told every label that counts; it may be nil.
 func (j *labelJoin) labels(ctx context.Context, l LabelTable, each func(id, label []byte) error) (rows, empty int64, err error) {
 	j.rank++
 	c := labelColumns{id: l.ID, label: l.Label}
-	rows, err = j.fold(ctx, l.Table, labelFold{name: l.Name, columns: c, each: each, keep: func(e labelEntry) error {
+	rows, err = j.fold(ctx, Source{Table: l.Table}, labelFold{name: l.Name, columns: c, each: each, keep: func(e labelEntry) error {
 		if e.text == nil {
 			empty++
 			return nil
@@ -145,28 +148,32 @@ func (j *labelJoin) labels(ctx context.Context, l LabelTable, each func(id, labe
 type labelFold struct {
 	name    string // of a table of labels: a row without an id is an error
 	columns labelColumns
-	rows    Rows
 	each    func(id, label []byte) error
 	keep    func(labelEntry) error
 }
 
-func (j *labelJoin) fold(ctx context.Context, t *dataset.Table, f labelFold) (kept int64, err error) {
-	if err := t.Settle(ctx); err != nil { // what is kept cannot be taken back
+func (j *labelJoin) fold(ctx context.Context, from Source, f labelFold) (kept int64, err error) {
+	if err := from.Table.Settle(ctx); err != nil { // what is kept cannot be taken back
 		return 0, err
 	}
-	columns := f.columns.request()
-	at := labelRows(f.rows).column(columns, &columns)
+	columns := from.reading(f.columns.request())
+	filter, err := from.rowFilter(columns)
+	if err != nil {
+		return 0, err
+	}
+	var times *rowFilter
+	if field, err := timeField(from.Table, f.columns.time); err == nil {
+		times = newRowFilter(Rows{Zone: from.Rows.Zone}, field, slices.Index(columns, f.columns.time))
+	}
 	type made struct {
 		*labelPart
-		in  []bool
-		ids [][2][]byte
+		counting chosen
+		ids      [][2][]byte
 	}
-	err = dataset.Fold(ctx, t, dataset.Request{Columns: columns}, dataset.Folding[made]{
+	var passed int64
+	err = dataset.Fold(ctx, from.Table, dataset.Request{Columns: columns}, dataset.Folding[made]{
 		Part: func(b *dataset.Batch) (made, error) {
-			m := made{labelPart: j.part(b, f.columns)}
-			if at >= 0 {
-				m.in = labelRows(f.rows).within(&b.Columns[at], b.Rows)
-			}
+			m := made{labelPart: j.part(b, f.columns, times), counting: filter.choose(b, &partScratch{})}
 			if f.each != nil {
 				m.ids = labelTexts(b, f.columns)
 			}
@@ -177,10 +184,11 @@ func (j *labelJoin) fold(ctx context.Context, t *dataset.Table, f labelFold) (ke
 			if err := f.sound(s, m.labelPart); err != nil {
 				return err
 			}
-			for i, e := range m.entries {
-				if m.in != nil && !m.in[i] || !labelRows(f.rows).counts(s.Seen+int64(i)) {
-					continue
-				}
+			first, end := from.Rows.cut(passed, int64(m.counting.n))
+			passed += int64(m.counting.n)
+			for k := first; k < end; k++ {
+				i := m.counting.at(int(k))
+				e := m.entries[i]
 				e.row = s.Seen + int64(i)
 				kept++
 				if err := f.keep(e); err != nil {
@@ -260,87 +268,4 @@ func (j *labelJoin) groups(ctx context.Context, visit func(of []labelEntry) erro
 		}
 	}
 	return nil
-}
-
-// labelRows tells which rows count.
-type labelRows Rows
-
-// column is where the time by which rows count stands among the columns that are read; -1: all rows count by time.
-func (r labelRows) column(columns []string, add *[]string) int {
-	if r.Time == "" {
-		return -1
-	}
-	if i := slices.Index(columns, r.Time); i >= 0 {
-		return i
-	}
-	*add = append(columns, r.Time)
-	return len(columns)
-}
-
-// counts says whether a row of the table counts by its number, from 0.
-func (r labelRows) counts(row int64) bool {
-	return row >= r.Skip && (r.Limit == 0 || row < r.Skip+r.Limit)
-}
-
-// within says which rows of a batch count by their time. A row without a time does not.
-func (r labelRows) within(c *dataset.Column, rows int) []bool {
-	from, to := math.Inf(-1), math.Inf(1)
-	if !r.From.IsZero() {
-		from = r.seconds(c, r.From)
-	}
-	if !r.To.IsZero() {
-		to = r.seconds(c, r.To)
-	}
-	in := make([]bool, rows)
-	for i := range in {
-		v := secondsOf(c, i)
-		in[i] = v >= from && v < to
-	}
-	return in
-}
-
-// seconds is a time as the column has it: naive ones, and dates, are those of the zone.
-func (r labelRows) seconds(c *dataset.Column, at time.Time) float64 {
-	if c.Naive || c.Type == dataset.Date {
-		zone := r.Zone
-		if zone == nil {
-			zone = time.UTC
-		}
-		at = at.In(zone)
-		at = time.Date(at.Year(), at.Month(), at.Day(), at.Hour(), at.Minute(), at.Second(), at.Nanosecond(), time.UTC)
-	}
-	return float64(at.UnixNano()) / 1e9
-}
-
-// secondsOf is the time in row i in seconds since 1970; NaN where there is none.
-func secondsOf(c *dataset.Column, i int) float64 {
-	v := c.Number(i)
-	if c.Type == dataset.Date {
-		return v * 86400
-	}
-	return v
-}
-
-// day is the day of a time in the zone, from 1970.
-func (r labelRows) day(c *dataset.Column, i int) int64 {
-	v := c.Number(i)
-	switch {
-	case c.Type == dataset.Date:
-		return int64(v)
-	case math.IsNaN(v):
-		return math.MinInt64
-	case c.Naive || r.Zone == nil:
-		return int64(math.Floor(v / 86400))
-	}
-	at := timeOf(v).In(r.Zone)
-	return time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, time.UTC).Unix() / 86400
-}
-
-// zoneOf is the zone of a name; UTC of none.
-func zoneOf(name string) (*time.Location, error) {
-	zone, err := time.LoadLocation(name)
-	if err != nil {
-		return nil, fault.New(fault.Usage, "cannot judge: there is no time zone %q", name)
-	}
-	return zone, nil
 }

@@ -177,6 +177,15 @@ func TestLabelledRows(t *testing.T) {
 	}
 }
 
+// TestLabelledTimeIsNone: a window of a column that has no times is refused, as of data: else no prediction of it would count.
+func TestLabelledTimeIsNone(t *testing.T) {
+	p := Predictions{Source: Source{Name: "p.csv", Table: csvTable(t, "p.csv", "id,score,label,at\n1,0.5,0,morning\n2,0.25,1,noon\n"),
+		Rows: Rows{Time: "at", From: time.Date(2026, 5, 2, 0, 0, 0, 0, time.UTC)}}, ID: "id", Score: "score", Label: "label", Time: "at"}
+	if _, err := p.Labelled(t.Context(), nil, nil, LabelOptions{Temp: t.TempDir()}); err == nil || !strings.Contains(err.Error(), `column "at": it is text, not a time or date`) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // FuzzEntry: whatever stands on disk is read as what was written, or refused.
 func FuzzEntry(f *testing.F) {
 	s := labelSpill{limit: 1 << 20}

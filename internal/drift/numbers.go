@@ -78,11 +78,7 @@ func (p *pairing) distance(method Method, ref, cur []float64) (float64, error) {
 		}
 		return stats.PSI(ref, cur, p.spec.Floor)
 	case JensenShannon:
-		base := p.spec.Base
-		if p.spec.Natural {
-			base = 0
-		}
-		return stats.JensenShannon(ref, cur, base)
+		return stats.JensenShannon(ref, cur, p.spec.Base)
 	case Hellinger:
 		return stats.Hellinger(ref, cur)
 	case TVD:

@@ -7,7 +7,7 @@ import (
 )
 
 // axis is the line on which the numbers of both sides lie: how keys are numbers. While both sides are integers of one sort their keys
-// are too, and whatever floats would round away counts.
+// are too, and whatever floats would round away counts. Dates and times are seconds since 1970.
 type axis struct {
 	kind axisKind
 	by   float64 // the number is the integer / by
@@ -40,22 +40,27 @@ func axisOf(a, b dataset.Field) (axis, [2]func(uint64) uint64) {
 	x, y := nativeAxis(a), nativeAxis(b)
 	none := [2]func(uint64) uint64{}
 	switch {
+	case a.Type == dataset.Date && b.Type == dataset.Time:
+		return y, [2]func(uint64) uint64{dayIn(dayNanos), nil}
+	case a.Type == dataset.Time && b.Type == dataset.Date:
+		return x, [2]func(uint64) uint64{nil, dayIn(dayNanos)}
+	case a.Type == dataset.Date || b.Type == dataset.Date: // the other is one too, or has no values
+		seconds := dayIn(daySeconds)
+		return axis{axisInts, 1}, [2]func(uint64) uint64{seconds, seconds}
 	case a.Type == dataset.Null:
 		return y, none
 	case b.Type == dataset.Null:
 		return x, none
-	case a.Type == dataset.Date && b.Type == dataset.Time:
-		return y, [2]func(uint64) uint64{dayKey, nil}
-	case a.Type == dataset.Time && b.Type == dataset.Date:
-		return x, [2]func(uint64) uint64{nil, dayKey}
 	case x == y:
 		return x, none
 	}
 	return axis{axisFloats, 1}, [2]func(uint64) uint64{x.floatKey(), y.floatKey()}
 }
 
-// dayKey is the key of the midnight that a day begins with.
-func dayKey(key uint64) uint64 { return intKey(scaled(int64(key^signBit), dayNanos)) }
+// dayIn makes of the key of a day that of the midnight that it begins with, in parts of which a day has so many.
+func dayIn(parts int64) func(uint64) uint64 {
+	return func(key uint64) uint64 { return intKey(scaled(int64(key^signBit), parts)) }
+}
 
 func (a axis) floatKey() func(uint64) uint64 {
 	if a.kind == axisFloats {

@@ -1,18 +1,19 @@
 package drift
 
-import (
-	"math"
-)
+import "math"
 
 // learn measures how far each chunk of the reference is from the rest of it, by the method that decides.
 func (p *pairing) learn(m *Measured, of rowBins) error {
-	method := p.spec.decides(m.Name, m.Kind)
+	method, err := p.spec.MethodOf(m.Name, m.Kind)
+	if err != nil {
+		return err
+	}
 	chunkOf, chunks := p.chunks()
 	if m.Kind == Numbers && (method == KS || method == Wasserstein) {
 		return p.learnSorted(m, method, chunkOf, chunks)
 	}
 	counts := countsByGroup(chunks, of.none+1)
-	err := p.eachRow(0, p.sides[0].clusters, func(r rowAt) { counts[chunkOf(r)][of.bin(0, r)]++ })
+	err = p.eachRow(0, p.sides[0].clusters, func(r rowAt) { counts[chunkOf(r)][of.bin(0, r)]++ })
 	if err != nil {
 		return err
 	}
@@ -90,24 +91,4 @@ func (p *pairing) learnSorted(m *Measured, method Method, chunkOf func(rowAt) in
 		m.Learnt = append(m.Learnt, g.area*up/max(std, 0.001))
 	}
 	return p.reference.err
-}
-
-// decides is the method by which a column is judged: that of its name, of the longest pattern that fits, of its kind, or PSI.
-func (s *Spec) decides(name string, kind Kind) Method {
-	if m, ok := s.Methods[name]; ok {
-		return m
-	}
-	best, found := "", false
-	for pattern := range s.Methods {
-		if fits(pattern, name) && (!found || len(pattern) > len(best) || len(pattern) == len(best) && pattern < best) {
-			best, found = pattern, true
-		}
-	}
-	if found {
-		return s.Methods[best]
-	}
-	if m, ok := s.Methods[string(kind)]; ok {
-		return m
-	}
-	return PSI
 }

@@ -82,7 +82,7 @@ func (c *comparison) profileTables(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := s.rowFilter(names); err != nil { // the column turned out to hold something else than times
+		if _, err := s.source.rowFilter(names); err != nil { // the column turned out to hold something else than times
 			return err
 		}
 		s.source.Profile = p
@@ -92,7 +92,7 @@ func (c *comparison) profileTables(ctx context.Context) error {
 
 // keep says which rows of a batch of these columns lie in the window. The types of times must be settled.
 func (s *side) keep(names []string) (func(*dataset.Batch) dataset.Bits, error) {
-	if _, err := s.rowFilter(names); err != nil {
+	if _, err := s.source.rowFilter(names); err != nil {
 		return nil, err
 	}
 	return func(b *dataset.Batch) dataset.Bits {
@@ -163,7 +163,7 @@ func spanOfProfile(v *dataset.ProfileColumn) [2]float64 {
 func timeUnit(f dataset.Field) float64 {
 	switch f.Type {
 	case dataset.Date:
-		return 86_400
+		return daySeconds
 	case dataset.Time:
 		return 1
 	default:

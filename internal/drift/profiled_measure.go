@@ -1,6 +1,7 @@
 package drift
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"sort"
@@ -46,18 +47,16 @@ func (p *pairing) cellsOf(m *Measured) error {
 	var n [2]int64
 	var fine, coarse [2][]dataset.ProfileCell
 	var std float64
+	scale := [2]float64{1, 1}
 	for i, s := range []*Summary{&m.Reference, &m.Current} {
 		if v := p.columns[i].known; v != nil {
+			scale[i] = cmp.Or(timeUnit(v.Field), 1)
 			n[i], fine[i], coarse[i] = v.Count, v.Cells(), v.CoarseCells()
-			summariseProfile(s, v)
+			summariseProfile(s, v, scale[i])
 			if i == 0 {
-				std = v.Std(0)
+				std = v.Std(0) * scale[i]
 			}
 		}
-	}
-	scale := [2]float64{1, 1}
-	if x, y := timeUnit(p.columns[0].field), timeUnit(p.columns[1].field); x > 0 && y > 0 && x != y {
-		scale = [2]float64{x, y}
 	}
 	g := spanGaps{d: math.NaN(), area: math.NaN()}
 	if n[0] > 0 && n[1] > 0 {
@@ -69,7 +68,7 @@ func (p *pairing) cellsOf(m *Measured) error {
 	}
 	m.KSError = g.error
 	m.Distances[KS] = Effect{g.d, ksP(p.spec.KSP, ks)}
-	m.Distances[Wasserstein] = Effect{g.area / max(std*scale[0], 0.001), math.NaN()}
+	m.Distances[Wasserstein] = Effect{normed(g.area, std), math.NaN()}
 	return p.binnedCells(m, commonCells(coarse[0], coarse[1], scale))
 }
 
@@ -112,8 +111,8 @@ func (c *cuts) toBorders(all []span) {
 	c.finish()
 }
 
-// summariseProfile describes a side of a column of numbers as its profile knows it.
-func summariseProfile(s *Summary, v *dataset.ProfileColumn) {
+// summariseProfile describes a side of a column of numbers as its profile knows it, which counts in units of by.
+func summariseProfile(s *Summary, v *dataset.ProfileColumn, by float64) {
 	if v.DistinctExact || v.UniqueCertain || v.Distinct < v.Count { // an estimate as large as that may be of many that are the same
 		s.Distinct = &v.Distinct
 	}
@@ -121,5 +120,5 @@ func summariseProfile(s *Summary, v *dataset.ProfileColumn) {
 		return
 	}
 	low, high, _ := v.Bounds()
-	s.Mean, s.Std, s.Min, s.Max, s.Median = finite(v.Mean()), finite(v.Std(0)), finite(low), finite(high), finite(v.Quantile(0.5))
+	s.Mean, s.Std, s.Min, s.Max, s.Median = finite(v.Mean()*by), finite(v.Std(0)*by), finite(low*by), finite(high*by), finite(v.Quantile(0.5)*by)
 }

@@ -155,16 +155,18 @@ func (q Quality) judged(ctx context.Context, rules []gate.Rule) ([]gate.Finding,
 // unlimited is the limit that every value keeps: gates refuse a measure without one.
 const unlimited = -math.MaxFloat64
 
-// measured judges one side by what rules say of it alone: a row a rule.
-func (q Quality) measured(ctx context.Context, l *Labelled, rules []gate.Rule) ([][]gate.Finding, error) {
-	spec := gate.Spec{Name: q.Monitor, Predictions: l.Name, Columns: map[string]string{"label": l.LabelColumn}, Positive: q.Positive, Threshold: q.Threshold,
-		Level: q.Level, Correction: q.Correction, Seed: q.Seed, At: q.At, Rules: make([]gate.Rule, len(rules))}
-	for role, column := range map[string]string{"id": q.ID, "score": q.Score, "class": q.Class} {
-		if column != "" {
-			spec.Columns[role] = column
-		}
+// Check refuses rules that could not be judged once there are labels.
+func (q Quality) Check() error {
+	if len(q.Rules) == 0 {
+		return nil
 	}
-	spec.Cluster, spec.Time, spec.TimeZone = q.grouping(l)
+	return q.gate(q.Rules).Check()
+}
+
+// gate has what rules say of one side alone.
+func (q Quality) gate(rules []gate.Rule) gate.Spec {
+	spec := gate.Spec{Name: q.Monitor, Positive: q.Positive, Threshold: q.Threshold, Level: q.Level, Correction: q.Correction, Seed: q.Seed, At: q.At,
+		Rules: make([]gate.Rule, len(rules))}
 	for i, r := range rules {
 		r.Margin, r.Title = nil, ruleTitle(i)
 		if r.Min == nil && r.Max == nil || q.reference {
@@ -172,6 +174,19 @@ func (q Quality) measured(ctx context.Context, l *Labelled, rules []gate.Rule) (
 		}
 		spec.Rules[i] = r
 	}
+	return spec
+}
+
+// measured judges one side by what rules say of it alone: a row a rule.
+func (q Quality) measured(ctx context.Context, l *Labelled, rules []gate.Rule) ([][]gate.Finding, error) {
+	spec := q.gate(rules)
+	spec.Predictions, spec.Columns = l.Name, map[string]string{"label": l.LabelColumn}
+	for role, column := range map[string]string{"id": q.ID, "score": q.Score, "class": q.Class} {
+		if column != "" {
+			spec.Columns[role] = column
+		}
+	}
+	spec.Cluster, spec.Time, spec.TimeZone = q.grouping(l)
 	world := gate.World{Temp: q.Temp, Now: q.Now,
 		Table:    func(context.Context, string) (gate.Table, error) { return gate.Table{Table: l.Table, Ref: l.Ref}, nil },
 		Identify: func(context.Context, string) (gate.Ref, error) { return l.Ref, nil },

@@ -42,12 +42,20 @@ func (q Quality) load(ctx context.Context, l *Labelled) (*labelledRows, error) {
 			read = append(read, name)
 		}
 	}
-	location, err := zoneOf(zone)
-	if err != nil {
-		return nil, err
+	c := collecting{rows: r, codes: map[string]int32{}, clusters: map[uint64]int32{}}
+	var keys *clusterKeys
+	if at := slices.Index(read, cluster+day); at >= 0 { // grouping names one of them, or none
+		keys = &clusterKeys{at: at}
 	}
-	c := collecting{rows: r, codes: map[string]int32{}, clusters: map[string]int32{}, day: day != ""}
-	c.zone.Zone = location
+	if keys != nil && day != "" {
+		location, err := Zone(zone)
+		if err == nil {
+			*keys, err = dayKeys(l.Table, day, location, keys.at)
+		}
+		if err != nil {
+			return nil, q.unsound("%w", err)
+		}
+	}
 	for b, err := range l.Table.Batches(ctx, dataset.Request{Columns: read}) {
 		if err != nil {
 			return nil, err
@@ -58,10 +66,10 @@ func (q Quality) load(ctx context.Context, l *Labelled) (*labelledRows, error) {
 			}
 			return nil
 		}
-		if day != "" {
-			cluster = day
+		c.take(b.Rows, column(l.LabelColumn), column(q.Score), column(q.Class), column(q.Time))
+		if keys != nil {
+			c.group(keys.append(nil, b, chosen{n: b.Rows}))
 		}
-		c.take(b.Rows, column(l.LabelColumn), column(q.Score), column(q.Class), column(q.Time), column(cluster))
 	}
 	c.finish(q)
 	return r, nil
@@ -75,13 +83,10 @@ type collecting struct {
 	text     []byte
 	label    []int32
 	class    []int32
-	clusters map[string]int32
-	day      bool
-	zone     labelRows
+	clusters map[uint64]int32
 }
 
-func (c *collecting) take(rows int, label, score, class, at, cluster *dataset.Column) {
-	var text []byte
+func (c *collecting) take(rows int, label, score, class, at *dataset.Column) {
 	for i := range rows {
 		c.label = append(c.label, c.code(label, i))
 		if score != nil {
@@ -93,18 +98,25 @@ func (c *collecting) take(rows int, label, score, class, at, cluster *dataset.Co
 		if at != nil {
 			c.rows.time = append(c.rows.time, secondsOf(at, i))
 		}
-		if cluster == nil {
-			continue
-		}
-		if c.day {
-			text = strconv.AppendInt(text[:0], c.zone.day(cluster, i), 10)
-		} else {
-			text = cellText(text[:0], cluster, i)
-		}
-		number, known := c.clusters[string(text)]
+	}
+}
+
+// secondsOf is the time in row i in seconds since 1970; NaN where there is none.
+func secondsOf(c *dataset.Column, i int) float64 {
+	v := c.Number(i)
+	if c.Type == dataset.Date {
+		return v * daySeconds
+	}
+	return v
+}
+
+// group numbers the clusters of rows.
+func (c *collecting) group(keys []uint64) {
+	for _, key := range keys {
+		number, known := c.clusters[key]
 		if !known {
 			number = int32(len(c.clusters))
-			c.clusters[string(text)] = number
+			c.clusters[key] = number
 		}
 		c.rows.clusters = append(c.rows.clusters, number)
 	}

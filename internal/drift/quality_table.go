@@ -6,7 +6,6 @@ import (
 	"encoding/csv"
 	"errors"
 	"io"
-	"iter"
 	"math"
 	"os"
 	"slices"
@@ -109,7 +108,7 @@ func (p Predictions) joined(ctx context.Context, tables []LabelTable, l *Labelle
 	}
 	j := newLabelJoin(o)
 	defer j.close()
-	if _, err := j.predictions(ctx, p.Table, labelColumns{id: p.ID}, p.Rows); err != nil {
+	if _, err := j.predictions(ctx, p.Source, labelColumns{id: p.ID}); err != nil {
 		return nil, err
 	}
 	for _, t := range tables {
@@ -143,7 +142,6 @@ func (p Predictions) joined(ctx context.Context, tables []LabelTable, l *Labelle
 func (l *Labelled) write(ctx context.Context, p Predictions, known *outcomes, columns []string, o LabelOptions) (err error) {
 	schema := l.columns(p, columns)
 	read := slices.DeleteFunc(schema.Names(), func(n string) bool { return n == l.LabelColumn && p.Label == "" })
-	at := labelRows(p.Rows).column(read, &read)
 	if err := os.MkdirAll(o.Temp, 0o777); err != nil {
 		return fault.New(fault.KindOf(err), "cannot join labels to %s: %w", p.Name, err)
 	}
@@ -163,21 +161,8 @@ func (l *Labelled) write(ctx context.Context, p Predictions, known *outcomes, co
 	if err := w.w.Write(schema.Names()); err != nil {
 		return err
 	}
-	for b, err := range numbered(p.Table.Batches(ctx, dataset.Request{Columns: read})) {
-		if err != nil {
-			return err
-		}
-		var in []bool
-		if at >= 0 {
-			in = labelRows(p.Rows).within(&b.Columns[at], b.Rows)
-		}
-		for i := range b.Rows {
-			if row := b.first + int64(i); (in == nil || in[i]) && labelRows(p.Rows).counts(row) {
-				if err := w.row(b.Batch, i, row); err != nil {
-					return err
-				}
-			}
-		}
+	if err := p.eachRow(ctx, read, w.row); err != nil {
+		return err
 	}
 	w.w.Flush()
 	if err := errors.Join(w.w.Error(), buffered.Flush(), f.Close()); err != nil {
@@ -279,26 +264,39 @@ func (l *Labelled) open(ctx context.Context, schema dataset.Schema) error {
 	return l.Table.Settle(ctx)
 }
 
-// numberedBatch is a batch and the number of its first row in the table, from 0.
-type numberedBatch struct {
-	*dataset.Batch
-	first int64
+// reading are columns and behind them, if it is not among them, the one by which rows count.
+func (s Source) reading(columns []string) []string {
+	if s.Rows.Time == "" || slices.Contains(columns, s.Rows.Time) {
+		return columns
+	}
+	return append(slices.Clone(columns), s.Rows.Time)
 }
 
-func numbered(all iter.Seq2[*dataset.Batch, error]) iter.Seq2[numberedBatch, error] {
-	return func(yield func(numberedBatch, error) bool) {
-		var first int64
-		for b, err := range all {
-			if err != nil {
-				yield(numberedBatch{}, err)
-				return
-			}
-			if !yield(numberedBatch{b, first}, nil) {
-				return
-			}
-			first += int64(b.Rows)
-		}
+// eachRow visits the rows that count, in the order of the table: row i of a batch, whose first columns are those that were asked for, and its
+// number in the table, from 0.
+func (s Source) eachRow(ctx context.Context, columns []string, visit func(b *dataset.Batch, i int, row int64) error) error {
+	columns = s.reading(columns)
+	filter, err := s.rowFilter(columns)
+	if err != nil {
+		return err
 	}
+	var scratch partScratch
+	var first, passed int64
+	for b, err := range s.Table.Batches(ctx, dataset.Request{Columns: columns}) {
+		if err != nil {
+			return err
+		}
+		rows := filter.choose(b, &scratch)
+		from, to := s.Rows.cut(passed, int64(rows.n))
+		for k := from; k < to; k++ {
+			i := rows.at(int(k))
+			if err := visit(b, i, first+int64(i)); err != nil {
+				return err
+			}
+		}
+		first, passed = first+int64(b.Rows), passed+int64(rows.n)
+	}
+	return nil
 }
 
 func placeOf(row int64) string { return "row " + strconv.FormatInt(row+1, 10) }

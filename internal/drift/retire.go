@@ -2,6 +2,7 @@ package drift
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"strconv"
 	"strings"
@@ -73,29 +74,24 @@ func ParseRetirement(text string) (Retirement, error) {
 	return Retirement{Limit: limit, Text: words[2], Days: days}, nil
 }
 
-// Low are the last days that were judged, the newest first, if all that it takes were below the limit. asked gives the value of a day, from the
-// newest on: of one without enough rows known is false, and it neither counts nor breaks; false ends the days.
-func (r Retirement) Low(days func(yield func(GoldenDay, error) bool)) ([]GoldenDay, error) {
+// Low are the last days that were judged, the newest first, if all that it takes were below the limit. days are asked for from the newest on,
+// as long as they do not decide; one without a value neither counts nor breaks.
+func (r Retirement) Low(days iter.Seq2[GoldenDay, error]) ([]GoldenDay, error) {
 	var low []GoldenDay
-	var failed error
-	days(func(d GoldenDay, err error) bool {
+	for d, err := range days {
 		switch {
 		case err != nil:
-			failed = err
-			return false
+			return nil, err
 		case d.Value == nil:
-			return true
+			continue
 		case *d.Value >= r.Limit:
-			low = nil
-			return false
+			return nil, nil
 		}
-		low = append(low, d)
-		return len(low) < r.Days
-	})
-	if failed != nil || len(low) < r.Days {
-		return nil, failed
+		if low = append(low, d); len(low) == r.Days {
+			return low, nil
+		}
 	}
-	return low, nil
+	return nil, nil
 }
 
 // Better is how a version does against another on the same rows.

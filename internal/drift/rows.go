@@ -72,7 +72,10 @@ func (r *rowFilter) bounded() bool {
 	return r.rows.Time != "" && (!r.rows.From.IsZero() || !r.rows.To.IsZero())
 }
 
-const dayNanos = 86_400 * int64(time.Second)
+const (
+	daySeconds = 86_400
+	dayNanos   = daySeconds * int64(time.Second)
+)
 
 // nanos is the time of row i, which is there.
 func (r *rowFilter) nanos(c *dataset.Column, i int) int64 {

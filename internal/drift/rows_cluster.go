@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"time"
 
 	"mlx/internal/dataset"
 )
@@ -117,6 +118,12 @@ type clusterKeys struct {
 }
 
 const noCluster = math.MaxUint64 - 1
+
+// dayKeys are those of the days of a column of times, which stands at a place of each batch.
+func dayKeys(t *dataset.Table, column string, zone *time.Location, at int) (clusterKeys, error) {
+	f, err := timeField(t, column)
+	return clusterKeys{at: at, days: true, times: newRowFilter(Rows{Time: column, Zone: zone}, f, at), zone: zoneDays{zone: zone}}, err
+}
 
 func (c *clusterKeys) append(dst []uint64, b *dataset.Batch, rows chosen) []uint64 {
 	from := &b.Columns[c.at]

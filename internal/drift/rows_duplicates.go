@@ -65,11 +65,11 @@ func (s *side) duplicates(ctx context.Context) (int64, error) {
 				fields[i] = t.Schema()[t.Schema().Index(name)]
 			}
 			hashes = dataset.NewRowHashes(fields)
-			filter, wrong = s.rowFilter(request)
+			filter, wrong = s.source.rowFilter(request)
 		},
 		Part: func(b *dataset.Batch) (hashed, error) { return hashRows(hashes, filter, b), wrong },
 		Merge: func(_ dataset.Span, h hashed) error {
-			from, to := s.cut(seen, int64(len(h.words)/2))
+			from, to := s.source.Rows.cut(seen, int64(len(h.words)/2))
 			seen += int64(len(h.words) / 2)
 			for k := from; k < to; k++ {
 				if err := parts[h.words[2*k]%duplicateParts].add(h.words[2*k : 2*k+2]); err != nil {
@@ -129,27 +129,27 @@ func repeated(parts []*stream[uint64]) (int64, error) {
 	return n, nil
 }
 
-// rowFilter is the filter of a side for batches of these columns.
-func (s *side) rowFilter(request []string) (*rowFilter, error) {
-	name := s.source.Rows.Time
+// rowFilter is the filter of a source for batches of these columns.
+func (s Source) rowFilter(request []string) (*rowFilter, error) {
+	name := s.Rows.Time
 	if name == "" {
 		return &rowFilter{at: -1}, nil
 	}
-	f, err := timeField(s.source.Table, name)
+	f, err := timeField(s.Table, name)
 	if err != nil {
 		return nil, err
 	}
-	return newRowFilter(s.source.Rows, f, slices.Index(request, name)), nil
+	return newRowFilter(s.Rows, f, slices.Index(request, name)), nil
 }
 
 // cut says which of n more rows count, of those that the time leaves, after so many were seen.
-func (s *side) cut(seen, n int64) (from, to int64) {
+func (r Rows) cut(seen, n int64) (from, to int64) {
 	to = n
-	if skip := s.source.Rows.Skip; skip > 0 {
-		from = min(max(skip-seen, 0), to)
+	if r.Skip > 0 {
+		from = min(max(r.Skip-seen, 0), to)
 	}
-	if limit := s.source.Rows.Limit; limit > 0 {
-		to = min(max(s.source.Rows.Skip+limit-seen, from), to)
+	if r.Limit > 0 {
+		to = min(max(r.Skip+r.Limit-seen, from), to)
 	}
 	return from, to
 }

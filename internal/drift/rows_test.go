@@ -217,3 +217,40 @@ func TestLearnt(t *testing.T) {
 		nearTo(t, "tvd", w.Learnt[0], columnNamed(t, comparedTables(t, rest, chunk, Spec{}, Options{}), "w").Distances[TVD].Value)
 	}
 }
+
+// TestLearntByPattern: a pattern counts only for the columns that its method can compare, as where thresholds are applied.
+func TestLearntByPattern(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 9))
+	words := make([]string, 400)
+	for i := range words {
+		words[i] = fmt.Sprintf("w%d", r.IntN(5))
+	}
+	whole := tableOf(t, []string{"w"}, words)
+	learnt := func(methods map[string]Method) string {
+		return fmt.Sprint(columnNamed(t, comparedTables(t, whole, whole, Spec{Learn: &Learn{Chunks: 4}, Methods: methods}, Options{}), "w").Learnt)
+	}
+	if got, want := learnt(map[string]Method{"*": KS}), learnt(nil); got != want || strings.Contains(got, "NaN") {
+		t.Errorf("learnt %s, want %s", got, want)
+	}
+}
+
+// TestCutNames: of numbers that are names, NaN and infinite ones stay apart from what is missing also where a batch is cut.
+func TestCutNames(t *testing.T) {
+	cells := slices.Repeat([]string{"1.5", "", "NaN", "inf", "-inf", "2.5", "2.5"}, 20)
+	spec := Spec{Categories: []string{"x"}}
+	whole := tableOf(t, []string{"x", "y"}, cells, cells)
+	some := whole
+	some.Rows = Rows{Skip: 7, Limit: 28}
+	want := Summary{Rows: 28, Missing: 4, NaN: 4, PlusInf: 4, MinusInf: 4}
+	m := columnNamed(t, comparedTables(t, whole, some, spec, Options{}), "x")
+	if got := m.Current; got.Rows != want.Rows || got.Missing != want.Missing || got.NaN != want.NaN || got.PlusInf != want.PlusInf || got.MinusInf != want.MinusInf {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if !slices.Equal(m.Full.Categories, []string{"2.5", "1.5"}) || !slices.Equal(m.Full.Current, []int64{8, 4}) {
+		t.Errorf("%v of %v", m.Full.Current, m.Full.Categories)
+	}
+	spec.MaxTexts = 1
+	if m := columnNamed(t, comparedTables(t, whole, some, spec, Options{}), "x"); m.Current.NaN != 4 || m.Current.Missing != 4 || m.Why == "" {
+		t.Errorf("of too many: %+v, %q", m.Current, m.Why)
+	}
+}

@@ -115,11 +115,7 @@ func (s Spec) Complete() (Spec, error) {
 	fillIn(&s.Binning, Atoms)
 	fillIn(&s.Bins, 10)
 	fillIn(&s.Floor, stats.PSIFloor)
-	if s.Natural {
-		s.Base = 0
-	} else {
-		fillIn(&s.Base, 2)
-	}
+	fillIn(&s.Base, 2)
 	fillIn(&s.KSP, "auto")
 	fillIn(&s.MaxTexts, 10_000)
 	fillIn(&s.MinRows, 30)
@@ -134,8 +130,8 @@ func (s Spec) Complete() (Spec, error) {
 	}
 	if s.Classifier != nil {
 		c := *s.Classifier
-		fillIn(&c.MaxAUC, 0.65)
-		fillIn(&c.Rows, 10_000)
+		fillIn(&c.MaxAUC, classifierAUC)
+		fillIn(&c.Rows, classifierRows)
 		s.Classifier = &c
 	}
 	return s, nil

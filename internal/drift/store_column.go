@@ -23,7 +23,8 @@ type column struct {
 	words *vocabulary            // of categories
 	rows  *stream[uint32]        // when rows matter: of numbers the class of each row, of categories 0 where it is missing, else its code + 1
 	known *dataset.ProfileColumn // what a profile knows of a column of numbers, in place of keys
-	full  atomic.Bool            // words are too many: they are not looked at any more
+	full  atomic.Bool            // words are too many: they are not looked at any more, and rows are not kept
+	codes []uint32               // memory to merge: of each word of a batch its code + 1
 }
 
 // The classes of the rows of a column of numbers.
@@ -33,6 +34,7 @@ const (
 	rowNaN
 	rowPlusInf
 	rowMinusInf
+	firstWord // in columnPart.rows, of categories: the first of its words
 )
 
 // lacks is the number of rows without a value that can be compared.
@@ -139,7 +141,7 @@ type columnPart struct {
 	missing, nan, plusInf, minusInf int64
 
 	keys  []uint64
-	rows  []uint32 // as in column; of categories the code is the place in words
+	rows  []uint32 // the class of each row; of categories firstWord + its place in words, or rowValue where they are not looked at
 	words dataset.Texts
 	times []int64 // how often each of words stands there
 }

@@ -140,7 +140,7 @@ func (l *loading) startRows() error {
 	l.filter, l.time, l.cluster = nil, nil, nil
 	t := l.source.Table
 	var err error
-	if l.filter, err = l.rowFilter(l.request); err != nil {
+	if l.filter, err = l.source.rowFilter(l.request); err != nil {
 		return err
 	}
 	if !l.first {
@@ -199,8 +199,8 @@ func (l *loading) part(b *dataset.Batch) *part {
 		switch {
 		case kept.kind == Numbers:
 			c.numbers(from, rows, byRow)
-		case kept.full.Load() && !byRow:
-			c.lacking(from, rows)
+		case kept.full.Load():
+			c.lacking(from, rows, byRow)
 		default:
 			c.categories(from, rows, byRow, &p.scratch)
 		}
@@ -222,7 +222,7 @@ func (l *loading) part(b *dataset.Batch) *part {
 // merge takes the part of the next rows.
 func (l *loading) merge(p *part) error {
 	defer l.parts.giveBack(p)
-	from, to := l.cut(l.seen, int64(p.rows))
+	from, to := l.source.Rows.cut(l.seen, int64(p.rows))
 	l.seen += int64(p.rows)
 	if l.reported != nil {
 		l.reported(int64(p.rows))
@@ -269,20 +269,22 @@ func (c *column) merge(p *columnPart) error {
 		}
 		return c.rows.add(p.rows)
 	}
-	ids := make([]uint32, len(p.times)+1)
+	c.codes = slices.Grow(c.codes[:0], int(firstWord)+len(p.times))[:int(firstWord)+len(p.times)]
+	clear(c.codes)
 	for i, n := range p.times {
 		if n > 0 {
-			ids[i+1] = c.words.add(p.words.At(i), n) + 1
+			c.codes[int(firstWord)+i] = c.words.add(p.words.At(i), n) + 1
 		}
 	}
 	if c.words.full {
 		c.full.Store(true)
+		return nil
 	}
 	if c.rows == nil {
 		return nil
 	}
 	for i, id := range p.rows {
-		p.rows[i] = ids[id]
+		p.rows[i] = c.codes[id]
 	}
 	return c.rows.add(p.rows)
 }

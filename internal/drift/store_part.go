@@ -20,7 +20,7 @@ func (r chosen) at(k int) int {
 // partScratch is memory that is used again for each batch.
 type partScratch struct {
 	chosen []int32
-	ids    []uint32 // of each entry of a dictionary its place in words, plus one
+	ids    []uint32 // of each entry of a dictionary what stands for it in rows; 0: not seen
 	local  map[string]uint32
 	text   []byte
 }
@@ -105,26 +105,28 @@ func (c *columnPart) coded(from *dataset.Column, rows chosen, byRow bool, s *par
 	clear(ids)
 	for k := range rows.n {
 		i := rows.at(k)
+		id := rowMissing
 		if from.Missing.Has(i) {
 			c.missing++
-			if byRow {
-				c.rows = append(c.rows, 0)
+		} else {
+			code := from.Codes[i]
+			if id = ids[code]; id == 0 {
+				id = c.word(categoryWord(s.text, from.Texts.At(int(code))))
+				ids[code] = id
 			}
-			continue
+			c.times[id-firstWord]++
 		}
-		code := from.Codes[i]
-		id := ids[code]
-		if id == 0 {
-			c.words.Append(categoryWord(s.text, from.Texts.At(int(code))))
-			c.times = append(c.times, 0)
-			id = uint32(len(c.times))
-			ids[code] = id
-		}
-		c.times[id-1]++
 		if byRow {
 			c.rows = append(c.rows, id)
 		}
 	}
+}
+
+// word takes one more word and returns what stands for it in rows.
+func (c *columnPart) word(word []byte) uint32 {
+	c.words.Append(word)
+	c.times = append(c.times, 0)
+	return firstWord + uint32(len(c.times)-1)
 }
 
 // spelled looks at the text of every row.
@@ -135,12 +137,11 @@ func (c *columnPart) spelled(from *dataset.Column, rows chosen, byRow bool, s *p
 	clear(s.local)
 	for k := range rows.n {
 		i := rows.at(k)
-		id := uint32(0)
-		switch class := categoryClass(from, i); class {
-		case rowValue:
+		id := categoryClass(from, i)
+		if id == rowValue {
 			id = c.spell(from, i, s)
-		default:
-			c.count(class)
+		} else {
+			c.count(id)
 		}
 		if byRow {
 			c.rows = append(c.rows, id)
@@ -158,7 +159,7 @@ func categoryClass(from *dataset.Column, i int) uint32 {
 	return rowValue
 }
 
-// spell counts the word of a row and returns its place, plus one.
+// spell counts the word of a row and returns what stands for it in rows.
 func (c *columnPart) spell(from *dataset.Column, i int, s *partScratch) uint32 {
 	var word []byte
 	if from.InTexts() {
@@ -167,24 +168,24 @@ func (c *columnPart) spell(from *dataset.Column, i int, s *partScratch) uint32 {
 		s.text = from.AppendText(s.text[:0], i)
 		word = s.text
 	}
-	if len(word) > longestWord {
-		word = categoryWord(nil, word)
-	}
+	word = categoryWord(nil, word)
 	id, ok := s.local[string(word)]
 	if !ok {
-		c.words.Append(word)
-		c.times = append(c.times, 0)
-		id = uint32(len(c.times))
+		id = c.word(word)
 		s.local[string(word)] = id
 	}
-	c.times[id-1]++
+	c.times[id-firstWord]++
 	return id
 }
 
 // lacking counts what a column lacks whose words are too many to be looked at.
-func (c *columnPart) lacking(from *dataset.Column, rows chosen) {
+func (c *columnPart) lacking(from *dataset.Column, rows chosen, byRow bool) {
 	for k := range rows.n {
-		c.count(categoryClass(from, rows.at(k)))
+		class := categoryClass(from, rows.at(k))
+		c.count(class)
+		if byRow {
+			c.rows = append(c.rows, class)
+		}
 	}
 }
 
@@ -193,28 +194,24 @@ func (c *columnPart) cut(kind Kind, from, to int) {
 	before, values := 0, 0
 	rows := c.rows[from:to]
 	c.missing, c.nan, c.plusInf, c.minusInf = 0, 0, 0, 0
-	if kind == Categories {
-		clear(c.times)
-		for _, id := range rows {
-			if id == 0 {
-				c.missing++
-				continue
-			}
-			c.times[id-1]++
-		}
-		c.rows = rows
-		return
-	}
-	for _, class := range c.rows[:from] {
-		if class == rowValue {
-			before++
-		}
-	}
-	for _, class := range rows {
-		if class == rowValue {
+	clear(c.times)
+	for _, id := range rows {
+		switch {
+		case id >= firstWord:
+			c.times[id-firstWord]++
+		case id == rowValue:
 			values++
+		default:
+			c.count(id)
 		}
-		c.count(class)
 	}
-	c.rows, c.keys = rows, c.keys[before:before+values]
+	if kind == Numbers {
+		for _, class := range c.rows[:from] {
+			if class == rowValue {
+				before++
+			}
+		}
+		c.keys = c.keys[before : before+values]
+	}
+	c.rows = rows
 }

@@ -15,15 +15,18 @@ func (v View) Azure() []byte {
 			if w := f.Word(); w == "warn" || w == "waived" {
 				level = "warning"
 			}
-			fmt.Fprintf(&b, "##vso[task.logissue type=%s;sourcepath=%s;linenumber=%d]%s\n", level, azureProperty(f.At.File), max(f.At.Line, 1),
-				azureMessage(fmt.Sprintf("%s %s: %s  %s  %s", v.tool(), g.Name, f.Word(), f.Name, f.Text())))
+			place := ""
+			if f.At.File != "" {
+				place = fmt.Sprintf(";sourcepath=%s;linenumber=%d", azureProperty(f.At.File), max(f.At.Line, 1))
+			}
+			fmt.Fprintf(&b, "##vso[task.logissue type=%s%s]%s\n", level, place, azureMessage(fmt.Sprintf("%s %s: %s  %s  %s", v.tool(), g.Name, f.Word(), f.Name, f.Text())))
 		}
 	}
 	result := map[Verdict]string{Pass: "Succeeded", Inconclusive: "SucceededWithIssues"}[v.Verdict]
 	if result == "" {
 		result = "Failed"
 	}
-	fmt.Fprintf(&b, "##vso[task.complete result=%s]mlx %s: %s, verdict %s\n", result, v.tool(), v.Verdict, v.Record.Short())
+	fmt.Fprintf(&b, "##vso[task.complete result=%s]mlx %s: %s\n", result, v.tool(), v.recorded())
 	return []byte(b.String())
 }
 

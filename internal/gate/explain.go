@@ -26,7 +26,7 @@ type Explained struct {
 // Explain says what the checks of a gate are. A gate that could not be judged as it is written is the same error as there: whoever
 // asks what a gate says wants to know that it says nothing.
 func Explain(s Spec) ([]Explained, error) {
-	if _, err := (&session{spec: s}).compile(); err != nil {
+	if err := s.Check(); err != nil {
 		return nil, err
 	}
 	all := make([]Explained, 0, len(s.Rules))

@@ -15,11 +15,14 @@ func (v View) GitHub() []byte {
 			if w := f.Word(); w == "warn" || w == "waived" || f.Severity == SeverityWarn {
 				level = "warning"
 			}
-			fmt.Fprintf(&b, "::%s file=%s,line=%d,title=%s::%s\n", level, property(f.At.File), f.At.Line,
-				property(v.tool()+" "+g.Name+": "+f.Word()), message(f.Name+"  "+f.Text()))
+			place := ""
+			if f.At.File != "" { // two tables that somebody typed stand nowhere
+				place = fmt.Sprintf("file=%s,line=%d,", property(f.At.File), f.At.Line)
+			}
+			fmt.Fprintf(&b, "::%s %stitle=%s::%s\n", level, place, property(v.tool()+" "+g.Name+": "+f.Word()), message(f.Name+"  "+f.Text()))
 		}
 	}
-	fmt.Fprintf(&b, "::notice title=%s::%s\n", property("mlx "+v.tool()), message(string(v.Verdict)+", verdict "+v.Record.Short()))
+	fmt.Fprintf(&b, "::notice title=%s::%s\n", property("mlx "+v.tool()), message(v.recorded()))
 	return []byte(b.String())
 }
 

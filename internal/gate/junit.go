@@ -35,7 +35,10 @@ func (v View) JUnit() ([]byte, error) {
 		Name    string   `xml:"name,attr"`
 		Suites  []suite  `xml:"testsuite"`
 	}
-	doc := document{Name: "mlx " + v.tool() + " " + v.Record.Short()}
+	doc := document{Name: "mlx " + v.tool()}
+	if !v.Record.IsZero() {
+		doc.Name += " " + v.Record.Short()
+	}
 	for _, g := range v.Report.Gates {
 		s := suite{Name: clean(g.Name), Tests: len(g.Checks), Time: v.At.UTC().Format("2006-01-02T15:04:05Z")}
 		for _, f := range g.Checks {

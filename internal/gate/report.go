@@ -18,6 +18,14 @@ func (v View) tool() string {
 	return v.Tool
 }
 
+// recorded is the verdict and the record that keeps it; of two tables that are compared outside a repository nothing is kept.
+func (v View) recorded() string {
+	if v.Record.IsZero() {
+		return string(v.Verdict)
+	}
+	return string(v.Verdict) + ", verdict " + v.Record.Short()
+}
+
 // Parted are the findings of a gate as they are read: what did not pass, the worst first, and what passed.
 func (g Result) Parted() (open, passed []Finding) {
 	order := []string{"fail", "inconclusive", "waived", "warn"}

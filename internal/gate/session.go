@@ -45,6 +45,12 @@ func Measures() []string {
 	return all
 }
 
+// Check refuses a gate that could not be judged as it is written. It looks at nothing that the gate names.
+func (s Spec) Check() error {
+	_, err := (&session{spec: s}).compile()
+	return err
+}
+
 // compile makes the checks of a gate. What cannot be judged is refused by name: a check that is passed over would be a check that
 // passes.
 func (s *session) compile() ([]Check, error) {

@@ -2,6 +2,7 @@ package repo
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -35,6 +36,10 @@ type Monitor struct {
 	Bins        int         `yaml:"bins" doc:"How many; 10 when absent."`
 	Floor       float64     `yaml:"floor" doc:"Smallest share that psi divides by; 0.0001 when absent."`
 	NullBin     bool        `yaml:"null_bin" doc:"Missing values are one more bin."`
+	MaxTexts    int         `yaml:"max_texts" doc:"Columns with more different texts are inconclusive; 10000 when absent."`
+	Base        LogBase     `yaml:"base" doc:"Base of the logarithm of js: a number above 1, or e; 2 when absent."`
+	KSP         string      `yaml:"ks_p" enum:"auto asymptotic limit" doc:"Where p of K-S comes from: exact up to 10000 rows and asymptotic above (auto), asymptotic, or the limit of Kolmogorov; auto when absent."`
+	Yates       bool        `yaml:"yates" doc:"Chi-square of two categories is corrected for continuity."`
 	Cluster     string      `yaml:"cluster" doc:"Column whose rows belong together, such as a user or a day: they are not independent."`
 	Time        string      `yaml:"time" doc:"Column that holds the time of a row: rows of one day are not independent, and windows are cut by it."`
 	TimeZone    string      `yaml:"time_zone" doc:"Zone in which days begin; UTC when absent."`
@@ -149,6 +154,29 @@ func (s *Span) setScalar(v scalar) error {
 	return nil
 }
 
+// LogBase is the base of a logarithm: a number above 1, or the letter e. 0 when absent.
+type LogBase float64
+
+func (b *LogBase) setNode(_ *decoder, n ast.Node) error {
+	s, err := scalarOf(n)
+	if err != nil {
+		return err
+	}
+	v, err := strconv.ParseFloat(s.text, 64)
+	switch {
+	case s.text == "e":
+		v = math.E
+	case err != nil || !(v > 1) || math.IsInf(v, 0):
+		return failAt(n, "%q is no base of logarithms: a number above 1, or e", s.text)
+	}
+	*b = LogBase(v)
+	return nil
+}
+
+func (*LogBase) schema() members {
+	return members{{"oneOf", []members{{{"const", "e"}}, {{"type", "number"}, {"exclusiveMinimum", 1}}}}}
+}
+
 // Weights are those of columns, or the word importance: those that the model has.
 type Weights struct {
 	Importance bool
@@ -161,7 +189,7 @@ func (w *Weights) setNode(d *decoder, n ast.Node) error {
 	case err != nil:
 		return d.value(n, reflect.ValueOf(&w.Of).Elem())
 	case s.text != "importance":
-		return fmt.Errorf("%q is neither importance nor a mapping of columns to weights", s.text)
+		return failAt(n, "%q is neither importance nor a mapping of columns to weights", s.text)
 	}
 	w.Importance = true
 	return nil

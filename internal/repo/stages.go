@@ -101,7 +101,7 @@ func (c *Config) pipeline(dvcFiles []string, read KeyReader) (*Pipeline, error) 
 	}
 	for name, m := range c.Monitors.All() { // a monitor may name a stage of dvc.yaml
 		if _, ok := groups[m.OnDrift.Repro]; !ok && m.OnDrift.Repro != "" {
-			return nil, missing(m.At, "monitor "+name, "stage", m.OnDrift.Repro, p.Groups)
+			return nil, missing(m.OnDrift.At, "monitor "+name, "stage", m.OnDrift.Repro, p.Groups)
 		}
 	}
 	return p, p.check()

@@ -182,7 +182,7 @@ func TestStageMistakes(t *testing.T) {
 			"keys are cmd, dir, deps, outs, params, metrics, env, matrix, foreach, on, resources, retries, timeout, always, register"},
 		{"always", "stages:\n  a: {cmd: x, always: often}\n", `cannot read mlx.yaml: line 2, column 23: needs true or false, not "often"`, ""},
 		{"monitor", "stages:\n  train: {cmd: x}\nmonitors:\n  m: {current: a, reference: b, on_drift: {repro: trian}}\n",
-			`cannot read mlx.yaml: line 4, column 6: monitor m names the unknown stage "trian"`, `did you mean "train"? mlx.yaml has train`},
+			`cannot read mlx.yaml: line 4, column 43: monitor m names the unknown stage "trian"`, `did you mean "train"? mlx.yaml has train`},
 		{"two samples", "samples:\n  a: {rows: 1, path: b}\n", "cannot read mlx.yaml: line 2, column 6: a sample has exactly one subject: path, cmd or rows (at least 1)", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -20,7 +20,7 @@ const (
 	TrustStage   = "stage"
 	TrustCheck   = "check"
 	TrustService = "service"
-	TrustTable   = "table" // a URL that a gate reads
+	TrustTable   = "table" // a URL that a gate or a monitor reads
 	TrustModel   = "model" // a URL that a gate sends rows to
 	TrustGates   = "gates" // a file of another repository that gates are included from
 )
@@ -32,7 +32,7 @@ const maxKeyFile = 64 << 10
 type TrustItem struct {
 	Kind  string `json:"kind"`
 	Name  string `json:"name"`  // in mlx.yaml; of a key its file, of a check its gate or service
-	Value string `json:"value"` // remote: URL and recipients; backend: type and host; key: fingerprint; else the command
+	Value string `json:"value"` // remote: URL and recipients; backend: Backend.TrustValue; key: fingerprint; else the command
 	State string `json:"state"` // new, changed or approved
 	Was   string `json:"-"`     // the one value that was allowed before, if changed
 	Owner string `json:"-"`     // of a key: the comment in its file
@@ -62,13 +62,12 @@ func (c *Config) TrustItems(read KeyReader) ([]TrustItem, error) {
 		add(TrustRemote, name, remote.TrustValue())
 	})
 	for name, b := range c.Backends.All() {
-		if b.Host != "" {
-			add(TrustBackend, name, b.Type+" "+b.Host)
-		}
+		add(TrustBackend, name, b.TrustValue())
 	}
 	c.changed("backends.", ".host", func(name, value string) {
 		b, _ := c.Backends.Get(name)
-		add(TrustBackend, name, b.Type+" "+value)
+		b.Host = value
+		add(TrustBackend, name, b.TrustValue())
 	})
 	for _, path := range c.TrustedKeys {
 		text, err := read(path)
@@ -165,12 +164,17 @@ func (c Check) referenced() string {
 
 // GateTrust lists what the gates need allowed.
 func (c *Config) GateTrust() []TrustItem {
+	return different(func(add func(kind, name, value string)) { c.gates(add, TrustGates, TrustTable, TrustModel, TrustCheck) })
+}
+
+// different are the items that a list adds, each once.
+func different(list func(add func(kind, name, value string))) []TrustItem {
 	var all []TrustItem
-	c.gates(func(kind, name, value string) {
+	list(func(kind, name, value string) {
 		if i := (TrustItem{Kind: kind, Name: name, Value: value}); value != "" && !slices.Contains(all, i) {
 			all = append(all, i)
 		}
-	}, TrustGates, TrustTable, TrustModel, TrustCheck)
+	})
 	return all
 }
 

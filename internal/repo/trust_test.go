@@ -265,6 +265,7 @@ monitors:
     reference: b.csv
     model: f@production
     on_drift: {run: retrain, command: tell, webhook: "https://hook", github_issue: acme/f}
+    predictions: {table: log.csv, reference: "https://a/good.csv"}
     golden: {table: "https://a/golden.csv", model: {command: predict}}
     retire: golden < 0.9 for 3 days
 `))
@@ -276,7 +277,8 @@ monitors:
 		t.Fatal(err)
 	}
 	want := []TrustItem{
-		{Kind: "table", Name: "https://a/{date}.csv", Value: "https://a/{date}.csv"}, {Kind: "table", Name: "https://a/golden.csv", Value: "https://a/golden.csv"},
+		{Kind: "table", Name: "https://a/{date}.csv", Value: "https://a/{date}.csv"}, {Kind: "table", Name: "https://a/good.csv", Value: "https://a/good.csv"},
+		{Kind: "table", Name: "https://a/golden.csv", Value: "https://a/golden.csv"},
 		{Kind: "action", Name: "m", Value: "github issue acme/f"}, {Kind: "action", Name: "m", Value: "webhook https://hook"},
 		{Kind: "action", Name: "m", Value: "command tell"}, {Kind: "action", Name: "m", Value: "run retrain"},
 		{Kind: "check", Name: "m", Value: "predict"},
@@ -296,5 +298,24 @@ monitors:
 		if got := trust.ApprovedTable(where); got != allowed {
 			t.Errorf("%s: %v", where, got)
 		}
+	}
+}
+
+// TestWebhookShown: of the address of a webhook nothing is shown that could be secret.
+func TestWebhookShown(t *testing.T) {
+	for of, want := range map[string]string{
+		"https://hook": "webhook https://hook", "http://hook:8080/": "webhook http://hook:8080",
+		"https://hooks.example/services/T0/B0/s3cret": "webhook https://hooks.example/…", "https://h/?token=s3cret": "webhook https://h/…",
+		"https://ana:s3cret@h": "webhook https://h/…", "https://h#s3cret": "webhook https://h/…", "s3cret": "webhook …", "https://h/%zz": "webhook …",
+	} {
+		action := DriftAction{ActionWebhook, of}
+		item := TrustItem{Kind: TrustAction, Name: "m", Value: action.What(), Was: action.What()}.Shown()
+		if got := action.Shown(); got != want || item.Value != want || item.Was != want {
+			t.Errorf("%s: %s %+v, want %s", of, got, item, want)
+		}
+	}
+	other := TrustItem{Kind: TrustTable, Name: "https://a/b.csv", Value: "https://a/b.csv"}
+	if run := (DriftAction{ActionRun, "webhook https://a/b"}); run.Shown() != run.What() || other.Shown() != other {
+		t.Error("what is no webhook is shown as it is")
 	}
 }

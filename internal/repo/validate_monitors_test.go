@@ -27,6 +27,9 @@ func TestMonitorsAreChecked(t *testing.T) {
 		{"method of columns", "current: a, reference: b, methods: {dep: k}", `"dep" of methods is none: "k"`, `did you mean "ks"?`},
 		{"unit of a threshold", "current: a, reference: b, threshold: 7d", `"7d" is no number of 0 or more`, ""},
 		{"negative weight", "current: a, reference: b, weights: {x: -1}", `"-1" is no number of 0 or more`, ""},
+		{"weights of no column", "current: a, reference: b, weights: importances", `line 2, column 42: "importances" is neither importance nor`, ""},
+		{"base", "current: a, reference: b, base: 1", `line 2, column 39: "1" is no base of logarithms`, ""},
+		{"way to p", "current: a, reference: b, ks_p: asymtotic", `"asymtotic"`, `did you mean "asymptotic"?`},
 		{"schedule", "current: a, reference: b, schedule: 15 3 * *", `schedule "15 3 * *": it has 4 fields and not five`, `schedule: "15 3 * * *"`},
 		{"hour", "current: a, reference: b, schedule: 15 24 * * *", `schedule "15 24 * * *": "24" is no hour`, ""},
 		{"model of nothing", "current: a, reference: model", "reference: model needs model", ""},
@@ -68,6 +71,7 @@ func TestMonitorsAreTaken(t *testing.T) {
 		"current: 's3://b/{year}/{month}/{day}/', reference: '-1y', window: 1d",
 		"current: a, reference: '-365d', window: 6h, step: 1h, time: t, lag: 30m",
 		"predictions: p.csv, reference: model, model: flights@production, weights: importance",
+		"current: a, reference: b, base: e, ks_p: limit, yates: true, max_texts: 500",
 		"current: a, reference: b, schedule: '*/15 9-17 1,15 jan-dec mon-fri'",
 	} {
 		if _, err := ParseConfig([]byte("monitors:\n  m: {" + keys + "}\n")); err != nil {

@@ -124,7 +124,7 @@ def numbers(case, column, ref, cur, exact):
             say(case, column, "psi", floored_psi(p, q, 1e-4), "numpy", **how)
             say(case, column, "psi", floored_psi(p, q, 1e-2), "numpy", floor=1e-2, **how)
             say(case, column, "js", distance.jensenshannon(p, q, base=2), "scipy", within=1e-8, **how)
-            say(case, column, "js", distance.jensenshannon(p, q), "scipy", within=1e-8, natural=True, **how)
+            say(case, column, "js", distance.jensenshannon(p, q), "scipy", within=1e-8, base=math.e, **how)
             say(case, column, "hellinger", math.sqrt(max(1 - np.sum(np.sqrt(p / p.sum() * q / q.sum())), 0)), "numpy", within=2e-8, **how)
             if len(r) < len(ref) or len(c) < len(cur):
                 p, q = np.append(p, len(ref) - len(r)), np.append(q, len(cur) - len(c))
@@ -133,7 +133,7 @@ def numbers(case, column, ref, cur, exact):
     whole = all(isinstance(v, int) for v in ref) and all(isinstance(v, int) for v in cur)
     er, ec = (ri, ci) if whole else (rf, cf)
     say(case, column, "psi", lambda: evidently("psi", ColumnType.Numerical, er, ec), "evidently", binning="sturges")
-    say(case, column, "js", lambda: evidently("jensenshannon", ColumnType.Numerical, er, ec), "evidently", within=1e-8, binning="sturges", natural=True)
+    say(case, column, "js", lambda: evidently("jensenshannon", ColumnType.Numerical, er, ec), "evidently", within=1e-8, binning="sturges", base=math.e)
     # Evidently's bins for Hellinger are Sturges' over the different values: only without ties are they the same as its others. It multiplies
     # densities, which are no numbers for very small values.
     if len(set(r + c)) == n + m and len(set(r)) > 20 and max(abs(rf)) > 1e-100:
@@ -152,7 +152,7 @@ def categories(case, column, ref, cur):
     table = np.array([p, q])
     say(case, column, "psi", floored_psi(p, q, 1e-4), "numpy")
     say(case, column, "js", distance.jensenshannon(p, q, base=2), "scipy", within=1e-8)
-    say(case, column, "js", lambda: evidently("jensenshannon", ColumnType.Categorical, r, c), "evidently", within=1e-8, natural=True)
+    say(case, column, "js", lambda: evidently("jensenshannon", ColumnType.Categorical, r, c), "evidently", within=1e-8, base=math.e)
     say(case, column, "psi", evidently("psi", ColumnType.Categorical, r, c), "evidently", binning="sturges")
     say(case, column, "js", nannyml("jensen_shannon", FeatureType.CATEGORICAL, r, c)[0], "nannyml", within=2e-8, binning="doane")
     say(case, column, "hellinger", lambda: evidently("hellinger", ColumnType.Categorical, r, c), "evidently", within=2e-8)

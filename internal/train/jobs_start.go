@@ -1,0 +1,89 @@
+package train
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"mlx/internal/fault"
+)
+
+// start starts the agent of a job, unless it was. A lock makes two that start it at once take turns; the agent itself refuses
+// to be the second in its folder.
+func (n NodeJobs) start(q startQuestion) (*agent, error) {
+	fail := func(err error) (*agent, error) {
+		return nil, fault.New(fault.KindOf(err), "cannot start the agent: %w", err)
+	}
+	dir := n.folder(q.Run)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fail(err)
+	}
+	unlock, err := lockFolder(filepath.Join(dir, rankName("submit.lock", q.Rank)))
+	if err != nil {
+		return fail(err)
+	}
+	defer unlock()
+	a, known := n.agent(q.Run, q.Rank)
+	if known {
+		if s := n.state(jobQuestion{q.Run, q.Rank}); !q.Again || s.State != Gone {
+			return &a, nil
+		}
+	}
+	log, err := os.OpenFile(filepath.Join(dir, rankName(AgentLogName, q.Rank)), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return fail(err)
+	}
+	defer log.Close()
+	cmd := exec.Command(n.Program, "agent", "run", dir) //nolint:gosec // this very program
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = n.Root, append(cleanEnv(n.Environ), q.Env...), log, log
+	alone(cmd)
+	if err := cmd.Start(); err != nil {
+		return fail(err)
+	}
+	a = agent{
+		Kind: "agent/v1", Host: n.Host, Boot: bootOf(), PID: cmd.Process.Pid, Start: startOf(cmd.Process.Pid), Nodes: q.Nodes, Starts: a.Starts + 1,
+	}
+	go func() { _ = cmd.Wait() }() // it is collected if it ends before this process does
+	if err := writeNote(filepath.Join(dir, rankName(AgentName, q.Rank)), a); err != nil {
+		_ = cmd.Process.Kill() // nobody would find it again
+		return fail(err)
+	}
+	return &a, nil
+}
+
+// cleanEnv leaves out what belongs to the connection, or to the run that this process may be part of.
+func cleanEnv(environ []string) []string {
+	return slices.DeleteFunc(slices.Clone(environ), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return strings.HasPrefix(name, "MLX_") || strings.HasPrefix(name, "SSH_")
+	})
+}
+
+// writeNote writes a small file so that a reader sees all of it or nothing.
+func writeNote(file string, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(text, '\n'))
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name()) // it is not in its place
+	}
+	return err
+}

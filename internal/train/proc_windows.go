@@ -1,0 +1,15 @@
+package train
+
+import (
+	"os/exec"
+
+	"mlx/internal/fault"
+)
+
+func alone(*exec.Cmd) {}
+
+func ask(int) {}
+
+func lockFolder(string) (unlock func(), err error) {
+	return nil, fault.New(fault.Usage, "jobs do not execute on Windows").Hint("wsl   # mlx for Linux runs there")
+}
