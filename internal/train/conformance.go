@@ -161,7 +161,7 @@ func onArgs(line string, flags ...string) []string {
 func (t *Trial) expect(ctx context.Context, status int, line string, flags ...string) (Said, error) {
 	s, err := t.on(ctx, line, flags...)
 	if err == nil && s.Status != status {
-		err = broken("%s: status %d, not %d: %s", line, s.Status, status, tail(s.Err))
+		err = broken("%s: status %d, not %d: %s", line, s.Status, status, lastWords(s.Err))
 	}
 	return s, err
 }
@@ -176,7 +176,7 @@ func (t *Trial) detach(ctx context.Context, line string, flags ...string) (strin
 		Run string `json:"run"`
 	}
 	if s.Status != 0 || json.Unmarshal([]byte(s.Out), &job) != nil || job.Run == "" {
-		return "", broken("cannot submit %s: status %d: %s", line, s.Status, tail(s.Err))
+		return "", broken("cannot submit %s: status %d: %s", line, s.Status, lastWords(s.Err))
 	}
 	return job.Run, nil
 }
@@ -202,7 +202,7 @@ func (s shown) cause() string {
 func (t *Trial) show(ctx context.Context, run string) (s shown, err error) {
 	said, err := t.mlx(ctx, "show", "--json", run)
 	if err == nil && json.Unmarshal([]byte(said.Out), &s) != nil {
-		err = broken("mlx show %.12s: %s", run, tail(said.Err))
+		err = broken("mlx show %.12s: %s", run, lastWords(said.Err))
 	}
 	return s, err
 }
@@ -265,8 +265,8 @@ func (t *Trial) wait(ctx context.Context, run string) (shown, error) {
 	return t.show(ctx, run)
 }
 
-// tail is the end of what was said, on one line.
-func tail(text string) string {
+// lastWords is the end of what was said, on one line.
+func lastWords(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(lines[max(0, len(lines)-3):], " / ")
 }

@@ -24,9 +24,9 @@ func tryImpossible(ctx context.Context, t *Trial) error {
 	case took > Waits+time.Minute:
 		return broken("a run that asked for 4096 GPUs was given up after %.0f s, its deadline is %v", took.Seconds(), Waits)
 	case !regexp.MustCompile(`(?i)gpu|gres|resource|node config|infeasible`).MatchString(s.Err):
-		return broken("mlx does not say why: %s", tail(s.Err))
+		return broken("mlx does not say why: %s", lastWords(s.Err))
 	}
-	t.saw("after %.1f s: %s", took.Seconds(), tail(s.Err))
+	t.saw("after %.1f s: %s", took.Seconds(), lastWords(s.Err))
 	return nil
 }
 
@@ -146,7 +146,7 @@ func tryKey(ctx context.Context, t *Trial) error {
 	if s.Status != 125 || strings.Contains(s.Out, "began") {
 		return broken("status %d, %q", s.Status, s.Out)
 	}
-	t.saw("%s", tail(s.Err))
+	t.saw("%s", lastWords(s.Err))
 	return nil
 }
 

@@ -23,7 +23,7 @@ func tryEnds(ctx context.Context, t *Trial) error {
 			return err
 		}
 		if c.status != -2 && s.Status != c.status {
-			return broken("%s: status %d, not %d: %s", c.line, s.Status, c.status, tail(s.Err))
+			return broken("%s: status %d, not %d: %s", c.line, s.Status, c.status, lastWords(s.Err))
 		}
 		got, err := t.show(ctx, "@last")
 		if err != nil {
@@ -65,7 +65,7 @@ func tryCancel(ctx context.Context, t *Trial) error {
 	began := time.Now()
 	s, err := t.mlx(ctx, "job", "cancel", "--grace", "1s", "-m", "tried", run)
 	if err != nil || s.Status != 0 {
-		return orBroken(err, "cancel of a running one: status %d: %s", s.Status, tail(s.Err))
+		return orBroken(err, "cancel of a running one: status %d: %s", s.Status, lastWords(s.Err))
 	}
 	took := time.Since(began)
 	got, err := t.wait(ctx, run)
@@ -77,7 +77,7 @@ func tryCancel(ctx context.Context, t *Trial) error {
 	}
 	for range 2 {
 		if s, err := t.mlx(ctx, "job", "cancel", run); err != nil || s.Status != 0 {
-			return orBroken(err, "cancel of an ended one: status %d: %s", s.Status, tail(s.Err))
+			return orBroken(err, "cancel of an ended one: status %d: %s", s.Status, lastWords(s.Err))
 		}
 	}
 	if again, err := t.show(ctx, run); err != nil || again.State != "cancelled" {
@@ -93,7 +93,7 @@ func tryCancel(ctx context.Context, t *Trial) error {
 		return nil
 	}
 	if s, err := t.mlx(ctx, "job", "cancel", early); err != nil || s.Status != 0 {
-		return orBroken(err, "cancel of a pending one: status %d: %s", s.Status, tail(s.Err))
+		return orBroken(err, "cancel of a pending one: status %d: %s", s.Status, lastWords(s.Err))
 	}
 	if got, err = t.wait(ctx, early); err != nil || got.State != "cancelled" {
 		return orBroken(err, "cancelled while pending: %s (%s)", got.State, got.cause())

@@ -31,7 +31,7 @@ func tryOnce(ctx context.Context, t *Trial) error {
 		}
 		recorded++
 		if attached.Status != 0 {
-			return broken("killed after %d ms, the run ended with %d: %s", ms, attached.Status, tail(attached.Err))
+			return broken("killed after %d ms, the run ended with %d: %s", ms, attached.Status, lastWords(attached.Err))
 		}
 		if n, err := t.file("count.txt"); err != nil || n != "1\n" {
 			return broken("killed after %d ms, the command was executed %q times (%v)", ms, strings.TrimSpace(n), err)
@@ -50,7 +50,7 @@ func tryClient(ctx context.Context, t *Trial) error {
 		return err
 	}
 	if s, err := t.mlx(ctx, "snapshot", "data"); err != nil || s.Status != 0 {
-		return orBroken(err, "cannot save data: %s", tail(s.Err))
+		return orBroken(err, "cannot save data: %s", lastWords(s.Err))
 	}
 	line := `wc -c < data/big.bin | tr -d ' ' > size.txt; sleep 3`
 	flags := []string{"-d", "data", "-o", "size.txt", "--name", "client"}
@@ -74,10 +74,10 @@ func tryClient(ctx context.Context, t *Trial) error {
 	if s.Status != 0 { // its data may be on the first machine only
 		first, err := t.mlx(ctx, "job", "attach", "run:client")
 		if err != nil || first.Status != 0 {
-			return orBroken(err, "the first clone cannot go on: status %d: %s", first.Status, tail(first.Err))
+			return orBroken(err, "the first clone cannot go on: status %d: %s", first.Status, lastWords(first.Err))
 		}
 		if s, err = t.MLX(ctx, Call{Dir: clone, Args: []string{"job", "attach", "run:client"}}); err != nil || s.Status != 0 {
-			return orBroken(err, "another clone cannot attach: status %d: %s", s.Status, tail(s.Err))
+			return orBroken(err, "another clone cannot attach: status %d: %s", s.Status, lastWords(s.Err))
 		}
 	}
 	text, err := os.ReadFile(filepath.Join(clone, "size.txt"))

@@ -39,7 +39,7 @@ func tryTree(ctx context.Context, t *Trial) error {
 		return err
 	}
 	if s.Status != 0 || s.Out != "ran\n" {
-		return broken("status %d, it printed %q: %s", s.Status, s.Out, tail(s.Err))
+		return broken("status %d, it printed %q: %s", s.Status, s.Out, lastWords(s.Err))
 	}
 	return t.compareTree(files)
 }
@@ -92,7 +92,7 @@ func trySecrets(ctx context.Context, t *Trial) error {
 		return err
 	}
 	if s.Status != 0 {
-		return broken("status %d: %s", s.Status, tail(s.Err))
+		return broken("status %d: %s", s.Status, lastWords(s.Err))
 	}
 	got, err := t.show(ctx, "run:secrets")
 	if err != nil {
@@ -156,7 +156,7 @@ func tryOutputs(ctx context.Context, t *Trial) error {
 		return err
 	}
 	if s, err := t.mlx(ctx, "job", "cancel", "--grace", "5s", run); err != nil || s.Status != 0 {
-		return orBroken(err, "cancel: status %d: %s", s.Status, tail(s.Err))
+		return orBroken(err, "cancel: status %d: %s", s.Status, lastWords(s.Err))
 	}
 	if _, err := t.wait(ctx, run); err != nil {
 		return err
@@ -165,7 +165,7 @@ func tryOutputs(ctx context.Context, t *Trial) error {
 		return broken("after a cancel the output is %q (%v)", text, err)
 	}
 	if s, err := t.mlx(ctx, "verify", run); err != nil || s.Status != 0 {
-		return orBroken(err, "mlx verify: status %d: %s", s.Status, tail(s.Out+s.Err))
+		return orBroken(err, "mlx verify: status %d: %s", s.Status, lastWords(s.Out+s.Err))
 	}
 	t.saw("after success, failure and cancel; mlx verify finds every byte right")
 	return nil
@@ -194,5 +194,5 @@ func tryClean(ctx context.Context, t *Trial) error {
 		}
 		t.notes = []string{left}
 	}
-	return broken("left behind: %s", tail(strings.Join(t.notes, "")))
+	return broken("left behind: %s", lastWords(strings.Join(t.notes, "")))
 }
