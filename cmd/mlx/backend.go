@@ -44,8 +44,8 @@ type backendResourcesView struct {
 	TimeS       *float64 `json:"time_s"`
 }
 
-// given returns a pointer to a value, or nil for one that was not given.
-func given[T comparable](v T) *T {
+// orNull returns a pointer to a value, or nil for one that was not given.
+func orNull[T comparable](v T) *T {
 	var zero T
 	if v == zero {
 		return nil
@@ -56,10 +56,10 @@ func given[T comparable](v T) *T {
 func viewOfBackend(name string, b repo.Backend) backendView {
 	r := b.Resources
 	v := backendView{
-		Kind: "backend/v1", Name: name, Type: b.Type, Where: whereIs(b), Region: given(b.Region), Queue: given(b.Queue), Image: given(b.Image),
-		Spot: b.Spot, Remote: given(b.Remote), Price: given(priceWords(b.Price)),
-		Resources: backendResourcesView{Nodes: given(r.Nodes), GPUs: given(r.GPUs), GPUType: given(r.GPUType), CPUs: given(r.CPUs),
-			MemoryBytes: given(int64(r.Memory)), TimeS: given(r.Time.Seconds())},
+		Kind: "backend/v1", Name: name, Type: b.Type, Where: whereIs(b), Region: orNull(b.Region), Queue: orNull(b.Queue), Image: orNull(b.Image),
+		Spot: b.Spot, Remote: orNull(b.Remote), Price: orNull(priceWords(b.Price)),
+		Resources: backendResourcesView{Nodes: orNull(r.Nodes), GPUs: orNull(r.GPUs), GPUType: orNull(r.GPUType), CPUs: orNull(r.CPUs),
+			MemoryBytes: orNull(int64(r.Memory)), TimeS: orNull(r.Time.Seconds())},
 	}
 	return v
 }
@@ -133,6 +133,16 @@ func (a *app) backendViews() ([]backendView, error) {
 		views = append(views, v)
 	}
 	return views, nil
+}
+
+// backendNames are the names of all backends.
+func (a *app) backendNames() ([]string, error) {
+	views, err := a.backendViews()
+	var names []string
+	for _, v := range views {
+		names = append(names, v.Name)
+	}
+	return names, err
 }
 
 func newBackendList(a *app) *cobra.Command {

@@ -108,8 +108,7 @@ func backendCheckRun(ctx context.Context, a *app, o backendCheckOptions) error {
 		defer bench.remove()
 	}
 	v := backendCheckView{Kind: "backend_check/v1", Verdict: "pass", Backend: o.name, Type: b.Type, Version: mlxVersion(), At: a.now().UTC()}
-	progress := a.streams.Progress("trying "+o.name, cli.UnitCount)
-	progress.SetTotal(int64(len(cases)))
+	progress := a.streams.Progress("trying "+o.name, "cases", int64(len(cases)))
 	defer progress.Done()
 	for _, c := range cases {
 		a.streams.Why("case %d, %s: %s", c.Number, c.Name, c.Title)
