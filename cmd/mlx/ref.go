@@ -23,6 +23,7 @@ const (
 	refGit      = "git"
 	refPath     = "path"
 	refStage    = "stage"  // the run that made its outputs
+	refBackend  = "backend"
 	refConfig   = "config" // a name that mlx.yaml defines
 )
 
