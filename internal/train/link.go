@@ -18,8 +18,9 @@ import (
 // Link speaks with `mlx agent serve` on a node. Any number of goroutines may call at once; calls do not wait for each
 // other. Errors that the node tells of have their kind, and say so.
 type Link struct {
-	w    *wire
-	stop context.CancelFunc
+	w     *wire
+	stop  context.CancelFunc
+	ready chan struct{} // closed when mlx has answered
 
 	mu    sync.Mutex
 	calls map[uint32]*stream
@@ -35,12 +36,13 @@ func NewLink(rw io.ReadWriteCloser) *Link { return newLink(rw, beatEvery) }
 
 func newLink(rw io.ReadWriteCloser, beat time.Duration) *Link {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &Link{w: newWire(rw), stop: cancel, calls: map[uint32]*stream{}, name: "the node"}
+	l := &Link{w: newWire(rw), stop: cancel, ready: make(chan struct{}), calls: map[uint32]*stream{}, name: "the node"}
 	go func() {
 		if err := l.greet(); err != nil {
 			l.w.fail(err)
 			return
 		}
+		close(l.ready)
 		go l.w.watch(ctx, beat)
 		l.w.fail(lost(l.w.read(l.arrived)))
 	}()
@@ -125,6 +127,13 @@ func (l *Link) call(ctx context.Context, q request, up func(io.Writer) error, do
 	}
 	if err != nil {
 		return reply{}, err
+	}
+	select { // what stands in the way of the first word is told better by who reads than by who writes
+	case <-l.ready:
+	case <-l.w.dead:
+		return linkReply{}, l.w.err
+	case <-ctx.Done():
+		return linkReply{}, context.Cause(ctx)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
