@@ -131,9 +131,9 @@ func (l *Link) call(ctx context.Context, q request, up func(io.Writer) error, do
 	select { // what stands in the way of the first word is told better by who reads than by who writes
 	case <-l.ready:
 	case <-l.w.dead:
-		return linkReply{}, l.w.err
+		return reply{}, l.w.err
 	case <-ctx.Done():
-		return linkReply{}, context.Cause(ctx)
+		return reply{}, context.Cause(ctx)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

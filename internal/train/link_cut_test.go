@@ -333,7 +333,7 @@ func TestLinkToProcess(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("the node, after its stdin has ended: %v", err)
 	}
-	if startOf(pid) != start {
+	if now, _ := startOf(pid); now != start {
 		t.Fatal("what was started has ended with the link")
 	}
 	if err := signalGroup(pid, signals()["KILL"]); err != nil {
