@@ -95,8 +95,10 @@ func (j *agentJob) again(b *run.Body, lost bool) bool {
 	case b.TimeoutS > 0 && b.DurationS >= b.TimeoutS:
 		return false
 	}
-	status := 125
-	if b.ExitStatus != nil {
+	status := ownFailure
+	if j.failedStatus != 0 {
+		status = j.failedStatus
+	} else if b.ExitStatus != nil {
 		status = *b.ExitStatus
 	} else if b.Signal != "" {
 		status = 128 + run.SignalNumber(b.Signal)
