@@ -40,8 +40,12 @@ func agentServeRun(ctx context.Context, a *app, dir string) error {
 		return err
 	}
 	a.opened = append(a.opened, store)
+	program, err := os.Executable()
+	if err != nil {
+		return fault.New(fault.KindOf(err), "cannot find the program that runs here: %w", err)
+	}
 	return train.Serve(ctx, standardStreams{a.streams.In, a.streams.Out}, train.ServeOptions{
-		Root: root, Store: store, Now: a.now, Version: mlxVersion(), Host: a.host(),
+		Root: root, Store: store, Now: a.now, Version: mlxVersion(), Host: a.host(), Program: program,
 	})
 }
 

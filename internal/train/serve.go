@@ -20,6 +20,7 @@ type ServeOptions struct {
 	Now     func() time.Time
 	Version string // of mlx
 	Host    string
+	Program string // absolute path of mlx
 }
 
 // maxCalls is how many calls of a link are in progress at once.
