@@ -150,7 +150,7 @@ func (j *onJob) conclude(ctx context.Context, l *train.Link, last sight) error {
 	if err != nil {
 		return err
 	}
-	answer, err := l.Exec(ctx, train.Command{Argv: []string{node.Root, "agent", "end", j.there(""), "--state", string(state), "--cause", cause}})
+	answer, err := l.Exec(ctx, train.Command{Argv: []string{node.Program, "agent", "end", j.there(""), "--state", string(state), "--cause", cause}})
 	if err == nil && answer.Status != 0 {
 		err = fault.New(fault.Unavailable, "cannot end run %s on %s: %s", j.id.Short(), j.name, bytes.TrimSpace(answer.Stderr))
 	}
