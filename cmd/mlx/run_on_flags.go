@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"strings"
 	"time"
 
@@ -121,19 +120,6 @@ func (o onFlags) ask() (ask onAsk, remote bool, err error) {
 		return ask, true, fault.New(fault.Usage, "--dry-run and --detach exclude each other")
 	}
 	return ask, true, ask.Resources.Check()
-}
-
-// completeBackends offers the backends of mlx.yaml.
-func (a *app) completeBackends(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	names := []string{"local\tthis machine"}
-	if config, err := a.config(); err == nil {
-		for _, name := range config.Backends.Names() {
-			if b, _ := config.Backends.Get(name); name != "local" {
-				names = append(names, name+"\t"+strings.TrimSpace(b.Type+" "+cmp.Or(b.Host, b.URL, b.Context)))
-			}
-		}
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // secretValues are the variables of these names, NAME=VALUE. One that is not set is an error: the command would fail later, and far away.
