@@ -26,6 +26,7 @@ type Step struct {
 	Timeout  time.Duration
 	Retries  int
 	On       string
+	Needs    Resources // over those of the backend
 	Always   bool
 	Frozen   bool
 	Register map[string]string
