@@ -44,7 +44,8 @@ type app struct {
 
 	pipeline *repo.Pipeline // once it was read
 	leave    *stageLeave
-	cause    *caused // why runs are started, where nobody typed them
+	cause    *caused  // why runs are started, where nobody typed them
+	job      *liveJob // what is executed is a job, whose start is recorded already
 
 	opened []io.Closer // what is to be closed at the end
 }

@@ -69,6 +69,7 @@ func sections() []section {
 			newVersion,
 			newCompletion,
 			newHook,
+			newAgent,
 			newMan,
 			newDocs,
 		}},

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"mlx/internal/lineage"
 	"mlx/internal/object"
 	"mlx/internal/repo"
 	"mlx/internal/run"
@@ -24,6 +25,15 @@ type live struct {
 	stderr io.Writer
 
 	captureURI bool // what it tracks with MLflow stays here, whatever URI it asks for
+}
+
+// liveJob is what the agent of a job knows of the execution beside the command.
+type liveJob struct {
+	start   lineage.Record
+	signals <-chan os.Signal
+	stops   <-chan run.Stop
+	secrets []string
+	grace   time.Duration
 }
 
 // runsOf is the folder of the folders of runs in progress.
@@ -73,19 +83,24 @@ func (a *app) executeRun(ctx context.Context, spec run.Spec, l live) (*run.Resul
 	if err := clients.open(ctx); err != nil {
 		return nil, err
 	}
-	signals := make(chan os.Signal, 8)
-	for _, s := range run.SignalsHandedOn() {
-		if !signal.Ignored(s) { // nohup
-			signal.Notify(signals, s)
+	if a.job == nil {
+		signals := make(chan os.Signal, 8)
+		for _, s := range run.SignalsHandedOn() {
+			if !signal.Ignored(s) { // nohup
+				signal.Notify(signals, s)
+			}
 		}
+		defer signal.Stop(signals)
+		runner.Signals = signals
+	} else {
+		runner.Signals, runner.Stops, runner.Secrets, runner.Grace = a.job.signals, a.job.stops, a.job.secrets, a.job.grace
 	}
-	defer signal.Stop(signals)
 	if !signal.Ignored(syscall.SIGPIPE) { // a reader of the output that went away ends the command, not its recording
 		broken := make(chan os.Signal, 1)
 		signal.Notify(broken, syscall.SIGPIPE)
 		defer signal.Stop(broken)
 	}
-	runner.Stdin, runner.Stdout, runner.Stderr, runner.Signals = l.stdin, l.stdout, l.stderr, signals
+	runner.Stdin, runner.Stdout, runner.Stderr = l.stdin, l.stdout, l.stderr
 	runner.Begun = func(id object.Digest) {
 		a.streams.Why("run %s started", id.Short())
 		clients.id.Store(&id)
@@ -98,8 +113,17 @@ func (a *app) executeRun(ctx context.Context, spec run.Spec, l live) (*run.Resul
 		clients.over(ctx)
 		return around.late(ctx, e)
 	}
-	result, err := runner.Run(ctx, spec)
-	clients.close(ctx, result)
+	var result *run.Result
+	if a.job == nil {
+		result, err = runner.Run(ctx, spec)
+	} else {
+		result, err = runner.Continue(ctx, a.job.start, spec)
+	}
+	if result != nil && result.Aside != nil { // nothing is recorded yet
+		clients.close(ctx, nil)
+	} else {
+		clients.close(ctx, result)
+	}
 	return result, err
 }
 

@@ -24,6 +24,8 @@ type order struct {
 	timeout time.Duration
 	grace   time.Duration // between asking and killing, once the time is over
 	signals <-chan os.Signal
+	stops   <-chan Stop
+	mask    Mask // of its output
 	host    string
 	folder  string // of the run: what it writes and uses is recorded there; empty records nothing
 	kept    logLimits
@@ -37,6 +39,7 @@ type outcome struct {
 	number    int    // of the signal
 	asked     os.Signal
 	cancel    *Cancel // who is behind asked, if it is known
+	stop      *Stop   // why it was ended, where the caller did
 	timedOut  bool
 	forced    bool // it did not end when it was asked, and was killed here
 	memory    bool // the system ended it, or a part of it, because memory was short
@@ -103,11 +106,11 @@ func (o order) execute() (outcome, error) {
 	w := watch{order: o, cmd: cmd, group: group, out: out, sampler: newSampler(o, cmd.Process.Pid)}
 	w.register()
 	w.follow()
-	if w.timedOut {
+	if w.timedOut || w.stop != nil {
 		group.kill(cmd.Process) // whatever it started and left behind when it was asked to end
 	}
 	end := outcomeOf(cmd.ProcessState)
-	end.asked, end.cancel, end.timedOut, end.forced = w.asked, w.cancel, w.timedOut, w.forced
+	end.asked, end.cancel, end.stop, end.timedOut, end.forced = w.asked, w.cancel, w.stop, w.timedOut, w.forced
 	end.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	end.peakBytes = max(w.sampler.end(), residentOf(cmd.ProcessState, own))
 	if now, ok := outOfMemory(); ok && now > short && !w.forced {
@@ -136,6 +139,7 @@ type watch struct {
 	sampler  *sampler
 	asked    os.Signal // first signal that this process was sent
 	cancel   *Cancel
+	stop     *Stop
 	timedOut bool
 	forced   bool
 	trouble  error
@@ -173,6 +177,8 @@ func (w *watch) follow() {
 			if grace := w.hear(s); grace > 0 {
 				kill = time.After(grace)
 			}
+		case s := <-w.stops:
+			kill = time.After(w.told(s))
 		case <-limit:
 			limit, w.timedOut = nil, true
 			w.group.ask(w.cmd.Process)
@@ -192,11 +198,14 @@ func (w *watch) follow() {
 // hear acts on a signal that this process was sent. It returns after what time the child is killed, if that was said.
 func (w *watch) hear(s os.Signal) (grace time.Duration) {
 	switch {
+	case IsWarning(s):
+		w.warned(s)
+		return 0
 	case isResize(s):
 		w.out.resize()
 		_ = w.cmd.Process.Signal(s) // it may have asked its terminal too early; it may have ended
 		return 0
-	case w.asked != nil || w.timedOut:
+	case w.asked != nil || w.timedOut || w.stop != nil:
 		w.force()
 		return 0
 	}

@@ -140,6 +140,9 @@ func askProcess(pid int, kill bool) error {
 	return syscall.Kill(pid, s)
 }
 
+// SignalNumber is the number of a signal by its name, 0 for none.
+func SignalNumber(name string) int { return int(unix.SignalNum(name)) }
+
 func signalName(s os.Signal) string {
 	if sig, ok := s.(syscall.Signal); ok {
 		return unix.SignalName(sig)

@@ -30,6 +30,9 @@ func maxResident(*os.ProcessState) int64 { return 0 }
 // SignalsHandedOn are the signals that a run hands on to its child.
 func SignalsHandedOn() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM} }
 
+// SignalNumber is the number of a signal by its name: there are none here.
+func SignalNumber(string) int { return 0 }
+
 func signalName(s os.Signal) string { return s.String() }
 
 // polite stands for being asked to end: nothing is sent, the watching process looks for the file.

@@ -36,6 +36,13 @@ func (b Body) Kept() []Kept {
 	if t := b.Tracking; t != nil && t.More != nil {
 		all = append(all, Kept{*t.More, snapshot.File, "tracking of a run"})
 	}
+	if b.Job != nil {
+		for _, a := range b.Job.Attempts {
+			if a.Log != nil {
+				all = append(all, Kept{*a.Log, snapshot.Directory, "output of an attempt"})
+			}
+		}
+	}
 	for _, m := range b.Models {
 		if !m.Root.IsZero() {
 			all = append(all, Kept{m.Root, snapshot.Directory, "model of a run"})

@@ -23,6 +23,7 @@ const pumpBuffer = 256 << 10
 type output struct {
 	streams []*stream
 	log     *logWriter // nil records nothing
+	mask    Mask
 }
 
 // stream is one of the two.
@@ -33,6 +34,7 @@ type stream struct {
 	child *os.File  // the command's end, ours no more once it has started
 	tty   *os.File  // the terminal that ours stands in for; nil for a pipe
 	done  chan struct{}
+	mask  *MaskStream
 	last  byte  // of what was shown; read it when done is closed
 	err   error // why showing it failed; read it when done is closed
 }
@@ -41,7 +43,7 @@ type stream struct {
 // the command gets one as well: only so does what it writes keep its order. Where the system can make no terminal the
 // command gets ours as it is, and that stream is not recorded.
 func openOutput(cmd *exec.Cmd, o order) (*output, error) {
-	out := &output{}
+	out := &output{mask: o.mask}
 	if o.folder != "" {
 		out.log = newLogWriter(o.folder, o.now, o.kept)
 	}
@@ -75,7 +77,7 @@ func (out *output) open(from byte, live io.Writer, give *io.Writer) error {
 	if live == nil && out.log == nil {
 		return nil
 	}
-	s := &stream{from: from, live: live, done: make(chan struct{})}
+	s := &stream{from: from, live: live, mask: out.mask.Stream(), done: make(chan struct{})}
 	if f, ok := live.(*os.File); ok && isTerminal(f) {
 		s.tty = f
 	}
@@ -175,6 +177,7 @@ func (s *stream) wait(over <-chan struct{}) error {
 func (s *stream) pump(log *logWriter) {
 	defer close(s.done)
 	defer s.ours.Close()
+	defer func() { s.show(log, s.mask.Rest()) }()
 	buf := make([]byte, pumpBuffer)
 	for {
 		n, err := s.ours.Read(buf)
@@ -191,7 +194,10 @@ func (s *stream) pump(log *logWriter) {
 	}
 }
 
-func (s *stream) pass(log *logWriter, b []byte) bool {
+// pass takes what arrived, without secrets.
+func (s *stream) pass(log *logWriter, b []byte) bool { return s.show(log, s.mask.Pass(b)) }
+
+func (s *stream) show(log *logWriter, b []byte) bool {
 	if len(b) == 0 {
 		return true
 	}

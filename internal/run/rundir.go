@@ -44,8 +44,8 @@ type Cancel struct {
 	GraceS float64 `json:"grace_s,omitempty"` // what is still running then is killed
 }
 
-// cause is the cancellation in words.
-func (c Cancel) cause() string {
+// Cause is the cancellation in words.
+func (c Cancel) Cause() string {
 	why := "cancelled by " + text(c.By)
 	if c.Why != "" {
 		why += ": " + text(c.Why)

@@ -23,8 +23,9 @@ import (
 // Spec is what to run, and what is known of it before.
 type Spec struct {
 	Command    []string
-	Dir        string // working folder, absolute
-	Folder     string // the same below the repository root, with slashes
+	Argv       []string // what is executed where that is not Command itself, but leads to it
+	Dir        string   // working folder, absolute
+	Folder     string   // the same below the repository root, with slashes
 	Name       string
 	Experiment string
 	Params     map[string]any
@@ -46,6 +47,9 @@ type Spec struct {
 	Job         *Job         // on a backend; nil for what this mlx executes
 
 	After func(ctx context.Context) Aftermath // asked once the command has ended and before its outputs are saved; may be nil
+	Ended func(b *Body)                       // called as soon as the command has ended, with how it did; may change that; may be nil
+	Again func(b *Body) bool                  // asked then: is this an attempt that another one follows? nil is no
+	Aside string                              // where the folder of such an attempt goes
 }
 
 // Out is a declared output.
@@ -90,6 +94,8 @@ type Runner struct {
 	Stdout  io.Writer // where its output is shown as it comes; the child sees a terminal where this is one
 	Stderr  io.Writer
 	Signals <-chan os.Signal
+	Stops   <-chan Stop                                      // end the command for a reason; may be nil
+	Secrets []string                                         // values that are not shown, kept or recorded
 	Grace   time.Duration                                    // between asking and killing when the time is over
 	Begun   func(id object.Digest)                           // called once the run is recorded and before it starts; may be nil
 	Late    func(context.Context, *Environment) *Environment // completes the environment once the command ended; may be nil
@@ -103,6 +109,9 @@ type Result struct {
 	Status   int     // that of the command, 128 and the number of the signal that ended it, or 125 for Troubles alone
 	Troubles []error // what could not be captured of a command that did run
 	OpenLine bool    // the last line that the command wrote to a terminal has no end
+
+	Aside   *Attempt     // not nil: only an attempt ended, and Spec.Again wants another; nothing is recorded yet
+	Release func() error // of Aside: lets gc have its log, once that is recorded; may be nil
 
 	Untouched []string // outputs, as they stand in the record, that were there before and were left as they were
 }
@@ -128,52 +137,85 @@ func (r Runner) Run(ctx context.Context, s Spec) (*Result, error) {
 }
 
 // execute runs the command of a run whose start is recorded, in the folder tmp that Runner.scratch made, and records its end.
-func (r Runner) execute(ctx context.Context, s Spec, started lineage.Record, body *Body, tmp string) (*Result, error) {
+func (r Runner) execute(ctx context.Context, s Spec, begun lineage.Record, body *Body, tmp string) (*Result, error) {
 	keep := false
 	defer func() {
 		if !keep {
 			removeFolder(tmp)
 		}
 	}()
-	dir, claim, err := r.settle(tmp, started.ID)
+	dir, claim, err := r.settle(tmp, begun.ID)
 	if err != nil {
 		return nil, err
 	}
 	tmp = dir
 	defer claim.Close()
 	if r.Begun != nil {
-		r.Begun(started.ID)
+		r.Begun(begun.ID)
+	}
+	if body.Job != nil {
+		if err := noteAttempt(dir, body); err != nil {
+			return nil, err
+		}
 	}
 	s.Outs = before(s.Outs)
 	began := r.Now()
 	end, startErr := order{
-		argv: s.Command, dir: s.Dir, env: r.childEnv(s, started.ID, dir), stdin: r.Stdin, stdout: r.Stdout, stderr: r.Stderr,
-		timeout: s.Timeout, grace: r.Grace, signals: r.Signals, host: r.Host, folder: dir, kept: r.kept, now: r.clock(),
+		argv: s.argv(), dir: s.Dir, env: r.childEnv(s, begun.ID, dir), stdin: r.Stdin, stdout: r.Stdout, stderr: r.Stderr,
+		timeout: s.Timeout, grace: r.Grace, signals: r.Signals, stops: r.Stops, host: r.Host, folder: dir, kept: r.kept, now: r.clock(), mask: r.Mask(),
 	}.execute()
 	ctx = context.WithoutCancel(ctx) // the signal that stopped the command must not stop the recording of it
 	body.finish(end, began, r.Now())
+	if startErr != nil {
+		body.State, body.Cause, body.ExitStatus = Failed, startErr.Error(), nil
+		end.trouble = errors.Join(end.trouble, startErr)
+	}
+	if body.Job != nil {
+		body.noteOver(dir)
+	}
+	if s.Ended != nil {
+		s.Ended(body)
+	}
 	if r.Late != nil {
 		body.Environment = r.Late(ctx, body.Environment)
 	}
-	if startErr != nil {
-		body.State, body.Cause, body.ExitStatus = Failed, startErr.Error(), nil
+	if s.Again != nil && s.Again(body) {
+		keep = true
+		return r.setAside(ctx, s, body, dir)
 	}
-	found := body.ask(ctx, s)
-	got := r.collect(ctx, s, body, dir)
+	keep = true // its end can still be recorded: Recover
+	return r.conclude(ctx, started{rec: begun, body: body, dir: dir, spec: s}, end)
+}
+
+// started is a run whose command has ended.
+type started struct {
+	rec  lineage.Record
+	body *Body
+	dir  string
+	spec Spec
+}
+
+// conclude saves what the command made, records its end and removes its folder.
+func (r Runner) conclude(ctx context.Context, u started, end outcome) (*Result, error) {
+	body := u.body
+	found := body.ask(ctx, u.spec)
+	got := r.collect(ctx, u.spec, body, u.dir)
 	body.add(found)
-	rec, err := r.end(ctx, started, body)
+	body.addAttempt()
+	rec, err := r.end(ctx, u.rec, body)
 	if err != nil {
-		keep = true // its end can still be recorded: Recover
-		return nil, fault.New(fault.KindOf(err), "cannot record the end of run %s, which %s: %w", started.ID.Short(), body.State, err)
+		return nil, fault.New(fault.KindOf(err), "cannot record the end of run %s, which %s: %w", u.rec.ID.Short(), body.State, err)
 	}
-	r.collectChildren(ctx, *body, dir, &got)
-	keep = got.badMetrics || got.keep
-	for _, err := range slices.Concat(got.release(), []error{end.trouble, startErr}) {
+	r.collectChildren(ctx, *body, u.dir, &got)
+	if !got.badMetrics && !got.keep && body.Job == nil { // somebody may still read from that of a job: it goes with the job's own
+		removeFolder(u.dir)
+	}
+	for _, err := range slices.Concat(got.release(), []error{end.trouble}) {
 		if err != nil {
 			got.troubles = append(got.troubles, err)
 		}
 	}
-	return resultOf(viewOf(started.ID, rec, *body), end, got), nil
+	return resultOf(viewOf(u.rec.ID, rec, *body), end, got), nil
 }
 
 func resultOf(v View, end outcome, got collected) *Result {
@@ -222,7 +264,7 @@ func hasAnyPrefix(s string, prefixes []string) bool {
 func (r Runner) begin(ctx context.Context, s Spec, tmp string) (lineage.Record, *Body, error) {
 	body := &Body{
 		State: Running, Command: s.Command, Folder: s.Folder, Name: s.Name, Experiment: s.Experiment,
-		Job:       s.Job, StartedAt: r.Now().UTC().Truncate(time.Microsecond), Code: s.Code, Data: s.Data, Params: s.Params,
+		Job: s.Job, StartedAt: r.Now().UTC().Truncate(time.Microsecond), Code: s.Code, Data: s.Data, Params: s.Params,
 		Attempt: max(1, s.Attempt), Parent: s.Parent, TimeoutS: s.Timeout.Seconds(), Worktree: s.Worktree,
 		Environment: s.Environment, Stage: s.Stage, RerunOf: s.RerunOf, Used: s.Used, Because: s.Because,
 		Process: Self(r.Host, os.Getpid()),
@@ -264,6 +306,7 @@ func Here(host string) Machine {
 }
 
 func (r Runner) end(ctx context.Context, started lineage.Record, body *Body) (lineage.Record, error) {
+	r.Mask().body(body)
 	return Ended.Append(ctx, r.Ledger, lineage.Entry[Body]{
 		Body: *body, Prev: []object.Digest{started.ID}, In: inputs(*body),
 	})
@@ -304,6 +347,8 @@ func (o outcome) verdict(timeout float64) (State, string) {
 	switch {
 	case o.timedOut:
 		return Killed, "time limit of " + span(timeout)
+	case o.stop != nil:
+		return o.stop.State, o.stopCause()
 	case o.asked != nil:
 		return Cancelled, o.stopped()
 	case o.memory && o.signal != "":
@@ -322,7 +367,7 @@ func (o outcome) verdict(timeout float64) (State, string) {
 func (o outcome) stopped() string {
 	cause := "stopped by " + signalName(o.asked)
 	if o.cancel != nil {
-		cause = o.cancel.cause()
+		cause = o.cancel.Cause()
 	}
 	if o.forced && o.signal == "SIGKILL" {
 		cause += "; killed, because it did not end"

@@ -24,7 +24,7 @@ const (
 // submitMany starts the agents of a job with several nodes. The first is started last: a submit that was cut short has not begun.
 func (f *Fleet) submitMany(ctx context.Context, j Job, start startQuestion) (string, error) {
 	hosts := f.Hosts[:start.Nodes]
-	first, err := hosts[0].ask(ctx, question{Prepare: &prepareQuestion{Run: j.ID}})
+	first, err := hosts[0].ask(ctx, jobsQuestion{Prepare: &prepareQuestion{Run: j.ID}})
 	if err != nil {
 		return "", err
 	}
@@ -41,7 +41,7 @@ func (f *Fleet) submitMany(ctx context.Context, j Job, start startQuestion) (str
 		if shared[rank] {
 			q.Env = append(q.Env, NodeSharedVariable+"=1")
 		}
-		said, err := hosts[rank].ask(ctx, question{Start: &q})
+		said, err := hosts[rank].ask(ctx, jobsQuestion{Start: &q})
 		if err == nil {
 			handles[rank] = handleOf(hosts[rank], said)
 		}
@@ -80,7 +80,7 @@ func (f *Fleet) prepareOthers(ctx context.Context, hosts []*Host, j Job, first *
 	shared[0] = true
 	reach := make([][]string, len(hosts))
 	err = eachOther(hosts, func(rank int) error {
-		said, err := hosts[rank].ask(ctx, question{Prepare: &prepareQuestion{
+		said, err := hosts[rank].ask(ctx, jobsQuestion{Prepare: &prepareQuestion{
 			Run: j.ID, Rank: rank, Mark: first.Mark, Machine: first.Machine, Addresses: addresses,
 		}})
 		if err == nil && said.Prepared == nil {

@@ -44,7 +44,7 @@ func (n NodeJobs) start(q startQuestion) (*agent, error) {
 		return fail(err)
 	}
 	a = agent{
-		Kind: "agent/v1", Host: n.Host, Boot: bootOf(), PID: cmd.Process.Pid, Start: startOf(cmd.Process.Pid), Nodes: q.Nodes, Starts: a.Starts + 1,
+		Kind: "agent/v1", Host: n.Host, Boot: bootOf(), PID: cmd.Process.Pid, Start: procStart(cmd.Process.Pid), Nodes: q.Nodes, Starts: a.Starts + 1,
 	}
 	go func() { _ = cmd.Wait() }() // it is collected if it ends before this process does
 	if err := writeNote(filepath.Join(dir, rankName(AgentName, q.Rank)), a); err != nil {

@@ -21,6 +21,8 @@ const (
 	RecordsName    = "records"     // records of the run, as packs of the ledger
 	AgentLogName   = "agent.log"   // the agent's own words
 	RanksName      = "ranks"       // RANK/output of the ranks that are not recorded
+	CollectedName  = "collected"   // all of it has been fetched: a node that waits for that may go
+	AttemptsName   = "attempts"    // N/ is the folder of an attempt that another one followed, with its output
 )
 
 // Order is job.json: what the agent does. What the record of the start says, command, folder, parameters, data, outputs,
@@ -74,7 +76,7 @@ type Retries struct {
 // Told is state.json: what the agent last said.
 type Told struct {
 	Kind    string    `json:"kind"`  // "told/v1"
-	State   string    `json:"state"` // fetching, running, saving, ended, holding
+	State   string    `json:"state"` // waiting, fetching, running, saving, ended, holding; interrupted: the backend starts it again
 	Attempt int       `json:"attempt"`
 	Host    string    `json:"host"`
 	PID     int       `json:"pid"`
@@ -83,6 +85,9 @@ type Told struct {
 	Began   time.Time `json:"began"` // of the attempt
 	Why     string    `json:"why,omitempty"`
 	Folder  string    `json:"folder"` // of the run in progress, below the folder of the job
+
+	Checkpoint *object.Digest `json:"checkpoint,omitempty"` // newest saved version of the checkpoint folder
+	Warned     *time.Time     `json:"warned,omitempty"`     // when the backend said that it is about to end the job
 }
 
 // Result is result.json.
@@ -99,6 +104,9 @@ type Result struct {
 	Pushed  bool            `json:"pushed"` // the remote has all of it
 	Trouble []string        `json:"trouble,omitempty"`
 }
+
+// RecordPack is the name of a pack of records in the folder of a job.
+func RecordPack(pack object.Digest) string { return RecordsName + "/" + pack.Hex() }
 
 // ResultRoot is a version that a job made.
 type ResultRoot struct {

@@ -1,0 +1,328 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"mlx/internal/fault"
+	"mlx/internal/run"
+	"mlx/internal/train"
+)
+
+// What the nodes of a job tell each other in its folder, where they share it.
+const (
+	laidName = "laid"     // agentTurn: node 0 has laid out the job, and begins or has ended an attempt
+	endName  = "end.json" // rankEnded, in the folder of a rank
+	nodeName = "node"     // nodeNote, with the number of the node, beside the folders of the ranks
+)
+
+type agentTurn struct {
+	Attempt int  `json:"attempt"`
+	Over    bool `json:"over"`
+}
+
+type rankEnded struct {
+	run.RankEnd
+	Attempt int    `json:"attempt"`
+	Host    string `json:"host"`
+}
+
+type nodeNote struct {
+	Host  string         `json:"host"`
+	Facts []run.NodeFact `json:"facts,omitempty"`
+}
+
+// agentRanks is the processes of an attempt beside the one that is recorded.
+type agentRanks struct {
+	job     *agentJob
+	attempt int
+	first   *agentMember // the recorded one
+	local   sync.WaitGroup
+
+	mu     sync.Mutex
+	failed string // which one failed first, and how
+	ended  map[int]bool
+	stop   context.CancelFunc
+	looked chan struct{}
+}
+
+// startRanks starts the other processes of this node, and lets other nodes start theirs.
+func (j *agentJob) startRanks(spec run.Spec, first *agentMember) (*agentRanks, error) {
+	r := &agentRanks{job: j, attempt: spec.Attempt, first: first, ended: map[int]bool{}, looked: make(chan struct{})}
+	ctx, cancel := context.WithCancel(context.Background())
+	r.stop = cancel
+	if j.place.Nodes > 1 && j.place.Shared {
+		if err := j.turn(agentTurn{Attempt: spec.Attempt}); err != nil {
+			cancel()
+			return nil, err
+		}
+		go r.watch(ctx)
+	} else {
+		close(r.looked)
+	}
+	for local := 1; local < j.order.Ranks; local++ {
+		r.local.Go(func() { r.report(j.seat(local).Rank(), j.executeRank(spec, local)) })
+	}
+	return r, nil
+}
+
+func (j *agentJob) turn(t agentTurn) error {
+	text, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	return j.write(laidName, text)
+}
+
+// executeRank runs one process to its end and notes that.
+func (j *agentJob) executeRank(spec run.Spec, local int) rankEnded {
+	me := j.crew.join()
+	defer j.crew.leave(me)
+	rank := j.seat(local).Rank()
+	dir := j.path(train.RanksName, strconv.Itoa(rank))
+	argv := spec.Command
+	if len(spec.Argv) > 0 {
+		argv = spec.Argv
+	}
+	env := slices.Concat(j.in.environ, j.variables(local), []string{"MLX_ATTEMPT=" + strconv.Itoa(spec.Attempt), "MLX_RUN_ID=" + j.id.Hex()})
+	e := rankEnded{Attempt: spec.Attempt, Host: j.app.host()}
+	var err error
+	e.RankEnd, err = run.Rank{
+		Command: argv, Dir: spec.Dir, Env: env, Folder: dir, Stops: me.stops, Signals: me.signals, Secrets: run.NewMask(j.secretValues()),
+		Host: j.app.host(), Now: j.app.now,
+	}.Execute()
+	if err != nil {
+		e.RankEnd = run.RankEnd{State: run.Failed, Cause: err.Error(), Status: 125}
+	}
+	if text, err := json.Marshal(e); err == nil {
+		if err := j.write(filepath.Join(train.RanksName, strconv.Itoa(rank), endName), text); err != nil {
+			j.say("%v", err)
+		}
+	}
+	return e
+}
+
+// report takes how a rank ended. The first that failed ends the others.
+func (r *agentRanks) report(rank int, e rankEnded) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended[rank] {
+		return
+	}
+	r.ended[rank] = true
+	if stop, _ := r.job.crew.closed(); e.State == run.Succeeded || r.failed != "" || stop != nil {
+		return
+	}
+	r.failed = fmt.Sprintf("rank %d on %s: %s", rank, e.Host, e.Cause)
+	if e.Tail != "" {
+		r.failed += ": " + strings.ReplaceAll(e.Tail, "\n", " | ")
+	}
+	r.job.say("%s", r.failed)
+	r.job.crew.end(run.Stop{State: run.Failed, Cause: r.failed, Grace: r.job.grace()}, nil)
+}
+
+// watch reads how the ranks of other nodes ended.
+func (r *agentRanks) watch(ctx context.Context) {
+	defer close(r.looked)
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		r.look()
+		select {
+		case <-ctx.Done():
+			r.look()
+			return
+		case <-look.C:
+		}
+	}
+}
+
+func (r *agentRanks) look() {
+	j := r.job
+	for rank := j.order.Ranks; rank < j.seat(0).World(); rank++ {
+		var e rankEnded
+		text, err := j.read(filepath.Join(train.RanksName, strconv.Itoa(rank), endName))
+		if err == nil && json.Unmarshal(text, &e) == nil && e.Attempt == r.attempt {
+			r.report(rank, e)
+		}
+	}
+}
+
+// rankPatience is how long ranks of other nodes may go on when the one that is recorded has succeeded.
+const rankPatience = 5 * time.Minute
+
+// over waits for the others when the recorded process has ended. One that failed makes the attempt one that did.
+func (r *agentRanks) over(b *run.Body) {
+	j := r.job
+	if b.State != run.Succeeded {
+		j.crew.end(run.Stop{State: run.Killed, Cause: "rank 0: " + b.Cause, Grace: j.grace()}, r.first)
+	}
+	r.local.Wait()
+	if j.place.Nodes > 1 && j.place.Shared {
+		until := j.app.now().Add(rankPatience)
+		for b.State == run.Succeeded && !r.all() && j.app.now().Before(until) {
+			if stop, _ := j.crew.closed(); stop != nil {
+				break
+			}
+			time.Sleep(lookFirst)
+		}
+		if err := j.turn(agentTurn{Attempt: r.attempt, Over: true}); err != nil {
+			j.say("%v", err)
+		}
+	}
+	r.stop()
+	<-r.looked
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failed != "" && b.State == run.Succeeded {
+		b.State, b.Cause = run.Failed, r.failed
+	}
+}
+
+// all says whether every rank has ended, or one has failed.
+func (r *agentRanks) all() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed != "" || len(r.ended) >= r.job.seat(0).World()-1
+}
+
+// follow is the agent of a node that records nothing: it executes its ranks as node 0 begins and ends attempts.
+func (j *agentJob) follow(ctx context.Context) error {
+	if !j.place.Shared {
+		return j.followAlone(ctx)
+	}
+	r := j.path(train.ResultName)
+	last := 0
+	for {
+		turn, err := j.nextTurn(last, r)
+		if err != nil || turn.Attempt == 0 {
+			return err
+		}
+		last = turn.Attempt
+		if err := j.enter(ctx); err != nil {
+			return err
+		}
+		j.executeTurn(ctx, turn)
+	}
+}
+
+// enter opens what node 0 has laid out.
+func (j *agentJob) enter(ctx context.Context) error {
+	if j.in != nil {
+		return nil
+	}
+	r, err := findProject(j.source())
+	if err != nil {
+		return err
+	}
+	j.inside(r)
+	j.facts = j.askFacts(ctx)
+	return nil
+}
+
+// nextTurn waits for the attempt that comes after one. Attempt 0: there is none.
+func (j *agentJob) nextTurn(last int, result string) (agentTurn, error) {
+	for {
+		var t agentTurn
+		text, err := j.read(laidName)
+		if err == nil && json.Unmarshal(text, &t) == nil && t.Attempt > last && !t.Over {
+			return t, nil
+		}
+		if isThere(result) {
+			return agentTurn{}, nil
+		}
+		select {
+		case <-j.crew.over:
+			return agentTurn{}, nil
+		case <-time.After(lookEvery / 5):
+		}
+	}
+}
+
+// executeTurn executes the ranks of this node until they have ended, or the attempt has.
+func (j *agentJob) executeTurn(ctx context.Context, t agentTurn) {
+	spec := j.spec(t.Attempt, time.Time{})
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		for ctx.Err() == nil {
+			var now agentTurn
+			if text, err := j.read(laidName); err == nil && json.Unmarshal(text, &now) == nil && (now.Attempt != t.Attempt || now.Over) {
+				j.crew.end(run.Stop{State: run.Killed, Cause: "the attempt is over", Grace: j.grace()}, nil)
+				return
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(lookEvery):
+			}
+		}
+	}()
+	var all sync.WaitGroup
+	for local := range j.order.Ranks {
+		all.Go(func() {
+			if e := j.executeRank(spec, local); e.State != run.Succeeded {
+				j.say("rank %d: %s", j.seat(local).Rank(), e.Cause)
+				j.crew.end(run.Stop{State: run.Failed, Cause: "another rank failed", Grace: j.grace()}, nil)
+			}
+		})
+	}
+	all.Wait()
+	j.noteNode()
+}
+
+// followAlone is follow where the nodes share no disk: this one lays out the job itself, once, and its status is that of its ranks.
+func (j *agentJob) followAlone(ctx context.Context) error {
+	if err := j.prepare(ctx); err != nil {
+		return err
+	}
+	if stop, _ := j.crew.closed(); stop != nil {
+		return fault.New(fault.Interrupted, "%s", stop.Cause)
+	}
+	j.facts = j.askFacts(ctx)
+	spec, status := j.spec(1, time.Time{}), make([]int, j.order.Ranks)
+	var all sync.WaitGroup
+	for local := range j.order.Ranks {
+		all.Go(func() {
+			e := j.executeRank(spec, local)
+			if status[local] = e.Status; e.State != run.Succeeded {
+				j.say("rank %d: %s", j.seat(local).Rank(), e.Cause)
+				j.crew.end(run.Stop{State: run.Failed, Cause: "another rank failed", Grace: j.grace()}, nil)
+			}
+		})
+	}
+	all.Wait()
+	j.app.child = slices.Max(status)
+	return nil
+}
+
+// noteNode tells node 0 which machine this is, and what is worth knowing of it.
+func (j *agentJob) noteNode() {
+	text, err := json.Marshal(nodeNote{j.app.host(), j.facts.answer()})
+	if err == nil {
+		err = j.write(filepath.Join(train.RanksName, nodeName+strconv.Itoa(j.place.Node)+".json"), text)
+	}
+	if err != nil {
+		j.say("%v", err)
+	}
+}
+
+// nodes are the hosts of the job in the order of their ranks, and what is worth knowing of them.
+func (j *agentJob) nodes() (hosts []string, facts []run.NodeFact) {
+	hosts, facts = []string{j.app.host()}, j.facts.answer()
+	for node := 1; node < j.place.Nodes; node++ {
+		var n nodeNote
+		text, err := j.read(filepath.Join(train.RanksName, nodeName+strconv.Itoa(node)+".json"))
+		if err != nil || json.Unmarshal(text, &n) != nil {
+			continue
+		}
+		hosts, facts = append(hosts, n.Host), append(facts, n.Facts...)
+	}
+	return hosts, facts
+}
