@@ -153,7 +153,7 @@ func (w *reproWorld) data(ctx context.Context, step pipeline.Step) (all []run.Da
 // is still what it was.
 func (w *reproWorld) after(ctx context.Context, step pipeline.Step) run.Aftermath {
 	found := stageMetrics(step.Stage, w.abs)
-	if missing := w.notWritten(step.Stage); missing != "" {
+	if missing := notWritten(step.Stage, w.abs); missing != "" {
 		found.Cause = missing
 	}
 	paths := make([]string, len(step.Deps))
@@ -169,10 +169,11 @@ func (w *reproWorld) after(ctx context.Context, step pipeline.Step) run.Aftermat
 	return found
 }
 
-func (w *reproWorld) notWritten(s pipeline.Stage) string {
+// notWritten says which outputs of a stage are not there; abs says where a path of the pipeline lies.
+func notWritten(s pipeline.Stage, abs func(string) string) string {
 	var missing []string
 	for _, o := range s.Outs {
-		if _, err := os.Lstat(w.abs(o.Path)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(abs(o.Path)); errors.Is(err, fs.ErrNotExist) {
 			missing = append(missing, o.Path)
 		}
 	}

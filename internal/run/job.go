@@ -40,6 +40,10 @@ type Job struct {
 	Cost     *Cost      `json:"cost,omitempty"`
 	Energy   *Energy    `json:"energy,omitempty"`
 	Facts    []NodeFact `json:"facts,omitempty"` // about the nodes, worth knowing when something is wrong
+
+	// Of what was asked for as well.
+	MetricFiles []string        `json:"metric_files,omitempty"` // outputs that are files of metrics
+	Versions    []object.Digest `json:"versions,omitempty"`     // that the node has to have beside what is laid out there
 }
 
 // Attempt is one execution of the command of a job.
