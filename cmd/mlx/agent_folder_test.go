@@ -159,4 +159,3 @@ func runOfJob(ctx context.Context, a *app, dir string) (run.View, error) {
 	}
 	return a.history(l).Get(ctx, r.Run)
 }
-

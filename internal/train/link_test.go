@@ -53,7 +53,13 @@ func (n *node) link(t *testing.T) (*Link, chan error) {
 		end <- Serve(context.Background(), there, ServeOptions{Root: n.root, Store: n.s, Now: time.Now, Version: "test", Host: "n1"})
 	}()
 	l := NewLink(here)
-	t.Cleanup(func() { select { case e := <-end: t.Log("ended:", e); default: } })
+	t.Cleanup(func() {
+		select {
+		case e := <-end:
+			t.Log("ended:", e)
+		default:
+		}
+	})
 	t.Cleanup(func() { l.Close() })
 	return l, end
 }

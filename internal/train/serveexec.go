@@ -132,7 +132,7 @@ func (v *server) start(q request) (reply, error) {
 		return reply{}, cannotStart(q, err)
 	}
 	began, _ := startOf(cmd.Process.Pid) // before it is collected: a dead one still has its number
-	go func() { _ = cmd.Wait() }()    // how it ends is told by what it leaves
+	go func() { _ = cmd.Wait() }()       // how it ends is told by what it leaves
 	return reply{PID: cmd.Process.Pid, Start: began}, nil
 }
 
