@@ -161,7 +161,7 @@ func (a *app) secretValues(_ context.Context, names []string) (map[string]string
 }
 
 // timeOf is the time limit of a run that may cost no more than what was asked for: the shorter of the two.
-func timeOf(asked, affords time.Duration) time.Duration {
+func spanOf(asked, affords time.Duration) time.Duration {
 	if affords > 0 && (asked == 0 || affords < asked) {
 		return affords
 	}
