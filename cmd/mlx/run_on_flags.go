@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"strings"
 	"time"
 
@@ -138,7 +137,7 @@ func (a *app) completeBackends(*cobra.Command, []string, string) ([]string, cobr
 }
 
 // secretValues are the variables of these names, NAME=VALUE. One that is not set is an error: the command would fail later, and far away.
-func (a *app) secretValues(_ context.Context, names []string) (map[string]string, error) {
+func (a *app) secretValues(names []string) (map[string]string, error) {
 	all := make(map[string]string, len(names))
 	for _, name := range names {
 		value, there := "", false
@@ -160,8 +159,8 @@ func (a *app) secretValues(_ context.Context, names []string) (map[string]string
 	return all, nil
 }
 
-// timeOf is the time limit of a run that may cost no more than what was asked for: the shorter of the two.
-func spanOf(asked, affords time.Duration) time.Duration {
+// shorterOf is the time limit of a run that may cost no more than what was asked for: the shorter of the two.
+func shorterOf(asked, affords time.Duration) time.Duration {
 	if affords > 0 && (asked == 0 || affords < asked) {
 		return affords
 	}

@@ -118,13 +118,13 @@ func (l *Link) forget(call uint32) {
 }
 
 // call is one operation: up, when not nil, sends data; down, when not nil, is given those that come.
-func (l *Link) call(ctx context.Context, q request, up func(io.Writer) error, down func([]byte) error) (reply, error) {
+func (l *Link) call(ctx context.Context, q request, up func(io.Writer) error, down func([]byte) error) (linkReply, error) {
 	text, err := json.Marshal(q)
 	if err == nil && len(text) > maxMessage {
 		err = fault.New(fault.Usage, "a request of %d bytes is too long", len(text))
 	}
 	if err != nil {
-		return reply{}, err
+		return linkReply{}, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -135,7 +135,7 @@ func (l *Link) call(ctx context.Context, q request, up func(io.Writer) error, do
 	l.mu.Unlock()
 	defer l.forget(s.call)
 	if err := l.w.send(frameCall, s.call, text); err != nil {
-		return reply{}, err
+		return linkReply{}, err
 	}
 	sent := make(chan error, 1)
 	go func() { sent <- s.upload(up) }()
@@ -143,10 +143,10 @@ func (l *Link) call(ctx context.Context, q request, up func(io.Writer) error, do
 	cancel()
 	upErr := <-sent
 	if upErr != nil && !errors.Is(upErr, errOver) && !errors.Is(upErr, context.Canceled) {
-		return reply{}, upErr // of which the node only tells that the sender broke off
+		return linkReply{}, upErr // of which the node only tells that the sender broke off
 	}
 	if err != nil {
-		return reply{}, err
+		return linkReply{}, err
 	}
 	return r, r.err(l.node())
 }
@@ -165,11 +165,11 @@ func (s *stream) upload(up func(io.Writer) error) error {
 }
 
 // answer takes the data of a call, up to its reply.
-func (l *Link) answer(s *stream, down func([]byte) error) (reply, error) {
+func (l *Link) answer(s *stream, down func([]byte) error) (linkReply, error) {
 	for {
 		f, err := s.next()
 		if err == nil && f.kind == frameReply {
-			var r reply
+			var r linkReply
 			if err := json.Unmarshal(f.payload, &r); err != nil {
 				return r, fault.New(fault.Integrity, "cannot read the node's answer: %w", err)
 			}
@@ -183,7 +183,7 @@ func (l *Link) answer(s *stream, down func([]byte) error) (reply, error) {
 		}
 		if err != nil {
 			_ = l.w.send(frameStop, s.call, nil) // the first error is the one that matters
-			return reply{}, err
+			return linkReply{}, err
 		}
 	}
 }

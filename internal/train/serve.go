@@ -131,7 +131,7 @@ func (v *server) begin(f frame) error {
 	v.calls[f.call] = c
 	v.group.Go(func() {
 		defer stop()
-		var r reply
+		var r linkReply
 		var err error
 		if full {
 			err = fault.New(fault.Unavailable, "more than %d calls at once", maxCalls)
@@ -150,41 +150,41 @@ func (v *server) begin(f frame) error {
 }
 
 // answer executes one request.
-func (v *server) answer(ctx context.Context, c *serverCall, text []byte) (reply, error) {
+func (v *server) answer(ctx context.Context, c *serverCall, text []byte) (linkReply, error) {
 	q, err := parseRequest(text)
 	if err != nil {
-		return reply{}, err
+		return linkReply{}, err
 	}
 	switch q.Op {
 	case opHello:
 		n := v.node(ctx)
-		return reply{Node: &n}, nil
+		return linkReply{Node: &n}, nil
 	case opHave:
 		return v.have(ctx, q)
 	case opHolds:
-		return reply{}, v.holds(c)
+		return linkReply{}, v.holds(c)
 	case opPutBundle:
-		return reply{}, v.putBundle(ctx, c)
+		return linkReply{}, v.putBundle(ctx, c)
 	case opGetBundle:
-		return reply{}, v.getBundle(ctx, c, q)
+		return linkReply{}, v.getBundle(ctx, c, q)
 	case opWrite:
-		return reply{}, v.write(c, q)
+		return linkReply{}, v.write(c, q)
 	case opRead:
-		return reply{}, v.read(c, q)
+		return linkReply{}, v.read(c, q)
 	case opList:
-		return reply{}, v.list(c, q)
+		return linkReply{}, v.list(c, q)
 	case opRemove:
-		return reply{}, v.remove(q)
+		return linkReply{}, v.remove(q)
 	case opExec:
 		return v.exec(ctx, c, q)
 	case opStart:
 		return v.start(q)
 	case opSignal:
-		return reply{}, v.signal(q)
+		return linkReply{}, v.signal(q)
 	case opFollow:
-		return reply{}, v.follow(ctx, c, q)
+		return linkReply{}, v.follow(ctx, c, q)
 	}
-	return reply{}, fault.New(fault.Usage, "mlx %s here does not know the operation %.40q", v.o.Version, q.Op).
+	return linkReply{}, fault.New(fault.Usage, "mlx %s here does not know the operation %.40q", v.o.Version, q.Op).
 		Hint("mlx version   # use the same mlx on both sides")
 }
 

@@ -9,13 +9,13 @@ import (
 	"mlx/internal/snapshot"
 )
 
-func (v *server) have(ctx context.Context, q request) (reply, error) {
+func (v *server) have(ctx context.Context, q request) (linkReply, error) {
 	have, release, err := v.o.Store.Keep(ctx, q.Roots)
 	if err != nil {
-		return reply{}, err
+		return linkReply{}, err
 	}
 	v.keep(release)
-	return reply{Have: have}, nil
+	return linkReply{Have: have}, nil
 }
 
 // holds answers with a bit for each digest that arrives.

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -45,20 +46,20 @@ func notFolder(dir string, err error) error {
 }
 
 // exec executes a command, and passes on what it says.
-func (v *server) exec(ctx context.Context, c *serverCall, q request) (reply, error) {
+func (v *server) exec(ctx context.Context, c *serverCall, q request) (linkReply, error) {
 	cmd, err := v.command(ctx, q)
 	if err != nil {
-		return reply{}, err
+		return linkReply{}, err
 	}
 	ownGroup(cmd)
 	cmd.WaitDelay = 5 * time.Second // for what it left behind, and that holds its outputs open
 	cmd.Stdout, cmd.Stderr = &marked{w: c, mark: 1}, &marked{w: c, mark: 2}
 	in, err := cmd.StdinPipe()
 	if err != nil {
-		return reply{}, err
+		return linkReply{}, err
 	}
 	if err := cmd.Start(); err != nil {
-		return reply{}, cannotStart(q, err)
+		return linkReply{}, cannotStart(q, err)
 	}
 	go func() {
 		_, _ = io.Copy(in, c) // a command need not read what it is given
@@ -68,13 +69,13 @@ func (v *server) exec(ctx context.Context, c *serverCall, q request) (reply, err
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
-		return reply{}, ctx.Err()
+		return linkReply{}, ctx.Err()
 	case errors.As(err, &exit):
-		return reply{Status: statusOf(exit.ProcessState)}, nil
+		return linkReply{Status: statusOf(exit.ProcessState)}, nil
 	case errors.Is(err, exec.ErrWaitDelay):
-		return reply{Status: statusOf(cmd.ProcessState)}, nil
+		return linkReply{Status: statusOf(cmd.ProcessState)}, nil
 	}
-	return reply{}, err
+	return linkReply{}, err
 }
 
 func cannotStart(q request, err error) error {
@@ -107,33 +108,36 @@ func (m *marked) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
+// ended is told as the start of a process that has ended at once.
+const ended = "ended"
+
 // start starts a command that outlives the link.
-func (v *server) start(q request) (reply, error) {
+func (v *server) start(q request) (linkReply, error) {
 	cmd, err := v.command(context.WithoutCancel(v.ctx), q)
 	if err != nil {
-		return reply{}, err
+		return linkReply{}, err
 	}
 	if err := ownSession(cmd); err != nil {
-		return reply{}, err
+		return linkReply{}, err
 	}
 	name := string(q.Output)
 	if dir := path.Dir(name); dir != "." {
 		if err := v.root.MkdirAll(dir, 0o700); err != nil {
-			return reply{}, err
+			return linkReply{}, err
 		}
 	}
 	out, err := v.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
-		return reply{}, err
+		return linkReply{}, err
 	}
 	defer out.Close()
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
-		return reply{}, cannotStart(q, err)
+		return linkReply{}, cannotStart(q, err)
 	}
-	began, _ := startOf(cmd.Process.Pid) // before it is collected: a dead one still has its number
-	go func() { _ = cmd.Wait() }()       // how it ends is told by what it leaves
-	return reply{PID: cmd.Process.Pid, Start: began}, nil
+	began := cmp.Or(procStart(cmd.Process.Pid), ended)
+	go func() { _ = cmd.Wait() }() // how it ends is told by what it leaves
+	return linkReply{PID: cmd.Process.Pid, Start: began}, nil
 }
 
 // signal signals the group of a process, if the process is still the one that was started.
@@ -142,7 +146,7 @@ func (v *server) signal(q request) error {
 	if !ok {
 		return fault.New(fault.Usage, "no signal %.20q", q.Signal)
 	}
-	if start, alive := startOf(q.PID); q.PID <= 1 || !alive || start != q.Start {
+	if q.PID <= 1 || q.Start == "" || procStart(q.PID) != q.Start {
 		return fault.New(fault.NotFound, "process %d is not there any more", q.PID)
 	}
 	if err := signalGroup(q.PID, sig); err != nil {
