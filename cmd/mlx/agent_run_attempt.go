@@ -131,7 +131,7 @@ func (j *agentJob) attempt(ctx context.Context, began time.Time) (*run.Result, e
 		run.EndRest()
 	}
 	defer j.keepCheckpoints(ctx)()
-	stdout, stderr := lenientStreams()
+	stdout, stderr := j.streams()
 	j.in.job = &liveJob{start: j.start, signals: me.signals, stops: me.stops, secrets: j.secretValues(), grace: j.grace()}
 	return j.in.executeRun(ctx, spec, live{stdout: stdout, stderr: stderr})
 }
@@ -168,7 +168,7 @@ func (j *agentJob) variables(local int) []string {
 			env = append(env, name+"="+j.modelPath(m))
 		}
 	}
-	env = append(env, "MLX_CHECKPOINT="+j.path(train.CheckpointName))
+	env = append(env, "MLX_CHECKPOINT="+filepath.Join(j.work, train.CheckpointName))
 	if own, err := j.own(); err == nil {
 		env = append(env, "PATH="+own+string(os.PathListSeparator)+run.Variable(append(slices.Clone(j.app.environ), env...), "PATH"))
 	} else {
@@ -232,8 +232,12 @@ func (l *lenient) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// lenientStreams are the agent's own, one where they are one file: only so does what is written keep its order.
-func lenientStreams() (stdout, stderr io.Writer) {
+// streams are the agent's own, one where they are one file: only so does what is written keep its order. Nothing where that file is in
+// the folder of the job: what the command writes is kept there already.
+func (j *agentJob) streams() (stdout, stderr io.Writer) {
+	if sameFile(j.path(train.AgentLogName), os.Stdout) {
+		return nil, nil
+	}
 	out := &lenient{os.Stdout}
 	a, errA := os.Stdout.Stat()
 	b, errB := os.Stderr.Stat()

@@ -279,6 +279,7 @@ func (j *agentJob) executeTurn(ctx context.Context, t agentTurn) {
 
 // followAlone is follow where the nodes share no disk: this one lays out the job itself, once, and its status is that of its ranks.
 func (j *agentJob) followAlone(ctx context.Context) error {
+	j.work = j.path("nodes", strconv.Itoa(j.place.Node)) // should it be the folder of other nodes as well, they do not meet
 	if err := j.prepare(ctx); err != nil {
 		return err
 	}

@@ -35,6 +35,9 @@ func agentServeRun(ctx context.Context, a *app, dir string) error {
 	if err != nil {
 		return err
 	}
+	if self, err := os.Executable(); err == nil {
+		train.TidyPrograms(root, self, a.now())
+	}
 	store, err := a.nodeStore(root)
 	if err != nil {
 		return err

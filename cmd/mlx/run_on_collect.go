@@ -62,7 +62,7 @@ func (j *onJob) view(ctx context.Context) (run.View, error) {
 // bring gets the records and the bytes of a job that has ended, and says how it ended.
 func (j *onJob) bring(ctx context.Context, links *onLinks, last sight) (run.View, error) {
 	var err error
-	if j.access() == train.AccessHost || j.access() == train.AccessNode && last.status.State == train.Running {
+	if j.access() == train.AccessHost || j.access() == train.AccessAfter || j.access() == train.AccessNode && last.status.State == train.Running {
 		err = j.fetch(ctx, links, last)
 	} else {
 		err = fault.New(fault.NotFound, "its node is gone")
@@ -276,7 +276,7 @@ func (j *onJob) tidy(ctx context.Context, links *onLinks) {
 		if err == nil {
 			err = l.Write(ctx, j.there(doneName), 0o644, nil)
 		}
-		if err == nil && j.access() == train.AccessHost {
+		if err == nil && j.access() != train.AccessNode {
 			err = l.Remove(ctx, j.there(train.SourceName))
 		}
 		if err != nil {

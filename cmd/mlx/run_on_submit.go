@@ -119,7 +119,7 @@ func (j *onJob) hand(ctx context.Context, links *onLinks) error {
 		if begun {
 			return j.see(func(s *run.Seen) { s.Handle, s.Reason = j.plan.Job.Name(), "" })
 		}
-	case j.plan.Remote != "" || j.plan.Access == train.AccessNone:
+	case j.plan.Remote != "" || j.plan.Access == train.AccessNone || j.plan.Access == train.AccessAfter:
 		if err := j.pack(); err != nil {
 			return err
 		}

@@ -9,13 +9,13 @@ import (
 	"mlx/internal/snapshot"
 )
 
-func (v *server) have(ctx context.Context, q request) (linkReply, error) {
+func (v *server) have(ctx context.Context, q request) (reply, error) {
 	have, release, err := v.o.Store.Keep(ctx, q.Roots)
 	if err != nil {
-		return linkReply{}, err
+		return reply{}, err
 	}
 	v.keep(release)
-	return linkReply{Have: have}, nil
+	return reply{Have: have}, nil
 }
 
 // holds answers with a bit for each digest that arrives.
