@@ -308,6 +308,9 @@ func (j *onJob) outputsNow(ctx context.Context, outs []run.Out) (map[string]stri
 
 // restore puts the outputs of the run in their places, except where something else stands by now.
 func (j *onJob) restore(ctx context.Context, v run.View) error {
+	if j.apart {
+		return nil
+	}
 	if mine, err := j.app.worktree(); err != nil || mine != j.body.Worktree && len(v.Outputs) > 0 {
 		if err == nil {
 			j.app.streams.Note("run %s was started in another worktree: its outputs are not put in their places here", j.id.Short())

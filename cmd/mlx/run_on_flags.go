@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
+	"mlx/internal/object"
 	"mlx/internal/repo"
 	"mlx/internal/train"
 )
@@ -40,6 +42,12 @@ type onAsk struct {
 	MaxCost   repo.Money // zero is no limit
 	Resume    string     // reference of a run whose checkpoint is where it begins
 	Detach    bool
+
+	MetricFiles []string                    // outputs that are files of metrics
+	Versions    []object.Digest             // that the node has to have beside what is laid out there
+	Planned     func(context.Context) error // asked once all that travels is kept, and before anything of it does; may be nil
+	Seat        *train.Turn                 // with the jobs that are submitted together with it; nil for none
+	Apart       bool                        // outputs stay in the store: they are not put in their places
 }
 
 // withOn is the title of these flags in help.
