@@ -38,6 +38,9 @@ func agentServeRun(ctx context.Context, a *app, dir string) error {
 	if err != nil {
 		return err
 	}
+	if self, err := os.Executable(); err == nil {
+		train.UseProgram(root, self, a.now())
+	}
 	store, err := a.nodeStore(root)
 	if err != nil {
 		return err
@@ -46,9 +49,12 @@ func agentServeRun(ctx context.Context, a *app, dir string) error {
 	if err := a.tidyNode(root); err != nil { // that is no reason not to answer
 		a.streams.Why("cannot tidy %s: %v", root, err)
 	}
+	program, err := os.Executable()
+	if err != nil {
+		return fault.New(fault.KindOf(err), "cannot find the program that runs here: %w", err)
+	}
 	return train.Serve(ctx, standardStreams{a.streams.In, a.streams.Out}, train.ServeOptions{
-		Root: root, Store: store, Now: a.now, Version: mlxVersion(), Host: a.host(),
-		Records: jobRecords,
+		Root: root, Store: store, Now: a.now, Version: mlxVersion(), Host: a.host(), Program: program, Records: jobRecords,
 	})
 }
 

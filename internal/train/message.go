@@ -172,7 +172,8 @@ type Node struct {
 	Free    int64  `json:"free_bytes"` // for this user, on the file system of the root; -1 where it cannot be told
 	NoExec  bool   `json:"no_exec"`    // nothing can be executed below the root
 	Quota   *int64 `json:"quota_left_bytes,omitempty"`
-	PID     int    `json:"pid"` // of the process that answers
+	PID     int    `json:"pid"`     // of the process that answers
+	Program string `json:"program"` // absolute path of mlx there
 }
 
 // File is an entry of a folder of the node.

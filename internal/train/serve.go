@@ -20,6 +20,7 @@ type ServeOptions struct {
 	Now     func() time.Time
 	Version string // of mlx
 	Host    string
+	Program string // absolute path of mlx
 
 	// Records calls each with the text of every record in the ledger of a job, given the folder of the job.
 	Records func(ctx context.Context, dir string, each func(record []byte)) error
