@@ -47,6 +47,8 @@ type agentJob struct {
 	book    agentBook
 	facts   *factsAsked
 
+	failedStatus int // of the rank that failed first in the last attempt, 0 where none did
+
 	packages object.Digest // list of the packages that the command had
 
 	in   *app // this process as it works in the project of the job

@@ -204,6 +204,7 @@ func (j *agentJob) wanted() []object.Digest {
 	if j.order.Resume != nil {
 		all = append(all, *j.order.Resume)
 	}
+	all = append(all, j.body.Job.Versions...)
 	slices.SortFunc(all, object.Digest.Compare)
 	return slices.Compact(all)
 }

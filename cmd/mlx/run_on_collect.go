@@ -150,7 +150,7 @@ func (j *onJob) conclude(ctx context.Context, l *train.Link, last sight) error {
 	if err != nil {
 		return err
 	}
-	answer, err := l.Exec(ctx, train.Command{Argv: []string{node.Root, "agent", "end", j.there(""), "--state", string(state), "--cause", cause}})
+	answer, err := l.Exec(ctx, train.Command{Argv: []string{node.Program, "agent", "end", j.there(""), "--state", string(state), "--cause", cause}})
 	if err == nil && answer.Status != 0 {
 		err = fault.New(fault.Unavailable, "cannot end run %s on %s: %s", j.id.Short(), j.name, bytes.TrimSpace(answer.Stderr))
 	}
@@ -308,6 +308,9 @@ func (j *onJob) outputsNow(ctx context.Context, outs []run.Out) (map[string]stri
 
 // restore puts the outputs of the run in their places, except where something else stands by now.
 func (j *onJob) restore(ctx context.Context, v run.View) error {
+	if j.apart {
+		return nil
+	}
 	if mine, err := j.app.worktree(); err != nil || mine != j.body.Worktree && len(v.Outputs) > 0 {
 		if err == nil {
 			j.app.streams.Note("run %s was started in another worktree: its outputs are not put in their places here", j.id.Short())

@@ -241,35 +241,6 @@ func TestWords(t *testing.T) {
 	}
 }
 
-func TestTidyPrograms(t *testing.T) {
-	root, now := t.TempDir(), time.Unix(1_700_000_000, 0)
-	dir := func(c string) string { return filepath.Join(root, "bin", strings.Repeat(c, 64)) }
-	for _, c := range []string{"a", "b", "c"} {
-		if err := os.MkdirAll(dir(c), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	other := filepath.Join(root, "bin", "mine")
-	if err := os.Mkdir(other, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for name, age := range map[string]time.Duration{dir("a"): programAge, dir("b"): programAge, dir("c"): programAge - time.Second, other: 2 * programAge} {
-		if err := os.Chtimes(name, now.Add(-age), now.Add(-age)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	TidyPrograms(root, "/usr/bin/mlx", now) // not one of them
-	TidyPrograms(root, filepath.Join(dir("a"), "mlx"), now)
-	left, err := filepath.Glob(filepath.Join(root, "bin", "*"))
-	if want := []string{dir("a"), dir("c"), other}; err != nil || !slices.Equal(left, want) {
-		t.Errorf("left are %q", left)
-	}
-	TidyPrograms(root, filepath.Join(dir("c"), "mlx"), now.Add(programAge-time.Second)) // a was in use until now
-	if _, err := os.Stat(dir("a")); err != nil {
-		t.Error("one in use was removed")
-	}
-}
-
 func FuzzQuote(f *testing.F) {
 	for _, w := range hostileWords() {
 		f.Add(w)

@@ -229,6 +229,13 @@ func (l *Link) Have(ctx context.Context, roots []object.Digest) ([]bool, error) 
 	return r.Have, err
 }
 
+// Tidy has the node remove what nobody needs any more: old folders of jobs, and of its store, where that has more than limit
+// bytes, what no job names. 0 is no limit. It returns the bytes of the store.
+func (l *Link) Tidy(ctx context.Context, limit int64) (int64, error) {
+	r, err := l.call(ctx, request{Op: opTidy, Limit: limit}, nil, nil)
+	return r.Bytes, err
+}
+
 // Close ends the connection. What was started on the node goes on.
 func (l *Link) Close() error {
 	l.stop()

@@ -297,8 +297,7 @@ func TestLinkStranger(t *testing.T) {
 // A node that runs as another process, behind a shell that greets.
 func TestLinkToProcess(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "node")
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), nodeVar+"="+root)
+	cmd := exec.Command(os.Args[0], "agent", "serve", root)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -333,7 +332,7 @@ func TestLinkToProcess(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("the node, after its stdin has ended: %v", err)
 	}
-	if now, _ := startOf(pid); now != start {
+	if now, alive := startOf(pid); now != start || !alive {
 		t.Fatal("what was started has ended with the link")
 	}
 	if err := signalGroup(pid, signals()["KILL"]); err != nil {

@@ -4,18 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
-
-	"mlx/internal/snapshot"
 )
 
 // TestMain lets the program of the tests stand in for mlx on a node: questions about jobs are answered by the real code, and the
@@ -27,10 +22,6 @@ func TestMain(m *testing.M) {
 			os.Exit(2)
 		}
 		os.Exit(0)
-	}
-	if root, isNode := os.LookupEnv(nodeVar); isNode {
-		serveAsNode(root)
-		return
 	}
 	os.Exit(m.Run())
 }
@@ -50,6 +41,8 @@ func asAgent(verb, dir string) error {
 		return n.Answer(context.Background(), os.Stdin, os.Stdout)
 	case "run":
 		return execute(dir)
+	case "serve":
+		return serveNode(dir)
 	}
 	return errors.New("unknown verb " + verb)
 }
@@ -82,27 +75,3 @@ func execute(dir string) error {
 	}
 	return os.WriteFile(filepath.Join(dir, ResultName), text, 0o600)
 }
-
-// nodeVar tells the test binary to be a node, with this folder.
-const nodeVar = "MLX_TRAIN_NODE"
-
-// serveAsNode answers as a node with this folder does.
-func serveAsNode(root string) {
-	fmt.Println("Last login: Thu Nov 26 from 127.0.0.1")
-	s, err := snapshot.Open(snapshot.Options{Dir: filepath.Join(root, "store"), Index: filepath.Join(root, "index"), Clone: snapshot.Clone{ID: strings.Repeat("cd", 16), Dir: root}, Now: time.Now})
-	if err == nil {
-		err = Serve(context.Background(), stdio{os.Stdin, os.Stdout}, ServeOptions{Root: root, Store: s, Now: time.Now, Version: "test"})
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
-
-// stdio is the connection of a process that answers.
-type stdio struct {
-	io.Reader
-	io.Writer
-}
-
-func (stdio) Close() error { return nil }

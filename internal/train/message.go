@@ -28,26 +28,27 @@ const (
 	opStart     = "start"
 	opSignal    = "signal"
 	opFollow    = "follow"
+	opTidy      = "tidy"
 )
 
 // request asks for one operation. Names and words are bytes: they need not be text.
 type request struct {
-	Op      string          `json:"op"`
-	Version string          `json:"version,omitempty"` // of the caller (hello)
-	Roots   []object.Digest `json:"roots,omitempty"`
-	Held    []object.Digest `json:"held,omitempty"`
-	Name    []byte          `json:"name,omitempty"`
-	From    int64           `json:"from,omitempty"`
-	Mode    uint32          `json:"mode,omitempty"`
-	Argv    [][]byte        `json:"argv,omitempty"`
-	Dir     []byte          `json:"dir,omitempty"`
-	Env     [][]byte        `json:"env,omitempty"`
-	Output  []byte          `json:"output,omitempty"`
-	PID     int             `json:"pid,omitempty"`
-	Start   string          `json:"start,omitempty"`
-	Signal  string          `json:"signal,omitempty"`
-	Tails   []tailRequest   `json:"tails,omitempty"`
-	Every   time.Duration   `json:"every_ns,omitempty"`
+	Op     string          `json:"op"`
+	Roots  []object.Digest `json:"roots,omitempty"`
+	Held   []object.Digest `json:"held,omitempty"`
+	Name   []byte          `json:"name,omitempty"`
+	From   int64           `json:"from,omitempty"`
+	Mode   uint32          `json:"mode,omitempty"`
+	Argv   [][]byte        `json:"argv,omitempty"`
+	Dir    []byte          `json:"dir,omitempty"`
+	Env    [][]byte        `json:"env,omitempty"`
+	Output []byte          `json:"output,omitempty"`
+	PID    int             `json:"pid,omitempty"`
+	Start  string          `json:"start,omitempty"`
+	Signal string          `json:"signal,omitempty"`
+	Tails  []tailRequest   `json:"tails,omitempty"`
+	Every  time.Duration   `json:"every_ns,omitempty"`
+	Limit  int64           `json:"limit,omitempty"` // bytes
 }
 
 type tailRequest struct {
@@ -171,7 +172,8 @@ type Node struct {
 	Free    int64  `json:"free_bytes"` // for this user, on the file system of the root; -1 where it cannot be told
 	NoExec  bool   `json:"no_exec"`    // nothing can be executed below the root
 	Quota   *int64 `json:"quota_left_bytes,omitempty"`
-	PID     int    `json:"pid"` // of the process that answers
+	PID     int    `json:"pid"`     // of the process that answers
+	Program string `json:"program"` // absolute path of mlx there
 }
 
 // File is an entry of a folder of the node.

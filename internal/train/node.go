@@ -12,7 +12,7 @@ import (
 
 // node tells what this node is.
 func (v *server) node(ctx context.Context) Node {
-	n := Node{Version: v.o.Version, OS: runtime.GOOS, Arch: runtime.GOARCH, Host: v.o.Host, Root: v.o.Root, PID: os.Getpid()}
+	n := Node{Version: v.o.Version, OS: runtime.GOOS, Arch: runtime.GOARCH, Host: v.o.Host, Root: v.o.Root, PID: os.Getpid(), Program: v.o.Program}
 	n.Free, n.NoExec = spaceOf(v.o.Root)
 	n.Quota = quotaOf(ctx, v.o.Root)
 	return n

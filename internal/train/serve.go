@@ -20,6 +20,10 @@ type ServeOptions struct {
 	Now     func() time.Time
 	Version string // of mlx
 	Host    string
+	Program string // absolute path of mlx
+
+	// Records calls each with the text of every record in the ledger of a job, given the folder of the job.
+	Records func(ctx context.Context, dir string, each func(record []byte)) error
 }
 
 // maxCalls is how many calls of a link are in progress at once.
@@ -181,6 +185,9 @@ func (v *server) answer(ctx context.Context, c *serverCall, text []byte) (reply,
 		return v.start(q)
 	case opSignal:
 		return reply{}, v.signal(q)
+	case opTidy:
+		n, err := v.tidy(ctx, q.Limit)
+		return reply{Bytes: n}, err
 	case opFollow:
 		return reply{}, v.follow(ctx, c, q)
 	}

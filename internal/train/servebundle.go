@@ -15,6 +15,13 @@ func (v *server) have(ctx context.Context, q request) (reply, error) {
 		return reply{}, err
 	}
 	v.keep(release)
+	var there []object.Digest
+	for i, d := range q.Roots {
+		if have[i] {
+			there = append(there, d)
+		}
+	}
+	v.used(there)
 	return reply{Have: have}, nil
 }
 
@@ -52,6 +59,7 @@ func (v *server) putBundle(ctx context.Context, c *serverCall) error {
 		return err
 	}
 	v.keep(done.Release)
+	v.used(done.Roots)
 	_, err = io.Copy(io.Discard, c) // the sender broke off behind the bundle, or is done
 	return err
 }

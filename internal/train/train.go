@@ -144,3 +144,9 @@ type Backend struct {
 	Resources  Resources
 	Spot       bool
 }
+
+// Shower is a driver that can tell all that its backend shows of a job to others: objects, scripts, arguments. For the zero
+// Ref it tells what is left at the backend of jobs whose results were brought back; empty is nothing.
+type Shower interface {
+	Shows(ctx context.Context, job Ref) (string, error)
+}
