@@ -2,9 +2,10 @@ package main
 
 import "github.com/spf13/cobra"
 
-// newAgent is what mlx does on the nodes of a backend. Machines call it, so help does not list it.
+// newAgent is what mlx is on a node: people do not type it, other processes of mlx do.
 func newAgent(a *app) *cobra.Command {
-	cmd := noun("agent", "Work for another mlx on this machine", newAgentRun(a), newAgentEnd(a))
+	cmd := noun("agent", "Do on a node what another mlx asks", newAgentServe(a), newAgentRun(a), newAgentEnd(a),
+		newAgentJobs(a), newAgentUnpack(a), newAgentMeet(a))
 	cmd.Hidden = true
 	return cmd
 }

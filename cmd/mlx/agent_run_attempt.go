@@ -147,7 +147,7 @@ func (j *agentJob) spec(n int, began time.Time) run.Spec {
 	s := run.Spec{
 		Command: b.Command, Argv: j.argv(), Dir: j.source(filepath.FromSlash(b.Folder)), Folder: b.Folder, Params: b.Params, Data: b.Data, Used: b.Used,
 		Worktree: b.Worktree, Attempt: n, Job: &job, Aside: j.path(train.AttemptsName, strconv.Itoa(n)),
-		RerunOf: b.RerunOf, Because: b.Because, Stage: b.Stage,
+		RerunOf: b.RerunOf, Because: b.Because, Stage: b.Stage, After: j.after,
 	}
 	for _, out := range b.Outs {
 		s.Outs = append(s.Outs, run.Out{Path: out, Abs: j.source(filepath.FromSlash(out))})

@@ -155,7 +155,7 @@ func (j *agentJob) cancelled() (run.Stop, bool) {
 	if json.Unmarshal(text, &c) != nil {
 		c = run.Cancel{By: "somebody"}
 	}
-	return run.Stop{State: run.Cancelled, Cause: c.Cause(), Grace: max(0, time.Duration(c.GraceS*float64(time.Second)))}, true
+	return run.Stop{State: run.Cancelled, Cause: c.Words(), Grace: max(0, time.Duration(c.GraceS*float64(time.Second)))}, true
 }
 
 const maxCancel = 64 << 10

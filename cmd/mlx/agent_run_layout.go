@@ -204,6 +204,7 @@ func (j *agentJob) wanted() []object.Digest {
 	if j.order.Resume != nil {
 		all = append(all, *j.order.Resume)
 	}
+	all = append(all, j.body.Job.Versions...)
 	slices.SortFunc(all, object.Digest.Compare)
 	return slices.Compact(all)
 }
@@ -214,7 +215,7 @@ func (j *agentJob) environ() []string {
 	for _, v := range j.app.environ {
 		switch name := variableName(v); name {
 		case "MLX_STORE", "MLX_REMOTE", "MLX_JOBS", train.NodeRankVariable, train.NodesVariable, train.MasterVariable, train.MasterPortVariable,
-			train.NodeSharedVariable, "MLX_START", "MLX_START_COUNT", "MLX_CHECKPOINT", "MLX_METRICS", "MLX_RUN_ID", run.CauseVariable:
+			train.SharedVariable, "MLX_START", "MLX_START_COUNT", "MLX_CHECKPOINT", "MLX_METRICS", "MLX_RUN_ID", run.CauseVariable:
 		default:
 			all = append(all, v)
 		}

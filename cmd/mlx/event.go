@@ -43,6 +43,7 @@ type teller struct {
 	history run.History
 	tags    map[object.Digest][]tagBody
 	moments *moments // of the models that are asked about; nil for none
+	app     *app     // knows the jobs of runs on backends
 }
 
 func (a *app) teller(ctx context.Context) (*teller, error) {
@@ -59,7 +60,7 @@ func (a *app) tellerOf(ctx context.Context, where string) (*teller, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &teller{history: a.history(l), tags: all}, nil
+	return &teller{history: a.history(l), tags: all, app: a}, nil
 }
 
 // learn looks up the tags of what some records are about.
@@ -150,6 +151,7 @@ func (t *teller) run(e *event) error {
 	v.Tags = e.words()
 	e.text = cli.Sentence(e.what...)
 	v.Text = e.text
+	t.app.fillJob(&v)
 	e.value = v
 	return nil
 }
@@ -175,7 +177,7 @@ func stateCell(s run.State) cli.Cell {
 		return cli.Word(cli.RoleBold, string(s))
 	case run.Failed, run.Killed, run.Lost:
 		return cli.Word(cli.RoleFail, string(s))
-	case run.Cancelled:
+	case run.Cancelled, run.Pending, run.Unobserved:
 	}
 	return cli.Word(cli.RoleWarn, string(s))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -99,8 +100,10 @@ func commandHelp(cmd *cobra.Command) string {
 	if cmd.Example != "" {
 		fmt.Fprintf(&b, "\nExamples\n%s\n", exampleLines(cmd))
 	}
-	if lines := flagLines(cmd.LocalNonPersistentFlags()); len(lines) > 0 {
-		fmt.Fprintf(&b, "\nFlags\n%s", columns(lines))
+	for _, group := range flagGroups(cmd.LocalNonPersistentFlags()) {
+		if lines := flagLines(group.flags); len(lines) > 0 {
+			fmt.Fprintf(&b, "\n%s\n%s", group.title, columns(lines))
+		}
 	}
 	b.WriteString("\nFlags of every command: mlx help\n")
 	return b.String()
@@ -124,6 +127,34 @@ func exampleLines(cmd *cobra.Command) string {
 		lines[i] = "  " + strings.TrimSpace(l)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// flagGroup is the annotation of a flag that help shows under a title of its own.
+const flagGroup = "group"
+
+// titledFlags are flags that stand together in help.
+type titledFlags struct {
+	title string
+	flags *pflag.FlagSet
+}
+
+// flagGroups divides flags by their titles, in the order in which these come first.
+func flagGroups(flags *pflag.FlagSet) []titledFlags {
+	var all []titledFlags
+	flags.VisitAll(func(f *pflag.Flag) {
+		title := "Flags"
+		if words := f.Annotations[flagGroup]; len(words) > 0 {
+			title = words[0]
+		}
+		i := slices.IndexFunc(all, func(g titledFlags) bool { return g.title == title })
+		if i < 0 {
+			i = len(all)
+			all = append(all, titledFlags{title, pflag.NewFlagSet(title, pflag.ContinueOnError)})
+			all[i].flags.SortFlags = flags.SortFlags
+		}
+		all[i].flags.AddFlag(f)
+	})
+	return all
 }
 
 func flagLines(flags *pflag.FlagSet) [][2]string {

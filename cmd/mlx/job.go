@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -12,10 +13,12 @@ import (
 	"mlx/internal/cli"
 	"mlx/internal/fault"
 	"mlx/internal/run"
+	"mlx/internal/train"
 )
 
 func newJob(a *app) *cobra.Command {
-	return noun("job", "List runs in progress, show what they print, stop them", newJobList(a), newJobLogs(a), newJobCancel(a))
+	return noun("job", "List runs in progress, follow them, stop them, bring back their results",
+		newJobList(a), newJobLogs(a), newJobAttach(a), newJobWait(a), newJobCancel(a), newJobSSH(a))
 }
 
 // jobView is job/v1: the execution of a run. A field is never left out.
@@ -23,7 +26,7 @@ type jobView struct {
 	Kind      string     `json:"kind"`
 	Run       string     `json:"run"`
 	Backend   string     `json:"backend"`
-	Handle    string     `json:"handle"` // of this machine: the process id of the command, empty once it is gone
+	Handle    string     `json:"handle"` // what the backend calls it; of this machine the process id of the command, empty once it is gone
 	State     run.State  `json:"state"`
 	Reason    *string    `json:"reason"`
 	Nodes     int        `json:"nodes"`
@@ -31,9 +34,10 @@ type jobView struct {
 	GPUType   *string    `json:"gpu_type"`
 	QueuedS   *float64   `json:"queued_s"`
 	Deadline  *time.Time `json:"deadline"`
-	Cost      *struct{}  `json:"cost"`
-	Collected bool       `json:"collected"` // its end is recorded
+	Cost      *run.Cost  `json:"cost"`      // so far, or in all
+	Collected bool       `json:"collected"` // its end is recorded and its outputs are in their places
 
+	Attempt     int                   `json:"attempt"`
 	Name        *string               `json:"name"`
 	Command     []string              `json:"command"`
 	Host        string                `json:"host"`
@@ -49,6 +53,12 @@ type job struct {
 	view run.View
 	live run.Live
 	here bool // live is there
+
+	seen  run.Seen     // of one on a backend: what was seen of it last
+	found train.Result // how it ended there, when over
+	over  bool
+	kept  bool // not all of its results are in their places
+	price train.Price
 }
 
 // jobOf finds the run that a reference names.
@@ -74,6 +84,14 @@ func (a *app) jobWith(v run.View) (job, error) {
 		return job{}, err
 	}
 	j := job{view: v}
+	if v.Job != nil {
+		j.live, j.here = a.liveOf(v.RunID)
+		j.seen, _ = run.SeenOf(jobsOf(r), v.RunID)
+		j.found, j.over = readNote[train.Result](filepath.Join(jobsOf(r), v.ID), resultNote)
+		_, j.kept = readNote[map[string]string](filepath.Join(jobsOf(r), v.ID), beforeName)
+		j.price = a.priceOf(v.Job.Backend)
+		return j, nil
+	}
 	j.live, j.here = run.LiveRun(runsOf(r), v.ID)
 	return j, nil
 }
@@ -103,10 +121,14 @@ func (j job) row(now time.Time) jobView {
 		at := v.StartedAt.Add(time.Duration(*v.TimeoutS * float64(time.Second)))
 		row.Deadline = &at
 	}
-	if j.ended() || v.StartedAt == nil {
+	row.Attempt = v.Attempt
+	if v.Job != nil {
+		j.onBackend(&row, now)
+	}
+	if j.ended() || row.StartedAt == nil {
 		return row
 	}
-	so := now.Sub(*v.StartedAt).Seconds()
+	so := now.Sub(*row.StartedAt).Seconds()
 	row.DurationS = &so
 	if j.here {
 		g := j.live.Glance()
@@ -131,9 +153,9 @@ func (v jobView) cells(j job) []cli.Cell {
 		role = cli.RolePass
 	case run.Failed, run.Killed, run.Lost:
 		role = cli.RoleFail
-	case run.Cancelled:
+	case run.Cancelled, run.Unobserved:
 		role = cli.RoleWarn
-	case run.Running:
+	case run.Running, run.Pending:
 	}
 	cpu, memory, lasted := cli.None(), cli.None(), cli.None()
 	if v.CPUPercent != nil {
@@ -152,11 +174,14 @@ func (v jobView) cells(j job) []cli.Cell {
 		format += "%s %s  "
 	}
 	metrics := cli.None()
+	if v.Reason != nil && j.view.Job != nil && !j.ended() {
+		metrics = cli.Str(*v.Reason)
+	}
 	if len(numbers) > 0 {
 		metrics = cli.Fmt(format[:len(format)-2], numbers...)
 	}
 	command := cli.Str(ranLine(j.view))
-	return []cli.Cell{cli.ID(j.view.RunID), cli.Word(role, string(v.State)), lasted, cpu, memory, command, metrics}
+	return []cli.Cell{cli.ID(j.view.RunID), cli.Word(role, string(v.State)), cli.Str(v.Backend), lasted, cpu, memory, command, metrics}
 }
 
 // completeJobs offers the runs in progress.
@@ -173,6 +198,11 @@ func (a *app) completeJobs(cmd *cobra.Command, _ []string, _ string) ([]string, 
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
+	onBackends, err := run.LiveRuns(jobsOf(r))
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	running = append(running, onBackends...)
 	var all []string
 	for _, one := range running[:min(completed, len(running))] {
 		if v, err := a.history(l).Get(cmd.Context(), one.ID); err == nil {
@@ -185,6 +215,9 @@ func (a *app) completeJobs(cmd *cobra.Command, _ []string, _ string) ([]string, 
 // elsewhere is the error for a run that another machine executes.
 func (j job) elsewhere(cannot string) error {
 	host := j.view.Machine.Host
+	if j.view.Job != nil {
+		host = j.view.Job.Backend
+	}
 	return fault.New(fault.Unavailable, "cannot %s run %s: it runs on %s", cannot, j.view.RunID.Short(), host).
 		About(fault.Ref{Kind: refRun, ID: j.view.ID})
 }

@@ -10,6 +10,7 @@ import (
 	"mlx/internal/cli"
 	"mlx/internal/fault"
 	"mlx/internal/run"
+	"mlx/internal/train"
 )
 
 type jobCancelOptions struct {
@@ -60,7 +61,8 @@ func jobCancelRun(ctx context.Context, a *app, o jobCancelOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	c := canceller{app: a, runner: runner, options: o, why: run.Cancel{By: a.user(), Why: o.reason, GraceS: o.within.Seconds()}}
+	c := canceller{app: a, runner: runner, options: o, links: newLinks(), why: run.Cancel{By: a.user(), Why: o.reason, GraceS: o.within.Seconds()}}
+	defer c.links.close()
 	var jobs []job
 	for _, ref := range o.refs { // a wrong word stops nothing
 		j, err := a.jobOf(ctx, ref)
@@ -72,7 +74,7 @@ func jobCancelRun(ctx context.Context, a *app, o jobCancelOptions) (err error) {
 	var troubles []error
 	changed := make([]bool, len(jobs))
 	for i, j := range jobs {
-		if changed[i], err = c.ask(j); err != nil {
+		if changed[i], err = c.ask(ctx, j); err != nil {
 			changed[i], troubles = false, append(troubles, err)
 		}
 	}
@@ -99,13 +101,21 @@ type canceller struct {
 	app     *app
 	runner  run.Runner
 	options jobCancelOptions
+	links   *onLinks
 	why     run.Cancel
 }
 
 // ask asks a run to end. false: there is nothing to wait for.
-func (c canceller) ask(j job) (bool, error) {
+func (c canceller) ask(ctx context.Context, j job) (bool, error) {
 	if j.ended() {
 		return false, nil
+	}
+	if j.view.Job != nil {
+		on, err := c.app.reopenJob(ctx, j.view)
+		if err != nil {
+			return false, err
+		}
+		return true, on.cancel(ctx, c.links, c.why, c.options.within)
 	}
 	if !j.here || !j.view.Watched(c.runner.Host) {
 		return false, j.elsewhere("cancel")
@@ -115,6 +125,9 @@ func (c canceller) ask(j job) (bool, error) {
 
 // wait returns the job once it has ended.
 func (c canceller) wait(ctx context.Context, j job, start time.Time) (job, error) {
+	if j.view.Job != nil {
+		return c.waitOn(ctx, j, start)
+	}
 	killed := false
 	for {
 		next, err := c.app.jobOf(ctx, refRun+":"+j.view.ID)
@@ -169,4 +182,28 @@ func (c canceller) tell(j job, changed bool) error {
 		}
 		t.Line(cells...)
 	})
+}
+
+// waitOn returns a job of a backend once its end is recorded here.
+func (c canceller) waitOn(ctx context.Context, j job, start time.Time) (job, error) {
+	w := waiter{app: c.app, links: c.links}
+	for n := 0; ; n++ {
+		sights, err := c.app.look(ctx, []run.View{j.view})
+		if err != nil {
+			return j, err
+		}
+		next, done, err := w.one(ctx, j, sights[j.view.RunID])
+		if done || err != nil {
+			return next, err
+		}
+		if c.app.now().Sub(start) > c.options.within+cancelLimit {
+			return j, fault.New(fault.Unavailable, "cannot tell whether run %s was cancelled: %s has not said that it ended", j.view.RunID.Short(), j.view.Job.Backend).
+				Hint("mlx job list   # shows whether it is still there")
+		}
+		select {
+		case <-ctx.Done():
+			return j, ctx.Err()
+		case <-time.After(train.Pause(n, askPending)):
+		}
+	}
 }

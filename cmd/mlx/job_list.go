@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 
 type jobListOptions struct {
 	all   bool
+	on    string
 	watch bool
 }
 
@@ -27,7 +29,9 @@ func newJobList(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "List runs in progress, here and on backends",
 		Long: `For each run its state, for how long it has been running, the processor time (100 % is one processor) and memory that it uses
-now, its command and its last metrics. The end of a run whose mlx was killed is recorded first.`,
+now, its command and its last metrics. The end of a run whose mlx was killed is recorded first. Each backend is asked once for all of
+its runs; one that does not answer within 5 seconds leaves their state unknown. What has ended on a backend is listed until mlx job
+wait or attach has brought its results back.`,
 		Example: "mlx job list\nmlx job list --all --json\nmlx job list --watch",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -37,13 +41,15 @@ now, its command and its last metrics. The end of a run whose mlx was killed is 
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.BoolVar(&o.all, "all", false, "also those that ended")
+	flags.StringVar(&o.on, "on", "", "only those of `BACKEND`; local is this machine")
 	flags.BoolVar(&o.watch, "watch", false, "go on until none is in progress; not on a terminal, print what is new")
+	completeFlag(cmd, "on", a.completeBackends)
 	return cmd
 }
 
 func jobListRun(ctx context.Context, a *app, o jobListOptions) error {
 	if !o.watch {
-		jobs, err := a.jobs(ctx, o.all)
+		jobs, err := a.jobs(ctx, o)
 		if err != nil {
 			return err
 		}
@@ -54,14 +60,14 @@ func jobListRun(ctx context.Context, a *app, o jobListOptions) error {
 	}
 	told := make(map[string]run.State)
 	for {
-		jobs, err := a.jobs(ctx, o.all)
+		jobs, err := a.jobs(ctx, o)
 		if err != nil {
 			return err
 		}
 		if err := a.printChanged(jobs, told); err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(jobs, func(j job) bool { return j.view.State == run.Running }) {
+		if !slices.ContainsFunc(jobs, job.goesOn) {
 			return nil
 		}
 		select {
@@ -73,45 +79,90 @@ func jobListRun(ctx context.Context, a *app, o jobListOptions) error {
 }
 
 // jobs lists the runs in progress, the one started first first; with all also those that ended.
-func (a *app) jobs(ctx context.Context, all bool) ([]job, error) {
+func (a *app) jobs(ctx context.Context, o jobListOptions) ([]job, error) {
 	runner, err := a.recovered(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var jobs []job
-	if all {
+	views, err := a.unfinished(ctx, runner)
+	if err != nil {
+		return nil, err
+	}
+	if !o.mine() {
+		if err := a.lookAtAll(ctx, views); err != nil {
+			return nil, err
+		}
+	}
+	if o.all {
+		views = nil
 		for v, err := range a.history(runner.Ledger).Views(ctx, lineage.Query{}) {
 			if err != nil {
 				return nil, err
 			}
-			j, err := a.jobWith(v)
-			if err != nil {
-				return nil, err
-			}
-			jobs = append(jobs, j)
+			views = append(views, v)
 		}
-		return jobs, nil
-	}
-	live, err := run.LiveRuns(runner.Runs)
-	if err != nil {
+	} else if views, err = a.unfinished(ctx, runner); err != nil { // as the backends have told
 		return nil, err
 	}
-	for _, l := range live {
-		v, err := a.history(runner.Ledger).Get(ctx, l.ID)
+	var jobs []job
+	for _, v := range views {
+		j, err := a.jobWith(v)
 		if err != nil {
-			a.streams.Why("%v", err) // a folder of a run that another ledger knows
+			return nil, err
+		}
+		if on := j.row(a.now()).Backend; o.on != "" && o.on != on {
 			continue
 		}
-		if j := (job{view: v, live: l, here: true}); !j.ended() {
-			jobs = append(jobs, j)
-		}
+		jobs = append(jobs, j)
 	}
-	slices.SortFunc(jobs, func(x, y job) int { return x.view.At.Compare(y.view.At) })
+	if !o.all {
+		slices.SortFunc(jobs, func(x, y job) int { return x.view.At.Compare(y.view.At) })
+	}
 	return jobs, nil
 }
 
+// mine says whether no backend has to be asked.
+func (o jobListOptions) mine() bool { return o.on == "local" }
+
+// unfinished are the runs that have a folder here or no end: those in progress on this machine, and those of backends whose results are
+// not all here.
+func (a *app) unfinished(ctx context.Context, runner run.Runner) ([]run.View, error) {
+	var views []run.View
+	history := a.history(runner.Ledger)
+	for v, err := range history.Views(ctx, lineage.Query{Where: "kind == " + strconv.Quote(run.Started.Name()) + " and job != null"}) {
+		if err != nil {
+			return nil, err
+		}
+		views = append(views, v)
+	}
+	r, err := a.repo()
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range []string{runner.Runs, jobsOf(r)} {
+		live, err := run.LiveRuns(dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range live {
+			if slices.ContainsFunc(views, func(v run.View) bool { return v.RunID == l.ID }) {
+				continue
+			}
+			v, err := history.Get(ctx, l.ID)
+			if err != nil {
+				a.streams.Why("%v", err) // a folder of a run that another ledger knows
+				continue
+			}
+			if v.EndedAt == nil || dir != runner.Runs {
+				views = append(views, v)
+			}
+		}
+	}
+	return views, nil
+}
+
 func (a *app) printJobs(jobs []job) error {
-	header := []string{"RUN", "STATE", "FOR", "CPU", "MEMORY", "COMMAND", "METRICS"}
+	header := []string{"RUN", "STATE", "BACKEND", "FOR", "CPU", "MEMORY", "COMMAND", "METRICS"}
 	return a.streams.List(header, a.jobRows(jobs))
 }
 
@@ -138,8 +189,8 @@ func (a *app) printChanged(jobs []job, told map[string]run.State) error {
 	}
 	var news []job
 	for _, j := range jobs {
-		if told[j.view.ID] != j.view.State {
-			told[j.view.ID] = j.view.State
+		if state := j.row(a.now()).State; told[j.view.ID] != state {
+			told[j.view.ID] = state
 			news = append(news, j)
 		}
 	}

@@ -33,7 +33,8 @@ func newJobLogs(a *app) *cobra.Command {
 		Use:   "logs RUN",
 		Short: "Print the output of a run",
 		Long: `Prints what the command wrote to its standard output and error, byte by byte, in the order in which it arrived: of a run in
-progress what there is so far, or with -f all until it ends. Where both streams of the run went to one place, such as a
+progress what there is so far, or with -f all until it ends. Of one on a backend what is new is fetched first; where its agent has
+said nothing, what the backend itself shows of the job is printed. Where both streams of the run went to one place, such as a
 terminal, they cannot be told apart: --stream prints both.`,
 		Example:           "mlx job logs @last\nmlx job logs -f run:baseline\nmlx job logs --stream stderr --since 5m @last",
 		Args:              cobra.ExactArgs(1),
@@ -70,6 +71,9 @@ func jobLogsRun(ctx context.Context, a *app, o jobLogsOptions) error {
 	j, err := a.jobOf(ctx, o.ref)
 	if err != nil {
 		return err
+	}
+	if j.view.Job != nil && !j.ended() {
+		return errors.Join(out.remote(ctx, j, o.follow), out.end())
 	}
 	if !j.ended() && !j.here {
 		if j.view.State == run.Running {

@@ -22,6 +22,7 @@ type runOptions struct {
 	timeout    string
 	captureURI bool
 	command    []string
+	on         onFlags
 }
 
 func newRun(a *app) *cobra.Command {
@@ -37,14 +38,21 @@ The command finds MLX_PARAMS (a JSON file with the parameters), MLX_METRICS (a f
 of numbers, or one a line with "step" and "time"), MLX_CHILDREN (a file to write runs inside this one to, such as the trials
 of a study, one JSON object a line), MLX_RUN_ID and MLX_ATTEMPT in its environment, and MLFLOW_TRACKING_URI: what a
 program tracks with MLflow becomes part of the run. A version of a model that -d names is laid out for the command:
-MLX_MODEL and MLX_MODEL_NAME hold its path. What the run makes of it is derived from that version.`,
+MLX_MODEL and MLX_MODEL_NAME hold its path. What the run makes of it is derived from that version.
+
+With --on the command runs on a backend of mlx.yaml. The work tree as it is now travels there, without what git ignores, .git and
+virtual environments; so does the data of -d, unless the node has it already. Its output is shown as it comes, and its outputs, records
+and metrics come back. The first interrupt ends the command, a second one leaves it running. With --detach nothing waits: mlx job
+attach, wait, logs and cancel work from every clone.`,
 		Example: `mlx run -d data/flights -p depth=6 -o model.pkl python train.py
 mlx run -d flights@v1 -o model.pkl python tune.py
-mlx run --name baseline --timeout 2h -- make train`,
+mlx run --name baseline --timeout 2h -- make train
+mlx run --on local --detach -o model.pkl python train.py`,
 		Args:        cobra.ArbitraryArgs,
 		Annotations: map[string]string{troubleStatus: "125"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.command = args
+			o.on.note(cmd.Flags())
 			return runRun(cmd.Context(), a, o)
 		},
 	}
@@ -60,6 +68,7 @@ mlx run --name baseline --timeout 2h -- make train`,
 	flags.StringArrayVar(&o.tags, "tag", nil, "tag the run with `NAME[=VALUE]`")
 	flags.StringVar(&o.timeout, "timeout", "", "end the command after this `TIME`: 90s, 5m, 2h")
 	flags.BoolVar(&o.captureURI, "capture-uri", false, "record here what a Python program tracks with MLflow, even if it names another URI")
+	o.on.add(a, cmd)
 	completeFlag(cmd, "data", a.completePaths)
 	return cmd
 }
@@ -67,6 +76,12 @@ mlx run --name baseline --timeout 2h -- make train`,
 func runRun(ctx context.Context, a *app, o runOptions) error {
 	if len(o.command) == 0 {
 		return fault.New(fault.Usage, "cannot start the run: no command").Hint("mlx run [FLAGS] COMMAND…   # mlx run -h shows the flags")
+	}
+	if ask, remote, err := o.on.ask(); err != nil || remote {
+		if err != nil {
+			return err
+		}
+		return runOn(ctx, a, o, ask)
 	}
 	r, err := a.repo()
 	if err != nil {
@@ -113,6 +128,7 @@ func (a *app) ran(ctx context.Context, o runOptions, result *run.Result) error {
 		result.Status = 125
 	}
 	result.View.Text = cli.Sentence(runWords(result.View)...)
+	a.fillJob(&result.View)
 	s := a.streams
 	summary := cli.Streams{Out: s.Err, OutTTY: true, Color: s.ErrColor, JSON: s.JSON, Quiet: s.Quiet, Now: s.Now}
 	if result.OpenLine && s.ErrTTY && !s.JSON && (!s.Quiet || result.Status != 0) { // a progress bar, say

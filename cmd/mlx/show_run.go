@@ -65,6 +65,7 @@ func (a *app) showOneRun(ctx context.Context, t target, o showOptions) error {
 	}
 	v.Tags = event{tags: known[v.RunID]}.words()
 	v.Text = cli.Sentence(runWords(v)...)
+	a.fillJob(&v)
 	shown := runShown{View: v, Judged: []judgement{}, Reruns: []rejudged{}, Versions: []fault.Ref{}, said: known[v.RunID]}
 	if shown.family, err = a.childrenOf(ctx, v); err != nil {
 		return err
@@ -128,6 +129,7 @@ func (a *app) runShownText(v runShown, t *cli.Text) {
 		t.KeyValue(2, "because", cli.Str(v.Because.Words()))
 	}
 	placeText(v.View, t)
+	a.jobText(v.View, t)
 	runSourceText(v.View, t)
 	a.showFiles(v.View, t)
 	runNumbersText(v, t)

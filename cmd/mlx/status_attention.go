@@ -34,7 +34,10 @@ type lastAnswer struct {
 
 // attention is what the monitors of mlx.yaml found last, those that found something. Only the records of these are read.
 func (a *app) attention(ctx context.Context) ([]attentionView, error) {
-	all := []attentionView{}
+	all, err := a.waitingJobs(ctx)
+	if err != nil {
+		return all, err
+	}
 	config, err := a.config()
 	if err != nil || config.Monitors.Len() == 0 {
 		return all, nil // whoever needs mlx.yaml says what is wrong with it
@@ -143,6 +146,9 @@ func (v attentionView) cells(person bool) []cli.Cell {
 		return []cli.Cell{cli.Str("attention"), cli.Str(v.What), cli.Str(v.Name), cli.Time(v.At), cli.Hex(v.Record, 12)}
 	}
 	role, word := cli.RoleFail, "drift"
+	if v.What == jobWaiting {
+		return []cli.Cell{cli.Word(cli.RoleWarn, v.What), cli.Str(v.Name), cli.Fmt("%s: %s", cli.Time(v.At), cli.Str(v.Text))}
+	}
 	if v.What != "drift" {
 		role, word = cli.RoleWarn, "unclear"
 	}

@@ -24,7 +24,8 @@ func runText(v run.View, shown func(string) string, t *cli.Text) {
 	if v.Cause != nil && v.State != run.Succeeded { // else it is no more than what could not be captured, told below
 		how = cli.Fmt("%s: %s", how, cli.Str(*v.Cause))
 	}
-	t.Line(cli.Fmt("run %s", cli.ID(v.RunID)), how)
+	line := []cli.Cell{cli.Fmt("run %s", cli.ID(v.RunID)), how}
+	t.Line(append(line, onWords(v)...)...)
 	if len(v.Metrics) > 0 {
 		t.Indented(2, append([]cli.Cell{cli.Str("metrics")}, runMetrics(v)...)...)
 	}

@@ -27,11 +27,15 @@ type Job struct {
 	Image       string        `json:"image,omitempty"`
 	Queue       string        `json:"queue,omitempty"`
 	Retries     int           `json:"retries,omitempty"`
-	Tree        object.Digest `json:"tree"` // snapshot of the work tree that was sent; it can be made anew from the code of the run
+	RetryOn     []int         `json:"retry_on,omitempty"` // exit statuses that are worth another attempt; empty is every one but 0
+	Env         []string      `json:"env,omitempty"`      // NAME=VALUE that the command gets beside its environment there; nothing secret
+	Tree        object.Digest `json:"tree"`               // snapshot of the work tree that was sent; it can be made anew from the code of the run
 	Secrets     []string      `json:"secrets,omitempty"`
 	Region      string        `json:"region,omitempty"`
 	MaxCost     *Cost         `json:"max_cost,omitempty"`
-	SubmittedAt time.Time     `json:"submitted_at"`
+
+	Resume      *object.Digest `json:"resume,omitempty"` // snapshot of the checkpoint folder that it begins with
+	SubmittedAt time.Time      `json:"submitted_at"`
 
 	Handle   string     `json:"handle,omitempty"`
 	QueuedS  *float64   `json:"queued_s,omitempty"` // from the submit to the first attempt
@@ -40,6 +44,11 @@ type Job struct {
 	Cost     *Cost      `json:"cost,omitempty"`
 	Energy   *Energy    `json:"energy,omitempty"`
 	Facts    []NodeFact `json:"facts,omitempty"` // about the nodes, worth knowing when something is wrong
+
+	// What was asked for beside it.
+	MetricFiles []string        `json:"metric_files,omitempty"` // outputs that are files of metrics
+	Versions    []object.Digest `json:"versions,omitempty"`     // that the node has to have beside what is laid out there
+	Checkpoint  *object.Digest  `json:"checkpoint,omitempty"`   // snapshot of the checkpoint folder that it left
 }
 
 // Attempt is one execution of the command of a job.

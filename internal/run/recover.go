@@ -127,7 +127,7 @@ func (r Runner) lose(b *Body, l Live) {
 	b.EndedAt, b.DurationS = &ended, ended.Sub(b.StartedAt).Seconds()
 	b.State, b.Cause = Lost, lostCause(b.Process, r.Host)
 	if l.Cancel != nil {
-		b.State, b.Cause = Cancelled, l.Cancel.Cause()
+		b.State, b.Cause = Cancelled, l.Cancel.Words()
 	}
 	b.PeakMemoryBytes = sampledPeak(filepath.Join(l.Dir, resourcesName))
 }

@@ -44,8 +44,8 @@ type Cancel struct {
 	GraceS float64 `json:"grace_s,omitempty"` // what is still running then is killed
 }
 
-// Cause is the cancellation in words.
-func (c Cancel) Cause() string {
+// Words are the cancellation as the cause of an end.
+func (c Cancel) Words() string {
 	why := "cancelled by " + text(c.By)
 	if c.Why != "" {
 		why += ": " + text(c.Why)

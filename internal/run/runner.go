@@ -367,7 +367,7 @@ func (o outcome) verdict(timeout float64) (State, string) {
 func (o outcome) stopped() string {
 	cause := "stopped by " + signalName(o.asked)
 	if o.cancel != nil {
-		cause = o.cancel.Cause()
+		cause = o.cancel.Words()
 	}
 	if o.forced && o.signal == "SIGKILL" {
 		cause += "; killed, because it did not end"

@@ -64,7 +64,7 @@ func (f *Fleet) Submit(ctx context.Context, j Job) (string, error) {
 		start.Env = append(start.Env, name+"="+value)
 	}
 	if nodes == 1 {
-		said, err := h.ask(ctx, question{Start: &start})
+		said, err := h.ask(ctx, jobsQuestion{Start: &start})
 		if err != nil {
 			return "", err
 		}
@@ -73,7 +73,7 @@ func (f *Fleet) Submit(ctx context.Context, j Job) (string, error) {
 	return f.submitMany(ctx, j, start)
 }
 
-func handleOf(h *Host, said reply) string {
+func handleOf(h *Host, said jobsReply) string {
 	name := h.Name
 	if name == "" {
 		name = said.Agent.Host
@@ -87,7 +87,7 @@ func (f *Fleet) Status(ctx context.Context, jobs []Ref) ([]Status, error) {
 	if err != nil || len(jobs) == 0 {
 		return nil, err
 	}
-	q := question{}
+	q := jobsQuestion{}
 	for _, j := range jobs {
 		q.Jobs = append(q.Jobs, jobQuestion{Run: j.ID})
 	}
@@ -112,7 +112,7 @@ func (f *Fleet) otherNodes(ctx context.Context, first []jobSaid, all []Status) {
 	var mu sync.Mutex
 	for rank, h := range f.Hosts[1:] {
 		rank++
-		var q question
+		var q jobsQuestion
 		var of []int
 		for i, s := range first {
 			if s.Agent.Nodes > rank && all[i].State == Running {
@@ -145,7 +145,7 @@ func (f *Fleet) Logs(ctx context.Context, job Ref, from int64) (io.ReadCloser, e
 	if err != nil {
 		return nil, err
 	}
-	said, err := h.ask(ctx, question{Log: &logQuestion{Run: job.ID, From: from}})
+	said, err := h.ask(ctx, jobsQuestion{Log: &logQuestion{Run: job.ID, From: from}})
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (f *Fleet) Cancel(ctx context.Context, job Ref, grace time.Duration) error 
 	var wait sync.WaitGroup
 	for rank, h := range f.Hosts {
 		wait.Go(func() {
-			_, errs[rank] = h.ask(ctx, question{Stop: &stopQuestion{Run: job.ID, Rank: rank, Grace: max(0, grace)}})
+			_, errs[rank] = h.ask(ctx, jobsQuestion{Stop: &stopQuestion{Run: job.ID, Rank: rank, Grace: max(0, grace)}})
 		})
 	}
 	wait.Wait()
@@ -202,25 +202,25 @@ func (f *Fleet) Describe(j Job) (string, error) {
 }
 
 // ask puts a question about jobs to mlx on a host.
-func (h *Host) ask(ctx context.Context, q question) (reply, error) {
+func (h *Host) ask(ctx context.Context, q jobsQuestion) (jobsReply, error) {
 	q.Kind = askKind
 	text, err := json.Marshal(q)
 	if err != nil {
-		return reply{}, err
+		return jobsReply{}, err
 	}
 	said, err := h.Call(ctx, "jobs", text)
 	if err != nil {
-		return reply{}, err
+		return jobsReply{}, err
 	}
-	r, err := parse[reply](said, askKind, "the answer of "+h.label())
+	r, err := parse[jobsReply](said, askKind, "the answer of "+h.label())
 	if err != nil {
-		return reply{}, err
+		return jobsReply{}, err
 	}
 	if r.Trouble != nil {
-		return reply{}, fault.New(fault.Kind(r.Trouble.Kind), "%s: %s", h.label(), r.Trouble.Text)
+		return jobsReply{}, fault.New(fault.Kind(r.Trouble.Kind), "%s: %s", h.label(), r.Trouble.Text)
 	}
 	if q.Start != nil && r.Agent == nil {
-		return reply{}, fault.New(fault.Integrity, "%s does not say what it started", h.label())
+		return jobsReply{}, fault.New(fault.Integrity, "%s does not say what it started", h.label())
 	}
 	return r, nil
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os/exec"
@@ -26,6 +27,7 @@ type sshTrouble struct {
 	text  string // with one %s for the host
 	hint  string // with one %s for the host; empty: none
 	asks  bool
+	shown string // words of a line that says more
 }
 
 // sshTroubles are in the order in which they are looked for: ssh may say several things, the cause of the others first here.
@@ -36,25 +38,25 @@ func sshTroubles() []sshTrouble {
 	)
 	return []sshTrouble{
 		{"REMOTE HOST IDENTIFICATION HAS CHANGED", fault.Denied, "the key of %s is not the one known: it is not connected to",
-			"ssh-keygen -R %s   # only if its owner says that the key was changed", false},
-		{"key is known for", fault.Denied, "the key of %s is not known: it is not connected to", "ssh %s   # shows the key and asks", true},
-		{"Host key verification failed", fault.Denied, "the key of %s could not be checked: it is not connected to", "ssh %s   # shows the key and asks", true},
-		{"REVOKED HOST KEY", fault.Denied, "the key of %s was revoked: it is not connected to", "", false},
-		{"Too many authentication failures", fault.Denied, "%s does not let you in: ssh offered too many keys", look, false},
-		{"Permission denied (", fault.Denied, "%s does not let you in", "ssh %s   # are the right keys there? ssh-add -l", true},
-		{"Could not resolve hostname", fault.Unavailable, "cannot find a host called %s", look, false},
-		{"Bad configuration option", fault.Usage, "ssh does not understand its configuration for %s", look, false},
-		{"Bad owner or permissions on", fault.Denied, "ssh does not trust its configuration for %s", look, false},
-		{"timed out", fault.Unavailable, unreachable + " or the host does not answer in time", look, false},
-		{"not responding", fault.Unavailable, "the connection to %s was lost: it does not answer any more", "", false},
-		{"Connection refused", fault.Unavailable, "cannot reach %s: no ssh server answers there", look, false},
-		{"No route to host", fault.Unavailable, unreachable + " knows no way there", look, false},
-		{"Network is unreachable", fault.Unavailable, unreachable + " is down", look, false},
-		{"kex_exchange_identification", fault.Unavailable, "cannot reach %s: it closed the connection at once", look, false},
-		{"Connection closed by", fault.Unavailable, "the connection to %s was closed by the other side", look, false},
-		{"Connection to ", fault.Unavailable, "the connection to %s was closed by the other side", "", false},
-		{"Connection reset", fault.Unavailable, "the connection to %s was lost", "", false},
-		{"Broken pipe", fault.Unavailable, "the connection to %s was lost", "", false},
+			"ssh-keygen -R %s   # only if its owner says that the key was changed", false, "Offending"},
+		{"key is known for", fault.Denied, "the key of %s is not known: it is not connected to", "ssh %s   # shows the key and asks", true, ""},
+		{"Host key verification failed", fault.Denied, "the key of %s could not be checked: it is not connected to", "ssh %s   # shows the key and asks", true, ""},
+		{"REVOKED HOST KEY", fault.Denied, "the key of %s was revoked: it is not connected to", "", false, ""},
+		{"Too many authentication failures", fault.Denied, "%s does not let you in: ssh offered too many keys", look, false, ""},
+		{"Permission denied (", fault.Denied, "%s does not let you in", "ssh %s   # are the right keys there? ssh-add -l", true, ""},
+		{"Could not resolve hostname", fault.Unavailable, "cannot find a host called %s", look, false, ""},
+		{"Bad configuration option", fault.Usage, "ssh does not understand its configuration for %s", look, false, ""},
+		{"Bad owner or permissions on", fault.Denied, "ssh does not trust its configuration for %s", look, false, ""},
+		{"timed out", fault.Unavailable, unreachable + " or the host does not answer in time", look, false, ""},
+		{"not responding", fault.Unavailable, "the connection to %s was lost: it does not answer any more", "", false, ""},
+		{"Connection refused", fault.Unavailable, "cannot reach %s: no ssh server answers there", look, false, ""},
+		{"No route to host", fault.Unavailable, unreachable + " knows no way there", look, false, ""},
+		{"Network is unreachable", fault.Unavailable, unreachable + " is down", look, false, ""},
+		{"kex_exchange_identification", fault.Unavailable, "cannot reach %s: it closed the connection at once", look, false, ""},
+		{"Connection closed by", fault.Unavailable, "the connection to %s was closed by the other side", look, false, ""},
+		{"Connection to ", fault.Unavailable, "the connection to %s was closed by the other side", "", false, ""},
+		{"Connection reset", fault.Unavailable, "the connection to %s was lost", "", false, ""},
+		{"Broken pipe", fault.Unavailable, "the connection to %s was lost", "", false, ""},
 	}
 }
 
@@ -69,7 +71,8 @@ func (h *Host) trouble(ctx context.Context, err error, said string) error {
 	}
 	for _, t := range sshTroubles() {
 		if strings.Contains(said, t.words) {
-			e := fault.New(t.kind, t.text+" (%s)", h.Name, lastLine(said, t.words))
+			line := lastLine(said, cmp.Or(t.shown, t.words))
+			e := fault.New(t.kind, t.text+" (%s)", h.Name, cmp.Or(line, lastLine(said, t.words)))
 			if t.hint != "" {
 				e = e.Hint(t.hint, h.Name)
 			}

@@ -21,8 +21,8 @@ const askKind = "jobs/v1"
 // maxQuestion bounds a question: what is asked of some ten thousand jobs.
 const maxQuestion = 4 << 20
 
-// question is what a driver asks `mlx agent jobs`. One of its fields says what.
-type question struct {
+// jobsQuestion is what a driver asks `mlx agent jobs`. One of its fields says what.
+type jobsQuestion struct {
 	Kind    string           `json:"kind"`
 	Prepare *prepareQuestion `json:"prepare,omitempty"`
 	Start   *startQuestion   `json:"start,omitempty"`
@@ -55,17 +55,17 @@ type stopQuestion struct {
 	Grace time.Duration `json:"grace_ns"`
 }
 
-// reply is the answer.
-type reply struct {
-	Kind     string    `json:"kind"`
-	Trouble  *trouble  `json:"trouble,omitempty"`
-	Prepared *prepared `json:"prepared,omitempty"`
-	Agent    *agent    `json:"agent,omitempty"`
-	Jobs     []jobSaid `json:"jobs,omitempty"`
-	Log      []byte    `json:"log,omitempty"`
+// jobsReply is the answer.
+type jobsReply struct {
+	Kind     string       `json:"kind"`
+	Trouble  *jobsTrouble `json:"trouble,omitempty"`
+	Prepared *prepared    `json:"prepared,omitempty"`
+	Agent    *agent       `json:"agent,omitempty"`
+	Jobs     []jobSaid    `json:"jobs,omitempty"`
+	Log      []byte       `json:"log,omitempty"`
 }
 
-type trouble struct {
+type jobsTrouble struct {
 	Kind uint8  `json:"kind"`
 	Text string `json:"text"`
 }
@@ -109,21 +109,21 @@ func (n NodeJobs) Answer(ctx context.Context, in io.Reader, out io.Writer) error
 	if err != nil {
 		return err
 	}
-	var q question
-	var r reply
+	var q jobsQuestion
+	var r jobsReply
 	if len(text) > maxQuestion {
 		err = fault.New(fault.Usage, "the question has more than %d bytes", maxQuestion)
-	} else if q, err = parse[question](text, askKind, "the question"); err == nil {
+	} else if q, err = parse[jobsQuestion](text, askKind, "the question"); err == nil {
 		r, err = n.answer(ctx, q)
 	}
 	if err != nil {
-		r = reply{Trouble: &trouble{uint8(fault.KindOf(err)), err.Error()}}
+		r = jobsReply{Trouble: &jobsTrouble{uint8(fault.KindOf(err)), err.Error()}}
 	}
 	r.Kind = askKind
 	return json.NewEncoder(out).Encode(r)
 }
 
-func (n NodeJobs) answer(ctx context.Context, q question) (r reply, err error) {
+func (n NodeJobs) answer(ctx context.Context, q jobsQuestion) (r jobsReply, err error) {
 	switch {
 	case q.Prepare != nil:
 		r.Prepared, err = n.prepare(*q.Prepare)
@@ -206,7 +206,7 @@ func (n NodeJobs) state(j jobQuestion) jobSaid {
 	return said
 }
 
-func (a agent) lives() bool { return a.PID > 0 && a.Start != "" && startOf(a.PID) == a.Start }
+func (a agent) lives() bool { return a.PID > 0 && a.Start != "" && procStart(a.PID) == a.Start }
 
 // lastWords says why there is no result, as far as the agent said it.
 func (n NodeJobs) lastWords(j jobQuestion) string {

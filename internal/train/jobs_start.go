@@ -6,9 +6,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mlx/internal/fault"
+)
+
+// Variables by which an agent knows that it is started anew, after one of the same job that is gone.
+const (
+	StartVariable      = "MLX_START"
+	StartCountVariable = "MLX_START_COUNT"
 )
 
 // start starts the agent of a job, unless it was. A lock makes two that start it at once take turns; the agent itself refuses
@@ -39,12 +46,13 @@ func (n NodeJobs) start(q startQuestion) (*agent, error) {
 	defer log.Close()
 	cmd := exec.Command(n.Program, "agent", "run", dir) //nolint:gosec // this very program
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = n.Root, append(cleanEnv(n.Environ), q.Env...), log, log
+	cmd.Env = append(cmd.Env, StartVariable+"="+q.Run.Hex(), StartCountVariable+"="+strconv.Itoa(a.Starts)) // the one before is over for certain
 	alone(cmd)
 	if err := cmd.Start(); err != nil {
 		return fail(err)
 	}
 	a = agent{
-		Kind: "agent/v1", Host: n.Host, Boot: bootOf(), PID: cmd.Process.Pid, Start: startOf(cmd.Process.Pid), Nodes: q.Nodes, Starts: a.Starts + 1,
+		Kind: "agent/v1", Host: n.Host, Boot: bootOf(), PID: cmd.Process.Pid, Start: procStart(cmd.Process.Pid), Nodes: q.Nodes, Starts: a.Starts + 1,
 	}
 	go func() { _ = cmd.Wait() }() // it is collected if it ends before this process does
 	if err := writeNote(filepath.Join(dir, rankName(AgentName, q.Rank)), a); err != nil {

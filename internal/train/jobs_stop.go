@@ -26,7 +26,7 @@ func (n NodeJobs) stop(ctx context.Context, q stopQuestion) error {
 		return fault.New(fault.Conflict, "cannot stop it: it was started on %s, and %s answers", a.Host, n.Host)
 	}
 	if a.lives() {
-		ask(a.PID)
+		askToEnd(a.PID)
 	}
 	margin := stopMargin
 	if q.Grace == 0 {

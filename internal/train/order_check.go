@@ -10,9 +10,9 @@ import (
 
 // Bounds of an order.
 const (
-	maxNodes = 100_000
-	maxRanks = 1024
-	maxWords = 10_000
+	maxNodes      = 100_000
+	maxRanks      = 1024
+	maxOrderWords = 10_000
 )
 
 // Check says what is wrong with an order that could be read: whoever executes it believes none of its words before.
@@ -29,8 +29,8 @@ func (o Order) Check() error {
 		return bad("%d nodes with %d processes each", o.Nodes, o.Ranks)
 	case o.Grace < 0 || o.Hold < 0 || o.Retries.Most < 0:
 		return bad("a time or a number is below 0")
-	case len(o.Env)+len(o.Setup)+len(o.Wrap)+len(o.Models)+len(o.Secrets) > maxWords:
-		return bad("it has more than %d words", maxWords)
+	case len(o.Env)+len(o.Setup)+len(o.Wrap)+len(o.Models)+len(o.Secrets) > maxOrderWords:
+		return bad("it has more than %d words", maxOrderWords)
 	}
 	for _, v := range o.Env {
 		if name, _, ok := strings.Cut(v, "="); !ok || !isVariable(name) || strings.Contains(v, "\x00") {

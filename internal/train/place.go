@@ -55,7 +55,7 @@ func PlaceOf(environ []string, nodes int, run object.Digest) (Place, error) {
 	if p.Master == "" {
 		return p, fault.New(fault.Usage, "cannot tell where node 0 of %d is: MLX_MASTER_ADDR is not set", p.Nodes)
 	}
-	p.Shared = p.Nodes == 1 || env[NodeSharedVariable] == "1" || env[NodeSharedVariable] == "" && env["SLURM_JOB_ID"] != ""
+	p.Shared = p.Nodes == 1 || env[SharedVariable] == "1" || env[SharedVariable] == "" && env["SLURM_JOB_ID"] != ""
 	return p, nil
 }
 

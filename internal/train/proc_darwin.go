@@ -16,8 +16,8 @@ func bootOf() string {
 	return id
 }
 
-// startOf says when a process began, or "" of one that has ended.
-func startOf(pid int) string {
+// procStart says when a process began, or "" of one that has ended.
+func procStart(pid int) string {
 	info, err := unix.SysctlKinfoProc("kern.proc.pid", pid)
 	if err != nil || int(info.Proc.P_pid) != pid {
 		return ""

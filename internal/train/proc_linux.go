@@ -18,8 +18,8 @@ func bootOf() string {
 	return strings.TrimSpace(string(id))
 }
 
-// statOf returns what the system says of a process, from the third field on: state, parent, group, session, …
-func statOf(pid string) [][]byte {
+// procStat returns what the system says of a process, from the third field on: state, parent, group, session, …
+func procStat(pid string) [][]byte {
 	stat, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
 	if err != nil {
 		return nil
@@ -32,9 +32,9 @@ func dead(fields [][]byte) bool {
 	return len(fields) < 20 || string(fields[0]) == "Z" || string(fields[0]) == "X"
 }
 
-// startOf says when a process began, or "" of one that has ended.
-func startOf(pid int) string {
-	fields := statOf(strconv.Itoa(pid))
+// procStart says when a process began, or "" of one that has ended.
+func procStart(pid int) string {
+	fields := procStat(strconv.Itoa(pid))
 	if dead(fields) {
 		return ""
 	}
@@ -54,7 +54,7 @@ func killSession(a agent) int {
 		if err != nil {
 			continue
 		}
-		fields := statOf(e.Name())
+		fields := procStat(e.Name())
 		if dead(fields) {
 			continue
 		}
@@ -70,6 +70,9 @@ func killSession(a agent) int {
 		}
 	}
 	found := 0
+	if left[a.PID] {
+		_ = syscall.Kill(a.PID, syscall.SIGKILL) // first, so that it takes nothing of this for how its command ended
+	}
 	for pid, in := range left {
 		if in && pid != os.Getpid() {
 			found++

@@ -12,8 +12,8 @@ import (
 // alone starts a process in a session of its own: it outlives the connection, and its processes can be found.
 func alone(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 
-// ask asks a process to end.
-func ask(pid int) { _ = syscall.Kill(pid, syscall.SIGTERM) } // it may have ended
+// askToEnd asks a process to end.
+func askToEnd(pid int) { _ = syscall.Kill(pid, syscall.SIGTERM) } // it may have ended
 
 // lockFolder waits until no other process holds the lock. The kernel gives it back however the process ends.
 func lockFolder(file string) (unlock func(), err error) {

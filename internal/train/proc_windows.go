@@ -8,7 +8,7 @@ import (
 
 func alone(*exec.Cmd) {}
 
-func ask(int) {}
+func askToEnd(int) {}
 
 func lockFolder(string) (unlock func(), err error) {
 	return nil, fault.New(fault.Usage, "jobs do not execute on Windows").Hint("wsl   # mlx for Linux runs there")

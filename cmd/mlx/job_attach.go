@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"mlx/internal/fault"
+	"mlx/internal/object"
+	"mlx/internal/run"
+	"mlx/internal/train"
+)
+
+func newJobAttach(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "attach RUN",
+		Short: "Follow a run to its end and bring back its results",
+		Long: `Prints what the command of a run on a backend writes, from the beginning, waits for its end, brings back its records and its
+outputs, and ends as the command did. It goes on with a submit that was stopped half way, and works in every clone that has the
+record of the run: mlx pull. Of a run that has ended and whose results are here already it prints the output.`,
+		Example:           "mlx job attach @last",
+		Args:              cobra.ExactArgs(1),
+		Annotations:       map[string]string{troubleStatus: "125"},
+		ValidArgsFunction: a.completeJobs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return jobAttachRun(cmd.Context(), a, args[0])
+		},
+	}
+}
+
+func jobAttachRun(ctx context.Context, a *app, ref string) error {
+	if _, err := a.recovered(ctx); err != nil {
+		return err
+	}
+	found, err := a.jobOf(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if found.view.Job == nil {
+		return a.attachHere(ctx, found)
+	}
+	j, err := a.reopenJob(ctx, found.view)
+	if err != nil {
+		return err
+	}
+	links := newLinks()
+	defer links.close()
+	var result *run.Result
+	switch {
+	case found.ended() && !j.kept():
+		result = &run.Result{View: found.view, Status: statusOfView(found.view)}
+		out := &printer{dir: j.mirror().dir, stdout: os.Stdout, stderr: os.Stderr, cut: func(int64) {}}
+		err = j.rest(ctx, found.view, out)
+	case found.ended():
+		result, err = j.finishEnded(ctx, links)
+	default:
+		if err = j.goOn(ctx, links); err == nil {
+			result, err = j.finish(ctx, links, live{nil, os.Stdout, os.Stderr, false})
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return a.ran(context.WithoutCancel(ctx), runOptions{}, result)
+}
+
+// attachHere follows a run of this machine, which needs nobody to bring back its results.
+func (a *app) attachHere(ctx context.Context, j job) error {
+	if err := jobLogsRun(ctx, a, jobLogsOptions{ref: refRun + ":" + j.view.ID, follow: true}); err != nil {
+		return err
+	}
+	now, err := a.jobOf(ctx, refRun+":"+j.view.ID)
+	if err != nil {
+		return err
+	}
+	if !now.ended() {
+		return now.elsewhere("attach to")
+	}
+	return a.ran(ctx, runOptions{}, &run.Result{View: now.view, Status: statusOfView(now.view)})
+}
+
+// reopenJob takes up a run on a backend from its records.
+func (a *app) reopenJob(ctx context.Context, v run.View) (*onJob, error) {
+	j, err := a.openJob(ctx, v.Job.Backend)
+	if err != nil {
+		return nil, err
+	}
+	j.id = v.RunID
+	l, err := a.ledger()
+	if err != nil {
+		return nil, err
+	}
+	rec, err := l.Get(ctx, v.RunID)
+	if err != nil {
+		return nil, err
+	}
+	if j.body, err = run.Started.Decode(rec); err != nil {
+		return nil, err
+	}
+	if j.body.Job == nil {
+		return nil, fault.New(fault.Integrity, "cannot follow run %s: its record names no backend", j.id.Short())
+	}
+	if err := j.fill(ctx, j.body.Used); err != nil {
+		return nil, err
+	}
+	return j, j.begun(rec.Raw, rec.Body)
+}
+
+// kept says whether something is still known of the job here: not all of its results are in their places.
+func (j *onJob) kept() bool {
+	_, there := readNote[map[string]string](j.folderOf(), beforeName)
+	return there
+}
+
+// finishEnded puts the outputs of a job in their places whose end is recorded: somebody was stopped half way.
+func (j *onJob) finishEnded(ctx context.Context, links *onLinks) (*run.Result, error) {
+	v, err := j.collect(ctx, links, sight{})
+	return &run.Result{View: v, Status: statusOfView(v)}, err
+}
+
+// goOn hands over a job whose submit was stopped. Where that was begun in another clone nothing is done: only that one knows how far it came.
+func (j *onJob) goOn(ctx context.Context, links *onLinks) error {
+	s, _ := run.SeenOf(jobsOf(j.repo), j.id)
+	if s.Handle != "" || !j.kept() {
+		return nil
+	}
+	var err error
+	if j.secrets, err = j.app.secretValues(j.body.Job.Secrets); err != nil {
+		return err
+	}
+	if err := j.hand(ctx, links); err != nil {
+		return j.halfway(err)
+	}
+	return nil
+}
+
+// collectJob brings back the results of a run on a backend, which has to be over, and records its end.
+func (a *app) collectJob(ctx context.Context, id object.Digest) (run.View, error) {
+	l, err := a.ledger()
+	if err != nil {
+		return run.View{}, err
+	}
+	v, err := a.history(l).Get(ctx, id)
+	if err != nil || v.Job == nil {
+		return v, err
+	}
+	j, err := a.reopenJob(ctx, v)
+	if err != nil {
+		return v, err
+	}
+	defer j.release()
+	links := newLinks()
+	defer links.close()
+	if v.EndedAt != nil {
+		return j.collect(ctx, links, sight{})
+	}
+	asked, stop := context.WithTimeout(ctx, lookWait)
+	defer stop()
+	last := lookAt(asked, j.driver, jobsOf(j.repo), []object.Digest{id})[0]
+	if last.err != nil {
+		return v, last.err
+	}
+	if last.status.State != train.Running && !last.over() {
+		return v, fault.New(fault.NotFound, "cannot bring back the results of run %s: it is %s on %s", id.Short(), last.status.State, j.name).
+			Hint("mlx job wait %s", id.Short())
+	}
+	return j.collect(ctx, links, last)
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"mlx/internal/cli"
+	"mlx/internal/fault"
+	"mlx/internal/object"
+	"mlx/internal/run"
+	"mlx/internal/snapshot"
+	"mlx/internal/train"
+)
+
+// dryWait is how long a dry run waits for a node to say what it has.
+const dryWait = 10 * time.Second
+
+// onPlanView is plan/v1 of a run on a backend.
+type onPlanView struct {
+	planView
+	Backend string `json:"backend"`
+	Files   int64  `json:"files"`  // of the work tree
+	Asked   bool   `json:"asked"`  // the node said what it has; else everything counts as sent
+	Object  string `json:"object"` // what the backend would be handed: a script, an object
+}
+
+// dryRunOn says what a run on a backend would send and submit. Nothing is saved, recorded or sent.
+func (a *app) dryRunOn(ctx context.Context, spec run.Spec, ask onAsk) error {
+	j, err := a.openJob(ctx, ask.Backend)
+	if err != nil {
+		return err
+	}
+	if j.secrets, err = a.secretValues(append(append([]string{}, j.backend.Secrets...), ask.Secrets...)); err != nil {
+		return err
+	}
+	tree, err := a.treeOf(ctx, j.repo, spec)
+	if err != nil {
+		return err
+	}
+	if err := j.ask(ctx, &spec, ask, object.Digest{}); err != nil {
+		return err
+	}
+	if err := j.fill(ctx, spec.Used); err != nil {
+		return err
+	}
+	j.plan.Inputs[0].Files, j.plan.Inputs[0].Bytes = int64(len(tree.files)), tree.bytes
+	j.measure()
+	asked := j.askNode(ctx)
+	if err := j.begun([]byte("{}"), []byte("{}")); err != nil {
+		return err
+	}
+	v := onPlanView{planView: planView{Kind: "plan/v1", Command: "run", Applies: true, Steps: []planStep{}, Needs: []struct{}{}, Classes: []snapshot.GCClass{}},
+		Backend: j.name, Files: int64(len(tree.files)), Asked: asked}
+	if v.Object, err = j.describe(); err != nil {
+		return fault.New(fault.KindOf(err), "cannot say what %s would be given: %w", j.name, err)
+	}
+	j.steps(&v)
+	return a.streams.Emit(v, func(t *cli.Text) { onPlanText(v, j, t) })
+}
+
+// measure finds out how large the data is of which no version is here.
+func (j *onJob) measure() {
+	for i := range j.plan.Inputs {
+		in := &j.plan.Inputs[i]
+		if i == 0 || in.Bytes > 0 || in.Files > 0 {
+			continue
+		}
+		files, bytes, err := sizeBelow(j.repo.Abs(in.What))
+		if err == nil {
+			in.Files, in.Bytes = files, bytes
+		}
+	}
+}
+
+// askNode asks what the node has, where it can be asked without waiting for a job.
+func (j *onJob) askNode(ctx context.Context) bool {
+	if j.access() != train.AccessHost {
+		return false
+	}
+	ctx, stop := context.WithTimeout(ctx, dryWait)
+	defer stop()
+	links := newLinks()
+	defer links.close()
+	l, err := links.to(ctx, j)
+	if err == nil {
+		var roots []object.Digest
+		for _, in := range j.plan.Inputs {
+			roots = append(roots, in.Root)
+		}
+		var have []bool
+		if have, err = l.Have(ctx, roots); err == nil {
+			for i := range have {
+				j.plan.Inputs[i].There = have[i] && !roots[i].IsZero()
+			}
+			return true
+		}
+	}
+	j.app.streams.Note("%s cannot be asked what it has, so all counts as sent: %v", j.name, err)
+	return false
+}
+
+// steps are the plan as a list.
+func (j *onJob) steps(v *onPlanView) {
+	for _, in := range j.plan.Inputs {
+		step := planStep{Do: "send", What: in.What, Why: cli.FormatNum(in.Files, "file"), Bytes: in.Bytes}
+		if !in.Root.IsZero() {
+			step.What += " " + in.Root.Hex()
+		}
+		if in.There {
+			step.Do, step.Why, step.Bytes = "keep", "the node has it", 0
+		} else if j.plan.Remote != "" {
+			step.Why += ", through the remote " + j.plan.Remote
+		}
+		v.Bytes += step.Bytes
+		v.Steps = append(v.Steps, step)
+	}
+	if names := j.plan.Order.Secrets; len(names) > 0 {
+		v.Steps = append(v.Steps, planStep{Do: "send", What: "secrets " + strings.Join(names, " "), Why: "variables of the command; no record names their values"})
+	}
+	v.Steps = append(v.Steps, planStep{Do: "submit", What: j.plan.Job.Title, Why: "job of " + j.name + " (" + j.backend.Type + ")"})
+}
+
+func onPlanText(v onPlanView, j *onJob, t *cli.Text) {
+	for i, s := range v.Steps {
+		cells := []cli.Cell{cli.Str("would " + s.Do), cli.Str(s.What), cli.Str(s.Why)}
+		if i < len(j.plan.Inputs) {
+			cells[1] = cli.Path(j.plan.Inputs[i].What)
+			cells = append(cells, cli.Bytes(s.Bytes))
+		}
+		t.Line(cells...)
+	}
+	t.Line(cli.Fmt("%s in all, at most", cli.Bytes(v.Bytes)))
+	for line := range strings.Lines(v.Object) {
+		t.Plain(strings.TrimSuffix(line, "\n") + "\n")
+	}
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"mlx/internal/fault"
+	"mlx/internal/train"
+)
+
+// linkWait is how long connecting to a node may take.
+const linkWait = 30 * time.Second
+
+// onLinks are the connections to nodes, one for each place that jobs lie in. They are opened when first needed.
+type onLinks struct {
+	mu  sync.Mutex
+	all map[string]*train.Link
+}
+
+func newLinks() *onLinks { return &onLinks{all: map[string]*train.Link{}} }
+
+// place is where the files of a job lie: the backend, or its node.
+func (j *onJob) place() string {
+	if j.plan.Access == train.AccessHost || j.access() == train.AccessHost {
+		return j.name
+	}
+	return j.name + " " + j.id.Hex()
+}
+
+// to connects to the node of a job. A connection that failed is made anew.
+func (o *onLinks) to(ctx context.Context, j *onJob) (*train.Link, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if l := o.all[j.place()]; l != nil {
+		return l, nil
+	}
+	l, err := connect(ctx, j)
+	if err == nil {
+		o.all[j.place()] = l
+	}
+	return l, err
+}
+
+// connect opens a connection and says hello on it.
+func connect(ctx context.Context, j *onJob) (*train.Link, error) {
+	if j.linker == nil || j.access() == train.AccessNone {
+		return nil, fault.New(fault.Unavailable, "nodes of %s cannot be reached", j.name)
+	}
+	ctx, stop := context.WithTimeout(ctx, linkWait)
+	defer stop()
+	raw, err := j.linker.Link(ctx, j.ref())
+	if err != nil {
+		return nil, err
+	}
+	l := train.NewLink(raw)
+	if _, err := l.Hello(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// drop closes the connection to a job, which failed.
+func (o *onLinks) drop(j *onJob) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if l := o.all[j.place()]; l != nil {
+		_ = l.Close() // it is of no use any more
+		delete(o.all, j.place())
+	}
+}
+
+// close ends all connections.
+func (o *onLinks) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for place, l := range o.all {
+		_ = l.Close() // everything that was asked on it was answered
+		delete(o.all, place)
+	}
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"time"
+
+	"mlx/internal/fault"
+	"mlx/internal/object"
+	"mlx/internal/run"
+	"mlx/internal/train"
+)
+
+// Times that a backend has to answer.
+const (
+	askWait  = 5 * time.Second  // where many backends are asked for a list
+	lookWait = 30 * time.Second // where one job is followed
+)
+
+// sight is what a backend says of a job: a state of the run, or that there is nothing more to come from the backend.
+type sight struct {
+	status train.Status
+	err    error // the backend could not be asked
+}
+
+// over says whether the backend is done with the job, one way or the other.
+func (s sight) over() bool {
+	return s.err == nil && (s.status.State == train.Done || s.status.State == train.Gone)
+}
+
+// words is what a backend says of a job, for people.
+func (s sight) words() string {
+	switch {
+	case s.err != nil:
+		return s.err.Error()
+	case s.status.Reason != "":
+		return s.status.Reason
+	}
+	return string(s.status.Cause)
+}
+
+// seen is the sight as it is kept for whoever asks next without asking the backend.
+func (s sight) seen(before run.Seen, now time.Time) run.Seen {
+	after := before
+	after.At, after.Reason = now.UTC(), ""
+	switch st := s.status; {
+	case s.err != nil, st.State == train.Unknown:
+		after.State, after.Reason = run.Unobserved, s.words()
+	case st.State == train.Pending:
+		after.State, after.Reason = run.Pending, s.words()
+	case st.State == train.Running:
+		after.State = run.Running
+	case st.State == train.Done:
+		after.State, after.Ready = run.Running, true
+		after.Reason = "it has ended: mlx job wait brings its results back"
+	case st.State == train.Gone:
+		after.State, after.Ready = run.Unobserved, true
+		after.Reason = "it is gone: " + cmp.Or(s.words(), "nobody says why")
+	}
+	if s.err == nil {
+		after.Handle = cmp.Or(s.status.Handle, after.Handle)
+		after.Host = cmp.Or(s.status.Node, after.Host)
+	}
+	return after
+}
+
+// lookAt asks the driver of one backend for some of its jobs, all at once, and keeps what it says.
+func lookAt(ctx context.Context, driver train.Driver, jobs string, ids []object.Digest) []sight {
+	refs := make([]train.Ref, len(ids))
+	for i, id := range ids {
+		s, _ := run.SeenOf(jobs, id)
+		refs[i] = train.Ref{ID: id, Handle: s.Handle}
+	}
+	said, err := driver.Status(ctx, refs)
+	if err == nil && len(said) != len(ids) {
+		err = fault.New(fault.Internal, "the backend told of %d jobs and was asked for %d", len(said), len(ids))
+	}
+	all := make([]sight, len(ids))
+	for i := range ids {
+		if all[i].err = err; err == nil {
+			all[i].status = said[i]
+		}
+	}
+	return all
+}
+
+// look asks the backends of some runs, each with one request and all side by side, and keeps what they say. What could not be asked is
+// unknown, and why.
+func (a *app) look(ctx context.Context, runs []run.View) (map[object.Digest]sight, error) {
+	r, err := a.repo()
+	if err != nil {
+		return nil, err
+	}
+	byBackend := map[string][]object.Digest{}
+	for _, v := range runs {
+		if v.Job == nil || v.EndedAt != nil {
+			continue
+		}
+		if s, there := run.SeenOf(jobsOf(r), v.RunID); there && s.Handle == "" {
+			continue // it was never handed over: there is nobody to ask
+		}
+		byBackend[v.Job.Backend] = append(byBackend[v.Job.Backend], v.RunID)
+	}
+	all := map[object.Digest]sight{}
+	var mu sync.Mutex
+	var asked sync.WaitGroup
+	for _, name := range sortedKeys(byBackend) {
+		ids := byBackend[name]
+		driver, _, err := a.driver(ctx, name) // what it opens is shared, so one after the other
+		asked.Go(func() {
+			ctx, stop := context.WithTimeout(ctx, askWait)
+			defer stop()
+			said := make([]sight, len(ids))
+			if err == nil {
+				said = lookAt(ctx, driver, jobsOf(r), ids)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for i, id := range ids {
+				if err != nil {
+					said[i].err = err
+				}
+				if ctx.Err() != nil && said[i].err != nil {
+					said[i].err = fault.New(fault.Unavailable, "cannot reach %s: no answer within %s", name, askWait)
+				}
+				all[id] = said[i]
+			}
+		})
+	}
+	asked.Wait()
+	for id, s := range all {
+		before, _ := run.SeenOf(jobsOf(r), id)
+		if err := run.See(jobsOf(r), id, s.seen(before, a.now())); err != nil {
+			return nil, err
+		}
+	}
+	return all, ctx.Err()
+}
