@@ -232,16 +232,8 @@ func (l *lenient) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// lenientStreams are the agent's own, one where they are one file: only so does what is written keep its order.
-func lenientStreams() (stdout, stderr io.Writer) {
-	out := &lenient{os.Stdout}
-	a, errA := os.Stdout.Stat()
-	b, errB := os.Stderr.Stat()
-	if errA == nil && errB == nil && os.SameFile(a, b) {
-		return out, out
-	}
-	return out, &lenient{os.Stderr}
-}
+// lenientStreams are the agent's own. They are two even where both are one file: whoever follows the run tells its streams apart.
+func lenientStreams() (stdout, stderr io.Writer) { return &lenient{os.Stdout}, &lenient{os.Stderr} }
 
 // endedRun is the record of the end, if an agent before this one has written it.
 func (j *agentJob) endedRun(ctx context.Context) (*run.View, error) {
