@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"mlx/internal/cli"
+	"mlx/internal/remote"
 	"mlx/internal/run"
 	"mlx/internal/snapshot"
 	"mlx/internal/train"
@@ -35,7 +37,70 @@ func jobFolderMain() {
 	fmt.Println(dir)
 }
 
+// meetMain is a process of a distributed training: they all meet at MASTER_ADDR. The rank that its argument names gives up instead.
+func meetMain() {
+	rank, world := os.Getenv("RANK"), os.Getenv("WORLD_SIZE")
+	if len(os.Args) > 1 && os.Args[1] == rank {
+		fmt.Printf("rank %s gives up\n", rank)
+		os.Exit(3)
+	}
+	if err := meet(rank, world, net.JoinHostPort(os.Getenv("MASTER_ADDR"), os.Getenv("MASTER_PORT"))); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func meet(rank, world, address string) error {
+	if rank != "0" {
+		for {
+			c, err := net.Dial("tcp", address)
+			if err != nil {
+				time.Sleep(20 * time.Millisecond) // rank 0 is not there yet
+				continue
+			}
+			_, err = fmt.Fprintln(c, rank)
+			_, errRead := c.Read(make([]byte, 1)) // until all are there
+			return errors.Join(err, errRead)
+		}
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	met := []string{rank}
+	var all []net.Conn
+	for fmt.Sprint(len(met)) != world {
+		c, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		var other string
+		if _, err := fmt.Fscanln(c, &other); err != nil {
+			return err
+		}
+		met, all = append(met, other), append(all, c)
+	}
+	slices.Sort(met)
+	fmt.Println("met", strings.Join(met, " "), "of", world)
+	for _, c := range all {
+		if _, err := c.Write([]byte{1}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func jobFolder(ctx context.Context, args []string) (string, error) {
+	if len(args) == 2 && args[0] == "--collect" {
+		a := newApp(nil, cli.Discard())
+		defer a.close()
+		v, err := runOfJob(ctx, a, args[1])
+		if err != nil {
+			return "", err
+		}
+		text, err := json.Marshal(v)
+		return string(text), err
+	}
 	var outs, data, env, secrets, setup, wrap, on list
 	f := flag.NewFlagSet("jobfolder", flag.ContinueOnError)
 	root := f.String("root", "", "of the node")
@@ -50,6 +115,8 @@ func jobFolder(ctx context.Context, args []string) (string, error) {
 	folder := f.String("folder", ".", "")
 	f.Var(&outs, "o", "output")
 	f.Var(&data, "d", "data")
+	dataAt := f.String("data-at", "", "PATH=FOLDER")
+	push := f.String("push", "", "to this remote, and nothing into the store of the node")
 	f.Var(&env, "env", "NAME=VALUE")
 	f.Var(&secrets, "secret", "NAME=VALUE")
 	f.Var(&setup, "setup", "line")
@@ -65,6 +132,9 @@ func jobFolder(ctx context.Context, args []string) (string, error) {
 		return "", err
 	}
 	node, err := snapshot.Open(snapshot.Options{Dir: filepath.Join(*root, "store"), Index: filepath.Join(r.Tmp(), "index"), Now: time.Now})
+	if *push != "" {
+		node, err = a.store()
+	}
 	if err != nil {
 		return "", err
 	}
@@ -83,6 +153,13 @@ func jobFolder(ctx context.Context, args []string) (string, error) {
 		}
 		spec.Data = append(spec.Data, run.Data{Path: path, Root: saved.Root, Kind: string(saved.Summary.Kind)})
 	}
+	if path, from, ok := strings.Cut(*dataAt, "="); ok {
+		saved, err := node.Save(ctx, snapshot.SaveOptions{Path: from, Once: true})
+		if err != nil {
+			return "", err
+		}
+		spec.Data = append(spec.Data, run.Data{Path: path, Root: saved.Root, Kind: string(saved.Summary.Kind)})
+	}
 	for _, out := range outs {
 		spec.Outs = append(spec.Outs, run.Out{Path: out})
 	}
@@ -93,6 +170,11 @@ func jobFolder(ctx context.Context, args []string) (string, error) {
 	start, err := runner.Submit(ctx, spec)
 	if err != nil {
 		return "", err
+	}
+	if *push != "" {
+		if err := pushForJob(ctx, a, *push, spec); err != nil {
+			return "", err
+		}
 	}
 	cfg, err := a.config()
 	if err != nil {
@@ -158,4 +240,17 @@ func runOfJob(ctx context.Context, a *app, dir string) (run.View, error) {
 		}
 	}
 	return a.history(l).Get(ctx, r.Run)
+}
+
+func pushForJob(ctx context.Context, a *app, name string, spec run.Spec) error {
+	r, err := a.openRemote(ctx, name)
+	if err != nil {
+		return err
+	}
+	roots := []remote.Root{{Root: spec.Job.Tree, Path: "tree", Kind: snapshot.Directory}}
+	for _, d := range spec.Data {
+		roots = append(roots, remote.Root{Root: d.Root, Path: d.Path, Kind: snapshot.Kind(d.Kind)})
+	}
+	_, err = r.Push(ctx, remote.PushOptions{Roots: roots})
+	return err
 }

@@ -29,6 +29,7 @@ func agentJobsRun(ctx context.Context, a *app, root string) error {
 	if err != nil {
 		return fault.New(fault.KindOf(err), "cannot find the program that runs here: %w", err)
 	}
+	train.UseProgram(root, self, a.now())
 	n := train.NodeJobs{Root: root, Program: self, Host: a.host(), Environ: a.environ, Now: a.now}
 	return n.Answer(ctx, a.streams.In, a.streams.Out)
 }

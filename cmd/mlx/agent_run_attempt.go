@@ -95,8 +95,10 @@ func (j *agentJob) again(b *run.Body, lost bool) bool {
 	case b.TimeoutS > 0 && b.DurationS >= b.TimeoutS:
 		return false
 	}
-	status := 125
-	if b.ExitStatus != nil {
+	status := ownFailure
+	if j.failedStatus != 0 {
+		status = j.failedStatus
+	} else if b.ExitStatus != nil {
 		status = *b.ExitStatus
 	} else if b.Signal != "" {
 		status = 128 + run.SignalNumber(b.Signal)
@@ -131,7 +133,7 @@ func (j *agentJob) attempt(ctx context.Context, began time.Time) (*run.Result, e
 		run.EndRest()
 	}
 	defer j.keepCheckpoints(ctx)()
-	stdout, stderr := lenientStreams()
+	stdout, stderr := j.streams()
 	j.in.job = &liveJob{start: j.start, signals: me.signals, stops: me.stops, secrets: j.secretValues(), grace: j.grace()}
 	return j.in.executeRun(ctx, spec, live{stdout: stdout, stderr: stderr})
 }
@@ -145,7 +147,7 @@ func (j *agentJob) spec(n int, began time.Time) run.Spec {
 	s := run.Spec{
 		Command: b.Command, Argv: j.argv(), Dir: j.source(filepath.FromSlash(b.Folder)), Folder: b.Folder, Params: b.Params, Data: b.Data, Used: b.Used,
 		Worktree: b.Worktree, Attempt: n, Job: &job, Aside: j.path(train.AttemptsName, strconv.Itoa(n)),
-		RerunOf: b.RerunOf, Because: b.Because, Stage: b.Stage,
+		RerunOf: b.RerunOf, Because: b.Because, Stage: b.Stage, After: j.after,
 	}
 	for _, out := range b.Outs {
 		s.Outs = append(s.Outs, run.Out{Path: out, Abs: j.source(filepath.FromSlash(out))})
@@ -168,7 +170,7 @@ func (j *agentJob) variables(local int) []string {
 			env = append(env, name+"="+j.modelPath(m))
 		}
 	}
-	env = append(env, "MLX_CHECKPOINT="+j.path(train.CheckpointName))
+	env = append(env, "MLX_CHECKPOINT="+filepath.Join(j.work, train.CheckpointName))
 	if own, err := j.own(); err == nil {
 		env = append(env, "PATH="+own+string(os.PathListSeparator)+run.Variable(append(slices.Clone(j.app.environ), env...), "PATH"))
 	} else {
@@ -232,8 +234,20 @@ func (l *lenient) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// lenientStreams are the agent's own. They are two even where both are one file: whoever follows the run tells its streams apart.
-func lenientStreams() (stdout, stderr io.Writer) { return &lenient{os.Stdout}, &lenient{os.Stderr} }
+// streams are the agent's own, one where they are one file: only so does what is written keep its order. Nothing where that file is in
+// the folder of the job: what the command writes is kept there already.
+func (j *agentJob) streams() (stdout, stderr io.Writer) {
+	if sameFile(j.path(train.AgentLogName), os.Stdout) {
+		return nil, nil
+	}
+	out := &lenient{os.Stdout}
+	a, errA := os.Stdout.Stat()
+	b, errB := os.Stderr.Stat()
+	if errA == nil && errB == nil && os.SameFile(a, b) {
+		return out, out
+	}
+	return out, &lenient{os.Stderr}
+}
 
 // endedRun is the record of the end, if an agent before this one has written it.
 func (j *agentJob) endedRun(ctx context.Context) (*run.View, error) {

@@ -231,7 +231,7 @@ func (j *agentJob) own() (string, error) {
 	if filepath.Base(self) == "mlx" {
 		return filepath.Dir(self), nil
 	}
-	link := j.path("bin", "mlx")
+	link := filepath.Join(j.work, "bin", "mlx")
 	if err := os.MkdirAll(filepath.Dir(link), 0o777); err != nil {
 		return "", err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"mlx/internal/cli"
@@ -42,7 +43,7 @@ func (f *factsAsked) folders() {
 	}
 	tmp := os.TempDir()
 	if run.NoExec(tmp) {
-		f.tmp = f.job.path("tmp")
+		f.tmp = filepath.Join(f.job.work, "tmp")
 		if err := os.MkdirAll(f.tmp, 0o700); err != nil {
 			f.tmp = ""
 		}

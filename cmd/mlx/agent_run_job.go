@@ -32,6 +32,7 @@ const (
 type agentJob struct {
 	app  *app
 	dir  string // of the job
+	work string // where it is laid out: dir, but for another node that has a copy of its own
 	root string // of mlx on the node
 	id   object.Digest
 	wait time.Duration
@@ -45,6 +46,8 @@ type agentJob struct {
 	log     *agentLog
 	book    agentBook
 	facts   *factsAsked
+
+	failedStatus int // of the rank that failed first in the last attempt, 0 where none did
 
 	packages object.Digest // list of the packages that the command had
 
@@ -75,8 +78,11 @@ func openAgentJob(a *app, dir string) (*agentJob, error) {
 	if abs, err = filepath.EvalSymlinks(abs); err != nil {
 		return nil, fault.New(fault.KindOf(err), "cannot find the folder of job %s: %w", id.Short(), err)
 	}
-	j := &agentJob{app: a, dir: abs, root: filepath.Dir(filepath.Dir(abs)), id: id, crew: newAgentCrew()}
+	j := &agentJob{app: a, dir: abs, work: abs, root: filepath.Dir(filepath.Dir(abs)), id: id, crew: newAgentCrew()}
 	j.log = &agentLog{file: j.path(train.AgentLogName), err: a.streams.Err, now: a.now}
+	if sameFile(j.log.file, os.Stderr) { // whoever started it keeps what it writes there
+		j.log.file = ""
+	}
 	j.told = train.Told{Kind: "told/v1", State: toldWaiting, Host: a.host(), PID: os.Getpid(), Start: run.Self(a.host(), os.Getpid()).Start}
 	return j, nil
 }
@@ -88,7 +94,7 @@ func (j *agentJob) path(name ...string) string {
 
 // source is a path in the work tree.
 func (j *agentJob) source(name ...string) string {
-	return j.path(append([]string{train.SourceName}, name...)...)
+	return filepath.Join(append([]string{j.work, train.SourceName}, name...)...)
 }
 
 // read reads a small file of the job. An absent one is an error that is fs.ErrNotExist.
@@ -117,6 +123,13 @@ func (j *agentJob) write(name string, text []byte) error {
 	return nil
 }
 
+// sameFile says whether a path is that of an open file.
+func sameFile(path string, open *os.File) bool {
+	a, errA := os.Stat(path)
+	b, errB := open.Stat()
+	return errA == nil && errB == nil && os.SameFile(a, b)
+}
+
 func isThere(file string) bool {
 	_, err := os.Stat(file)
 	return !errors.Is(err, fs.ErrNotExist)
@@ -137,6 +150,10 @@ func (l *agentLog) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	text := l.mask.Text(string(b))
+	if l.file == "" {
+		_, _ = io.WriteString(l.err, text) // words that cannot be kept are no reason to end a job
+		return len(b), nil
+	}
 	f, err := os.OpenFile(l.file, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err == nil {
 		for line := range bytes.Lines([]byte(text)) {
@@ -145,7 +162,7 @@ func (l *agentLog) Write(b []byte) (int, error) {
 		err = errors.Join(err, f.Close())
 	}
 	_, errShown := io.WriteString(l.err, text)
-	_ = cmp.Or(err, errShown) // words that cannot be kept are no reason to end a job
+	_ = cmp.Or(err, errShown) // as above
 	return len(b), nil
 }
 

@@ -164,7 +164,7 @@ func (j *agentJob) layOutData(ctx context.Context, top *os.Root, d run.Data) err
 
 // modelPath is where a version of a model lies for the command.
 func (j *agentJob) modelPath(m train.OrderModel) string {
-	at := j.path("models", filepath.FromSlash(m.Name))
+	at := filepath.Join(j.work, "models", filepath.FromSlash(m.Name))
 	if m.Kind != string(snapshot.File) {
 		return at
 	}
@@ -204,6 +204,7 @@ func (j *agentJob) wanted() []object.Digest {
 	if j.order.Resume != nil {
 		all = append(all, *j.order.Resume)
 	}
+	all = append(all, j.body.Job.Versions...)
 	slices.SortFunc(all, object.Digest.Compare)
 	return slices.Compact(all)
 }
@@ -213,8 +214,8 @@ func (j *agentJob) environ() []string {
 	var all []string
 	for _, v := range j.app.environ {
 		switch name := variableName(v); name {
-		case "MLX_STORE", "MLX_REMOTE", "MLX_JOBS", "MLX_NODE_RANK", "MLX_NODES", "MLX_MASTER_ADDR", "MLX_MASTER_PORT", "MLX_SHARED", "MLX_START",
-			"MLX_START_COUNT", "MLX_CHECKPOINT", "MLX_METRICS", "MLX_RUN_ID", run.CauseVariable:
+		case "MLX_STORE", "MLX_REMOTE", "MLX_JOBS", train.NodeRankVariable, train.NodesVariable, train.MasterVariable, train.MasterPortVariable,
+			train.SharedVariable, "MLX_START", "MLX_START_COUNT", "MLX_CHECKPOINT", "MLX_METRICS", "MLX_RUN_ID", run.CauseVariable:
 		default:
 			all = append(all, v)
 		}
@@ -233,7 +234,7 @@ func variableName(v string) string {
 
 // layOutCheckpoint begins the checkpoint folder: with what the attempt before left there, else with the version to resume from.
 func (j *agentJob) layOutCheckpoint(ctx context.Context) error {
-	at := j.path(train.CheckpointName)
+	at := filepath.Join(j.work, train.CheckpointName)
 	if err := os.MkdirAll(at, 0o777); err != nil {
 		return fault.New(fault.KindOf(err), "cannot make the checkpoint folder: %w", err)
 	}

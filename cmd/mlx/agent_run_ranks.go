@@ -48,6 +48,7 @@ type agentRanks struct {
 
 	mu     sync.Mutex
 	failed string // which one failed first, and how
+	status int    // of that one
 	ended  map[int]bool
 	stop   context.CancelFunc
 	looked chan struct{}
@@ -117,9 +118,10 @@ func (r *agentRanks) report(rank int, e rankEnded) {
 		return
 	}
 	r.ended[rank] = true
-	if stop, _ := r.job.crew.closed(); e.State == run.Succeeded || r.failed != "" || stop != nil {
+	if stop, _ := r.job.crew.closed(); e.State == run.Succeeded || e.Stopped || r.failed != "" || stop != nil {
 		return
 	}
+	r.status = e.Status
 	r.failed = fmt.Sprintf("rank %d on %s: %s", rank, e.Host, e.Cause)
 	if e.Tail != "" {
 		r.failed += ": " + strings.ReplaceAll(e.Tail, "\n", " | ")
@@ -181,6 +183,7 @@ func (r *agentRanks) over(b *run.Body) {
 	<-r.looked
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	j.failedStatus = r.status
 	if r.failed != "" && b.State == run.Succeeded {
 		b.State, b.Cause = run.Failed, r.failed
 	}
@@ -279,6 +282,7 @@ func (j *agentJob) executeTurn(ctx context.Context, t agentTurn) {
 
 // followAlone is follow where the nodes share no disk: this one lays out the job itself, once, and its status is that of its ranks.
 func (j *agentJob) followAlone(ctx context.Context) error {
+	j.work = j.path("nodes", strconv.Itoa(j.place.Node)) // should it be the folder of other nodes as well, they do not meet
 	if err := j.prepare(ctx); err != nil {
 		return err
 	}

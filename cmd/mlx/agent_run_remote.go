@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"sync"
 
 	"mlx/internal/fault"
 	"mlx/internal/object"
 	"mlx/internal/remote"
 	"mlx/internal/repo"
+	"mlx/internal/run"
 	"mlx/internal/snapshot"
 	"mlx/internal/train"
 )
@@ -86,6 +89,7 @@ func (j *agentJob) openRemote(ctx context.Context) error {
 	for _, id := range ids {
 		j.remote.before[id] = true
 	}
+	j.resumeFromRemote()
 	return err
 }
 
@@ -109,8 +113,28 @@ func (j *agentJob) push(ctx context.Context, out *train.Result) error {
 	return nil
 }
 
-// checkpointPath is what a remote calls the checkpoints of a job.
-func (j *agentJob) checkpointPath() string { return "checkpoint/" + j.id.Hex() }
+// checkpointPath is what a remote calls the checkpoints of a job, with the number of the attempt behind it: who comes to a new node finds
+// there where to go on.
+func (j *agentJob) checkpointPath() string { return "checkpoint/" + j.id.Hex() + "/" }
+
+// resumeFromRemote finds the newest checkpoint that an agent of this job has pushed, on another node, and which attempt that was.
+func (j *agentJob) resumeFromRemote() {
+	if j.book.Last > 0 {
+		return
+	}
+	for _, r := range j.remote.remote.Roots() {
+		number, ok := strings.CutPrefix(r.Path, j.checkpointPath())
+		n, err := strconv.Atoi(number)
+		if !ok || err != nil || n < j.book.Last || n < 1 {
+			continue
+		}
+		root := r.Root
+		j.order.Resume, j.book.Last = &root, n
+	}
+	for n := 1; n <= j.book.Last; n++ {
+		j.book.Attempts = append(j.book.Attempts, run.Attempt{N: n, State: run.Lost, Cause: "its node is gone"})
+	}
+}
 
 // pushCheckpoint sends a version of the checkpoint folder, so that another node can go on from it.
 func (j *agentJob) pushCheckpoint(ctx context.Context, root object.Digest) {
@@ -119,7 +143,7 @@ func (j *agentJob) pushCheckpoint(ctx context.Context, root object.Digest) {
 	}
 	j.remote.mu.Lock()
 	defer j.remote.mu.Unlock()
-	o := remote.PushOptions{Roots: []remote.Root{{Root: root, Path: j.checkpointPath(), Kind: snapshot.Directory}}}
+	o := remote.PushOptions{Roots: []remote.Root{{Root: root, Path: j.checkpointPath() + strconv.Itoa(j.book.Last), Kind: snapshot.Directory}}}
 	if _, err := j.remote.remote.Push(ctx, o); err != nil {
 		j.say("cannot push the checkpoint: %v", err)
 	}

@@ -4,13 +4,16 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"mlx/internal/fault"
+	"mlx/internal/lineage"
 	"mlx/internal/snapshot"
 	"mlx/internal/train"
 )
@@ -35,18 +38,62 @@ func agentServeRun(ctx context.Context, a *app, dir string) error {
 	if err != nil {
 		return err
 	}
+	if self, err := os.Executable(); err == nil {
+		train.UseProgram(root, self, a.now())
+	}
 	store, err := a.nodeStore(root)
 	if err != nil {
 		return err
 	}
 	a.opened = append(a.opened, store)
+	if err := a.tidyNode(root); err != nil { // that is no reason not to answer
+		a.streams.Why("cannot tidy %s: %v", root, err)
+	}
 	program, err := os.Executable()
 	if err != nil {
 		return fault.New(fault.KindOf(err), "cannot find the program that runs here: %w", err)
 	}
 	return train.Serve(ctx, standardStreams{a.streams.In, a.streams.Out}, train.ServeOptions{
-		Root: root, Store: store, Now: a.now, Version: mlxVersion(), Host: a.host(), Program: program,
+		Root: root, Store: store, Now: a.now, Version: mlxVersion(), Host: a.host(), Program: program, Records: jobRecords,
 	})
+}
+
+// tidyNode removes the folders of old jobs, and notes that this program is still used.
+func (a *app) tidyNode(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if self, err := os.Executable(); err == nil {
+		if rel, err := filepath.Rel(filepath.Join(dir, "bin"), filepath.Dir(self)); err == nil && filepath.IsLocal(rel) {
+			_ = root.Chtimes(filepath.Join("bin", rel), a.now(), a.now()) // without it, it goes earlier, and is brought again
+		}
+	}
+	return train.TidyFolders(root, a.now())
+}
+
+// jobRecords reads the ledger of the project that lies in the folder of a job.
+func jobRecords(ctx context.Context, dir string, each func(record []byte)) error {
+	ledger := filepath.Join(dir, train.SourceName, ".mlx", "ledger")
+	if _, err := os.Stat(ledger); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	l, err := lineage.Open(lineage.Options{Dir: ledger, ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	for rec, err := range l.Select(ctx, lineage.Query{All: true}) {
+		if err != nil {
+			return err
+		}
+		each(rec.Raw)
+	}
+	return nil
 }
 
 // nodeRoot returns the absolute path of the folder that mlx has on a node.

@@ -81,6 +81,11 @@ var owners = map[string][]string{
 	"github.com/Azure/azure-sdk-for-go": {"internal/bucket"},
 	"google.golang.org/api":             {"internal/bucket"},
 	"golang.org/x/oauth2":               {"internal/bucket"},
+	"k8s.io/api":                        {"internal/kube"},
+	"k8s.io/apimachinery":               {"internal/kube"},
+	"k8s.io/client-go":                  {"internal/kube"},
+	"k8s.io/klog":                       {"internal/kube"}, // told to be silent
+	"k8s.io/streaming":                  {"internal/kube"}, // says which refusals of a stream mean: try SPDY
 	"filippo.io/age":                    {"internal/remote"},
 	"github.com/jackc/pgx":              {"internal/source"},
 	"github.com/CycloneDX/cyclonedx-go": {"internal/registry"}, // bills of materials

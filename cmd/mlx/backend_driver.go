@@ -12,6 +12,7 @@ import (
 	"mlx/internal/run"
 	"mlx/internal/train"
 	"mlx/internal/train/local"
+	"mlx/internal/train/slurm"
 	"mlx/internal/train/ssh"
 )
 
@@ -90,6 +91,15 @@ func (a *app) driverOf(_ context.Context, name string, b repo.Backend) (train.Dr
 			hosts = append(hosts, h)
 		}
 		return ssh.New(hosts, orderRoots), nil
+	case "slurm":
+		h, err := a.nodeHost(b.Host, b)
+		return slurm.New(h, trainBackend(name, b)), err
+	case "kubernetes":
+		return a.kubeDriver(name, b)
+	case "ray":
+		return a.rayDriver(name, b)
+	case "sky":
+		return a.skyDriver(name, b), nil
 	}
 	return nil, fault.New(fault.Usage, "this mlx cannot drive backend %s: it is of type %s", name, b.Type).Hint("mlx version   # is it too old?")
 }

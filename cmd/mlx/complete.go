@@ -68,6 +68,8 @@ func (a *app) definedNames(ctx context.Context, kind string) []string {
 	var names []string
 	if kind == refStage {
 		names = a.stageNames(ctx)
+	} else if kind == refBackend {
+		names, _ = a.backendNames() // without a mlx.yaml that can be read nothing is offered
 	} else if cfg, err := a.config(); err == nil {
 		names = configNames(cfg, kind+"s")
 	}

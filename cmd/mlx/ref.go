@@ -22,7 +22,8 @@ const (
 	refTag      = "tag"
 	refGit      = "git"
 	refPath     = "path"
-	refStage    = "stage"  // the run that made its outputs
+	refStage    = "stage" // the run that made its outputs
+	refBackend  = "backend"
 	refConfig   = "config" // a name that mlx.yaml defines
 )
 

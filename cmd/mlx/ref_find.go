@@ -361,7 +361,14 @@ func (f *finder) config(section string) {
 	if section == "remotes" && f.r.word == "default" {
 		f.r.word = cfg.Default()
 	}
-	for _, name := range configNames(cfg, section) {
+	names := configNames(cfg, section)
+	if section == "backends" { // some are the user's own
+		if names, err = f.app.backendNames(); err != nil {
+			f.err = err
+			return
+		}
+	}
+	for _, name := range names {
 		if name == f.r.word {
 			f.add(target{Kind: refConfig, Name: name, Section: section})
 		}

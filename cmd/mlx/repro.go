@@ -20,6 +20,7 @@ type reproOptions struct {
 	fresh     bool
 	keepGoing bool
 	pull      bool
+	on        string
 }
 
 func newRepro(a *app) *cobra.Command {
@@ -30,6 +31,9 @@ func newRepro(a *app) *cobra.Command {
 		Long: `Runs the stages of mlx.yaml, or of dvc.yaml, whose inputs changed, and what they need; without STAGE all of them. Inputs are the
 command, its env and folder, the parameters and the content of deps. Where an earlier run, here or pulled, made the outputs
 from the same inputs, they are restored and nothing is executed. Each stage that executes is a run: mlx show stage:NAME.
+
+A stage with on: runs on that backend as mlx run --on does: what it reads is sent, what it writes comes back, and -j runs several at
+once. Where mlx was stopped meanwhile, the next mlx repro follows the run that goes on there.
 
 Outputs are removed before their stage runs, and git is told to ignore them. What the commands print goes to stderr.`,
 		Example: `mlx repro
@@ -52,6 +56,8 @@ mlx repro train --only --fresh`,
 	flags.BoolVar(&o.fresh, "fresh", false, "execute the named stages, whatever was made before, and read every file again")
 	flags.BoolVar(&o.keepGoing, "keep-going", false, "after a failure, go on with what does not depend on it")
 	flags.BoolVar(&o.pull, "pull", false, "fetch missing inputs, and outputs that others have made, from the remote")
+	flags.StringVar(&o.on, "on", "", "run the stages on `BACKEND`, whatever their on: says")
+	completeFlag(cmd, "on", a.completeBackends)
 	return cmd
 }
 
@@ -59,6 +65,8 @@ func reproRun(ctx context.Context, a *app, o reproOptions) error {
 	switch {
 	case o.jobs < 1:
 		return fault.New(fault.Usage, "cannot run %d stages at once", o.jobs).Hint("mlx repro -j 2")
+	case o.sample && o.on != "":
+		return fault.New(fault.Usage, "cannot use --on with --sample: samples run where they are made").Hint("mlx repro --sample")
 	case o.sample && o.pull:
 		return fault.New(fault.Usage, "cannot use --pull with --sample: a sample is made of what is here").Hint("mlx pull   # before")
 	}
@@ -80,7 +88,7 @@ func reproRun(ctx context.Context, a *app, o reproOptions) error {
 		}
 	}
 	if o.dryRun {
-		return r.emitPlan(planned, err)
+		return r.emitPlan(ctx, planned, err)
 	}
 	if err != nil {
 		return err
@@ -125,7 +133,7 @@ func (r *repro) prepare(ctx context.Context) (err error) {
 	if r.world, err = r.app.reproWorld(ctx, r.graph); err != nil {
 		return err
 	}
-	r.world.planOnly = r.o.dryRun
+	r.world.planOnly, r.world.on = r.o.dryRun, r.o.on
 	if r.world.fresh = r.o.fresh; r.o.sample {
 		for _, i := range r.chosen {
 			fresh[r.graph.Stages[i].Name] = "--sample"
@@ -220,7 +228,7 @@ func (r *repro) apply(ctx context.Context) error {
 	start := r.app.now()
 	results := r.planner.Apply(ctx, r.chosen, pipeline.ApplyOptions{
 		Jobs: r.o.jobs, KeepGoing: r.o.keepGoing, Report: report.stage,
-		Executor: reproExecutor{w: r.world, side: r.o.jobs > 1},
+		Executor: reproExecutor{w: r.world, side: r.o.jobs > 1, away: &reproAway{}},
 	})
 	report.took = r.app.now().Sub(start)
 	if err := report.end(results); err != nil {

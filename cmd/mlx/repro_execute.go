@@ -25,6 +25,7 @@ import (
 type reproExecutor struct {
 	w    *reproWorld
 	side bool // several stages run side by side: their lines are told apart
+	away *reproAway
 }
 
 // Execute implements pipeline.Executor.
@@ -48,11 +49,6 @@ func (x reproExecutor) Execute(ctx context.Context, step pipeline.Step) (pipelin
 			return pipeline.Outcome{}, err
 		}
 	}
-	spec, release, err := x.spec(ctx, step)
-	if err != nil {
-		return pipeline.Outcome{}, err
-	}
-	defer release()
 	a.streams.Why("running %s: %s", s.Name, step.Why)
 	l := live{stdout: os.Stderr, stderr: os.Stderr} // stdout is the answer of mlx
 	if x.side {
@@ -60,6 +56,14 @@ func (x reproExecutor) Execute(ctx context.Context, step pipeline.Step) (pipelin
 		defer lines.flush()
 		l.stdout, l.stderr = lines, lines
 	}
+	if on := w.backendOf(s); on != "" {
+		return x.elsewhere(ctx, step, on, l)
+	}
+	spec, release, err := x.spec(ctx, step)
+	if err != nil {
+		return pipeline.Outcome{}, err
+	}
+	defer release()
 	result, err := a.executeRun(ctx, spec, l)
 	if err != nil {
 		return pipeline.Outcome{}, err
@@ -71,9 +75,8 @@ func (x reproExecutor) Execute(ctx context.Context, step pipeline.Step) (pipelin
 
 // mayExecute refuses what must not run, before anything is touched.
 func (w *reproWorld) mayExecute(ctx context.Context, s pipeline.Stage) error {
-	if s.On != "" && s.On != "local" {
-		return fault.New(fault.Usage, "cannot run stage %s on %s: this version runs stages on this machine only%s", s.Name, s.On, s.Line()).In(s.At).
-			Hint("mlx show mlx.yaml   # without on: the stage runs here")
+	if err := w.mayExecuteOn(s); err != nil {
+		return err
 	}
 	if err := w.app.mayRunStage(ctx, s); err != nil {
 		return err
@@ -138,7 +141,7 @@ func (w *reproWorld) data(ctx context.Context, step pipeline.Step) (all []run.Da
 			var v snapshot.Saved
 			v, err = w.store.Save(ctx, snapshot.SaveOptions{Path: w.abs(d.Path), Ignore: ignore})
 			if err == nil {
-				releases, all = append(releases, v.Release), append(all, run.Data{Path: d.Path, Root: v.Root})
+				releases, all = append(releases, v.Release), append(all, run.Data{Path: d.Path, Root: v.Root, Kind: string(v.Summary.Kind)})
 			}
 		}
 		if err != nil {
@@ -153,7 +156,7 @@ func (w *reproWorld) data(ctx context.Context, step pipeline.Step) (all []run.Da
 // is still what it was.
 func (w *reproWorld) after(ctx context.Context, step pipeline.Step) run.Aftermath {
 	found := stageMetrics(step.Stage, w.abs)
-	if missing := w.notWritten(step.Stage); missing != "" {
+	if missing := notWritten(step.Stage, w.abs); missing != "" {
 		found.Cause = missing
 	}
 	paths := make([]string, len(step.Deps))
@@ -169,10 +172,11 @@ func (w *reproWorld) after(ctx context.Context, step pipeline.Step) run.Aftermat
 	return found
 }
 
-func (w *reproWorld) notWritten(s pipeline.Stage) string {
+// notWritten says which outputs of a stage are not there; abs says where a path of the pipeline lies.
+func notWritten(s pipeline.Stage, abs func(string) string) string {
 	var missing []string
 	for _, o := range s.Outs {
-		if _, err := os.Lstat(w.abs(o.Path)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(abs(o.Path)); errors.Is(err, fs.ErrNotExist) {
 			missing = append(missing, o.Path)
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -224,6 +225,8 @@ type reproStep struct {
 	Key   *string     `json:"key"` // of all that the result depends on; null while an input is not known
 	Bytes int64       `json:"bytes"`
 	Cost  *float64    `json:"cost"`
+
+	Backend *string `json:"backend"` // that the stage would run on; null for this process
 }
 
 type planNeed struct {
@@ -232,8 +235,9 @@ type planNeed struct {
 }
 
 // emitPlan prints what would be done. What stands against it is the error of the real command, too.
-func (r *repro) emitPlan(planned []pipeline.Decision, refused error) error {
+func (r *repro) emitPlan(ctx context.Context, planned []pipeline.Decision, refused error) error {
 	v := reproPlan{Kind: "plan/v1", Command: "repro", Applies: refused == nil, Steps: []reproStep{}, Needs: []planNeed{}}
+	sent := newSentSizes(r.world)
 	for _, d := range planned {
 		step := reproStep{Do: d.Do, What: d.Stage.Name, Why: d.Why}
 		if d.Made != nil {
@@ -242,6 +246,14 @@ func (r *repro) emitPlan(planned []pipeline.Decision, refused error) error {
 		if !d.Key.IsZero() {
 			key := d.Key.Hex()
 			step.Key = &key
+		}
+		if on := r.world.backendOf(d.Stage); on != "" && d.Do == pipeline.Run && refused == nil {
+			step.Backend = &on
+			var err error
+			if step.Bytes, err = sent.of(ctx, d); err != nil {
+				return err
+			}
+			v.Bytes += step.Bytes
 		}
 		v.Steps = append(v.Steps, step)
 	}
@@ -252,19 +264,23 @@ func (r *repro) emitPlan(planned []pipeline.Decision, refused error) error {
 		}
 		v.Needs = append(v.Needs, need)
 	}
-	if err := r.app.streams.Emit(v, func(t *cli.Text) { planText(planned, t) }); err != nil {
+	if err := r.app.streams.Emit(v, func(t *cli.Text) { planText(v, planned, t) }); err != nil {
 		return err
 	}
 	return refused
 }
 
-func planText(planned []pipeline.Decision, t *cli.Text) {
+func planText(v reproPlan, planned []pipeline.Decision, t *cli.Text) {
 	idle := 0
-	for _, d := range planned {
+	for i, d := range planned {
 		name := cli.Str(d.Stage.Name)
 		switch {
 		case d.Do == pipeline.Run:
-			t.Line(wordAnd(cli.RoleWarn, "run", name), cli.Fmt("because %s", cli.Str(d.Why)))
+			cells := []cli.Cell{wordAnd(cli.RoleWarn, "run", name), cli.Fmt("because %s", cli.Str(d.Why))}
+			if on := v.Steps[i].Backend; on != nil {
+				cells = append(cells, cli.Fmt("on %s", cli.Str(*on)), cli.Fmt("sends at most %s", cli.Bytes(v.Steps[i].Bytes)))
+			}
+			t.Line(cells...)
 		case d.Do == pipeline.Restore:
 			t.Line(wordAnd(cli.RolePass, "restore", name), cli.Fmt("because %s", cli.Str(d.Why)), cli.Fmt("from run %s", cli.ID(d.Made.Run)))
 		case t.TTY():

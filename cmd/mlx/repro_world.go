@@ -30,6 +30,7 @@ type reproWorld struct {
 	fresh  bool           // read every byte
 	remote *reproRemote   // where --pull fetches from; nil without it
 	sample *sampleScratch // where --sample runs; nil without it
+	on     string         // backend that --on names, of all stages; empty without it
 
 	planOnly    bool                         // nothing is fetched or written
 	restoreOnly map[string]bool              // stages that must not execute: --only names others

@@ -42,6 +42,7 @@ func sections() []section {
 			newRecord,
 			newRerun,
 			newJob,
+			newBackend,
 		}},
 		{"Judge", []func(*app) *cobra.Command{
 			newGate,

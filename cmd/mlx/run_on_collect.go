@@ -61,7 +61,7 @@ func (j *onJob) view(ctx context.Context) (run.View, error) {
 // bring gets the records and the bytes of a job that has ended, and says how it ended.
 func (j *onJob) bring(ctx context.Context, links *onLinks, last sight) (run.View, error) {
 	err := errNoResult
-	if j.access() == train.AccessHost || j.access() == train.AccessNode && last.status.State == train.Running {
+	if j.access() == train.AccessHost || j.access() == train.AccessAfter || j.access() == train.AccessNode && last.status.State == train.Running {
 		err = j.fetch(ctx, links, last)
 	}
 	if errors.Is(err, errNoResult) && j.backend.Remote != "" {
@@ -280,7 +280,7 @@ func (j *onJob) tidy(ctx context.Context, links *onLinks) {
 			err = l.Write(ctx, j.there(train.CollectedName), 0o644, nil)
 		}
 		for _, name := range []string{train.SourceName, train.CheckpointName, train.AttemptsName} { // its records and result stay for other clones
-			if err == nil && j.access() == train.AccessHost {
+			if err == nil && j.access() != train.AccessNode {
 				err = l.Remove(ctx, j.there(name))
 			}
 		}
@@ -313,6 +313,9 @@ func (j *onJob) outputsNow(ctx context.Context, outs []run.Out) (map[string]stri
 
 // restore puts the outputs of the run in their places, except where something else stands by now.
 func (j *onJob) restore(ctx context.Context, v run.View) error {
+	if j.apart {
+		return nil
+	}
 	if mine, err := j.app.worktree(); err != nil || mine != j.body.Worktree && len(v.Outputs) > 0 {
 		if err == nil {
 			j.app.streams.Note("run %s was started in another worktree: its outputs are not put in their places here", j.id.Short())

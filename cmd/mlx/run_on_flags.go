@@ -1,7 +1,7 @@
 package main
 
 import (
-	"cmp"
+	"context"
 	"strings"
 	"time"
 
@@ -10,6 +10,7 @@ import (
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
+	"mlx/internal/object"
 	"mlx/internal/repo"
 	"mlx/internal/train"
 )
@@ -41,6 +42,12 @@ type onAsk struct {
 	MaxCost   repo.Money // zero is no limit
 	Resume    string     // reference of a run whose checkpoint is where it begins
 	Detach    bool
+
+	MetricFiles []string                    // outputs that are files of metrics
+	Versions    []object.Digest             // that the node has to have beside what is laid out there
+	Planned     func(context.Context) error // asked once all that travels is kept, and before anything of it does; may be nil
+	Seat        *train.Turn                 // with the jobs that are submitted together with it; nil for none
+	Apart       bool                        // outputs stay in the store: they are not put in their places
 }
 
 // withOn is the title of these flags in help.
@@ -121,19 +128,6 @@ func (o onFlags) ask() (ask onAsk, remote bool, err error) {
 		return ask, true, fault.New(fault.Usage, "--dry-run and --detach exclude each other")
 	}
 	return ask, true, ask.Resources.Check()
-}
-
-// completeBackends offers the backends of mlx.yaml.
-func (a *app) completeBackends(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	names := []string{"local\tthis machine"}
-	if config, err := a.config(); err == nil {
-		for _, name := range config.Backends.Names() {
-			if b, _ := config.Backends.Get(name); name != "local" {
-				names = append(names, name+"\t"+strings.TrimSpace(b.Type+" "+cmp.Or(b.Host, b.URL, b.Context)))
-			}
-		}
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // secretValues are the variables of these names, NAME=VALUE. One that is not set is an error: the command would fail later, and far away.

@@ -122,7 +122,7 @@ func (j *onJob) reachable(s sight) bool {
 	switch j.access() {
 	case train.AccessHost:
 		return true
-	case train.AccessNode:
+	case train.AccessNode, train.AccessAfter:
 		return s.err == nil && s.status.State == train.Running
 	}
 	return false

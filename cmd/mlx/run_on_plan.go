@@ -33,6 +33,8 @@ type onJob struct {
 	linker  train.Linker // nil: nodes of it cannot be reached
 	plan    train.Plan
 	secrets map[string]string
+	seat    *train.Turn // with the jobs that are submitted together with it; nil for none
+	apart   bool        // its outputs stay in the store
 
 	id   object.Digest // of the run, once it is recorded
 	body run.Body      // of its first record
@@ -95,10 +97,15 @@ func (a *app) planOn(ctx context.Context, spec *run.Spec, ask onAsk) (*onJob, er
 		j.release()
 		return nil, err
 	}
-	if err := j.fill(ctx, spec.Used); err != nil {
+	err = j.fill(ctx, spec.Used)
+	if err == nil && ask.Planned != nil {
+		err = ask.Planned(ctx)
+	}
+	if err != nil {
 		j.release()
 		return nil, err
 	}
+	j.seat, j.apart = ask.Seat, ask.Apart
 	return j, nil
 }
 
@@ -109,7 +116,7 @@ func (j *onJob) ask(ctx context.Context, spec *run.Spec, ask onAsk, tree object.
 	job := &run.Job{
 		Backend: j.name, Type: b.Type, Spot: ask.Spot || b.Spot, Image: cmp.Or(ask.Image, b.Image), Queue: cmp.Or(ask.Queue, b.Queue),
 		Retries: ask.Retries, RetryOn: ask.RetryOn, Tree: tree, Secrets: sortedKeys(j.secrets), Region: b.Region, Env: spec.Env,
-		SubmittedAt: j.app.now().UTC().Truncate(time.Microsecond),
+		MetricFiles: ask.MetricFiles, Versions: ask.Versions, SubmittedAt: j.app.now().UTC().Truncate(time.Microsecond),
 	}
 	if err := j.afford(&r, ask.MaxCost, job); err != nil {
 		return err
@@ -240,6 +247,9 @@ func (j *onJob) inputs(ctx context.Context, used []run.UsedModel) error {
 	}
 	if from := j.body.Job.Resume; from != nil {
 		add("checkpoint", *from)
+	}
+	for _, v := range j.body.Job.Versions {
+		add("version "+v.Short(), v)
 	}
 	return nil
 }

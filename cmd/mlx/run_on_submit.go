@@ -119,7 +119,7 @@ func (j *onJob) hand(ctx context.Context, links *onLinks) error {
 		if begun {
 			return j.see(func(s *run.Seen) { s.Handle, s.Reason = j.plan.Job.Name(), "" })
 		}
-	case j.plan.Remote != "" || j.plan.Access == train.AccessNone:
+	case j.plan.Remote != "" || j.plan.Access == train.AccessNone || j.plan.Access == train.AccessAfter:
 		if err := j.pack(); err != nil {
 			return err
 		}
@@ -129,7 +129,7 @@ func (j *onJob) hand(ctx context.Context, links *onLinks) error {
 	if err := j.see(func(s *run.Seen) { s.Reason = beingSubmitted }); err != nil {
 		return err
 	}
-	handle, err := j.driver.Submit(ctx, j.plan.Job)
+	handle, err := j.give(ctx)
 	if err != nil {
 		return fault.New(fault.KindOf(err), "cannot submit run %s to %s: %w", j.id.Short(), j.name, err)
 	}
@@ -137,6 +137,14 @@ func (j *onJob) hand(ctx context.Context, links *onLinks) error {
 		handle = j.plan.Job.Name()
 	}
 	return j.see(func(s *run.Seen) { s.Handle, s.Reason = handle, "" })
+}
+
+// give hands the job to the driver, with others where there are some.
+func (j *onJob) give(ctx context.Context) (string, error) {
+	if j.seat != nil {
+		return j.seat.Submit(ctx, j.driver, j.plan.Job)
+	}
+	return j.driver.Submit(ctx, j.plan.Job)
 }
 
 // pack puts what cannot be brought later into the job itself.

@@ -33,7 +33,7 @@ func newShow(a *app) *cobra.Command {
 		Short: "Show anything: run, model, snapshot, file, verdict, tag, record, gate, remote",
 		Long: `REF is a digest or at least four digits of one, @last, the name of a run, a tag, a git revision or a path; REF:PATH is a
 file or folder inside it; NAME is a model with its versions, NAME@v3, NAME@production or NAME@ALIAS one of them, with --at as it
-was then; gate:NAME, monitor:NAME and mlx.yaml show what mlx.yaml says, remote:NAME what this clone last saw of a remote. An answer
+was then; gate:NAME, monitor:NAME and mlx.yaml show what mlx.yaml says, remote:NAME what this clone last saw of a remote, backend:NAME what runs there get. An answer
 of drift and a monitor have reports with distributions side by side: -o report.html.`,
 		Example: `mlx show @last
 mlx show @last --columns loss
@@ -44,6 +44,7 @@ mlx show flights@production --at 2026-05-01
 mlx show gate:quality
 mlx show monitor:flights-daily
 mlx show remote:team
+mlx show backend:gpu
 mlx show mlx.yaml`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -107,6 +108,9 @@ func showRun(ctx context.Context, a *app, o showOptions) error {
 	case refConfig:
 		if found.Section == "remotes" {
 			return a.showRemote(found.Name)
+		}
+		if found.Section == "backends" {
+			return a.showBackend(ctx, found.Name)
 		}
 		if found.Section == "gates" {
 			return a.showGate(ctx, found)

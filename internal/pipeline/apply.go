@@ -265,7 +265,7 @@ func (p *Planner) make(ctx context.Context, i int, d Decision, x Executor) Resul
 		if err != nil {
 			r.Why = err.Error()
 		}
-		if err != nil || out.State == Cancelled || ctx.Err() != nil || step.Attempt > d.Stage.Retries {
+		if err != nil || out.State == Cancelled || out.Final || ctx.Err() != nil || step.Attempt > d.Stage.Retries {
 			return r
 		}
 	}

@@ -96,6 +96,7 @@ type Outcome struct {
 	Duration  time.Duration
 	Outs      []MadeOut
 	Disturbed []string // dependencies that changed while it ran: nothing may be restored from it
+	Final     bool     // whoever executed it has made the other attempts as well
 }
 
 // Succeeded is the state of an attempt that made its outputs; Cancelled that of one which the user stopped.

@@ -67,3 +67,32 @@ func TestBackendMistakes(t *testing.T) {
 		}
 	}
 }
+
+// TestBackendsText: what was written is read as it was.
+func TestBackendsText(t *testing.T) {
+	c, err := ParseConfig([]byte(`backends:
+  k: {type: kubernetes, context: c, namespace: n, image: "a/b:1", queue: q, env: {A: "$x 'y'", B: "2"}, pod: {tolerations: [{key: a, value: 1}], hostNetwork: true},
+      agent: img, region: eu, spot: true, secrets: [S], pending: 90s, hold: 1h, cache: 50GiB, resources: {nodes: 2, gpus: 1, memory: 1GiB, time: 2h},
+      price: {gpu_hour: 2.5 EUR, spot: 30%}, power: {gpu_watts: 300, pue: 1.2}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, _ := c.Backends.Get("k")
+	text, err := BackendsText("k", want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again Map[Backend]
+	if err := again.layBackends(text); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	got, _ := again.Get("k")
+	other, err := BackendsText("k", got)
+	if err != nil || string(other) != string(text) {
+		t.Errorf("read again: %s\nwas: %s (%v)", other, text, err)
+	}
+	if got.Resources != want.Resources || got.Price != want.Price || got.Hold != want.Hold || got.Cache != want.Cache {
+		t.Errorf("read again: %+v, was %+v", got, want)
+	}
+}

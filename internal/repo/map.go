@@ -45,3 +45,15 @@ func (m *Map[T]) has(name string) bool {
 	_, ok := m.values[name]
 	return ok
 }
+
+// SetText returns a mapping of texts with one more, or another value of one that is there.
+func SetText(m Map[Text], name, value string) Map[Text] {
+	var all Map[Text]
+	for known, text := range m.All() {
+		if known != name {
+			all.put(known, &text)
+		}
+	}
+	all.put(name, &Text{Value: value})
+	return all
+}

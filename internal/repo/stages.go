@@ -26,6 +26,7 @@ type Step struct {
 	Timeout  time.Duration
 	Retries  int
 	On       string
+	Needs    Resources // over those of the backend
 	Always   bool
 	Frozen   bool
 	Register map[string]string
@@ -149,6 +150,7 @@ type stageDef struct {
 	timeout         time.Duration
 	retries         int
 	on              string
+	needs           Resources
 	always, frozen  bool
 }
 
@@ -186,7 +188,7 @@ func (c *Config) stageDefs() []stageDef {
 	var defs []stageDef
 	for name, s := range c.Stages.All() {
 		d := stageDef{file: s.At.File, base: ".", name: name, at: s.At, cmds: s.Cmd, folder: s.Dir, deps: s.Deps, env: s.Env, register: s.Register,
-			matrix: s.Matrix.tree, foreach: s.Foreach.tree, timeout: s.Timeout.Duration, retries: s.Retries, on: s.On, always: s.Always}
+			matrix: s.Matrix.tree, foreach: s.Foreach.tree, timeout: s.Timeout.Duration, retries: s.Retries, on: s.On, needs: s.Needs, always: s.Always}
 		written := map[string]int{}
 		for _, out := range s.Outs {
 			written[out.Value] = len(d.outs)

@@ -232,7 +232,7 @@ func (s *scope) resolveTree(t *tree) (*tree, error) {
 
 // step puts the variables of one instance into a definition.
 func (d *stageDef) step(s *scope, i instance) (Step, error) {
-	out := Step{Name: d.group(), Group: d.group(), Timeout: d.timeout, Retries: d.retries, On: d.on, Always: d.always, Frozen: d.frozen, At: d.at}
+	out := Step{Name: d.group(), Group: d.group(), Timeout: d.timeout, Retries: d.retries, On: d.on, Needs: d.needs, Always: d.always, Frozen: d.frozen, At: d.at}
 	if i.name != "" {
 		out.Name += "@" + i.name
 	}

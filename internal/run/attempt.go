@@ -130,6 +130,7 @@ func (r Runner) TakeUp(ctx context.Context, start lineage.Record, s Spec, e Endi
 	if l.childSeen(r.Host) == alive {
 		_ = askProcess(l.Child.PID, true) // it may have ended meanwhile
 	}
+	EndRun(start.ID)
 	body.Run, body.Attempt, body.Environment, body.Machine = &start.ID, max(1, s.Attempt), s.Environment, Here(r.Host)
 	body.Process, body.StartedAt = Self(r.Host, os.Getpid()), r.Now().UTC().Truncate(time.Microsecond)
 	if s.Job != nil {

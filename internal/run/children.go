@@ -155,6 +155,7 @@ func (r Runner) recordChildren(ctx context.Context, parent Body, all []child) er
 			Parent: parent.Run.Hex(), Machine: parent.Machine, Process: parent.Process, Worktree: parent.Worktree, Inside: true,
 		}
 		err := body.fit()
+		r.Mask().body(&body)
 		var rec lineage.Record
 		if err == nil {
 			rec, err = Started.Append(ctx, r.Ledger, lineage.Entry[Body]{Body: body, In: inputs(body)})
@@ -169,6 +170,7 @@ func (r Runner) recordChildren(ctx context.Context, parent Body, all []child) er
 			for name, n := range c.numbers {
 				body.Metrics[text(name)] = n.stored()
 			}
+			r.Mask().body(&body)
 			_, err = Ended.Append(ctx, r.Ledger, lineage.Entry[Body]{Body: body, Prev: []object.Digest{rec.ID}, In: inputs(body)})
 		}
 		if err != nil {

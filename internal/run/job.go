@@ -45,7 +45,10 @@ type Job struct {
 	Energy   *Energy    `json:"energy,omitempty"`
 	Facts    []NodeFact `json:"facts,omitempty"` // about the nodes, worth knowing when something is wrong
 
-	Checkpoint *object.Digest `json:"checkpoint,omitempty"` // snapshot of the checkpoint folder that it left
+	// What was asked for beside it.
+	MetricFiles []string        `json:"metric_files,omitempty"` // outputs that are files of metrics
+	Versions    []object.Digest `json:"versions,omitempty"`     // that the node has to have beside what is laid out there
+	Checkpoint  *object.Digest  `json:"checkpoint,omitempty"`   // snapshot of the checkpoint folder that it left
 }
 
 // Attempt is one execution of the command of a job.

@@ -63,11 +63,23 @@ func (s *MaskStream) Pass(b []byte) []byte {
 	if s == nil || s.mask.Empty() {
 		return b
 	}
+	return s.take(b, false)
+}
+
+// Rest returns what is still kept back when the stream has ended.
+func (s *MaskStream) Rest() []byte {
+	if s == nil || len(s.held) == 0 {
+		return nil
+	}
+	return s.take(nil, true)
+}
+
+func (s *MaskStream) take(b []byte, last bool) []byte {
 	all := append(s.held, b...)
 	out := make([]byte, 0, len(all))
 	i := 0
 	for i < len(all) {
-		next, whole := s.mask.find(all[i:])
+		next, whole := s.mask.find(all[i:], last)
 		out = append(out, all[i:i+next]...)
 		i += next
 		if whole == 0 {
@@ -80,28 +92,18 @@ func (s *MaskStream) Pass(b []byte) []byte {
 	return out
 }
 
-// Rest returns what is still kept back when the stream has ended.
-func (s *MaskStream) Rest() []byte {
-	if s == nil {
-		return nil
-	}
-	rest := s.held
-	s.held = nil
-	return rest
-}
-
-// find returns how many bytes are no secret, and the length of the secret after them. 0: what follows them may be one, or nothing
-// follows.
-func (m Mask) find(b []byte) (next, whole int) {
+// find returns how many bytes are no secret, and the length of the secret after them. 0: what follows them may become one, or nothing
+// follows. last says that no more bytes come.
+func (m Mask) find(b []byte, last bool) (next, whole int) {
 	at, length := len(b), 0
-	for _, v := range m.values {
+	for _, v := range m.values { // the longest come first
 		if i := bytes.Index(b[:min(len(b), at+len(v))], []byte(v)); i >= 0 && (i < at || length == 0) {
 			at, length = i, len(v)
 		}
 	}
-	for _, v := range m.values { // an end that a longer secret may begin with comes before one that is whole
-		for n := min(len(v)-1, len(b)); n > 0; n-- {
-			if i := len(b) - n; i < at && string(b[i:]) == v[:n] {
+	for _, v := range m.values { // one that may become whole, from no later place, waits
+		for n := min(len(v)-1, len(b)); n > 0 && !last; n-- {
+			if i := len(b) - n; i <= at && string(b[i:]) == v[:n] {
 				at, length = i, 0
 			}
 		}

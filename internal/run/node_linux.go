@@ -1,11 +1,17 @@
 package run
 
 import (
+	"bytes"
+	"io"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"mlx/internal/object"
 )
 
 // maxKernel bounds what is read of the kernel's log.
@@ -60,16 +66,48 @@ func NearlyFull(dir string) (free int64, full bool) {
 
 // EndRest ends every process that this one has started, directly or not, and that is still there.
 func EndRest() {
-	for range 3 { // they may start others meanwhile
-		g := group{shared: true, known: map[int]string{}}
+	endAll(func(known map[int]string) {
+		g := group{shared: true, known: known}
 		g.look(os.Getpid())
-		if len(g.known) == 0 {
+	})
+}
+
+// EndRun ends every process of a run whose agent is gone: those that have its id in their environment.
+func EndRun(id object.Digest) {
+	endAll(func(known map[int]string) {
+		for pid := range parents() {
+			if pid != os.Getpid() && pid != 1 && ofRun(pid, id) {
+				known[pid] = ""
+			}
+		}
+	})
+}
+
+func endAll(find func(known map[int]string)) {
+	for range 3 { // they may start others meanwhile
+		known := map[int]string{}
+		find(known)
+		if len(known) == 0 {
 			return
 		}
-		for pid := range g.known {
+		for pid := range known {
 			_ = unix.Kill(pid, unix.SIGKILL) // it may have ended meanwhile
 		}
 	}
+}
+
+// maxEnviron bounds what is read of the environment of a process.
+const maxEnviron = 4 << 20
+
+// ofRun says whether a process that lives belongs to a run, which what it was started with tells.
+func ofRun(pid int, id object.Digest) bool {
+	f, err := os.Open(filepath.Join("/proc", strconv.Itoa(pid), "environ"))
+	if err != nil {
+		return false // that of another user, or it has ended
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxEnviron))
+	return err == nil && bytes.Contains(append([]byte{0}, text...), []byte("\x00MLX_RUN_ID="+id.Hex()+"\x00")) && startOf(pid) != ""
 }
 
 // Adopt makes this process the parent of those below it whose own parents end, so that EndRest finds them.

@@ -2,7 +2,11 @@
 
 package run
 
-import "time"
+import (
+	"time"
+
+	"mlx/internal/object"
+)
 
 func sinceBoot() time.Duration { return 0 }
 
@@ -17,6 +21,9 @@ func NearlyFull(string) (free int64, full bool) { return 0, false }
 
 // EndRest ends what this process has started and that is still there: its group is all that is known on this system.
 func EndRest() {}
+
+// EndRun ends the processes of a run whose agent is gone. They cannot be told on this system.
+func EndRun(object.Digest) {}
 
 // Adopt makes this process the parent of those below it whose own parents end, where the system can do that.
 func Adopt() {}

@@ -27,10 +27,11 @@ type Rank struct {
 
 // RankEnd is how it ended.
 type RankEnd struct {
-	State  State  `json:"state"`
-	Cause  string `json:"cause,omitempty"`
-	Status int    `json:"status"`
-	Tail   string `json:"tail,omitempty"` // its last lines, where it failed
+	State   State  `json:"state"`
+	Cause   string `json:"cause,omitempty"`
+	Status  int    `json:"status"`
+	Tail    string `json:"tail,omitempty"`    // its last lines, where it failed
+	Stopped bool   `json:"stopped,omitempty"` // it was told to end: what failed was another one
 }
 
 // maxTail is how much of the output of a rank that failed is told.
@@ -48,7 +49,7 @@ func (k Rank) Execute() (RankEnd, error) {
 	if err != nil {
 		return RankEnd{}, err
 	}
-	e := RankEnd{Status: statusOf(end)}
+	e := RankEnd{Status: statusOf(end), Stopped: end.stop != nil}
 	e.State, e.Cause = end.verdict(0)
 	if e.State != Succeeded {
 		e.Tail = tailOf(filepath.Join(k.Folder, outputName))

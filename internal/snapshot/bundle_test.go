@@ -3,16 +3,27 @@ package snapshot
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"mlx/internal/fault"
 	"mlx/internal/object"
 )
+
+// quickBench is a bench whose disk is memory: nothing here asks what a crash leaves.
+func quickBench(t *testing.T) *bench {
+	b := &bench{t: t, dir: memoryDir(t), now: time.Now()}
+	b.data = filepath.Join(b.dir, "data")
+	b.reopen()
+	return b
+}
 
 // carry brings versions from one store to another by a bundle, and returns its length.
 func carry(t *testing.T, from, to *Store, o BundleOptions) (int64, error) {
@@ -33,9 +44,9 @@ func carry(t *testing.T, from, to *Store, o BundleOptions) (int64, error) {
 
 // Any sequence of trees goes to another store version by version, by bundles that rely on versions before.
 func TestBundleAnyTree(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range uint64(3) {
 		r := rand.New(rand.NewPCG(seed, 9))
-		b, c := newBench(t), newBench(t)
+		b, c := quickBench(t), quickBench(t)
 		b.write("table", bytesOf(r, 2<<20))
 		var last object.Digest
 		var held []object.Digest
@@ -73,7 +84,7 @@ func TestBundleAnyTree(t *testing.T) {
 // A change of a large table travels as deltas, also where the receiver has their bases as deltas themselves.
 func TestBundleOfDeltas(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 1))
-	b, c := newBench(t), newBench(t)
+	b, c := quickBench(t), quickBench(t)
 	b.write("table", bytesOf(r, 6<<20))
 	one := b.save(object.Digest{}).Root
 	first, err := carry(t, b.s, c.s, BundleOptions{Roots: []object.Digest{one}})
@@ -92,7 +103,7 @@ func TestBundleOfDeltas(t *testing.T) {
 		last = next
 	}
 	// A store of its own deltas: the receiver has the base of what comes as a delta.
-	d := newBench(t)
+	d := quickBench(t)
 	d.write("table", bytesOf(rand.New(rand.NewPCG(3, 1)), 6<<20))
 	got := d.save(object.Digest{}).Root
 	if err := os.CopyFS(filepath.Join(d.dir, "copy"), os.DirFS(b.data)); err != nil {
@@ -116,9 +127,9 @@ func TestBundleOfDeltas(t *testing.T) {
 func TestBundleCut(t *testing.T) {
 	ctx := context.Background()
 	r := rand.New(rand.NewPCG(8, 1))
-	b := newBench(t)
+	b := quickBench(t)
 	for i := range 4 {
-		b.write(fmt.Sprint("f", i), bytesOf(rand.New(rand.NewPCG(uint64(i), 2)), 6<<20))
+		b.write(fmt.Sprint("f", i), bytesOf(rand.New(rand.NewPCG(uint64(i), 2)), 3<<20))
 	}
 	one := b.save(object.Digest{}).Root
 	for i := range 4 {
@@ -129,9 +140,9 @@ func TestBundleCut(t *testing.T) {
 	if _, err := b.s.WriteBundle(ctx, &whole, BundleOptions{Roots: []object.Digest{one, two}}); err != nil {
 		t.Fatal(err)
 	}
-	for i := range 12 {
-		at := whole.Len() * i / 12
-		c := newBench(t)
+	for i := range 8 {
+		at := whole.Len() * i / 8
+		c := quickBench(t)
 		_, err := c.s.ReadBundle(ctx, bytes.NewReader(whole.Bytes()[:at]), TakeOptions{})
 		if fault.KindOf(err) != fault.Unavailable {
 			t.Fatalf("cut at %d: %v", at, err)
@@ -168,7 +179,7 @@ func TestBundleFlipped(t *testing.T) {
 			at = r.IntN(min(len(bad), 4000))
 		}
 		bad[at] ^= 1 << r.IntN(8)
-		c := newBench(t)
+		c := quickBench(t)
 		_, err := c.s.ReadBundle(ctx, bytes.NewReader(bad), TakeOptions{Roots: []object.Digest{one, two}})
 		if err == nil {
 			t.Fatalf("bit flipped at %d: taken", at)
@@ -215,7 +226,7 @@ func TestBundleLies(t *testing.T) {
 		"not complete":   {rest.Bytes(), nil, fault.Conflict},
 		"nothing":        {nil, nil, fault.Unavailable},
 	} {
-		to := newBench(t)
+		to := quickBench(t)
 		_, err := to.s.ReadBundle(ctx, bytes.NewReader(c.b), TakeOptions{Roots: c.roots})
 		if fault.KindOf(err) != c.kind {
 			t.Errorf("%s: %v", name, err)
@@ -225,4 +236,49 @@ func TestBundleLies(t *testing.T) {
 	if _, err := b.s.WriteBundle(ctx, io.Discard, BundleOptions{Roots: []object.Digest{object.Sum([]byte("no"))}}); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("a version that is not here: %v", err)
 	}
+}
+
+// Whatever arrives as a bundle leaves a store without damage, and is taken only if it is whole.
+func FuzzReadBundle(f *testing.F) {
+	ctx := context.Background()
+	dir := f.TempDir()
+	s, err := Open(Options{Dir: filepath.Join(dir, "store"), Index: filepath.Join(dir, "index"), Clone: Clone{ID: strings.Repeat("cd", 16), Dir: dir}, Now: time.Now, Jobs: 1})
+	if err != nil {
+		f.Fatal(err)
+	}
+	var last object.Digest
+	for i := range 2 {
+		table := bytesOf(rand.New(rand.NewPCG(2, 2)), 90<<10)
+		table[4000*i]++
+		if err := errors.Join(os.MkdirAll(filepath.Join(dir, "data"), 0o777), os.WriteFile(filepath.Join(dir, "data", "t"), table, 0o666)); err != nil {
+			f.Fatal(err)
+		}
+		v, err := s.Save(ctx, SaveOptions{Path: filepath.Join(dir, "data"), Previous: last})
+		if err != nil {
+			f.Fatal(err)
+		}
+		last = v.Root
+		var b bytes.Buffer
+		if _, err := s.WriteBundle(ctx, &b, BundleOptions{Roots: []object.Digest{last}}); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b.Bytes())
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c := quickBench(t)
+		done, err := c.s.ReadBundle(ctx, bytes.NewReader(b), TakeOptions{})
+		if err != nil {
+			c.noDamage()
+			return
+		}
+		if done.Bytes > int64(len(b)) {
+			t.Errorf("%d bytes of %d", done.Bytes, len(b))
+		}
+		c.noDamage(done.Roots...)
+		for _, root := range done.Roots {
+			if ok, err := c.s.Has(ctx, root); !ok || err != nil {
+				t.Errorf("version %s: %v, %v", root.Short(), ok, err)
+			}
+		}
+	})
 }

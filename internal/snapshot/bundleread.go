@@ -52,7 +52,7 @@ func (s *Store) ReadBundle(ctx context.Context, r io.Reader, o TakeOptions) (Fet
 	if err != nil {
 		return t.done, errors.Join(err, release())
 	}
-	t.done.Release = release
+	t.done.Release, t.done.Roots = release, roots
 	return t.done, nil
 }
 

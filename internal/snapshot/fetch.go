@@ -30,6 +30,8 @@ type Fetched struct {
 	Objects int64 // that were not here
 	Erased  int64 // that were left out, because they were erased from this store
 	Release func() error
+
+	Roots []object.Digest // that a bundle names; nil of a fetch
 }
 
 // Fetch brings versions, or what lies at some paths in them, into the store. What arrived whole before a failure or a

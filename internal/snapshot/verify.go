@@ -22,13 +22,17 @@ const hurtLimit = 100
 // Verify reads every byte of the store (with only, of the given versions) and reports each damaged object, with the
 // versions among roots and the paths that it hurts. Damage is an answer, not an error.
 func (s *Store) Verify(ctx context.Context, roots []object.Digest, only bool, p Progress) (Report, error) {
+	return s.verify(ctx, roots, only, &verifier{p: p})
+}
+
+func (s *Store) verify(ctx context.Context, roots []object.Digest, only bool, v *verifier) (Report, error) {
 	if err := s.refresh(); err != nil {
 		return Report{}, err
 	}
 	if err := s.set.Refresh(); err != nil {
 		return Report{}, err
 	}
-	v := &verifier{s: s, p: p, bad: map[object.Digest]int{}, bases: map[pack.Place]bool{}, lost: map[object.Digest]error{}}
+	v.s, v.bad, v.bases, v.lost = s, map[object.Digest]int{}, map[pack.Place]bool{}, map[object.Digest]error{}
 	for name, err := range s.set.Damaged() {
 		v.damage(filepath.Join("packs", pack.FileName(name)), nil, err)
 	}
@@ -47,6 +51,7 @@ func (s *Store) Verify(ctx context.Context, roots []object.Digest, only bool, p 
 type verifier struct {
 	s      *Store
 	p      Progress
+	shard  Shard // of the objects of the versions that are read
 	mu     sync.Mutex
 	report Report
 	bad    map[object.Digest]int   // chunk -> place in report.Damage
@@ -296,33 +301,34 @@ func (w *hurtWalk) file(path string, e *treeEntry) {
 		}
 		return
 	}
-	if w.pieces(path, e.Recipe, w.v.s.recipeObjects) && w.read {
-		if err := w.whole(e); err != nil {
-			w.hurt(path, e.Recipe, err)
+	if w.pieces(path, e.Recipe, w.v.s.recipeObjects) && w.read && w.v.shard.Has(e.Recipe) {
+		if bad, err := w.whole(e); err != nil {
+			w.hurt(path, bad, err)
 		}
 	}
 }
 
-// whole puts a file together and compares it with what the tree names: whole chunks may be those of another file.
-func (w *hurtWalk) whole(e *treeEntry) error {
+// whole puts a file together and compares it with what the tree names: whole chunks may be those of another file. With an
+// error it returns what is bad: a chunk, which another shard may have, or the recipe.
+func (w *hurtWalk) whole(e *treeEntry) (object.Digest, error) {
 	h := sha256.New()
 	for c, err := range w.r.rows(e.Sum, e.Recipe, e.Size) {
 		if err != nil {
-			return err
+			return e.Recipe, err
 		}
 		b, err := w.r.Read(c.ID)
 		if err != nil {
-			return err
+			return c.ID, err
 		}
 		if len(b) != c.Len {
-			return wrongSize(e, int64(len(b)))
+			return e.Recipe, wrongSize(e, int64(len(b)))
 		}
 		h.Write(b) // a hash never fails
 	}
 	if object.Digest(h.Sum(nil)) != e.Sum {
-		return notTheFile(e)
+		return e.Recipe, notTheFile(e)
 	}
-	return nil
+	return e.Recipe, nil
 }
 
 // pieces notes a path that needs a damaged or missing object, or a chunk behind it, and says whether all are there.
@@ -360,7 +366,7 @@ func (w *hurtWalk) object(path string, d object.Digest) bool {
 		w.hurt(path, base, nil)
 		return false
 	}
-	if w.read {
+	if w.read && w.v.shard.Has(d) {
 		b, err := w.r.Read(d)
 		if err != nil {
 			w.hurt(path, d, err)

@@ -18,7 +18,7 @@ const (
 	NodesVariable      = "MLX_NODES"
 	MasterVariable     = "MLX_MASTER_ADDR"
 	MasterPortVariable = "MLX_MASTER_PORT"
-	NodeSharedVariable = "MLX_NODE_SHARED" // 1: the folder of the job is that of the first node
+	SharedVariable     = "MLX_SHARED" // 1: the folder of the job is that of the first node; 0: it is not
 )
 
 // submitMany starts the agents of a job with several nodes. The first is started last: a submit that was cut short has not begun.
@@ -39,7 +39,9 @@ func (f *Fleet) submitMany(ctx context.Context, j Job, start startQuestion) (str
 		q.Env = append(slices.Clone(start.Env), NodeRankVariable+"="+strconv.Itoa(rank), NodesVariable+"="+strconv.Itoa(start.Nodes),
 			MasterVariable+"="+master, MasterPortVariable+"="+strconv.Itoa(first.Prepared.Port))
 		if shared[rank] {
-			q.Env = append(q.Env, NodeSharedVariable+"=1")
+			q.Env = append(q.Env, SharedVariable+"=1")
+		} else {
+			q.Env = append(q.Env, SharedVariable+"=0")
 		}
 		said, err := hosts[rank].ask(ctx, jobsQuestion{Start: &q})
 		if err == nil {
@@ -105,10 +107,4 @@ func (f *Fleet) prepareOthers(ctx context.Context, hosts []*Host, j Job, first *
 	}
 	return "", nil, fault.New(fault.Unavailable, "the hosts of the run have no address of %s in common: they know %v", hosts[0].label(), reach[1:]).
 		Hint("edit mlx.yaml   # hosts: the first by a name that the others can reach")
-}
-
-// bring copies the folder and the versions of a job from one host to another.
-func (f *Fleet) bring(_ context.Context, from, to *Host, j Job) error {
-	return fault.New(fault.Usage, "%s does not see %s of %s", to.label(), j.Dir, from.label()).
-		Hint("edit mlx.yaml   # dir: of the backend on a disk that all hosts share")
 }

@@ -30,12 +30,12 @@ const bootMark = "mlx-node: "
 const bootScript = `r=$1; k=$3; v=$4; u=$(uname -sm); ` +
 	`case $r in [~]/*) r=$HOME${r#[~]};; esac; b=$r/bin/$2; ` +
 	`run() { printf %s "mlx-node: ok $b/mlx"; echo; case $v in where) exit 0;; esac; exec "$b/mlx" agent "$v" "$r"; }; ` +
-	`fail() { printf %s "mlx-node: fail $*" | tr -s "[:space:]" " "; echo; rm -f "$t"; exit 0; }; ` +
+	`fail() { rm -f "$t"; printf %s "mlx-node: fail $*" | tr -s "[:space:]" " "; echo; exit 0; }; ` +
 	`if [ "$u" = "$k" ] && [ -x "$b/mlx" ]; then run; fi; ` +
 	`echo "mlx-node: need $u"; read d n x || exit 0; b=$r/bin/$d; t=$b/$x; ` +
 	`if [ -x "$b/mlx" ]; then run; fi; ` +
 	`umask 077; m=$(mkdir -p "$b" 2>&1) || fail folder "$m"; ` +
-	`m=$({ echo : >"$t"; } 2>&1) || fail write "$m"; chmod 700 "$t"; [ -x "$t" ] || fail noexec; ` +
+	`m=$({ env echo : >"$t"; } 2>&1) || fail write "$m"; chmod 700 "$t"; "$t" 2>/dev/null || fail noexec; ` +
 	`echo "mlx-node: send"; m=$({ head -c "$n" >"$t"; } 2>&1) || fail write "$m"; ` +
 	`[ "$(wc -c <"$t")" -eq "$n" ] || fail short; ` +
 	`h=$({ sha256sum "$t" || shasum -a 256 "$t" || sha256 -q "$t"; } 2>/dev/null); ` +
@@ -64,10 +64,7 @@ func (h *Host) boot(ctx context.Context, verb string) (*Conn, error) {
 	kind := h.rememberedKind()
 	agent, err := h.agentFor(kind)
 	if err != nil {
-		if kind == ownKind() {
-			return nil, err
-		}
-		agent = program{kind: ownKind()} // the program for such hosts went away: let it say what it is now
+		agent = program{kind: ownKind()} // let the host say what it is: there may be a program for that
 	}
 	digest := agent.digest
 	if digest == "" {
@@ -195,8 +192,10 @@ func (c *Conn) refusal(said string) error {
 		return fault.New(fault.Denied, "cannot run mlx on %s: programs in %s may not be executed (noexec)", host, dir).Hint(hint)
 	case "folder", "write":
 		kind := fault.Denied
-		if strings.Contains(words, "No space") || strings.Contains(words, "quota") {
-			kind = fault.Unavailable
+		for _, full := range []string{"No space", "quota", "I/O error"} { // the last is what small shells say of each
+			if strings.Contains(words, full) {
+				kind = fault.Unavailable
+			}
 		}
 		return fault.New(kind, "cannot bring mlx to %s: %s", host, words).Hint(hint)
 	case "tool":

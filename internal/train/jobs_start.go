@@ -6,9 +6,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mlx/internal/fault"
+)
+
+// Variables by which an agent knows that it is started anew, after one of the same job that is gone.
+const (
+	StartVariable      = "MLX_START"
+	StartCountVariable = "MLX_START_COUNT"
 )
 
 // start starts the agent of a job, unless it was. A lock makes two that start it at once take turns; the agent itself refuses
@@ -39,6 +46,7 @@ func (n NodeJobs) start(q startQuestion) (*agent, error) {
 	defer log.Close()
 	cmd := exec.Command(n.Program, "agent", "run", dir) //nolint:gosec // this very program
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = n.Root, append(cleanEnv(n.Environ), q.Env...), log, log
+	cmd.Env = append(cmd.Env, StartVariable+"="+q.Run.Hex(), StartCountVariable+"="+strconv.Itoa(a.Starts)) // the one before is over for certain
 	alone(cmd)
 	if err := cmd.Start(); err != nil {
 		return fail(err)

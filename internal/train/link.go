@@ -18,8 +18,9 @@ import (
 // Link speaks with `mlx agent serve` on a node. Any number of goroutines may call at once; calls do not wait for each
 // other. Errors that the node tells of have their kind, and say so.
 type Link struct {
-	w    *wire
-	stop context.CancelFunc
+	w     *wire
+	stop  context.CancelFunc
+	ready chan struct{} // closed when mlx has answered
 
 	mu    sync.Mutex
 	calls map[uint32]*stream
@@ -35,12 +36,13 @@ func NewLink(rw io.ReadWriteCloser) *Link { return newLink(rw, beatEvery) }
 
 func newLink(rw io.ReadWriteCloser, beat time.Duration) *Link {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &Link{w: newWire(rw), stop: cancel, calls: map[uint32]*stream{}, name: "the node"}
+	l := &Link{w: newWire(rw), stop: cancel, ready: make(chan struct{}), calls: map[uint32]*stream{}, name: "the node"}
 	go func() {
 		if err := l.greet(); err != nil {
 			l.w.fail(err)
 			return
 		}
+		close(l.ready)
 		go l.w.watch(ctx, beat)
 		l.w.fail(lost(l.w.read(l.arrived)))
 	}()
@@ -118,13 +120,20 @@ func (l *Link) forget(call uint32) {
 }
 
 // call is one operation: up, when not nil, sends data; down, when not nil, is given those that come.
-func (l *Link) call(ctx context.Context, q request, up func(io.Writer) error, down func([]byte) error) (linkReply, error) {
+func (l *Link) call(ctx context.Context, q request, up func(io.Writer) error, down func([]byte) error) (reply, error) {
 	text, err := json.Marshal(q)
 	if err == nil && len(text) > maxMessage {
 		err = fault.New(fault.Usage, "a request of %d bytes is too long", len(text))
 	}
 	if err != nil {
-		return linkReply{}, err
+		return reply{}, err
+	}
+	select { // what stands in the way of the first word is told better by who reads than by who writes
+	case <-l.ready:
+	case <-l.w.dead:
+		return reply{}, l.w.err
+	case <-ctx.Done():
+		return reply{}, context.Cause(ctx)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -135,7 +144,7 @@ func (l *Link) call(ctx context.Context, q request, up func(io.Writer) error, do
 	l.mu.Unlock()
 	defer l.forget(s.call)
 	if err := l.w.send(frameCall, s.call, text); err != nil {
-		return linkReply{}, err
+		return reply{}, err
 	}
 	sent := make(chan error, 1)
 	go func() { sent <- s.upload(up) }()
@@ -143,10 +152,10 @@ func (l *Link) call(ctx context.Context, q request, up func(io.Writer) error, do
 	cancel()
 	upErr := <-sent
 	if upErr != nil && !errors.Is(upErr, errOver) && !errors.Is(upErr, context.Canceled) {
-		return linkReply{}, upErr // of which the node only tells that the sender broke off
+		return reply{}, upErr // of which the node only tells that the sender broke off
 	}
 	if err != nil {
-		return linkReply{}, err
+		return reply{}, err
 	}
 	return r, r.err(l.node())
 }
@@ -165,11 +174,11 @@ func (s *stream) upload(up func(io.Writer) error) error {
 }
 
 // answer takes the data of a call, up to its reply.
-func (l *Link) answer(s *stream, down func([]byte) error) (linkReply, error) {
+func (l *Link) answer(s *stream, down func([]byte) error) (reply, error) {
 	for {
 		f, err := s.next()
 		if err == nil && f.kind == frameReply {
-			var r linkReply
+			var r reply
 			if err := json.Unmarshal(f.payload, &r); err != nil {
 				return r, fault.New(fault.Integrity, "cannot read the node's answer: %w", err)
 			}
@@ -183,7 +192,7 @@ func (l *Link) answer(s *stream, down func([]byte) error) (linkReply, error) {
 		}
 		if err != nil {
 			_ = l.w.send(frameStop, s.call, nil) // the first error is the one that matters
-			return linkReply{}, err
+			return reply{}, err
 		}
 	}
 }
@@ -218,6 +227,13 @@ func (l *Link) Have(ctx context.Context, roots []object.Digest) ([]bool, error) 
 		err = fault.New(fault.Integrity, "asked of %d versions, told of %d", len(roots), len(r.Have))
 	}
 	return r.Have, err
+}
+
+// Tidy has the node remove what nobody needs any more: old folders of jobs, and of its store, where that has more than limit
+// bytes, what no job names. 0 is no limit. It returns the bytes of the store.
+func (l *Link) Tidy(ctx context.Context, limit int64) (int64, error) {
+	r, err := l.call(ctx, request{Op: opTidy, Limit: limit}, nil, nil)
+	return r.Bytes, err
 }
 
 // Close ends the connection. What was started on the node goes on.

@@ -41,6 +41,8 @@ func asAgent(verb, dir string) error {
 		return n.Answer(context.Background(), os.Stdin, os.Stdout)
 	case "run":
 		return execute(dir)
+	case "serve":
+		return serveNode(dir)
 	}
 	return errors.New("unknown verb " + verb)
 }

@@ -28,26 +28,27 @@ const (
 	opStart     = "start"
 	opSignal    = "signal"
 	opFollow    = "follow"
+	opTidy      = "tidy"
 )
 
 // request asks for one operation. Names and words are bytes: they need not be text.
 type request struct {
-	Op      string          `json:"op"`
-	Version string          `json:"version,omitempty"` // of the caller (hello)
-	Roots   []object.Digest `json:"roots,omitempty"`
-	Held    []object.Digest `json:"held,omitempty"`
-	Name    []byte          `json:"name,omitempty"`
-	From    int64           `json:"from,omitempty"`
-	Mode    uint32          `json:"mode,omitempty"`
-	Argv    [][]byte        `json:"argv,omitempty"`
-	Dir     []byte          `json:"dir,omitempty"`
-	Env     [][]byte        `json:"env,omitempty"`
-	Output  []byte          `json:"output,omitempty"`
-	PID     int             `json:"pid,omitempty"`
-	Start   string          `json:"start,omitempty"`
-	Signal  string          `json:"signal,omitempty"`
-	Tails   []tailRequest   `json:"tails,omitempty"`
-	Every   time.Duration   `json:"every_ns,omitempty"`
+	Op     string          `json:"op"`
+	Roots  []object.Digest `json:"roots,omitempty"`
+	Held   []object.Digest `json:"held,omitempty"`
+	Name   []byte          `json:"name,omitempty"`
+	From   int64           `json:"from,omitempty"`
+	Mode   uint32          `json:"mode,omitempty"`
+	Argv   [][]byte        `json:"argv,omitempty"`
+	Dir    []byte          `json:"dir,omitempty"`
+	Env    [][]byte        `json:"env,omitempty"`
+	Output []byte          `json:"output,omitempty"`
+	PID    int             `json:"pid,omitempty"`
+	Start  string          `json:"start,omitempty"`
+	Signal string          `json:"signal,omitempty"`
+	Tails  []tailRequest   `json:"tails,omitempty"`
+	Every  time.Duration   `json:"every_ns,omitempty"`
+	Limit  int64           `json:"limit,omitempty"` // bytes
 }
 
 type tailRequest struct {
@@ -57,8 +58,8 @@ type tailRequest struct {
 	Last  bool   `json:"last,omitempty"`
 }
 
-// linkReply ends an operation.
-type linkReply struct {
+// reply ends an operation.
+type reply struct {
 	Error  string   `json:"error,omitempty"`
 	Kind   string   `json:"kind,omitempty"` // of the error: a label of fault
 	Hints  []string `json:"hints,omitempty"`
@@ -127,8 +128,8 @@ func checkName(b []byte) error {
 }
 
 // failure makes the reply that tells of an error.
-func failure(err error) linkReply {
-	r := linkReply{Error: err.Error(), Kind: fault.KindOf(err).String(), Hints: fault.Hints(err)}
+func failure(err error) reply {
+	r := reply{Error: err.Error(), Kind: fault.KindOf(err).String(), Hints: fault.Hints(err)}
 	if len(r.Error) > maxMessage/8 {
 		r.Error = strings.ToValidUTF8(r.Error[:maxMessage/8], "")
 	}
@@ -136,7 +137,7 @@ func failure(err error) linkReply {
 }
 
 // err returns the error that the reply tells of, said to be the node's.
-func (r linkReply) err(node string) error {
+func (r reply) err(node string) error {
 	if r.Error == "" {
 		return nil
 	}
@@ -153,7 +154,7 @@ func (r linkReply) err(node string) error {
 	return e
 }
 
-func (r linkReply) encode() []byte {
+func (r reply) encode() []byte {
 	b, err := json.Marshal(r)
 	if err != nil || len(b) > maxMessage {
 		b, _ = json.Marshal(failure(fault.New(fault.Internal, "an answer of %d bytes: %v", len(b), err)))
@@ -198,6 +199,12 @@ type Command struct {
 	Env    []string // NAME=VALUE, besides the environment of the node
 	Stdin  []byte   // for Exec
 	Output string   // for Start: the file below the root that takes stdout and stderr; empty is agent.log in Dir
+}
+
+// Answer is what a command said.
+type Answer struct {
+	Stdout, Stderr []byte
+	Status         int // exit status; 128 + number of the signal that killed it
 }
 
 // Tail names a file that Follow mirrors.

@@ -22,7 +22,7 @@ type Place struct {
 // or MPI say. nodes is how many the job has.
 func PlaceOf(environ []string, nodes int, run object.Digest) (Place, error) {
 	env := variables(environ)
-	p := Place{Nodes: max(1, nodes), Master: env["MLX_MASTER_ADDR"], Shared: true, Port: 20000 + (int(run[0])<<8|int(run[1]))%10000}
+	p := Place{Nodes: max(1, nodes), Master: env[MasterVariable], Port: 20000 + (int(run[0])<<8|int(run[1]))%10000}
 	if p.Nodes == 1 {
 		p.Master = cmp.Or(p.Master, "127.0.0.1")
 	}
@@ -37,7 +37,7 @@ func PlaceOf(environ []string, nodes int, run object.Digest) (Place, error) {
 			return p, fault.New(fault.Usage, "cannot tell which of %d nodes this is: its number is %.20q", p.Nodes, number)
 		}
 	}
-	if port := env["MLX_MASTER_PORT"]; port != "" {
+	if port := env[MasterPortVariable]; port != "" {
 		if p.Port, err = strconv.Atoi(port); err != nil || p.Port < 1 || p.Port > 65535 {
 			return p, fault.New(fault.Usage, "cannot use MLX_MASTER_PORT: %.20q is no port", port)
 		}
@@ -55,17 +55,12 @@ func PlaceOf(environ []string, nodes int, run object.Digest) (Place, error) {
 	if p.Master == "" {
 		return p, fault.New(fault.Usage, "cannot tell where node 0 of %d is: MLX_MASTER_ADDR is not set", p.Nodes)
 	}
-	switch shared := env["MLX_SHARED"]; {
-	case shared != "":
-		p.Shared = shared == "1"
-	case env["JOB_COMPLETION_INDEX"] != "" || env["SKYPILOT_NODE_RANK"] != "":
-		p.Shared = false
-	}
+	p.Shared = p.Nodes == 1 || env[SharedVariable] == "1" || env[SharedVariable] == "" && env["SLURM_JOB_ID"] != ""
 	return p, nil
 }
 
 func nodeNumber(env map[string]string) string {
-	return cmp.Or(env["MLX_NODE_RANK"], env["SLURM_NODEID"], env["JOB_COMPLETION_INDEX"], env["SKYPILOT_NODE_RANK"], env["OMPI_COMM_WORLD_RANK"])
+	return cmp.Or(env[NodeRankVariable], env["SLURM_NODEID"], env["JOB_COMPLETION_INDEX"], env["SKYPILOT_NODE_RANK"], env["OMPI_COMM_WORLD_RANK"])
 }
 
 // MayFollow says whether this may be another node than node 0 of a job: only the order says how many there are.

@@ -70,6 +70,9 @@ func killSession(a agent) int {
 		}
 	}
 	found := 0
+	if left[a.PID] {
+		_ = syscall.Kill(a.PID, syscall.SIGKILL) // first, so that it takes nothing of this for how its command ended
+	}
 	for pid, in := range left {
 		if in && pid != os.Getpid() {
 			found++

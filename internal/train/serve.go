@@ -21,6 +21,9 @@ type ServeOptions struct {
 	Version string // of mlx
 	Host    string
 	Program string // absolute path of mlx
+
+	// Records calls each with the text of every record in the ledger of a job, given the folder of the job.
+	Records func(ctx context.Context, dir string, each func(record []byte)) error
 }
 
 // maxCalls is how many calls of a link are in progress at once.
@@ -132,7 +135,7 @@ func (v *server) begin(f frame) error {
 	v.calls[f.call] = c
 	v.group.Go(func() {
 		defer stop()
-		var r linkReply
+		var r reply
 		var err error
 		if full {
 			err = fault.New(fault.Unavailable, "more than %d calls at once", maxCalls)
@@ -151,41 +154,44 @@ func (v *server) begin(f frame) error {
 }
 
 // answer executes one request.
-func (v *server) answer(ctx context.Context, c *serverCall, text []byte) (linkReply, error) {
+func (v *server) answer(ctx context.Context, c *serverCall, text []byte) (reply, error) {
 	q, err := parseRequest(text)
 	if err != nil {
-		return linkReply{}, err
+		return reply{}, err
 	}
 	switch q.Op {
 	case opHello:
 		n := v.node(ctx)
-		return linkReply{Node: &n}, nil
+		return reply{Node: &n}, nil
 	case opHave:
 		return v.have(ctx, q)
 	case opHolds:
-		return linkReply{}, v.holds(c)
+		return reply{}, v.holds(c)
 	case opPutBundle:
-		return linkReply{}, v.putBundle(ctx, c)
+		return reply{}, v.putBundle(ctx, c)
 	case opGetBundle:
-		return linkReply{}, v.getBundle(ctx, c, q)
+		return reply{}, v.getBundle(ctx, c, q)
 	case opWrite:
-		return linkReply{}, v.write(c, q)
+		return reply{}, v.write(c, q)
 	case opRead:
-		return linkReply{}, v.read(c, q)
+		return reply{}, v.read(c, q)
 	case opList:
-		return linkReply{}, v.list(c, q)
+		return reply{}, v.list(c, q)
 	case opRemove:
-		return linkReply{}, v.remove(q)
+		return reply{}, v.remove(q)
 	case opExec:
 		return v.exec(ctx, c, q)
 	case opStart:
 		return v.start(q)
 	case opSignal:
-		return linkReply{}, v.signal(q)
+		return reply{}, v.signal(q)
+	case opTidy:
+		n, err := v.tidy(ctx, q.Limit)
+		return reply{Bytes: n}, err
 	case opFollow:
-		return linkReply{}, v.follow(ctx, c, q)
+		return reply{}, v.follow(ctx, c, q)
 	}
-	return linkReply{}, fault.New(fault.Usage, "mlx %s here does not know the operation %.40q", v.o.Version, q.Op).
+	return reply{}, fault.New(fault.Usage, "mlx %s here does not know the operation %.40q", v.o.Version, q.Op).
 		Hint("mlx version   # use the same mlx on both sides")
 }
 

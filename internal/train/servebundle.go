@@ -9,13 +9,20 @@ import (
 	"mlx/internal/snapshot"
 )
 
-func (v *server) have(ctx context.Context, q request) (linkReply, error) {
+func (v *server) have(ctx context.Context, q request) (reply, error) {
 	have, release, err := v.o.Store.Keep(ctx, q.Roots)
 	if err != nil {
-		return linkReply{}, err
+		return reply{}, err
 	}
 	v.keep(release)
-	return linkReply{Have: have}, nil
+	var there []object.Digest
+	for i, d := range q.Roots {
+		if have[i] {
+			there = append(there, d)
+		}
+	}
+	v.used(there)
+	return reply{Have: have}, nil
 }
 
 // holds answers with a bit for each digest that arrives.
@@ -52,6 +59,7 @@ func (v *server) putBundle(ctx context.Context, c *serverCall) error {
 		return err
 	}
 	v.keep(done.Release)
+	v.used(done.Roots)
 	_, err = io.Copy(io.Discard, c) // the sender broke off behind the bundle, or is done
 	return err
 }

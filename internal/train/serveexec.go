@@ -1,7 +1,6 @@
 package train
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -46,20 +45,20 @@ func notFolder(dir string, err error) error {
 }
 
 // exec executes a command, and passes on what it says.
-func (v *server) exec(ctx context.Context, c *serverCall, q request) (linkReply, error) {
+func (v *server) exec(ctx context.Context, c *serverCall, q request) (reply, error) {
 	cmd, err := v.command(ctx, q)
 	if err != nil {
-		return linkReply{}, err
+		return reply{}, err
 	}
 	ownGroup(cmd)
 	cmd.WaitDelay = 5 * time.Second // for what it left behind, and that holds its outputs open
 	cmd.Stdout, cmd.Stderr = &marked{w: c, mark: 1}, &marked{w: c, mark: 2}
 	in, err := cmd.StdinPipe()
 	if err != nil {
-		return linkReply{}, err
+		return reply{}, err
 	}
 	if err := cmd.Start(); err != nil {
-		return linkReply{}, cannotStart(q, err)
+		return reply{}, cannotStart(q, err)
 	}
 	go func() {
 		_, _ = io.Copy(in, c) // a command need not read what it is given
@@ -69,13 +68,13 @@ func (v *server) exec(ctx context.Context, c *serverCall, q request) (linkReply,
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
-		return linkReply{}, ctx.Err()
+		return reply{}, ctx.Err()
 	case errors.As(err, &exit):
-		return linkReply{Status: statusOf(exit.ProcessState)}, nil
+		return reply{Status: statusOf(exit.ProcessState)}, nil
 	case errors.Is(err, exec.ErrWaitDelay):
-		return linkReply{Status: statusOf(cmd.ProcessState)}, nil
+		return reply{Status: statusOf(cmd.ProcessState)}, nil
 	}
-	return linkReply{}, err
+	return reply{}, err
 }
 
 func cannotStart(q request, err error) error {
@@ -108,36 +107,33 @@ func (m *marked) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// ended is told as the start of a process that has ended at once.
-const ended = "ended"
-
 // start starts a command that outlives the link.
-func (v *server) start(q request) (linkReply, error) {
+func (v *server) start(q request) (reply, error) {
 	cmd, err := v.command(context.WithoutCancel(v.ctx), q)
 	if err != nil {
-		return linkReply{}, err
+		return reply{}, err
 	}
 	if err := ownSession(cmd); err != nil {
-		return linkReply{}, err
+		return reply{}, err
 	}
 	name := string(q.Output)
 	if dir := path.Dir(name); dir != "." {
 		if err := v.root.MkdirAll(dir, 0o700); err != nil {
-			return linkReply{}, err
+			return reply{}, err
 		}
 	}
 	out, err := v.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
-		return linkReply{}, err
+		return reply{}, err
 	}
 	defer out.Close()
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
-		return linkReply{}, cannotStart(q, err)
+		return reply{}, cannotStart(q, err)
 	}
-	began := cmp.Or(procStart(cmd.Process.Pid), ended)
-	go func() { _ = cmd.Wait() }() // how it ends is told by what it leaves
-	return linkReply{PID: cmd.Process.Pid, Start: began}, nil
+	began, _ := startOf(cmd.Process.Pid) // before it is collected: a dead one still has its number
+	go func() { _ = cmd.Wait() }()       // how it ends is told by what it leaves
+	return reply{PID: cmd.Process.Pid, Start: began}, nil
 }
 
 // signal signals the group of a process, if the process is still the one that was started.
@@ -146,7 +142,7 @@ func (v *server) signal(q request) error {
 	if !ok {
 		return fault.New(fault.Usage, "no signal %.20q", q.Signal)
 	}
-	if q.PID <= 1 || q.Start == "" || procStart(q.PID) != q.Start {
+	if start, alive := startOf(q.PID); q.PID <= 1 || !alive || start != q.Start {
 		return fault.New(fault.NotFound, "process %d is not there any more", q.PID)
 	}
 	if err := signalGroup(q.PID, sig); err != nil {

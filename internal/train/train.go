@@ -35,9 +35,10 @@ type Access int
 
 // The kinds of access.
 const (
-	AccessHost Access = iota // any time: the folder of the job lies on a host that can be reached (local, ssh, slurm)
-	AccessNode               // while the job executes (kubernetes, sky)
-	AccessNone               // never: what the job needs travels with it, what it makes goes through a remote (ray)
+	AccessHost  Access = iota // any time: the folder of the job lies on a host that can be reached (local, ssh, slurm)
+	AccessNode                // while the job executes (kubernetes, sky)
+	AccessNone                // never: what the job needs travels with it, what it makes goes through a remote
+	AccessAfter               // from when it has begun, also after its end: what the job needs travels with it (ray)
 )
 
 // Linker is a driver whose nodes can be reached. What answers on the connection is `mlx agent serve`.
@@ -142,4 +143,10 @@ type Backend struct {
 	Agent      string   // file, or image, with the mlx that nodes use; empty for this one
 	Resources  Resources
 	Spot       bool
+}
+
+// Shower is a driver that can tell all that its backend shows of a job to others: objects, scripts, arguments. For the zero
+// Ref it tells what is left at the backend of jobs whose results were brought back; empty is nothing.
+type Shower interface {
+	Shows(ctx context.Context, job Ref) (string, error)
 }
