@@ -288,6 +288,11 @@ func (j *onJob) tidy(ctx context.Context, links *onLinks) {
 			j.app.streams.Why("%s is not tidied: %v", j.name, err)
 		}
 	}
+	if c, ok := j.driver.(train.Cleaner); ok {
+		if err := c.Clean(ctx, j.ref()); err != nil {
+			j.app.streams.Why("%s is not tidied: %v", j.name, err)
+		}
+	}
 	if err := os.RemoveAll(j.folderOf()); err != nil {
 		j.app.streams.Why("%v", err)
 	}
