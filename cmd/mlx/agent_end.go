@@ -34,6 +34,7 @@ What still lives of it is ended. A job that has ended, or whose agent is at work
 			return agentEnd(cmd.Context(), a, o)
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
+		Hidden:            true,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false

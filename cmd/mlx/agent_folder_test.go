@@ -220,26 +220,30 @@ func resultOfJob(dir string) (train.Result, error) {
 	return train.ParseResult(text)
 }
 
-// runOfJob collects the records of a job into the project of the app, as a client does, and returns the run.
-func runOfJob(ctx context.Context, a *app, dir string) (run.View, error) {
+// runOfJob collects the records of a job into the project of the app, as a client does, and returns the record of its end.
+func runOfJob(ctx context.Context, a *app, dir string) (run.Body, error) {
 	r, err := resultOfJob(dir)
 	if err != nil {
-		return run.View{}, err
+		return run.Body{}, err
 	}
 	l, err := a.ledger()
 	if err != nil {
-		return run.View{}, err
+		return run.Body{}, err
 	}
 	for _, pack := range r.Packs {
 		data, err := os.ReadFile(filepath.Join(dir, train.RecordPack(pack)))
 		if err != nil {
-			return run.View{}, err
+			return run.Body{}, err
 		}
 		if _, _, err := l.Import(ctx, data, pack); err != nil {
-			return run.View{}, err
+			return run.Body{}, err
 		}
 	}
-	return a.history(l).Get(ctx, r.Run)
+	rec, err := l.Get(ctx, r.Record)
+	if err != nil {
+		return run.Body{}, err
+	}
+	return run.Ended.Decode(rec)
 }
 
 func pushForJob(ctx context.Context, a *app, name string, spec run.Spec) error {

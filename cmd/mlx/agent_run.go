@@ -33,6 +33,7 @@ status is that of the command; 125 is its own trouble.`,
 			return agentRun(cmd.Context(), a, o)
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
+		Hidden:            true,
 	}
 	cmd.Flags().StringVar(&o.wait, "wait", "1h", "give up when what the job needs has not arrived after this `TIME`")
 	return cmd

@@ -91,7 +91,7 @@ func (j *agentJob) project(ctx context.Context) error {
 	if err != nil {
 		return fail(err)
 	}
-	j.inside(made)
+	*r = *made // the app that works in it stays: a store and a ledger that were opened once see each other's work
 	l, err := j.in.ledger()
 	if err != nil {
 		return err

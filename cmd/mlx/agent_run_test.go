@@ -75,10 +75,10 @@ func (n *agentNode) result(dir string) train.Result {
 	return r
 }
 
-// collect imports the records of a job into the project and returns the run.
-func (n *agentNode) collect(dir string) run.View {
+// collect imports the records of a job into the project and returns the record of its end.
+func (n *agentNode) collect(dir string) run.Body {
 	n.t.Helper()
-	var v run.View
+	var v run.Body
 	out := n.do("p", "jobfolder", "--collect", dir)
 	if err := json.Unmarshal([]byte(out), &v); err != nil {
 		n.t.Fatalf("%v: %s", err, out)
@@ -102,7 +102,7 @@ func TestAgentRuns(t *testing.T) {
 		t.Errorf("result %+v", r)
 	}
 	v := n.collect(dir)
-	if v.State != run.Succeeded || float64(v.Metrics["loss"]) != 0.5 || len(v.Outputs) != 2 || v.Log == nil || v.Job == nil {
+	if v.State != run.Succeeded || v.Metrics["loss"] != 0.5 || len(v.Outputs) != 2 || v.Log == nil || v.Job == nil {
 		t.Fatalf("run %+v", v)
 	}
 	if len(v.Job.Attempts) != 1 || v.Job.Attempts[0].State != run.Succeeded || v.Job.QueuedS == nil || len(v.Job.Hosts) != 1 || len(v.Job.Facts) == 0 {

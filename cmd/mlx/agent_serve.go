@@ -67,7 +67,7 @@ func (a *app) tidyNode(dir string) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // it was only looked through
 	if self, err := os.Executable(); err == nil {
 		if rel, err := filepath.Rel(filepath.Join(dir, "bin"), filepath.Dir(self)); err == nil && filepath.IsLocal(rel) {
 			_ = root.Chtimes(filepath.Join("bin", rel), a.now(), a.now()) // without it, it goes earlier, and is brought again
@@ -86,7 +86,7 @@ func jobRecords(ctx context.Context, dir string, each func(record []byte)) error
 	if err != nil {
 		return err
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }() // it was only read
 	for rec, err := range l.Select(ctx, lineage.Query{All: true}) {
 		if err != nil {
 			return err

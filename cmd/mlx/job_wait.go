@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"mlx/internal/cli"
-	"mlx/internal/fault"
 	"mlx/internal/run"
 	"mlx/internal/train"
 )
@@ -192,7 +191,7 @@ func (w *waiter) ready(ctx context.Context, j *onJob, s sight) (bool, error) {
 		_, err = j.result(ctx, l)
 	}
 	if err != nil {
-		if fault.KindOf(err) != fault.NotFound {
+		if !errors.Is(err, errNoResult) {
 			w.links.drop(j)
 		}
 		return false, nil

@@ -21,7 +21,6 @@ import (
 const (
 	resultNote = "result.json"   // of the node, once it was read
 	cancelNote = "cancel.json"   // why it was cancelled, before anybody could record it
-	doneName   = "collected"     // of the job on its node: somebody has its results
 	maxRecords = int64(64 << 20) // of one pack of records
 
 	beingWritten = "being written" // of an output: what stands there is a part of what the run wrote
@@ -61,23 +60,21 @@ func (j *onJob) view(ctx context.Context) (run.View, error) {
 
 // bring gets the records and the bytes of a job that has ended, and says how it ended.
 func (j *onJob) bring(ctx context.Context, links *onLinks, last sight) (run.View, error) {
-	var err error
+	err := errNoResult
 	if j.access() == train.AccessHost || j.access() == train.AccessAfter || j.access() == train.AccessNode && last.status.State == train.Running {
 		err = j.fetch(ctx, links, last)
-	} else {
-		err = fault.New(fault.NotFound, "its node is gone")
 	}
-	if fault.KindOf(err) == fault.NotFound && j.backend.Remote != "" {
+	if errors.Is(err, errNoResult) && j.backend.Remote != "" {
 		err = j.pull(ctx)
 	}
-	if err != nil && fault.KindOf(err) != fault.NotFound {
+	if err != nil && !errors.Is(err, errNoResult) {
 		return run.View{}, err
 	}
 	v, viewErr := j.view(ctx)
 	if viewErr != nil || v.EndedAt != nil {
 		return v, viewErr
 	}
-	if last.status.State != train.Gone && last.status.State != train.Done {
+	if !last.over() {
 		return v, fault.New(fault.NotFound, "cannot bring back the results of run %s: %s has none", j.id.Short(), j.name).
 			Hint("mlx job logs %s   # what it said", j.id.Short())
 	}
@@ -91,7 +88,7 @@ func (j *onJob) fetch(ctx context.Context, links *onLinks, last sight) error {
 		return err
 	}
 	result, err := j.result(ctx, l)
-	if fault.KindOf(err) == fault.NotFound && last.status.State == train.Gone {
+	if errors.Is(err, errNoResult) && last.over() {
 		if err := j.conclude(ctx, l, last); err != nil {
 			return err
 		}
@@ -127,9 +124,15 @@ func (j *onJob) fetch(ctx context.Context, links *onLinks, last sight) error {
 	return nil
 }
 
-// result reads how the job ended. NotFound: it is not said yet.
+// errNoResult says that a node has no result of a job.
+var errNoResult = errors.New("there is no result")
+
+// result reads how the job ended. errNoResult: it is not said yet.
 func (j *onJob) result(ctx context.Context, l *train.Link) (train.Result, error) {
 	text, err := l.ReadAll(ctx, j.there(train.ResultName))
+	if fault.KindOf(err) == fault.NotFound {
+		return train.Result{}, errNoResult
+	}
 	if err != nil {
 		return train.Result{}, err
 	}
@@ -274,12 +277,19 @@ func (j *onJob) tidy(ctx context.Context, links *onLinks) {
 	if j.access() != train.AccessNone {
 		l, err := links.to(ctx, j)
 		if err == nil {
-			err = l.Write(ctx, j.there(doneName), 0o644, nil)
+			err = l.Write(ctx, j.there(train.CollectedName), 0o644, nil)
 		}
-		if err == nil && j.access() != train.AccessNode {
-			err = l.Remove(ctx, j.there(train.SourceName))
+		for _, name := range []string{train.SourceName, train.CheckpointName, train.AttemptsName} { // its records and result stay for other clones
+			if err == nil && j.access() != train.AccessNode {
+				err = l.Remove(ctx, j.there(name))
+			}
 		}
 		if err != nil {
+			j.app.streams.Why("%s is not tidied: %v", j.name, err)
+		}
+	}
+	if c, ok := j.driver.(train.Cleaner); ok {
+		if err := c.Clean(ctx, j.ref()); err != nil {
 			j.app.streams.Why("%s is not tidied: %v", j.name, err)
 		}
 	}

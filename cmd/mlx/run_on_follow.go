@@ -188,6 +188,9 @@ func (f *follower) wait(ctx context.Context) (done bool, err error) {
 		f.stop()
 		if err == nil {
 			f.last = sight{status: train.Status{Ref: f.job.ref(), State: train.Done}}
+			if f.job.access() == train.AccessNode { // it stays until its results have been fetched
+				f.last.status.State = train.Running
+			}
 			return true, nil
 		}
 		f.links.drop(f.job)

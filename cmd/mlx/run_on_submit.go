@@ -184,12 +184,20 @@ func (j *onJob) deliverOn(ctx context.Context, l *train.Link) (begun bool, err e
 	if has(train.ReadyName) {
 		return has(train.StateName) || has(train.ResultName), nil
 	}
-	if err := j.send(ctx, l); err != nil {
+	if err := j.deliverNodes(ctx); err != nil {
 		return false, j.linkError(err)
+	}
+	return false, j.deliverTo(ctx, l)
+}
+
+// deliverTo brings a node what the job needs.
+func (j *onJob) deliverTo(ctx context.Context, l *train.Link) error {
+	if err := j.send(ctx, l); err != nil {
+		return j.linkError(err)
 	}
 	order, err := json.Marshal(j.plan.Order)
 	if err != nil {
-		return false, err
+		return err
 	}
 	var secrets []byte
 	for _, name := range slices.Sorted(maps.Keys(j.secrets)) {
@@ -197,14 +205,14 @@ func (j *onJob) deliverOn(ctx context.Context, l *train.Link) (begun bool, err e
 	}
 	if len(secrets) > 0 {
 		if err := l.Write(ctx, j.there(train.SecretsName), 0o600, secrets); err != nil {
-			return false, j.linkError(err)
+			return j.linkError(err)
 		}
 	}
 	err = l.Write(ctx, j.there(train.OrderName), 0o644, order)
 	if err == nil {
 		err = l.Write(ctx, j.there(train.ReadyName), 0o644, nil)
 	}
-	return false, j.linkError(err)
+	return j.linkError(err)
 }
 
 // send brings the versions that the node lacks.

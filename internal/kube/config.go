@@ -30,6 +30,9 @@ func Open(o Config) (*Client, error) {
 	if o.Namespace != "" {
 		namespace = o.Namespace
 	}
+	if strings.Trim(namespace, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || len(namespace) > 63 {
+		return nil, fault.New(fault.Usage, "cannot use namespace %.80q: no namespace is called so", namespace).Hint("kubectl get namespaces   # lists them")
+	}
 	c.UserAgent = o.Agent
 	c.WarningHandler = rest.NoWarnings{}
 	transport, err := rest.TransportFor(c)

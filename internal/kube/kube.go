@@ -239,7 +239,8 @@ func (c *Client) open(ctx context.Context, q request) (io.ReadCloser, error) {
 
 func (c *Client) address(tail string, query url.Values) *url.URL {
 	u := *c.base
-	u.Path = strings.TrimSuffix(u.Path, "/") + "/" + tail
+	u.RawPath = strings.TrimSuffix(u.EscapedPath(), "/") + "/" + tail // tail is escaped
+	u.Path, _ = url.PathUnescape(u.RawPath)                           // what url.PathEscape made cannot fail
 	u.RawQuery = query.Encode()
 	return &u
 }

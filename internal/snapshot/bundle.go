@@ -78,6 +78,9 @@ func (s *Store) WriteBundle(ctx context.Context, w io.Writer, o BundleOptions) (
 // shipFor prepares the packs of a bundle.
 func (s *Store) shipFor(ctx context.Context, o BundleOptions) (*Shipment, error) {
 	there := heldSet{}
+	if err := s.set.Refresh(); err != nil { // other processes write to the store while this one has it open
+		return nil, err
+	}
 	h, err := s.shipper(ShipOptions{Whole: wholeAt}, there)
 	if err != nil {
 		return nil, err

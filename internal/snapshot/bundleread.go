@@ -204,7 +204,7 @@ func (t *taker) end(packs int) (int64, error) {
 		return 0, cut("in its end mark", err)
 	}
 	n, objects, size := binary.LittleEndian.Uint32(b[:]), binary.LittleEndian.Uint64(b[4:]), binary.LittleEndian.Uint64(b[12:])
-	if int(n) != packs || size != uint64(t.stated) || objects > uint64(size) { //nolint:gosec // a sum of sizes
+	if int(n) != packs || size != uint64(t.stated) || objects > size { //nolint:gosec // a sum of sizes
 		return 0, badBundle("its end mark counts %d packs of %d bytes, %d packs of %d bytes arrived", n, size, packs, t.stated)
 	}
 	return int64(objects), nil //nolint:gosec // at most size

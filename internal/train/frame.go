@@ -81,7 +81,7 @@ func readFrame(r *bufio.Reader, get func(n int) []byte) (frame, error) {
 	}
 	f.payload = get(int(n))[:n]
 	if _, err := io.ReadFull(r, f.payload); err != nil {
-		if err == io.EOF { //nolint:errorlint // as io documents it
+		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
 		return frame{}, err

@@ -3,6 +3,8 @@ package train
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"os"
@@ -64,7 +66,7 @@ func (h *Host) settings(ctx context.Context) (*sshSettings, error) {
 	if none(known["controlpath"]) && none(known["controlmaster"]) {
 		if dir := socketFolder(h.Sockets); dir != "" {
 			add("ControlMaster=auto")
-			add("ControlPath=" + filepath.Join(dir, "%C"))
+			add("ControlPath=" + filepath.Join(dir, h.socketName(out.text())))
 			add("ControlPersist=" + persistFor)
 		}
 	}
@@ -81,9 +83,16 @@ func (h *Host) settings(ctx context.Context) (*sshSettings, error) {
 // none says whether a value of ssh -G means that nothing was configured.
 func none(v string) bool { return v == "" || v == "none" || v == "0" || v == "false" || v == "no" }
 
-// maxSocketFolder leaves room for "/", the 40 digits of %C and the 17 bytes that ssh adds while it makes a socket, in the 104
-// bytes that the path of a socket may have on every system.
-const maxSocketFolder = 104 - 1 - 1 - 40 - 17
+// socketName names a connection by all that is configured for it. Not by %C: two names of one address may differ in whom they
+// trust, and a connection that was opened under one of them would let the other in.
+func (h *Host) socketName(configured string) string {
+	sum := sha256.Sum256([]byte(h.identity() + "\x00" + configured))
+	return hex.EncodeToString(sum[:16])
+}
+
+// maxSocketFolder leaves room for "/", the 32 digits of the name and the 17 bytes that ssh adds while it makes a socket, in the
+// 104 bytes that the path of a socket may have on every system.
+const maxSocketFolder = 104 - 1 - 1 - 32 - 17
 
 // socketFolder returns the first of the places where a folder that only this user can enter is, or can be made. "": none.
 func socketFolder(places []string) string {

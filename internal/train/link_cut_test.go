@@ -359,7 +359,7 @@ func FuzzFrame(f *testing.F) {
 				if n > maxMessage {
 					t.Fatalf("asked for %d bytes", n)
 				}
-				return make([]byte, min(n, len(b)+1))[:min(n, len(b)+1)]
+				return make([]byte, n)
 			})
 			if err != nil {
 				break

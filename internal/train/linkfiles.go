@@ -64,7 +64,7 @@ func (l *Link) List(ctx context.Context, dir string) ([]File, error) {
 	for dec := json.NewDecoder(&text); ; {
 		var f listed
 		err := dec.Decode(&f)
-		if err == io.EOF { //nolint:errorlint // as json documents it
+		if err == io.EOF {
 			return out, nil
 		}
 		if err != nil {

@@ -2,6 +2,8 @@ package train
 
 import (
 	"cmp"
+	"context"
+	"io"
 	"slices"
 	"strconv"
 	"time"
@@ -83,6 +85,16 @@ type Describer interface {
 // Sheller is a driver that can open a shell where a job executes: the program to run, with its arguments.
 type Sheller interface {
 	Shell(j Ref, dir string) ([]string, error)
+}
+
+// Cleaner is a driver of which something stays when a job has ended. Clean removes it, once everything has been fetched.
+type Cleaner interface {
+	Clean(ctx context.Context, job Ref) error
+}
+
+// NodeLinker is a Linker whose nodes have files of their own each: what a job needs is brought to every one of them.
+type NodeLinker interface {
+	LinkNode(ctx context.Context, job Ref, node int) (io.ReadWriteCloser, error)
 }
 
 // Input is a version that a job needs, and where it takes it from.

@@ -42,7 +42,7 @@ func serve(ctx context.Context, rw io.ReadWriteCloser, o ServeOptions, beat time
 	if err != nil {
 		return fmt.Errorf("open the folder of the node: %w", err)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // it was only looked through
 	ctx, cancel := context.WithCancel(ctx)
 	v := &server{o: o, root: root, w: newWire(rw), ctx: ctx, calls: map[uint32]*serverCall{}}
 	go v.run(beat)

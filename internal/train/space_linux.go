@@ -12,5 +12,5 @@ func spaceOf(dir string) (free int64, noexec bool) {
 	if err := syscall.Statfs(dir, &st); err != nil {
 		return -1, false
 	}
-	return int64(st.Bavail) * int64(st.Bsize), st.Flags&noExec != 0 //nolint:gosec,unconvert // no disk has 2^63 bytes; types differ by processor
+	return int64(st.Bavail) * int64(st.Bsize), st.Flags&noExec != 0 //nolint:gosec // no disk has 2^63 bytes
 }

@@ -149,9 +149,9 @@ func environment(j train.Job) list {
 		vars = map[string]string{}
 	}
 	nodes := max(1, j.Resources.Nodes)
-	vars["MLX_NODES"] = strconv.Itoa(nodes)
+	vars[train.NodesVariable] = strconv.Itoa(nodes)
 	if nodes > 1 {
-		vars["MLX_MASTER_ADDR"] = j.Name() + "-0." + j.Name()
+		vars[train.MasterVariable] = j.Name() + "-0." + j.Name()
 	}
 	var all list
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
@@ -176,7 +176,7 @@ func tellShared(template object, root string) {
 			}
 		}
 		env, _ := c["env"].(list)
-		c["env"] = append(env, object{"name": "MLX_SHARED", "value": shared})
+		c["env"] = append(env, object{"name": train.SharedVariable, "value": shared})
 	}
 }
 
