@@ -18,6 +18,7 @@ type rerunOptions struct {
 	tolerance    []string
 	dryRun       bool
 	inconclusive string
+	on           string
 }
 
 func newRerun(a *app) *cobra.Command {
@@ -30,6 +31,8 @@ uncommitted changes, untracked files, data, parameters, variables and time limit
 of what you work on changes. Then every metric and output is compared: identical, equal within the tolerance, or
 different, with what likely caused it. Where a run has metrics they decide, else its outputs do. The answer is recorded.
 
+With --on it is repeated on that backend, wherever it ran before: what is installed there then counts.
+
 A tolerance is a number, which bounds the difference, or the difference over the recorded value if that is more; of one
 metric, METRIC=NUMBER, only the difference; or a share such as 1%, which bounds the difference over the recorded value.
 METRIC=inf leaves a metric out, as is right for times.
@@ -39,7 +42,8 @@ themselves, the run did not succeed, or it wrote nothing to compare.`,
 		Example: `mlx rerun @last --dry-run
 mlx rerun @last
 mlx rerun model.pkl --times 3
-mlx rerun @last --tolerance 1% --tolerance auc=0.001`,
+mlx rerun @last --tolerance 1% --tolerance auc=0.001
+mlx rerun @last --on local`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.ref = args[0]
@@ -53,7 +57,9 @@ mlx rerun @last --tolerance 1% --tolerance auc=0.001`,
 	flags.StringArrayVar(&o.tolerance, "tolerance", nil, "`LIMIT` or METRIC=LIMIT up to which a metric counts as equal; default "+run.DefaultTolerance)
 	flags.BoolVar(&o.dryRun, "dry-run", false, "say what would run, and what is missing or differs; change nothing")
 	flags.StringVar(&o.inconclusive, "inconclusive", "", "end with the status of pass or fail (`VERDICT`) instead of 3")
+	flags.StringVar(&o.on, "on", "", "repeat it on `BACKEND` of mlx.yaml")
 	completeFlag(cmd, "inconclusive", completeWords("pass", "fail"))
+	completeFlag(cmd, "on", a.completeBackends)
 	return cmd
 }
 
@@ -75,7 +81,7 @@ func rerunRun(ctx context.Context, a *app, o rerunOptions) error {
 	if err != nil {
 		return err
 	}
-	job.times, job.tolerance, job.dryRun = o.times, tolerance, o.dryRun
+	job.times, job.tolerance, job.dryRun, job.on = o.times, tolerance, o.dryRun, o.on
 	defer job.release()
 	if err := job.look(ctx); err != nil {
 		return err
@@ -146,6 +152,9 @@ func (j *rerunJob) repeat(ctx context.Context, tree *rerunTree) (run.View, error
 	if err != nil {
 		return run.View{}, err
 	}
+	if j.on != "" {
+		return j.repeatOn(ctx, tree, spec)
+	}
 	models, err := j.app.giveAgain(ctx, j.body.Used)
 	if err != nil {
 		return run.View{}, fault.New(fault.KindOf(err), "cannot rerun %s: %w", j.original.RunID.Short(), err)
@@ -157,6 +166,14 @@ func (j *rerunJob) repeat(ctx context.Context, tree *rerunTree) (run.View, error
 		out = live{}
 	}
 	result, err := tree.app.executeRun(ctx, spec, out)
+	return j.repeated(ctx, result, err)
+}
+
+// repeated looks at how a repeat ended.
+func (j *rerunJob) repeated(ctx context.Context, result *run.Result, err error) (run.View, error) {
+	if errors.Is(err, context.Canceled) {
+		return run.View{}, err
+	}
 	if err != nil {
 		return run.View{}, fault.New(fault.KindOf(err), "cannot rerun %s: %w", j.original.RunID.Short(), err)
 	}

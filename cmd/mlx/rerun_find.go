@@ -20,14 +20,18 @@ type rerunJob struct {
 	times     int
 	tolerance run.Tolerance
 	dryRun    bool
+	on        string // backend that repeats it; empty for this process
 
-	data     []restoration    // what the run read, by path
-	absent   []absentVersion  // what is to be fetched
-	pending  bool             // a dry run did not fetch it
-	releases []func() error   // of what was fetched
-	needs    []run.Need       // what differs here, or what the repeat does without
-	lacks    []error          // what it cannot do without
-	here     *run.Environment // what surrounds the command on this machine; nil when the run recorded nothing of it
+	data     []restoration   // what the run read, by path
+	absent   []absentVersion // what is to be fetched
+	pending  bool            // a dry run did not fetch it
+	releases []func() error  // of what was fetched
+
+	metricFiles []string // outputs of its stage that are files of metrics
+
+	needs []run.Need       // what differs here, or what the repeat does without
+	lacks []error          // what it cannot do without
+	here  *run.Environment // what surrounds the command on this machine; nil when the run recorded nothing of it
 }
 
 // rerunJob finds the run that a reference names: a run itself, or the one that wrote a file.

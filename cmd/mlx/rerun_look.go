@@ -33,7 +33,13 @@ func (j *rerunJob) cannot(kind fault.Kind, format string, args ...any) *fault.Er
 
 // look finds out what the run needs, without changing anything.
 func (j *rerunJob) look(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{j.lookCode, j.lookKept, j.lookData, j.lookStage, j.fetch, j.settle, j.lookProgram, j.lookAround} {
+	steps := []func(context.Context) error{j.lookCode, j.lookKept, j.lookData, j.lookStage, j.fetch, j.settle}
+	if j.on == "" {
+		steps = append(steps, j.lookProgram, j.lookAround)
+	} else if _, err := j.app.backend(j.on); err != nil {
+		return err
+	}
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
 		}

@@ -45,8 +45,10 @@ func (j *rerunJob) spec(ctx context.Context, t *rerunTree) (run.Spec, error) {
 		}
 		s.Outs = append(s.Outs, run.Out{Path: out, Abs: t.repo.Abs(out)})
 	}
-	if err := j.program(t, &s); err != nil {
-		return s, err
+	if j.on == "" { // elsewhere it is the program of that machine
+		if err := j.program(t, &s); err != nil {
+			return s, err
+		}
 	}
 	t.app.environ, s.Env = j.variables()
 	j.asStage(ctx, t, &s)

@@ -40,6 +40,7 @@ func (j *rerunJob) stageOf(ctx context.Context, l *lineage.Ledger) (*run.Stage, 
 
 // asStage gives the run what its stage says in the tree: variables, and files of metrics.
 func (j *rerunJob) asStage(ctx context.Context, t *rerunTree, s *run.Spec) {
+	j.metricFiles = nil
 	if j.stage == nil {
 		return
 	}
@@ -55,5 +56,10 @@ func (j *rerunJob) asStage(ctx context.Context, t *rerunTree, s *run.Spec) {
 	}
 	stage := all[i]
 	s.Env = append(assignments(stage.Env), s.Env...)
+	for _, o := range stage.Outs {
+		if o.Metrics {
+			j.metricFiles = append(j.metricFiles, o.Path)
+		}
+	}
 	s.After = func(context.Context) run.Aftermath { return stageMetrics(stage, t.repo.Abs) }
 }
