@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"mlx/internal/fault"
+	"mlx/internal/object"
 	"mlx/internal/repo"
 	"mlx/internal/train"
 )
@@ -161,11 +163,35 @@ func (b *bench) Disturb(ctx context.Context, what string) (func() error, error) 
 	return func() error { return b.do(context.WithoutCancel(ctx), b.dir, b.disturb, what, "off") }, nil
 }
 
-// Shows asks the driver.
+// Shows asks the driver: for the zero Ref what is left of all runs of the project.
 func (b *bench) Shows(ctx context.Context, job train.Ref) (string, error) {
 	s, ok := b.driver.(train.Shower)
 	if !ok {
 		return "", fmt.Errorf("a %s shows nothing of its jobs: %w", b.backend.Type, errors.ErrUnsupported)
 	}
-	return s.Shows(ctx, job)
+	if !job.ID.IsZero() {
+		return s.Shows(ctx, job)
+	}
+	said, err := b.MLX(ctx, train.Call{Args: []string{"log", "-k", "run", "--json"}})
+	if err != nil {
+		return "", err
+	}
+	var left strings.Builder
+	rows := json.NewDecoder(strings.NewReader(said.Out))
+	for rows.More() {
+		var run struct{ ID string }
+		if err := rows.Decode(&run); err != nil {
+			return "", fault.New(fault.Internal, "cannot read the runs of the trial: %w", err)
+		}
+		id, err := object.ParseDigest(run.ID)
+		if err != nil {
+			return "", err
+		}
+		text, err := s.Left(ctx, train.Ref{ID: id})
+		if err != nil {
+			return "", err
+		}
+		left.WriteString(text)
+	}
+	return left.String(), nil
 }

@@ -145,8 +145,11 @@ type Backend struct {
 	Spot       bool
 }
 
-// Shower is a driver that can tell all that its backend shows of a job to others: objects, scripts, arguments. For the zero
-// Ref it tells what is left at the backend of jobs whose results were brought back; empty is nothing.
+// Shower is a driver that can tell what its backend shows of a job.
 type Shower interface {
+	// Shows is all that others can see of a job at the backend: objects, scripts, arguments.
 	Shows(ctx context.Context, job Ref) (string, error)
+	// Left is what is left at the backend of a job whose results were brought back: processes, objects, entries of a queue.
+	// Empty is nothing.
+	Left(ctx context.Context, job Ref) (string, error)
 }
