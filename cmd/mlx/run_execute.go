@@ -83,18 +83,7 @@ func (a *app) executeRun(ctx context.Context, spec run.Spec, l live) (*run.Resul
 	if err := clients.open(ctx); err != nil {
 		return nil, err
 	}
-	if a.job == nil {
-		signals := make(chan os.Signal, 8)
-		for _, s := range run.SignalsHandedOn() {
-			if !signal.Ignored(s) { // nohup
-				signal.Notify(signals, s)
-			}
-		}
-		defer signal.Stop(signals)
-		runner.Signals = signals
-	} else {
-		runner.Signals, runner.Stops, runner.Secrets, runner.Grace = a.job.signals, a.job.stops, a.job.secrets, a.job.grace
-	}
+	defer a.handSignals(&runner)()
 	if !signal.Ignored(syscall.SIGPIPE) { // a reader of the output that went away ends the command, not its recording
 		broken := make(chan os.Signal, 1)
 		signal.Notify(broken, syscall.SIGPIPE)
@@ -125,6 +114,22 @@ func (a *app) executeRun(ctx context.Context, spec run.Spec, l live) (*run.Resul
 		clients.close(ctx, result)
 	}
 	return result, err
+}
+
+// handSignals gives the runner the signals that this process is sent from now on, or those that the agent of a job hears.
+func (a *app) handSignals(runner *run.Runner) (end func()) {
+	if a.job != nil {
+		runner.Signals, runner.Stops, runner.Secrets, runner.Grace = a.job.signals, a.job.stops, a.job.secrets, a.job.grace
+		return func() {}
+	}
+	signals := make(chan os.Signal, 8)
+	for _, s := range run.SignalsHandedOn() {
+		if !signal.Ignored(s) { // nohup
+			signal.Notify(signals, s)
+		}
+	}
+	runner.Signals = signals
+	return func() { signal.Stop(signals) }
 }
 
 // recoverRuns records the end of runs whose mlx was killed. It costs next to nothing where there are none.
