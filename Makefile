@@ -14,7 +14,7 @@ FUZZTIME ?= 30s
 ROWS ?=
 REMOTE ?=
 
-.PHONY: build test interop netem lint fuzz soak demo bench docs release-snapshot clean
+.PHONY: build test interop netem lint fuzz soak demo demo-slurm bench docs release-snapshot clean
 
 build: ## bin/mlx, one static binary
 	CGO_ENABLED=0 go build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o bin/mlx ./cmd/mlx
@@ -41,6 +41,9 @@ soak: ## the crash harness and the fuzz targets, for as long as SOAK says
 
 demo: build ## the story of examples/flights, about four minutes after downloads
 	examples/flights/demo.sh
+
+demo-slurm: build ## the training of the demo on a Slurm of two nodes, started for it
+	examples/flights/demo-slurm.sh
 
 bench: build ## mlx beside its peers; ROWS=small,status picks rows of snapshots, REMOTE=pull,get of remotes
 	go run ./bench/snapshot -mlx bin/mlx $(if $(ROWS),-rows $(ROWS))

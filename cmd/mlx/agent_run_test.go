@@ -367,13 +367,13 @@ func TestAgentRanks(t *testing.T) {
 	two := func(dir string) (status [2]int, said [2]string) {
 		var other bytes.Buffer
 		cmd := n.command("", "mlx", "agent", "run", dir)
-		cmd.Env = append(slices.Clone(cmd.Env), "MLX_NODE_RANK=1", "MLX_NODES=2", "MLX_MASTER_ADDR=127.0.0.1", "MLX_NODE_SHARED=1")
+		cmd.Env = append(slices.Clone(cmd.Env), "MLX_NODE_RANK=1", "MLX_NODES=2", "MLX_MASTER_ADDR=127.0.0.1", "MLX_SHARED=1")
 		cmd.Stderr = &other
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
 		first := n.command("", "mlx", "agent", "run", dir)
-		first.Env = append(slices.Clone(first.Env), "MLX_NODE_RANK=0", "MLX_NODES=2", "MLX_MASTER_ADDR=127.0.0.1", "MLX_NODE_SHARED=1")
+		first.Env = append(slices.Clone(first.Env), "MLX_NODE_RANK=0", "MLX_NODES=2", "MLX_MASTER_ADDR=127.0.0.1", "MLX_SHARED=1")
 		out, _ := first.CombinedOutput()
 		_ = cmd.Wait()
 		return [2]int{first.ProcessState.ExitCode(), cmd.ProcessState.ExitCode()}, [2]string{string(out), other.String()}

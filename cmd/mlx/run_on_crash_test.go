@@ -19,7 +19,7 @@ func TestRunOnKilled(t *testing.T) {
 	p := newSomebody(t)
 	p.do(".", "git", "init", "-q", "p")
 	p.do("p", "mlx", "init")
-	p.write([]byte("echo $MLX_RUN_ID >> ../count\nsleep 0.2\necho $1 > out.txt\n"), "p", "job.sh")
+	p.write([]byte("echo $MLX_RUN_ID >> "+p.path("count")+"\nsleep 0.2\necho $1 > out.txt\n"), "p", "job.sh")
 	p.do("p", "git", "add", "-A")
 	p.do("p", "git", "commit", "-qm", "first")
 	r := rand.New(rand.NewPCG(5, 6))

@@ -21,7 +21,7 @@ func TestPlaceOf(t *testing.T) {
 	}{
 		{"alone", nil, 1, Place{Nodes: 1, Master: "127.0.0.1", Shared: true}, ""},
 		{"alone in somebody else's allocation", []string{"SLURM_NODEID=3", "SLURM_JOB_NODELIST=n[1-4]"}, 1, Place{Nodes: 1, Master: "127.0.0.1", Shared: true}, ""},
-		{"driver", []string{"MLX_NODE_RANK=1", "MLX_MASTER_ADDR=gpu-a", "MLX_MASTER_PORT=1234", "MLX_NODE_SHARED=1", "SLURM_NODEID=0"}, 2,
+		{"driver", []string{"MLX_NODE_RANK=1", "MLX_MASTER_ADDR=gpu-a", "MLX_MASTER_PORT=1234", "MLX_SHARED=1", "SLURM_NODEID=0"}, 2,
 			Place{Node: 1, Nodes: 2, Master: "gpu-a", Port: 1234, Shared: true}, ""},
 		{"driver, no common disk", []string{"MLX_NODE_RANK=1", "MLX_MASTER_ADDR=gpu-a"}, 2, Place{Node: 1, Nodes: 2, Master: "gpu-a"}, ""},
 		{"slurm", []string{"SLURM_JOB_ID=7", "SLURM_NODEID=2", "SLURM_JOB_NODELIST=gpu[07-09],x"}, 4, Place{Node: 2, Nodes: 4, Master: "gpu07", Shared: true}, ""},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"os"
 	"slices"
@@ -72,6 +73,8 @@ func (d *Driver) bring(ctx context.Context, at kube.Command, dir string) error {
 		return fault.New(fault.KindOf(err), "cannot read mlx to bring it into pod %s: %w", at.Pod, err)
 	}
 	where := d.root + "/bin/" + digest
+	ctx, end := patient(ctx)
+	defer end()
 	if !slices.Contains(words[4:], where+"/mlx") {
 		if err := d.send(ctx, at, file, where, words[3] == "gzip"); err != nil {
 			return err
@@ -79,6 +82,18 @@ func (d *Driver) bring(ctx context.Context, at kube.Command, dir string) error {
 	}
 	_, err = d.shell(ctx, at, nameScript(where, dir), nil)
 	return err
+}
+
+// patient is ctx without its deadline. A program of 75 MB may take longer than a connection may: were it cut off each time, it
+// would never arrive. Whoever does not want it any more cancels.
+func patient(ctx context.Context) (context.Context, context.CancelFunc) {
+	free, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			cancel()
+		}
+	})
+	return free, func() { stop(); cancel() }
 }
 
 // send streams a file into a pod, compressed where the pod can undo that.
