@@ -26,8 +26,10 @@ type profileOptions struct {
 	schema  string
 	suggest string
 	shard   string
+	shards  shardsFlags
 
-	part, parts int // of --shard: the part, from 0, and how many there are
+	divided     bool // among runs on a backend
+	part, parts int  // of --shard: the part, from 0, and how many there are
 }
 
 func newProfile(a *app) *cobra.Command {
@@ -42,16 +44,19 @@ While a column has few different values all of them are counted. Of more the num
 values are estimates, whose error the profile states. Columns that mlx.yaml or --schema calls private show no values.
 
 --shard 2/5 reads the second of five parts, so that five machines can share the work; their profiles merge into that of the table.
+With --on and --shards mlx does that itself: so many runs on the backend read one part each, and the answer is that of one pass.
+
 --suggest gate prints a first gate for mlx.yaml that this table passes.`,
 		Example: `mlx profile data/flights
 mlx profile data/flights -o flights.html
 mlx profile data/flights --suggest gate
 mlx profile data/flights --shard 1/2 -o a.prof
 mlx profile data/flights --shard 2/2 -o b.prof
-mlx profile a.prof b.prof -o all.prof`,
+mlx profile a.prof b.prof -o all.prof
+mlx profile data/flights --on local --shards 2`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.tables = args
+			o.tables, o.divided = args, cmd.Flags().Changed("shards")
 			return profileRun(cmd.Context(), a, o)
 		},
 		ValidArgsFunction: a.completePaths,
@@ -64,6 +69,7 @@ mlx profile a.prof b.prof -o all.prof`,
 	flags.StringVar(&o.suggest, "suggest", "", "print a first `gate` for this table instead")
 	flags.StringVar(&o.shard, "shard", "", "read only part `I/N` of the table")
 	completeFlag(cmd, "suggest", completeWords("gate"))
+	o.shards.add(a, cmd)
 	return cmd
 }
 
@@ -82,25 +88,41 @@ func (o *profileOptions) check() error {
 			return fault.New(fault.Usage, "cannot save a profile as %q: that is no name", o.save)
 		}
 	}
+	var err error
+	if o.divided, err = o.shards.asked("profile "+shellWord(o.tables[0]), o.divided); err != nil {
+		return err
+	}
 	o.parts = 1
-	if o.shard == "" {
+	switch {
+	case o.shard == "":
 		return nil
+	case o.divided:
+		return fault.New(fault.Usage, "cannot use --shard with --shards: one reads a part, the other divides all")
 	}
-	part, parts, ok := strings.Cut(o.shard, "/")
-	i, err := strconv.Atoi(part)
-	n, also := strconv.Atoi(parts)
+	o.part, o.parts, err = parseShard(o.shard, "mlx profile "+shellWord(o.tables[0])+" --shard 1/4   # the first of four")
+	return err
+}
+
+// parseShard reads I/N: which part, from 0, of how many.
+func parseShard(word, hint string) (part, parts int, err error) {
+	first, last, ok := strings.Cut(word, "/")
+	i, err := strconv.Atoi(first)
+	n, also := strconv.Atoi(last)
 	if !ok || err != nil || also != nil || i < 1 || n < i || n > 1<<20 {
-		return fault.New(fault.Usage, "cannot read the part %q of a table", o.shard).Hint("mlx profile %s --shard 1/4   # the first of four", shellWord(o.tables[0]))
+		return 0, 0, fault.New(fault.Usage, "cannot read the part %q of a table", word).Hint("%s", hint)
 	}
-	o.part, o.parts = i-1, n
-	return nil
+	return i - 1, n, nil
 }
 
 func profileRun(ctx context.Context, a *app, o profileOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	p, err := a.profiles(ctx, o)
+	describe := a.profiles
+	if o.divided {
+		describe = a.profileInShards
+	}
+	p, err := describe(ctx, o)
 	if err != nil {
 		return err
 	}

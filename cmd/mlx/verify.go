@@ -19,6 +19,10 @@ type verifyOptions struct {
 	repair bool
 
 	signature, key string
+
+	shards     shardsFlags
+	divided    bool   // among runs on a backend
+	shard, out string // of the part of such a run
 }
 
 func newVerify(a *app) *cobra.Command {
@@ -33,19 +37,23 @@ With -r a remote is read instead: its whole log, every pack of records, and the 
 share of these. --repair brings good copies of what is damaged here from any remote, and with -r sends again what is damaged
 there and whole here; what could be repaired does not count as damage.
 
+With --on and --shards the versions of the references are read on a backend, by so many runs, each of which reads the objects that
+fall to it. What the node does not have travels there, or comes from the remote of the backend.
+
 With --signature the bytes of one reference are compared with an OpenSSF model signature, as model-signing and mlx model sign -o
 write it, by the public key or the certificates in --key. Of a path these are the files that lie there now.`,
 		Example: `mlx verify
 mlx verify --ledger
 mlx verify data/flights
 mlx verify --repair
+mlx verify data/flights --on local --shards 2
 mlx verify -r team --sample 1%
 mlx verify -r team --repair
 mlx verify ./model --signature model.sig --key release-key.pub`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completeRefs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.refs = args
+			o.refs, o.divided = args, cmd.Flags().Changed("shards")
 			return verifyRun(cmd.Context(), a, o)
 		},
 	}
@@ -58,6 +66,9 @@ mlx verify ./model --signature model.sig --key release-key.pub`,
 	flags.StringVar(&o.signature, "signature", "", "compare with the OpenSSF model signature in `FILE`")
 	flags.StringVar(&o.key, "key", "", "public key (PEM or .pub) or certificates in `FILE` that must have made it")
 	completeFlag(cmd, "remote", a.completeRemotes)
+	o.shards.add(a, cmd)
+	flags.StringVar(&o.shard, "shard", "", "read only what falls to part `I/N` of the references, and report it with -o")
+	flags.StringVarP(&o.out, "out", "o", "", "write the report of --shard to `FILE`")
 	return cmd
 }
 
@@ -65,7 +76,18 @@ func verifyRun(ctx context.Context, a *app, o verifyOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
+	if o.shard != "" {
+		return a.readShard(ctx, o)
+	}
 	v := verifyView{Kind: "verify/v1", Clean: true}
+	if divided, err := o.shards.asked("verify REF", o.divided); err != nil {
+		return err
+	} else if divided {
+		if err := a.verifyInShards(ctx, &v, o); err != nil {
+			return err
+		}
+		return a.verified(v)
+	}
 	if o.signature != "" {
 		if err := a.verifySignature(ctx, &v, o); err != nil {
 			return err
@@ -108,6 +130,10 @@ func (o verifyOptions) check() error {
 		return fault.New(fault.Usage, "--sample is for a remote").Hint("mlx verify -r NAME --sample %s", o.sample)
 	case o.sample != "" && o.repair:
 		return fault.New(fault.Usage, "cannot repair by a sample: what was not read may be damaged").Hint("mlx verify -r %s --repair", o.remote)
+	case (o.shard == "") != (o.out == ""):
+		return fault.New(fault.Usage, "a part is reported in a file: --shard and -o belong together").Hint("mlx verify REF --shard 1/4 -o FILE")
+	case (o.divided || o.shard != "") && (len(o.refs) == 0 || o.ledger || o.repair || o.signature != ""):
+		return fault.New(fault.Usage, "what is divided into shards are the versions of references, to be read").Hint("mlx verify REF --on BACKEND --shards 4")
 	case o.ledger && o.repair:
 		return fault.New(fault.Usage, "cannot repair the ledger: only data has copies that can be told apart").Hint("mlx pull   # takes the records of a remote")
 	}

@@ -13,8 +13,7 @@ import (
 
 // VerifyOptions say how much is read.
 type VerifyOptions struct {
-	Sample func() bool              // of each few MiB of the packs of chunks, whether they are read; nil reads all
-	Only   func(object.Digest) bool // of each pack of chunks, whether it is read; nil reads all
+	Sample func() bool // of each few MiB of the packs of chunks, whether they are read; nil reads all
 }
 
 // Hurt is a path of a version that a damage hurts. An empty path is all of it.
