@@ -143,8 +143,9 @@ func (j *onJob) ask(ctx context.Context, spec *run.Spec, ask onAsk, tree object.
 	return j.mayGo(ctx)
 }
 
-// ownLimit says whether nothing but mlx ends a job of such a backend in time.
-func ownLimit(kind string) bool { return kind != "slurm" && kind != "kubernetes" }
+// ownLimit says whether mlx itself ends a job of such a backend in time: nothing else does, or, on Slurm, only by whole minutes and
+// when it comes round to it, with few seconds left for outputs.
+func ownLimit(kind string) bool { return kind != "kubernetes" }
 
 func resourcesOf(r repo.Resources) train.Resources {
 	return train.Resources{

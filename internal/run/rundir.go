@@ -1,6 +1,7 @@
 package run
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io"
@@ -99,11 +100,15 @@ func note(dir, name string, v any) error {
 	if err != nil {
 		return err
 	}
-	tmp := filepath.Join(dir, "."+name)
-	if err := os.WriteFile(tmp, append(text, '\n'), 0o666); err != nil {
-		return err
+	tmp := filepath.Join(dir, "."+name+"."+rand.Text()) // others may write the same file now
+	err = os.WriteFile(tmp, append(text, '\n'), 0o666)
+	if err == nil {
+		err = os.Rename(tmp, filepath.Join(dir, name))
 	}
-	return os.Rename(tmp, filepath.Join(dir, name))
+	if err != nil {
+		_ = os.Remove(tmp) // err says what is wrong
+	}
+	return err
 }
 
 // noted reads a small file of the folder. false: there is none that can be read.

@@ -22,7 +22,7 @@ const (
 	arraysName = "arrays"
 )
 
-// Driver is a cluster. It implements train.Driver and train.Linker.
+// Driver is a cluster. It implements train.Driver, train.Linker, train.Batcher and train.Shower.
 type Driver struct {
 	host *train.Host
 	b    train.Backend

@@ -1,0 +1,150 @@
+//go:build interop
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// slurmProject is a project of somebody who uses the Slurm of .ci/slurm: two nodes with 64 processors each. stages are added to mlx.yaml.
+func slurmProject(t *testing.T, stages string) *somebody {
+	t.Helper()
+	conf := os.Getenv("MLX_TEST_SLURM")
+	if conf == "" {
+		t.Fatal(`MLX_TEST_SLURM is not set: .ci/slurm up && eval "$(.ci/slurm env)"`)
+	}
+	p := newSomebody(t)
+	p.env = append(p.env, "SLURM_CONF="+conf)
+	p.write([]byte("/data/*/\n*.prof\n*.json\nmodel-*\n"), "project/.gitignore")
+	p.do("project", "git", "init", "-q")
+	p.do("project", "mlx", "init")
+	text, err := os.ReadFile(p.path("project/mlx.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Half of a node each, so that what runs side by side needs both.
+	text = fmt.Appendf(text, "backends:\n  slurm: {type: slurm, dir: '%s', resources: {cpus: 32}}\n%s", p.path("node"), stages)
+	p.write(text, "project/mlx.yaml")
+	p.do("project", "mlx", "trust", "-y")
+	return p
+}
+
+func (p *somebody) commit() {
+	p.t.Helper()
+	p.do("project", "git", "add", "-A")
+	p.do("project", "git", "commit", "-qm", "all")
+}
+
+// oneArray holds that n jobs are the tasks of one array, and returns its number in Slurm.
+func (p *somebody) oneArray(n int) string {
+	p.t.Helper()
+	var handles []string
+	names, err := filepath.Glob(p.path("node/jobs/*/slurm_id"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		handles = append(handles, strings.TrimSpace(string(text)))
+	}
+	slices.Sort(handles)
+	array, _, _ := strings.Cut(handles[0], "_")
+	var want []string
+	for i := range n {
+		want = append(want, fmt.Sprintf("%s_%d", array, i))
+	}
+	if !slices.Equal(handles, want) {
+		p.t.Errorf("Slurm calls the jobs %v, not %v", handles, want)
+	}
+	return array
+}
+
+// TestInteropSlurmRanks lets 64 processes on two nodes meet, and fails one of them.
+func TestInteropSlurmRanks(t *testing.T) {
+	p := slurmProject(t, "")
+	script, err := os.ReadFile("testdata/train/rendezvous.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.write(script, "project/rendezvous.py")
+	p.commit()
+	began := time.Now()
+	out := p.do("project", "mlx", "run", "--on", "slurm", "--nodes", "2", "--ranks", "32", "--", "python3", "rendezvous.py")
+	if !strings.Contains(out, "64 ranks met within") {
+		t.Errorf("it printed %q", out)
+	}
+	t.Logf("%s, %.1f s in all", strings.TrimSpace(out), time.Since(began).Seconds())
+
+	began = time.Now()
+	_, problem, status := p.try("project", "mlx", "run", "--on", "slurm", "--nodes", "2", "--ranks", "4", "--", "sh", "-c", `[ "$RANK" != 6 ] || exit 5; exec sleep 100`)
+	if took := time.Since(began); status == 0 || !strings.Contains(problem, "rank 6") || took > time.Minute {
+		t.Errorf("after rank 6 of 8 failed: status %d after %.1f s: %s", status, took.Seconds(), problem)
+	}
+}
+
+// TestInteropSlurmShards divides a profile among the nodes: it is that of one pass, byte for byte.
+func TestInteropSlurmShards(t *testing.T) {
+	p := slurmProject(t, "")
+	var rows strings.Builder
+	rows.WriteString("day,carrier,delay\n")
+	for i := range 200_000 {
+		fmt.Fprintf(&rows, "%d,%s,%d.%d\n", i%365, []string{"AA", "B6", "DL", "UA"}[i*7%4], i*31%240-20, i%10)
+	}
+	p.write([]byte(rows.String()), "project/data/flights/all.csv")
+	p.do("project", "mlx", "snapshot", "data/flights")
+	p.commit()
+	began := time.Now()
+	one := p.do("project", "mlx", "profile", "data/flights", "-o", "one.prof", "--json")
+	alone := time.Since(began)
+	began = time.Now()
+	many := p.do("project", "mlx", "profile", "data/flights", "--on", "slurm", "--shards", "4", "-o", "many.prof", "--json")
+	t.Logf("%d bytes in one pass: %.1f s; as 4 shards on 2 nodes: %.1f s", rows.Len(), alone.Seconds(), time.Since(began).Seconds())
+	a, err := os.ReadFile(p.path("project/one.prof"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(p.path("project/many.prof"))
+	if err != nil || string(a) != string(b) || one != many {
+		t.Errorf("the profile of 4 shards is not that of one pass (%d and %d bytes): %v", len(a), len(b), err)
+	}
+	p.oneArray(4)
+}
+
+// TestInteropSlurmMatrix: the cells of a matrix are the tasks of one array, on both nodes.
+func TestInteropSlurmMatrix(t *testing.T) {
+	p := slurmProject(t, `stages:
+  train:
+    matrix: {depth: [1, 2, 3, 4]}
+    cmd: echo "$SLURMD_NODENAME" > model-${item.depth}; sleep 1
+    outs: ["model-${item.depth}"]
+    on: slurm
+`)
+	p.commit()
+	began := time.Now()
+	out := p.do("project", "mlx", "repro", "-j", "4")
+	t.Logf("4 cells of a matrix as array %s: %.1f s", p.oneArray(4), time.Since(began).Seconds())
+	if n := len(regexp.MustCompile(`(?m)^ran\ttrain@depth=`).FindAllString(out, -1)); n != 4 {
+		t.Errorf("%d of 4 ran: %s", n, out)
+	}
+	nodes := map[string]int{}
+	for i := range 4 {
+		text, err := os.ReadFile(p.path("project", fmt.Sprintf("model-%d", i+1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		nodes[strings.TrimSpace(string(text))]++
+	}
+	if nodes["n1"] != 2 || nodes["n2"] != 2 {
+		t.Errorf("they ran on %v", nodes)
+	}
+}

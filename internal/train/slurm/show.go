@@ -1,0 +1,56 @@
+package slurm
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"mlx/internal/train"
+)
+
+// findScript sets id to what Slurm calls the job hex, or to nothing where that was never noted.
+const findScript = `
+[ -n "$id" ] || read -r id 2>/dev/null <"$jobs/$hex/slurm_id"
+`
+
+// showScript prints what everybody who may use the cluster can ask of a job. The batch script is for its owner alone, and is shown too.
+const showScript = findScript + `
+[ -n "$id" ] || exit 0
+scontrol show job "$id" 2>&1
+scontrol write batch_script "$id" - 2>&1
+squeue -h -r -t all -j "$id" -o '%all' 2>&1
+exit 0
+`
+
+// leftScript prints the entry of a queue that has not ended, and processes of this machine that belong to the job: they are started
+// in its folder or have its id among their variables. The id stands on stdin: grep would find itself otherwise.
+const leftScript = findScript + `
+[ -z "$id" ] || squeue -h -r -j "$id" -o 'job %i is %T' 2>/dev/null
+for p in $(echo "$hex" | grep -a -l -s -F -f - /proc/[0-9]*/cmdline /proc/[0-9]*/environ | cut -d / -f 3 | sort -u); do
+  words=$(tr '\0' ' ' 2>/dev/null <"/proc/$p/cmdline")
+  [ -z "$words" ] || printf 'process %s: %s\n' "$p" "$words"
+done
+exit 0
+`
+
+// Shows is what Slurm shows of a job: its entry, and the batch script that it was given.
+func (d *Driver) Shows(ctx context.Context, job train.Ref) (string, error) {
+	return d.look(ctx, "show job "+job.ID.Short(), job, showScript)
+}
+
+// Left is what is left of a job in the queue and among the processes of the login node.
+func (d *Driver) Left(ctx context.Context, job train.Ref) (string, error) {
+	return d.look(ctx, "look for what is left of job "+job.ID.Short(), job, leftScript)
+}
+
+func (d *Driver) look(ctx context.Context, what string, job train.Ref, script string) (string, error) {
+	id := job.Handle
+	if !isHandle(id) {
+		id = ""
+	}
+	lines, err := d.ask(ctx, what, d.jobs()+fmt.Sprintf("hex=%s id=%s\n", job.ID.Hex(), id)+script)
+	if err != nil {
+		return "", err
+	}
+	return strings.Join(lines, "\n"), nil
+}
