@@ -130,6 +130,9 @@ func (j *onJob) hand(ctx context.Context, links *onLinks) error {
 		return err
 	}
 	handle, err := j.give(ctx)
+	if fault.KindOf(err) == fault.Usage { // it will never take it
+		return j.refused(ctx, links, err)
+	}
 	if err != nil {
 		return fault.New(fault.KindOf(err), "cannot submit run %s to %s: %w", j.id.Short(), j.name, err)
 	}
@@ -137,6 +140,23 @@ func (j *onJob) hand(ctx context.Context, links *onLinks) error {
 		handle = j.plan.Job.Name()
 	}
 	return j.see(func(s *run.Seen) { s.Handle, s.Reason = handle, "" })
+}
+
+// refused records that the backend takes no such job. Nothing of it stays there.
+func (j *onJob) refused(ctx context.Context, links *onLinks, why error) error {
+	runner, err := j.app.runner()
+	if err != nil {
+		return err
+	}
+	if _, err := runner.Abandon(ctx, j.id, run.Failed, "refused by "+j.name+": "+why.Error(), nil); err != nil {
+		return err
+	}
+	j.tidy(ctx, links)
+	refusal := fault.New(fault.Usage, "%s refuses run %s: %w", j.name, j.id.Short(), why)
+	if len(fault.Hints(why)) == 0 {
+		refusal = refusal.Hint("mlx backend list   # what each of them gives")
+	}
+	return refusal
 }
 
 // give hands the job to the driver, with others where there are some.
