@@ -135,6 +135,7 @@ func (j *agentJob) attempt(ctx context.Context, began time.Time) (*run.Result, e
 	defer j.keepCheckpoints(ctx)()
 	stdout, stderr := j.streams()
 	j.in.job = &liveJob{start: j.start, signals: me.signals, stops: me.stops, secrets: j.secretValues(), grace: j.grace()}
+	defer j.warnOfLimit(spec.Timeout)()
 	return j.in.executeRun(ctx, spec, live{stdout: stdout, stderr: stderr})
 }
 

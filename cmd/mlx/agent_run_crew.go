@@ -130,6 +130,21 @@ func (j *agentJob) listen() (end func()) {
 	return func() { signal.Stop(signals); cancel(); <-gone }
 }
 
+// warnOfLimit warns the processes that a time limit ends them soon: in the last quarter of it, at most a minute before. Those that do not catch
+// the signal get none.
+func (j *agentJob) warnOfLimit(limit time.Duration) (stop func() bool) {
+	warnings := run.Warnings()
+	if limit <= 0 || len(warnings) == 0 {
+		return func() bool { return true }
+	}
+	before := min(time.Minute, limit/4)
+	return time.AfterFunc(limit-before, func() {
+		j.say("%v of the time limit are left", before)
+		j.crew.warn(warnings[0])
+		j.wantCheckpoint()
+	}).Stop
+}
+
 // heard acts on a signal.
 func (j *agentJob) heard(ctx context.Context, s os.Signal) {
 	if run.IsWarning(s) {

@@ -11,12 +11,13 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestRayRuns runs commands on the Ray that .ci/ray starts, whose nodes have a folder for mlx below that of the test.
+// TestRayRuns runs commands on the Ray that .ci/ray starts, whose nodes have a folder of their own for mlx.
 func TestRayRuns(t *testing.T) {
 	address := os.Getenv("MLX_TEST_RAY")
 	if address == "" {
 		t.Fatal("MLX_TEST_RAY is not set: .ci/ray up; .ci/ray env")
 	}
+	nodes := t.TempDir() // not in the work tree, which is sent
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/interop/ray", RequireExplicitExec: true, Cmds: interopCommands(),
 		Setup: func(env *testscript.Env) error {
@@ -28,7 +29,7 @@ func TestRayRuns(t *testing.T) {
 			if err := os.MkdirAll(filepath.Dir(own), 0o755); err != nil {
 				return err
 			}
-			text := fmt.Sprintf("r: {type: ray, url: %q, dir: %q}\n", address, filepath.Join(env.WorkDir, "node"))
+			text := fmt.Sprintf("r: {type: ray, url: %q, dir: %q}\n", address, nodes)
 			return os.WriteFile(own, []byte(text), 0o644)
 		},
 	})

@@ -24,7 +24,7 @@ func (j *onJob) cancel(ctx context.Context, links *onLinks, why run.Cancel, grac
 		}
 	}
 	s, _ := run.SeenOf(jobsOf(j.repo), j.id)
-	if j.access() == train.AccessHost || s.State == run.Running && j.access() != train.AccessNone {
+	if j.access() == train.AccessHost || j.access() == train.AccessAfter || j.access() == train.AccessNode && s.State == run.Running {
 		text, err := json.Marshal(why)
 		if err != nil {
 			return err

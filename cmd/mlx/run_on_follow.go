@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mlx/internal/cli"
+	"mlx/internal/fault"
 	"mlx/internal/object"
 	"mlx/internal/run"
 	"mlx/internal/train"
@@ -25,6 +26,9 @@ const (
 
 // errDetached ends a following whose user wants no more of it. The run goes on.
 var errDetached = errors.New("detached")
+
+// lackError says that this clone lacks what the node needs: to try again helps nobody.
+type lackError struct{ error }
 
 // follower follows one job to its end.
 type follower struct {
@@ -194,6 +198,9 @@ func (f *follower) wait(ctx context.Context) (done bool, err error) {
 			return true, nil
 		}
 		f.links.drop(f.job)
+		if lack, ok := errors.AsType[*lackError](err); ok {
+			return false, lack.error
+		}
 		if f.failed++; errors.Is(err, syscall.EPIPE) {
 			return false, err // nobody reads the output
 		}
@@ -256,6 +263,9 @@ func (f *follower) startMirror(ctx context.Context) {
 		}
 		if f.job.access() == train.AccessNode && f.job.plan.Remote == "" {
 			if _, err := f.job.deliverOn(ctx, l); err != nil {
+				if fault.KindOf(err) == fault.NotFound {
+					err = &lackError{err}
+				}
 				ended <- err
 				return
 			}

@@ -106,16 +106,7 @@ func showRun(ctx context.Context, a *app, o showOptions) error {
 	case refPath:
 		return a.showPath(ctx, found, o.rows)
 	case refConfig:
-		if found.Section == "remotes" {
-			return a.showRemote(found.Name)
-		}
-		if found.Section == "backends" {
-			return a.showBackend(ctx, found.Name)
-		}
-		if found.Section == "gates" {
-			return a.showGate(ctx, found)
-		}
-		return a.showDefined(found)
+		return a.showNamed(ctx, found)
 	}
 	if run.Rejudged.Is(found.Record) {
 		return a.showRerun(ctx, found)
@@ -124,6 +115,19 @@ func showRun(ctx context.Context, a *app, o showOptions) error {
 		return a.showSignOff(ctx, found.Record)
 	}
 	return a.showRecord(ctx, found)
+}
+
+// showNamed shows what mlx.yaml defines.
+func (a *app) showNamed(ctx context.Context, t target) error {
+	switch t.Section {
+	case "remotes":
+		return a.showRemote(t.Name)
+	case "backends":
+		return a.showBackend(ctx, t.Name)
+	case "gates":
+		return a.showGate(ctx, t)
+	}
+	return a.showDefined(t)
 }
 
 // showPath shows tracked data as its snapshot, and any other file as what it is.

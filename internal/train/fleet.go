@@ -59,7 +59,7 @@ func (f *Fleet) Submit(ctx context.Context, j Job) (string, error) {
 		return "", fault.New(fault.Usage, "cannot start a run on %d nodes: the backend has %d", nodes, len(f.Hosts)).
 			Hint("edit mlx.yaml   # hosts: [NAME, NAME] of the backend")
 	}
-	start := startQuestion{Run: j.ID, Nodes: nodes, Again: j.Requeue}
+	start := startQuestion{Run: j.ID, Nodes: nodes, Again: j.Requeue, Needs: j.Resources}
 	for name, value := range j.Env {
 		start.Env = append(start.Env, name+"="+value)
 	}

@@ -37,6 +37,7 @@ type startQuestion struct {
 	Nodes int           `json:"nodes"`
 	Env   []string      `json:"env,omitempty"`
 	Again bool          `json:"again,omitempty"` // also if it was started before and went without a result
+	Needs Resources     `json:"needs,omitzero"`
 }
 
 type jobQuestion struct {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,6 +40,9 @@ func (n NodeJobs) start(q startQuestion) (*agent, error) {
 			return &a, nil
 		}
 	}
+	if err := n.fits(q.Needs); err != nil {
+		return nil, err
+	}
 	log, err := os.OpenFile(filepath.Join(dir, rankName(AgentLogName, q.Rank)), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return fail(err)
@@ -60,6 +64,33 @@ func (n NodeJobs) start(q startQuestion) (*agent, error) {
 		return fail(err)
 	}
 	return &a, nil
+}
+
+// fits refuses what this machine does not have: nobody else would, where there is no queue.
+func (n NodeJobs) fits(r Resources) error {
+	gpus, known := gpusHere()
+	switch {
+	case known && r.GPUs > gpus:
+		return fault.New(fault.Usage, "cannot start the run: it asks for %d GPUs, and %s has %d", r.GPUs, n.Host, gpus)
+	case r.CPUs > runtime.NumCPU():
+		return fault.New(fault.Usage, "cannot start the run: it asks for %d processors, and %s has %d", r.CPUs, n.Host, runtime.NumCPU())
+	}
+	return nil
+}
+
+// gpusHere counts the GPUs that drivers show as devices. false: this system may have some that cannot be counted so.
+func gpusHere() (n int, known bool) {
+	if _, err := os.Stat("/dev/dxg"); runtime.GOOS != "linux" || err == nil { // of Windows, seen from within its Linux
+		return 0, false
+	}
+	nvidia, err := filepath.Glob("/dev/nvidia[0-9]*")
+	n = len(nvidia)
+	if _, kfd := os.Stat("/dev/kfd"); kfd == nil && err == nil {
+		var amd []string
+		amd, err = filepath.Glob("/dev/dri/renderD*")
+		n += len(amd)
+	}
+	return n, err == nil
 }
 
 // cleanEnv leaves out what belongs to the connection, or to the run that this process may be part of.

@@ -169,6 +169,8 @@ func judgePod(out *train.Status, p *podObject) {
 		out.Cause, out.Reason = train.CauseNode, "its pod was deleted"
 	case t.ExitCode > 128:
 		out.Cause, out.Reason = train.CauseExit, fmt.Sprintf("killed by signal %d", t.ExitCode-128)
+	case t.ExitCode == 126 || t.ExitCode == 127: // of the shell that waits for mlx, or of a command whose results tell more
+		out.State, out.Reason = train.Done, "mlx may not execute in this image: it must be built for it, with CGO_ENABLED=0"
 	default:
 		out.State = train.Done
 	}

@@ -40,15 +40,25 @@ func (d *Driver) LinkNode(ctx context.Context, job train.Ref, node int) (io.Read
 			Hint("mlx job list   # what is it doing?")
 	}
 	at := kube.Command{Pod: pod.Metadata.Name, Container: mainName}
-	if err := d.bring(ctx, at, d.dir(job)); err != nil {
+	if err := d.bring(ctx, at, d.dir(job), masterOf(pods)); err != nil {
 		return nil, err
 	}
 	at.Argv = []string{d.dir(job) + "/mlx", "agent", "serve", d.root}
 	return d.api.Exec(ctx, at)
 }
 
+// masterOf is the address of node 0 for the others: it does not need the name service of the cluster, which may not know a pod
+// that has just begun. Empty where there is no other node, and for an address that does not go with a port as host:port.
+func masterOf(pods []podObject) string {
+	master := first(pods, 0)
+	if master == nil || first(pods, 1) == nil || strings.Contains(master.Status.IP, ":") {
+		return ""
+	}
+	return master.Status.IP
+}
+
 // bring puts mlx into a pod, unless it is there. Folders that pods share have it from earlier jobs.
-func (d *Driver) bring(ctx context.Context, at kube.Command, dir string) error {
+func (d *Driver) bring(ctx context.Context, at kube.Command, dir, master string) error {
 	said, err := d.shell(ctx, at, probeScript(d.root, dir), nil)
 	if err != nil {
 		return err
@@ -80,7 +90,7 @@ func (d *Driver) bring(ctx context.Context, at kube.Command, dir string) error {
 			return err
 		}
 	}
-	_, err = d.shell(ctx, at, nameScript(where, dir), nil)
+	_, err = d.shell(ctx, at, nameScript(where, dir, master), nil)
 	return err
 }
 

@@ -225,7 +225,7 @@ func TestWaitScript(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	agent := "#!/bin/sh\necho \"$$ $*\"; exit 7\n"
+	agent := "#!/bin/sh\necho \"$$ $MLX_MASTER_ADDR $*\"; exit 7\n"
 	where := root + "/bin/x"
 	for _, script := range []string{bringScript(where, "cat", "3"), bringScript(where, "cat", "0")} { // cut on the way
 		bring := exec.Command("/bin/sh", "-c", script)
@@ -242,7 +242,7 @@ func TestWaitScript(t *testing.T) {
 	if said, err := bring.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, said)
 	}
-	if said, err := exec.Command("/bin/sh", "-c", nameScript(where, dir)).CombinedOutput(); err != nil {
+	if said, err := exec.Command("/bin/sh", "-c", nameScript(where, dir, "10.1.2.3")).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, said)
 	}
 	said, err := exec.Command("/bin/sh", "-c", probeScript(root, dir)).Output()
@@ -250,7 +250,7 @@ func TestWaitScript(t *testing.T) {
 		t.Errorf("%v %q", err, said)
 	}
 	err = cmd.Wait()
-	if cmd.ProcessState.ExitCode() != 7 || !strings.HasSuffix(out.String(), " agent run "+dir+"\n") {
+	if cmd.ProcessState.ExitCode() != 7 || !strings.HasSuffix(out.String(), " 10.1.2.3 agent run "+dir+"\n") {
 		t.Errorf("%v: %q", err, out.String())
 	}
 }

@@ -1,6 +1,13 @@
 package kube
 
-import "strings"
+import (
+	"strings"
+
+	"mlx/internal/train"
+)
+
+// masterName is the file, in the folder of a job, that says where node 0 is.
+const masterName = "master"
 
 // waitScript is what the main container executes: it waits for mlx, which an init container or Link brings, and becomes
 // the agent. A shell that is the first process of a container ignores TERM unless it is told otherwise.
@@ -12,6 +19,7 @@ if [ -f ` + orderDir + `/job.json ] && ! [ -f "$d/job.json" ]; then
   cp ` + orderDir + `/job.json "$d/.job" && mv "$d/.job" "$d/job.json" && : >"$d/ready" || exit 125
 fi
 while ! [ -x "$d/mlx" ]; do (sleep 0.2 || sleep 1) 2>/dev/null & wait $!; done
+[ -f "$d/` + masterName + `" ] && read -r m <"$d/` + masterName + `" && export ` + train.MasterVariable + `="$m"
 exec "$d/mlx" agent run "$d"`
 }
 
@@ -39,9 +47,14 @@ func bringScript(where, decode, size string) string {
 mkdir -p "$b" && t="$b/.mlx.${HOSTNAME:-}.$$" && ` + decode + ` >"$t" && [ "$(wc -c <"$t" | tr -d ' ')" = ` + size + ` ] && chmod 755 "$t" && mv "$t" "$b/mlx"`
 }
 
-// nameScript makes a version of mlx that of a job, which starts the agent.
-func nameScript(where, dir string) string {
-	return `mkdir -p ` + quote(dir) + ` && ln -sf ` + quote(where+"/mlx") + ` ` + quote(dir+"/mlx")
+// nameScript makes a version of mlx that of a job, which starts the agent. master is the address of node 0; empty: the agent has
+// its name.
+func nameScript(where, dir, master string) string {
+	note := ""
+	if master != "" {
+		note = ` && echo ` + quote(master) + ` >` + quote(dir+"/"+masterName)
+	}
+	return `mkdir -p ` + quote(dir) + note + ` && ln -sf ` + quote(where+"/mlx") + ` ` + quote(dir+"/mlx")
 }
 
 // quote makes one word of a shell.

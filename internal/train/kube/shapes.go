@@ -99,6 +99,7 @@ type podObject struct {
 		Phase      string            `json:"phase"`
 		Reason     string            `json:"reason"`
 		Message    string            `json:"message"`
+		IP         string            `json:"podIP"`
 		Conditions []condition       `json:"conditions"`
 		Init       []containerStatus `json:"initContainerStatuses"`
 		Containers []containerStatus `json:"containerStatuses"`

@@ -127,7 +127,7 @@ func (a api) forget(id string) {
 	if _, err := a.await(ctx, id, stopWait); err != nil {
 		return
 	}
-	time.Sleep(settling)
+	<-time.After(settling)
 	if resp, err := a.do(ctx, call{method: http.MethodDelete, path: "/api/jobs/" + url.PathEscape(id)}); err == nil {
 		resp.Body.Close()
 	}

@@ -60,8 +60,7 @@ func (d *Driver) Link(ctx context.Context, ref train.Ref) (io.ReadWriteCloser, e
 		return nil, err
 	}
 	if err := l.open(ctx); err != nil {
-		l.Close()
-		return nil, err
+		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
