@@ -41,7 +41,7 @@ git config user.email demo@example.org
 cp "$here"/{prepare.py,train.py,requirements.txt,.gitignore} .
 
 say "A cluster: two nodes with two GPUs each."
-show sinfo -N -o '%N %c %G %T'
+show sinfo -p gpu -N -o '%N %c %G %T'
 say "The project says what it is called. This machine is its login node; host: names another, as in your ssh configuration."
 cat >mlx.yaml <<C
 backends:
@@ -59,7 +59,7 @@ git add -A
 git commit -qm "first quarter"
 
 say "What would be sent, and the script that Slurm would get: --dry-run."
-mlx run --on slurm --gpus 1 --time 10m -d data/flights -p depth=6 -o model.pkl --dry-run python train.py
+show mlx run --on slurm --gpus 1 --time 10m -d data/flights -p depth=6 -o model.pkl --dry-run python train.py
 
 say "The same training as in the demo, there: its output comes live, its model comes back, the record says all as if it had run here."
 show mlx run --on slurm --gpus 1 --time 10m -d data/flights -p depth=6 -o model.pkl python train.py
@@ -68,7 +68,7 @@ show mlx run --on slurm --gpus 1 --time 10m -d data/flights -p depth=6 -o model.
 say "Again, in the background."
 show mlx run --on slurm --gpus 1 -d data/flights -p depth=4 -o model.pkl --detach python train.py
 show mlx job list
-show mlx job wait
+show mlx job wait @last
 
 say "Both are ordinary runs."
 show mlx log -k run

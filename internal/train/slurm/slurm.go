@@ -150,7 +150,11 @@ func (d *Driver) trouble(what, said string) error {
 	low := strings.ToLower(words)
 	for _, sign := range []string{"unable to contact", "connect failure", "timed out", "connection refused", "communication", "zero bytes", "slow down", "resource temporarily unavailable"} {
 		if strings.Contains(low, sign) {
-			return fault.New(fault.Unavailable, "cannot %s: Slurm does not answer on %s: %s", what, d.place(), words).Hint("%s   # their controller", d.by("scontrol ping"))
+			err := fault.New(fault.Unavailable, "cannot %s: Slurm does not answer on %s: %s", what, d.place(), words).Hint("%s   # their controller", d.by("scontrol ping"))
+			if sign == "zero bytes" {
+				err = err.Hint("%s   # another munge key than that of the cluster looks like this, too", d.by("systemctl status munge"))
+			}
+			return err
 		}
 	}
 	return d.refusal(what, words)

@@ -120,6 +120,7 @@ func TestSlurmsWords(t *testing.T) {
 		hint string
 	}{
 		{"sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)", fault.Unavailable, "ssh login scontrol ping"},
+		{"slurm_load_jobs error: Zero Bytes were transmitted or received", fault.Unavailable, "ssh login systemctl status munge"},
 		{"sbatch: error: Batch job submission failed: Socket timed out on send/recv operation", fault.Unavailable, "ssh login scontrol ping"},
 		{"sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified", fault.Usage, "sacctmgr"},
 		{"sbatch: error: Batch job submission failed: Invalid qos specification", fault.Usage, "sacctmgr"},
