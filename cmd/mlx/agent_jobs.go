@@ -15,6 +15,7 @@ func newAgentJobs(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:         "jobs ROOT",
 		Short:       "Answer one question about the jobs of this host: JSON on stdin and stdout",
+		Example:     "mlx agent jobs root/of/node",
 		Args:        cobra.ExactArgs(1),
 		Annotations: map[string]string{needsNothing: ""},
 		RunE: func(cmd *cobra.Command, args []string) error {

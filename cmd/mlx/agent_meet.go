@@ -24,6 +24,7 @@ func newAgentMeet(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "meet ADDRESS:PORT",
 		Short:       "Let the ranks of a job meet, to try whether they can",
+		Example:     "mlx agent meet --rank 1 127.0.0.1:23917",
 		Args:        cobra.ExactArgs(1),
 		Annotations: map[string]string{needsNothing: ""},
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -27,6 +27,7 @@ func newAgentUnpack(a *app) *cobra.Command {
 		Short: "Make the folder of a job from the packages that Ray brought with it",
 		Long: `Ray lays out the packages of a job on its node and names them in PYTHONPATH. What is in them goes into DIR, the folder of the
 job, and its versions into the store beside it. With --run the job is executed then, by mlx agent run.`,
+		Example:     "mlx agent unpack root/of/node/jobs/1",
 		Args:        cobra.ExactArgs(1),
 		Annotations: map[string]string{troubleStatus: "125", needsNothing: ""},
 		RunE: func(cmd *cobra.Command, args []string) error {

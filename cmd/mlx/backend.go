@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -86,10 +87,19 @@ func priceWords(p repo.Price) string {
 		what  string
 	}{{p.GPUHour, "GPU hour"}, {p.CPUHour, "CPU hour"}, {p.MemoryHour, "GiB hour"}, {p.NodeHour, "node hour"}} {
 		if part.money.Amount != 0 {
-			all = append(all, cli.FormatFloat(part.money.Amount)+" "+part.money.Currency+" a "+part.what)
+			all = append(all, moneyWords(part.money)+" a "+part.what)
 		}
 	}
 	return strings.Join(all, ", ")
+}
+
+// moneyWords writes an amount as people do: two digits, or as many as it has.
+func moneyWords(m repo.Money) string {
+	text := strconv.FormatFloat(m.Amount, 'f', -1, 64)
+	if two := strconv.FormatFloat(m.Amount, 'f', 2, 64); len(text) < len(two) {
+		text = two
+	}
+	return text + " " + m.Currency
 }
 
 // knownBackends are all backends, those of mlx.yaml first, then the user's own, then this machine.

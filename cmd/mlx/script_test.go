@@ -41,6 +41,13 @@ func isolate(env *testscript.Env) error {
 	if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte(config), 0o644); err != nil {
 		return err
 	}
+	ignored := filepath.Join(home, ".config", "git")
+	if err := os.MkdirAll(ignored, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(ignored, "ignore"), []byte("/.home/\n"), 0o644); err != nil { // it lies in the work tree of most scripts
+		return err
+	}
 	env.Setenv("HOME", home)
 	env.Setenv("USERPROFILE", home)
 	env.Setenv("XDG_CONFIG_HOME", filepath.Join(home, ".config"))
