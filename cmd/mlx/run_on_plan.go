@@ -144,7 +144,7 @@ func (j *onJob) ask(ctx context.Context, spec *run.Spec, ask onAsk, tree object.
 }
 
 // ownLimit says whether nothing but mlx ends a job of such a backend in time.
-func ownLimit(kind string) bool { return kind != "slurm" && kind != "kubernetes" }
+func ownLimit(kind string) bool { return kind != "slurm" }
 
 func resourcesOf(r repo.Resources) train.Resources {
 	return train.Resources{

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -105,7 +106,7 @@ func trySecrets(ctx context.Context, t *Trial) error {
 	if got, err = t.wait(ctx, got.ID); err != nil || got.State != "succeeded" {
 		return orBroken(err, "%s (%s)", got.State, got.cause())
 	}
-	if n, err := t.file("len.txt"); err != nil || n != "22\n" {
+	if n, err := t.file("len.txt"); err != nil || n != strconv.Itoa(len(value))+"\n" {
 		return broken("the command got a secret of %q bytes (%v)", strings.TrimSpace(n), err)
 	}
 	log, err := t.mlx(ctx, "job", "logs", got.ID)
