@@ -126,11 +126,15 @@ func (j *agentJob) hold(ctx context.Context, r train.Result) {
 	defer until.Stop()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
+	over := j.crew.over
+	if _, asked := j.cancelled(); asked { // whoever did that fetches what there is
+		over = nil
+	}
 	for !isThere(j.path(train.CollectedName)) {
 		select {
 		case <-until.C:
 			return
-		case <-j.crew.over:
+		case <-over:
 			return
 		case <-ctx.Done():
 			return
