@@ -120,17 +120,21 @@ func (j *agentJob) hold(ctx context.Context, r train.Result) {
 	if j.order.Hold <= 0 || j.order.Remote != "" || r.Pushed {
 		return
 	}
-	j.say("waiting for the results to be fetched, %s at most", cli.Duration(j.order.Hold))
+	j.say("waiting for the results to be fetched, %s at most", cli.FormatDuration(j.order.Hold))
 	j.tell(func(t *train.Told) { t.State = toldHolding })
 	until := time.NewTimer(j.order.Hold)
 	defer until.Stop()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
+	over := j.crew.over
+	if _, asked := j.cancelled(); asked { // whoever did that fetches what there is
+		over = nil
+	}
 	for !isThere(j.path(train.CollectedName)) {
 		select {
 		case <-until.C:
 			return
-		case <-j.crew.over:
+		case <-over:
 			return
 		case <-ctx.Done():
 			return

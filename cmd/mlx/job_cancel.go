@@ -186,7 +186,7 @@ func (c canceller) tell(j job, changed bool) error {
 
 // waitOn returns a job of a backend once its end is recorded here.
 func (c canceller) waitOn(ctx context.Context, j job, start time.Time) (job, error) {
-	w := waiter{app: c.app, links: c.links}
+	w, forced := waiter{app: c.app, links: c.links}, false
 	for n := 0; ; n++ {
 		sights, err := c.app.look(ctx, []run.View{j.view})
 		if err != nil {
@@ -196,7 +196,14 @@ func (c canceller) waitOn(ctx context.Context, j job, start time.Time) (job, err
 		if done || err != nil {
 			return next, err
 		}
-		if c.app.now().Sub(start) > c.options.within+cancelLimit {
+		waited := c.app.now().Sub(start)
+		if waited > c.options.within+cancelLimit/2 && !forced {
+			forced = true
+			if err := c.force(ctx, j); err != nil {
+				return j, err
+			}
+		}
+		if waited > c.options.within+cancelLimit {
 			return j, fault.New(fault.Unavailable, "cannot tell whether run %s was cancelled: %s has not said that it ended", j.view.RunID.Short(), j.view.Job.Backend).
 				Hint("mlx job list   # shows whether it is still there")
 		}
@@ -206,4 +213,14 @@ func (c canceller) waitOn(ctx context.Context, j job, start time.Time) (job, err
 		case <-time.After(train.Pause(n, askPending)):
 		}
 	}
+}
+
+// force ends the place of a job whose agent was asked to end the run and does not: its results are lost.
+func (c canceller) force(ctx context.Context, j job) error {
+	on, err := c.app.reopenJob(ctx, j.view)
+	if err != nil || on.access() != train.AccessNode {
+		return err
+	}
+	defer on.release()
+	return on.driver.Cancel(ctx, on.ref(), 0)
 }

@@ -183,9 +183,10 @@ func (w *waiter) ready(ctx context.Context, j *onJob, s sight) (bool, error) {
 	}
 	l, err := w.links.to(ctx, j)
 	if err == nil && j.plan.Remote == "" && j.kept() {
-		if j.secrets, err = j.app.secretValues(j.body.Job.Secrets); err == nil {
-			_, err = j.deliverOn(ctx, l)
+		if secrets, err := j.app.secretValues(j.body.Job.Secrets); err == nil { // otherwise it has those that it was submitted with
+			j.secrets = secrets
 		}
+		_, err = j.deliverOn(ctx, l)
 	}
 	if err == nil {
 		_, err = j.result(ctx, l)

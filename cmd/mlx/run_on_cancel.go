@@ -33,6 +33,9 @@ func (j *onJob) cancel(ctx context.Context, links *onLinks, why run.Cancel, grac
 		if err == nil {
 			err = l.Write(ctx, j.there(train.CancelName), 0o644, text)
 		}
+		if err == nil && j.access() == train.AccessNode {
+			return nil // its files go with it: whoever has fetched them removes it
+		}
 		if err != nil {
 			j.app.streams.Why("the node of run %s is not told why: %v", j.id.Short(), err)
 		}

@@ -78,6 +78,11 @@ func (j *onJob) bring(ctx context.Context, links *onLinks, last sight) (run.View
 		return v, fault.New(fault.NotFound, "cannot bring back the results of run %s: %s has none", j.id.Short(), j.name).
 			Hint("mlx job logs %s   # what it said", j.id.Short())
 	}
+	if j.maybeElsewhere(last) {
+		return v, fault.New(fault.NotFound, "cannot bring back the results of run %s: %s has them no more, and another clone may have brought them back", j.id.Short(), j.name).
+			Hint("mlx pull   # when the other clone has pushed").
+			Hint("mlx job cancel %s   # nobody has them: record that it has ended", j.id.Short())
+	}
 	return j.abandon(ctx, last)
 }
 

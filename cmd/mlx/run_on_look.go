@@ -137,3 +137,11 @@ func (a *app) look(ctx context.Context, runs []run.View) (map[object.Digest]sigh
 	}
 	return all, ctx.Err()
 }
+
+// maybeElsewhere says that a job left nothing at a backend that keeps nothing once results are fetched, and that this is not the clone
+// that would have fetched them: "lost" would be a guess.
+func (j *onJob) maybeElsewhere(last sight) bool {
+	_, cancelled := readNote[run.Cancel](j.folderOf(), cancelNote)
+	gone := last.status.State == train.Done || last.status.Cause == train.CauseMissing
+	return j.access() == train.AccessNode && gone && !cancelled && !j.kept()
+}

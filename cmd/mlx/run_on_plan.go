@@ -143,9 +143,14 @@ func (j *onJob) ask(ctx context.Context, spec *run.Spec, ask onAsk, tree object.
 	return j.mayGo(ctx)
 }
 
+<<<<<<< HEAD
 // ownLimit says whether mlx itself ends a job of such a backend in time: nothing else does, or, on Slurm, only by whole minutes and
 // when it comes round to it, with few seconds left for outputs.
 func ownLimit(kind string) bool { return kind != "kubernetes" }
+=======
+// ownLimit says whether nothing but mlx ends a job of such a backend in time.
+func ownLimit(kind string) bool { return kind != "slurm" }
+>>>>>>> kube2
 
 func resourcesOf(r repo.Resources) train.Resources {
 	return train.Resources{

@@ -52,7 +52,7 @@ func tryClient(ctx context.Context, t *Trial) error {
 	if s, err := t.mlx(ctx, "snapshot", "data"); err != nil || s.Status != 0 {
 		return orBroken(err, "cannot save data: %s", lastWords(s.Err))
 	}
-	line := `wc -c < data/big.bin | tr -d ' ' > size.txt; sleep 3`
+	line := `wc -c < data/big.bin | tr -d ' ' > size.txt; sleep 8`
 	flags := []string{"-d", "data", "-o", "size.txt", "--name", "client"}
 	for _, ms := range []time.Duration{150, 700, 3000} {
 		call := Call{Args: onArgs(line, flags...), Kill: ms * time.Millisecond}
@@ -67,18 +67,8 @@ func tryClient(ctx context.Context, t *Trial) error {
 	if err != nil {
 		return err
 	}
-	s, err := t.MLX(ctx, Call{Dir: clone, Args: []string{"job", "attach", "run:client"}})
-	if err != nil {
+	if err := t.attachFrom(ctx, clone); err != nil {
 		return err
-	}
-	if s.Status != 0 { // its data may be on the first machine only
-		first, err := t.mlx(ctx, "job", "attach", "run:client")
-		if err != nil || first.Status != 0 {
-			return orBroken(err, "the first clone cannot go on: status %d: %s", first.Status, lastWords(first.Err))
-		}
-		if s, err = t.MLX(ctx, Call{Dir: clone, Args: []string{"job", "attach", "run:client"}}); err != nil || s.Status != 0 {
-			return orBroken(err, "another clone cannot attach: status %d: %s", s.Status, lastWords(s.Err))
-		}
 	}
 	text, err := os.ReadFile(filepath.Join(clone, "size.txt"))
 	if want := fmt.Sprintf("%d\n", 24<<20); err != nil || string(text) != want {
@@ -86,6 +76,22 @@ func tryClient(ctx context.Context, t *Trial) error {
 	}
 	t.saw("the client was killed; another clone attached and has the output")
 	return nil
+}
+
+// attachFrom lets a clone bring the results of the run. What the run needs may be on the first machine only, which then goes on with
+// bringing it, and is killed again.
+func (t *Trial) attachFrom(ctx context.Context, clone string) error {
+	var s Said
+	for range 4 {
+		var err error
+		if s, err = t.MLX(ctx, Call{Dir: clone, Args: []string{"job", "attach", "run:client"}}); err != nil || s.Status == 0 {
+			return err
+		}
+		if _, err = t.MLX(ctx, Call{Args: []string{"job", "attach", "run:client"}, Kill: 5 * time.Second}); err != nil {
+			return err
+		}
+	}
+	return broken("another clone cannot attach: status %d: %s", s.Status, lastWords(s.Err))
 }
 
 // tryLogs follows a log with clients that are killed, and holds the whole against what was printed.
