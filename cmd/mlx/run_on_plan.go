@@ -123,9 +123,8 @@ func (j *onJob) ask(ctx context.Context, spec *run.Spec, ask onAsk, tree object.
 	}
 	job.Nodes, job.Ranks, job.GPUs, job.GPUType, job.CPUs, job.MemoryBytes = max(1, r.Nodes), r.Ranks, r.GPUs, r.GPUType, r.CPUs, r.Memory
 	job.TimeS = r.Time.Seconds()
-	if ownLimit(b.Type) {
-		spec.Timeout = shorterOf(spec.Timeout, r.Time)
-	}
+	// The agent holds the limit, whatever the backend does: that may come later, by whole minutes, and leave few seconds for outputs.
+	spec.Timeout = shorterOf(spec.Timeout, r.Time)
 	if ask.Resume != "" {
 		from, err := j.app.checkpointOf(ctx, ask.Resume)
 		if err != nil {
@@ -142,15 +141,6 @@ func (j *onJob) ask(ctx context.Context, spec *run.Spec, ask onAsk, tree object.
 	}
 	return j.mayGo(ctx)
 }
-
-<<<<<<< HEAD
-// ownLimit says whether mlx itself ends a job of such a backend in time: nothing else does, or, on Slurm, only by whole minutes and
-// when it comes round to it, with few seconds left for outputs.
-func ownLimit(kind string) bool { return kind != "kubernetes" }
-=======
-// ownLimit says whether nothing but mlx ends a job of such a backend in time.
-func ownLimit(kind string) bool { return kind != "slurm" }
->>>>>>> kube2
 
 func resourcesOf(r repo.Resources) train.Resources {
 	return train.Resources{

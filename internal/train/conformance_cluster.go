@@ -85,14 +85,8 @@ func tryRanks(ctx context.Context, t *Trial) error {
 	if t.Backend.Type == "local" {
 		flags = []string{"--ranks", "2", "-o", "rank.txt"}
 	}
-<<<<<<< HEAD
 	// Rank 0 waits for the other one to come to its address, so that both are there and both have it right. Nodes may share the folder.
 	line := `if [ "$RANK" != 0 ]; then exec mlx agent meet --rank "$RANK" "$MASTER_ADDR:$MASTER_PORT"; fi; ` +
-=======
-	// Rank 0 waits for the other one to come to its address, so that both are there and both have it right.
-	// Only rank 0 writes: nodes may share the folder.
-	line := `if [ "$RANK" != 0 ]; then mlx agent meet --rank "$RANK" "$MASTER_ADDR:$MASTER_PORT"; exit; fi; ` +
->>>>>>> kube2
 		`echo "$RANK $WORLD_SIZE $NODE_RANK ${MASTER_ADDR:+addr} ${MASTER_PORT:+port}" > rank.txt; mlx agent meet --ranks "$WORLD_SIZE" "$MASTER_ADDR:$MASTER_PORT" >> rank.txt`
 	if _, err := t.expect(ctx, 0, line, flags...); err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -107,11 +106,7 @@ func trySecrets(ctx context.Context, t *Trial) error {
 	if got, err = t.wait(ctx, got.ID); err != nil || got.State != "succeeded" {
 		return orBroken(err, "%s (%s)", got.State, got.cause())
 	}
-<<<<<<< HEAD
 	if n, err := t.file("len.txt"); err != nil || n != fmt.Sprintln(len(value)) {
-=======
-	if n, err := t.file("len.txt"); err != nil || n != strconv.Itoa(len(value))+"\n" {
->>>>>>> kube2
 		return broken("the command got a secret of %q bytes (%v)", strings.TrimSpace(n), err)
 	}
 	log, err := t.mlx(ctx, "job", "logs", got.ID)
