@@ -47,7 +47,7 @@ func (a *app) receive(ctx context.Context, address string, ranks int) error {
 	if err != nil {
 		return fault.New(fault.Unavailable, "cannot listen at %s: %w", address, err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }() // it only listened
 	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
 	var met []int
 	for len(met) < ranks-1 {

@@ -122,7 +122,7 @@ func (j *agentJob) layOut(ctx context.Context) error {
 	if err != nil {
 		return fault.New(fault.KindOf(err), "cannot lay out job %s: %w", j.id.Short(), err)
 	}
-	defer top.Close()
+	defer func() { _ = top.Close() }() // a folder that was only entered
 	for _, d := range j.body.Data {
 		if err := j.layOutData(ctx, top, d); err != nil {
 			return fault.New(fault.KindOf(err), "cannot lay out data %s: %w", d.Path, err)

@@ -107,7 +107,7 @@ func unpackBundle(ctx context.Context, a *app, root string, p *ray.Packed) error
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }() // what it wrote is durable
 	got, err := store.ReadBundle(ctx, r, snapshot.TakeOptions{})
 	if err != nil {
 		return err

@@ -119,11 +119,11 @@ func backendCheckRun(ctx context.Context, a *app, o backendCheckOptions) error {
 		}
 		progress.Add(1)
 		v.Cases = append(v.Cases, f)
-		switch {
-		case f.Verdict == "fail":
+		switch f.Verdict {
+		case "fail":
 			v.Verdict = "fail"
 			a.answer(no)
-		case f.Verdict == "inconclusive":
+		case "inconclusive":
 			if v.Verdict == "pass" {
 				v.Verdict = "inconclusive"
 			}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"time"
 
 	"mlx/internal/fault"
 	"mlx/internal/object"
@@ -146,7 +145,7 @@ func trainBackend(name string, b repo.Backend) train.Backend {
 		Image: b.Image, Queue: b.Queue, Options: b.Options, Setup: b.Setup, Pod: b.Pod.Plain(), Agent: b.Agent, Spot: b.Spot,
 		Resources: train.Resources{
 			Nodes: b.Resources.Nodes, Ranks: b.Resources.Ranks, GPUs: b.Resources.GPUs, GPUType: b.Resources.GPUType,
-			CPUs: b.Resources.CPUs, Memory: int64(b.Resources.Memory), Time: time.Duration(b.Resources.Time.Duration),
+			CPUs: b.Resources.CPUs, Memory: int64(b.Resources.Memory), Time: b.Resources.Time.Duration,
 		},
 	}
 }

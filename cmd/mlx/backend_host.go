@@ -27,6 +27,9 @@ func (a *app) nodeHost(name string, b repo.Backend) (*train.Host, error) {
 		Name: name, Dir: nodeDir(b), SSH: words, Self: self,
 		Agents: func(system, arch string) (string, error) { return agentProgram(b.Agent, self, system, arch) },
 	}
+	if home, err := os.UserHomeDir(); err == nil {
+		h.Home = home
+	}
 	if dir, err := os.UserCacheDir(); err == nil {
 		h.Cache = filepath.Join(dir, "mlx", "nodes")
 	}

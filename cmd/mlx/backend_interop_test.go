@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -27,7 +28,6 @@ type triedBackend struct {
 	backends string            // backends.yaml: the backend is called like name
 	env      map[string]string // of mlx
 	disturb  string            // program for --disturb; empty: nothing can be disturbed
-	without  []string          // cases that cannot be tried there, and why: "queue: …"
 }
 
 // triedBackends are the backends of this machine: .ci/interop starts the servers. A variable that is not set is a failure.
@@ -111,7 +111,7 @@ func tryBackend(t *testing.T, home *somebody, b triedBackend) map[int]train.Find
 	cmd.Stderr = &problem
 	out, err := cmd.Output()
 	var exit *exec.ExitError
-	if err != nil && (!asExit(err, &exit) || exit.ExitCode() == 2) {
+	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() == 2) {
 		t.Fatalf("%v: %s", err, problem.String())
 	}
 	var v struct{ Cases []train.Finding }
@@ -130,12 +130,6 @@ func tryBackend(t *testing.T, home *somebody, b triedBackend) map[int]train.Find
 		t.Errorf("%d cases were tried", len(found))
 	}
 	return found
-}
-
-func asExit(err error, to **exec.ExitError) bool {
-	e, ok := err.(*exec.ExitError)
-	*to = e
-	return ok
 }
 
 // driversTable is the table of docs/drivers.md.

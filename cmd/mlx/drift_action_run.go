@@ -106,7 +106,7 @@ func (x *acting) outcomeOfRun(v run.View) outcome {
 	out := outcome{run: &v.RunID, state: drift.ActionSucceeded}
 	switch v.State {
 	case run.Succeeded:
-	case run.Running:
+	case run.Running, run.Pending, run.Unobserved:
 		out.state = drift.ActionStarted
 	case run.Failed, run.Killed, run.Cancelled, run.Lost:
 		out.state, out.why = drift.ActionFailed, string(v.State)

@@ -7,9 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mlx/internal/fault"
-	"mlx/internal/object"
 	"mlx/internal/run"
-	"mlx/internal/train"
 )
 
 func newJobAttach(a *app) *cobra.Command {
@@ -133,37 +131,4 @@ func (j *onJob) goOn(ctx context.Context, links *onLinks) error {
 		return j.halfway(err)
 	}
 	return nil
-}
-
-// collectJob brings back the results of a run on a backend, which has to be over, and records its end.
-func (a *app) collectJob(ctx context.Context, id object.Digest) (run.View, error) {
-	l, err := a.ledger()
-	if err != nil {
-		return run.View{}, err
-	}
-	v, err := a.history(l).Get(ctx, id)
-	if err != nil || v.Job == nil {
-		return v, err
-	}
-	j, err := a.reopenJob(ctx, v)
-	if err != nil {
-		return v, err
-	}
-	defer j.release()
-	links := newLinks()
-	defer links.close()
-	if v.EndedAt != nil {
-		return j.collect(ctx, links, sight{})
-	}
-	asked, stop := context.WithTimeout(ctx, lookWait)
-	defer stop()
-	last := lookAt(asked, j.driver, jobsOf(j.repo), []object.Digest{id})[0]
-	if last.err != nil {
-		return v, last.err
-	}
-	if last.status.State != train.Running && !last.over() {
-		return v, fault.New(fault.NotFound, "cannot bring back the results of run %s: it is %s on %s", id.Short(), last.status.State, j.name).
-			Hint("mlx job wait %s", id.Short())
-	}
-	return j.collect(ctx, links, last)
 }

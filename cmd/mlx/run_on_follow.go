@@ -128,6 +128,7 @@ func (j *onJob) reachable(s sight) bool {
 		return true
 	case train.AccessNode, train.AccessAfter:
 		return s.err == nil && s.status.State == train.Running
+	case train.AccessNone:
 	}
 	return false
 }
@@ -283,7 +284,9 @@ func (f *follower) startMirror(ctx context.Context) {
 func (f *follower) endMirror() {
 	f.stop()
 	if f.mirroring != nil {
-		<-f.mirroring
+		if err := <-f.mirroring; err != nil { // what it did not bring comes with the results
+			f.job.app.streams.Why("%v", err)
+		}
 		f.mirroring = nil
 	}
 	if f.out != nil {

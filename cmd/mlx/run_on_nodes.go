@@ -38,7 +38,7 @@ func (j *onJob) deliverNode(ctx context.Context, nodes train.NodeLinker, node in
 		return err
 	}
 	l := train.NewLink(raw)
-	defer l.Close()
+	defer func() { _ = l.Close() }() // every answer was read
 	if _, err := l.Hello(ctx); err != nil {
 		return err
 	}

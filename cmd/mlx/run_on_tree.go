@@ -174,7 +174,7 @@ func (a *app) saveTree(ctx context.Context, r *repo.Repo, t sentTree) (snapshot.
 	if err != nil {
 		return snapshot.Saved{}, err
 	}
-	defer store.Close() // it was only written to, and what it wrote is durable
+	defer func() { _ = store.Close() }() // it was only written to, and what it wrote is durable
 	progress := a.streams.Progress("reading", "bytes", 0)
 	saved, err := store.Save(ctx, snapshot.SaveOptions{
 		Path: r.Root, Ignore: func(rel string, _ bool) bool { return !t.wanted[rel] }, Progress: progress,

@@ -101,7 +101,7 @@ func (s *session) Write(p []byte) (int, error) { return s.in.Write(p) }
 // Close ends the connection, and waits until nothing of it is left.
 func (s *session) Close() error {
 	s.once.Do(func() {
-		s.in.Close() // the program sees the end of its input
+		_ = s.in.Close() // the program sees the end of its input
 		s.out.CloseWithError(io.ErrClosedPipe)
 		s.cancel()
 		s.came()

@@ -169,6 +169,7 @@ func (c *Client) advise(e *fault.Error, s Side) error {
 		return e.Hint("kubectl%s -n %s describe quota   # who uses it?", c.flag(), c.namespace)
 	case SideObject:
 		return e.Hint("mlx run --on NAME --dry-run -- …   # shows the object; look at pod: of the backend in mlx.yaml")
+	case SideNetwork, SideServer, SideAdmission, SideState:
 	}
 	return e
 }

@@ -95,7 +95,7 @@ func (r Runner) setAside(ctx context.Context, s Spec, body *Body, dir string) (*
 	if err := os.MkdirAll(filepath.Dir(s.Aside), 0o777); err == nil {
 		err = os.Rename(dir, s.Aside)
 		if errors.Is(err, fs.ErrExist) { // what an earlier agent of the same attempt has left
-			err = errors.Join(os.RemoveAll(s.Aside), os.Rename(dir, s.Aside))
+			_ = errors.Join(os.RemoveAll(s.Aside), os.Rename(dir, s.Aside)) // whether it worked is looked at next
 		}
 	}
 	if _, err := os.Stat(dir); err == nil {

@@ -126,7 +126,7 @@ func ended(v View) string {
 	switch v.State {
 	case Killed, Cancelled, Lost:
 		words = "was " + words
-	case Running, Succeeded, Failed:
+	case Running, Succeeded, Failed, Pending, Unobserved:
 	}
 	if v.Cause != nil {
 		words += " (" + *v.Cause + ")"

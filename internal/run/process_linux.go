@@ -113,7 +113,21 @@ func threads(folder string) []string {
 
 // outOfMemory returns how often the system ended a process of this control group because memory was short.
 func outOfMemory() (times int64, ok bool) {
-	groups, err := os.ReadFile("/proc/self/cgroup")
+	if times, ok := outOfMemoryIn("/proc/self/cgroup"); ok {
+		return times, true
+	}
+	// In a container the group is what is mounted, and its name that of the world outside.
+	for _, file := range []string{"/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"} {
+		if n, err := strconv.ParseInt(field(file, "oom_kill "), 10, 64); err == nil {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
+// outOfMemoryIn finds the group by the file in which the system names it.
+func outOfMemoryIn(named string) (times int64, ok bool) {
+	groups, err := os.ReadFile(named)
 	if err != nil {
 		return 0, false
 	}

@@ -79,7 +79,7 @@ func (a Account) OpenLineage() ([]byte, error) {
 // endWord is how OpenLineage calls the end of the run; empty while it is running.
 func (a Account) endWord() string {
 	switch a.State {
-	case Running:
+	case Running, Pending, Unobserved:
 		return ""
 	case Succeeded:
 		return "COMPLETE"

@@ -70,7 +70,9 @@ func ClientStatus(s State) string {
 		return "FAILED"
 	case Killed, Cancelled:
 		return "KILLED"
-	case Running:
+	case Pending:
+		return "SCHEDULED"
+	case Running, Unobserved:
 	}
 	return "RUNNING"
 }

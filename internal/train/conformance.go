@@ -94,6 +94,7 @@ type Trial struct {
 	Root    string // folder of the project
 	Backend Backend
 
+	now     func() time.Time
 	notes   []string
 	without []string // parts that cannot be tried here
 }
@@ -101,6 +102,7 @@ type Trial struct {
 // Try tries a case. An error is of the bench: nothing was found out.
 func (c Case) Try(ctx context.Context, t Trial, now func() time.Time) (Finding, error) {
 	f := Finding{Number: c.Number, Case: c.Name, Title: c.Title, Verdict: "pass"}
+	t.now = now
 	began := now()
 	err := c.try(ctx, &t)
 	f.Seconds = now().Sub(began).Seconds()

@@ -62,12 +62,12 @@ func tryCancel(ctx context.Context, t *Trial) error {
 	if err := t.untilLog(ctx, run, "up"); err != nil {
 		return err
 	}
-	began := time.Now()
+	began := t.now()
 	s, err := t.mlx(ctx, "job", "cancel", "--grace", "1s", "-m", "tried", run)
 	if err != nil || s.Status != 0 {
 		return orBroken(err, "cancel of a running one: status %d: %s", s.Status, lastWords(s.Err))
 	}
-	took := time.Since(began)
+	took := t.now().Sub(began)
 	got, err := t.wait(ctx, run)
 	if err != nil {
 		return err
@@ -141,11 +141,11 @@ func (t *Trial) untilLog(ctx context.Context, run, word string) error {
 // tryTime lets a command run into its limit.
 func tryTime(ctx context.Context, t *Trial) error {
 	line := `trap 'echo warned > warned.txt' USR1; i=0; while [ $i -lt 600 ]; do sleep 0.1; i=$((i+1)); done`
-	began := time.Now()
+	began := t.now()
 	if _, err := t.on(ctx, line, "--time", "6s", "-o", "warned.txt"); err != nil {
 		return err
 	}
-	took := time.Since(began)
+	took := t.now().Sub(began)
 	got, err := t.show(ctx, "@last")
 	if err != nil {
 		return err

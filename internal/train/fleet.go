@@ -25,9 +25,6 @@ type Fleet struct {
 	Roots func(Order) ([]object.Digest, error)
 }
 
-// maxHosts bounds what is asked at once.
-const maxHosts = 64
-
 // first is the host that has the folders of all jobs, and executes the first node of each.
 func (f *Fleet) first() (*Host, error) {
 	if len(f.Hosts) == 0 || f.Hosts[0] == nil {

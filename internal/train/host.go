@@ -20,6 +20,7 @@ type Host struct {
 
 	SSH   []string // words that start ssh; empty is "ssh"
 	Self  string   // path of the program that runs now
+	Home  string   // of the user on this machine, for a Dir below ~/
 	Cache string   // folder for what is remembered of programs and hosts; empty: nothing is
 
 	// Terminal is where somebody reads what ssh has to say before it lets him in; nil: it may ask nothing.

@@ -110,7 +110,7 @@ func checkHeader(path string, p platform) error {
 		if err != nil {
 			return wrong
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }() // it was only read
 		if f.Type != macho.TypeExec || f.Cpu != cpu {
 			return wrong
 		}
@@ -124,7 +124,7 @@ func checkHeader(path string, p platform) error {
 	if err != nil {
 		return wrong
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	system := f.OSABI == elf.ELFOSABI_NONE || f.OSABI == elf.ELFOSABI_LINUX
 	if p.os == "freebsd" {
 		system = f.OSABI == elf.ELFOSABI_FREEBSD

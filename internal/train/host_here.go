@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -36,11 +37,10 @@ func (h *Host) installHere() (Installed, error) {
 	}
 	root := h.Dir
 	if rest, ok := strings.CutPrefix(root, "~/"); ok {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return fail(err)
+		if h.Home == "" {
+			return fail(errors.New("this user has no home folder"))
 		}
-		root = filepath.Join(home, rest)
+		root = filepath.Join(h.Home, rest)
 	}
 	info, err := os.Stat(h.Self)
 	if err != nil {

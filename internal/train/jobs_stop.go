@@ -50,7 +50,7 @@ func (n NodeJobs) stop(ctx context.Context, q stopQuestion) error {
 		if killSession(a) == 0 {
 			return nil
 		}
-		time.Sleep(stopPause)
+		<-time.After(stopPause)
 	}
 	return fault.New(fault.Unavailable, "cannot stop it: process %d does not end on %s", a.PID, n.Host)
 }

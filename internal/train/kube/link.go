@@ -123,7 +123,7 @@ func (d *Driver) send(ctx context.Context, at kube.Command, file, where string, 
 		return err
 	}
 	r, w := io.Pipe()
-	defer r.Close()
+	defer func() { _ = r.Close() }() // the writer learns that nobody reads
 	go func() {
 		z, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
 		if err == nil {
