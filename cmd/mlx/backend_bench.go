@@ -152,12 +152,20 @@ func (b *bench) Clone(ctx context.Context) (string, error) {
 	return dir, b.configure(dir)
 }
 
+// cannotDisturb is the exit status of a program of --disturb that knows no way.
+const cannotDisturb = 3
+
 // Disturb calls the user's program.
 func (b *bench) Disturb(ctx context.Context, what string) (func() error, error) {
 	if b.disturb == "" {
 		return nil, fmt.Errorf("nobody may disturb it (--disturb PROGRAM): %w", errors.ErrUnsupported)
 	}
-	if err := b.do(ctx, b.dir, b.disturb, what, "on"); err != nil {
+	err := b.do(ctx, b.dir, b.disturb, what, "on")
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == cannotDisturb {
+		return nil, fmt.Errorf("the program of --disturb has no %s for it: %w", what, errors.ErrUnsupported)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return func() error { return b.do(context.WithoutCancel(ctx), b.dir, b.disturb, what, "off") }, nil

@@ -34,7 +34,7 @@ be tried there, such as a server that is stopped meanwhile, is inconclusive. End
 something could not be tried.
 
 --disturb names a program of yours that is called with "stop on", "stop off", "key on" and "key off": it makes the backend unreachable, or its key
-another one, and undoes that.`,
+another one, and undoes that; it ends with 3 where there is no way to.`,
 		Example:           "mlx backend check local --case once --case ends",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeBackends,
