@@ -82,7 +82,7 @@ func TestParseMistakes(t *testing.T) {
 		{"two subjects", "gates:\n  q:\n    checks:\n      - {metric: a, column: b, min: 1}\n",
 			`cannot read mlx.yaml: line 4, column 9: a check has exactly one subject: metric, measure, column, expr or command`, ""},
 		{"list wanted", "trusted_keys: a\n", `cannot read mlx.yaml: line 1, column 15: needs a list, not "a"`, ""},
-		{"backend", "stages:\n  s: {cmd: x, on: gpo}\nbackends:\n  gpu: {type: ssh}\n",
+		{"backend", "stages:\n  s: {cmd: x, on: gpo}\nbackends:\n  gpu: {type: ssh, host: box}\n",
 			`cannot read mlx.yaml: line 2, column 6: stage s names the unknown backend "gpo"`, `did you mean "gpu"? mlx.yaml has gpu`},
 		{"environment", "environments:\n  a: {services.x.replicas: 2}\n", `cannot read mlx.yaml: environment a changes "services.x.replicas", which is no value of this file`, ""},
 		{"alias in itself", "gates: &a\n  x: *a\n", "cannot read mlx.yaml: ", ""},

@@ -147,7 +147,7 @@ func (s *Store) Repack(ctx context.Context, ids []object.Digest, o RepackOptions
 	if err != nil {
 		return nil, err
 	}
-	h := &shipper{s: s, o: ShipOptions{There: o.There, Whole: never}, r: r, want: map[*pack.File]rowSet{}, relies: map[object.Digest]bool{}, anew: o.Anew}
+	h := &shipper{s: s, o: ShipOptions{There: o.There, Whole: never}, there: catalogHolder{o.There}, r: r, want: map[*pack.File]rowSet{}, relies: map[object.Digest]bool{}, anew: o.Anew}
 	if h.erased, err = s.Erased(); err != nil {
 		return nil, err
 	}

@@ -124,7 +124,12 @@ func (f *field) oneJobOneExecution() {
 	handles := make([]string, 4)
 	var wait sync.WaitGroup
 	for i := range handles {
-		wait.Go(func() { handles[i], _ = f.Submit(f.t.Context(), j) })
+		wait.Go(func() {
+			var err error
+			if handles[i], err = f.Submit(f.t.Context(), j); err != nil {
+				f.t.Error(err)
+			}
+		})
 	}
 	wait.Wait()
 	handles = append(handles, f.submit(j))

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"fmt"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -14,16 +13,6 @@ func bootOf() string {
 		return ""
 	}
 	return id
-}
-
-// procStart says when a process began, or "" of one that has ended.
-func procStart(pid int) string {
-	info, err := unix.SysctlKinfoProc("kern.proc.pid", pid)
-	if err != nil || int(info.Proc.P_pid) != pid {
-		return ""
-	}
-	began := info.Proc.P_starttime
-	return fmt.Sprintf("%d.%06d", began.Sec, began.Usec)
 }
 
 // killSession kills what is left of the process group of an agent. It returns whether there was any.

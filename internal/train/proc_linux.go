@@ -32,15 +32,6 @@ func dead(fields [][]byte) bool {
 	return len(fields) < 20 || string(fields[0]) == "Z" || string(fields[0]) == "X"
 }
 
-// procStart says when a process began, or "" of one that has ended.
-func procStart(pid int) string {
-	fields := procStat(strconv.Itoa(pid))
-	if dead(fields) {
-		return ""
-	}
-	return string(fields[19])
-}
-
 // killSession kills what is left of the session of an agent, and what its processes have started elsewhere. It returns how many
 // processes it found.
 func killSession(a agent) int {

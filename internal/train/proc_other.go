@@ -6,6 +6,4 @@ package train
 
 func bootOf() string { return "" }
 
-func procStart(int) string { return "" }
-
 func killSession(agent) int { return 0 }
