@@ -128,7 +128,7 @@ func (j *onJob) goOn(ctx context.Context, links *onLinks) error {
 		return err
 	}
 	if err := j.hand(ctx, links); err != nil {
-		return j.halfway(err)
+		return j.halfway(ctx, err)
 	}
 	return nil
 }

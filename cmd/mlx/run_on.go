@@ -43,13 +43,16 @@ func (a *app) submit(ctx context.Context, spec run.Spec, ask onAsk) (submitted, 
 	links := newLinks()
 	if err := j.hand(ctx, links); err != nil {
 		links.close()
-		return submitted{}, j.halfway(err)
+		return submitted{}, j.halfway(ctx, err)
 	}
 	return submitted{job: j, links: links, id: j.id, handle: j.ref().Handle}, nil
 }
 
 // halfway says of an error after the run was recorded how it goes on.
-func (j *onJob) halfway(err error) error {
+func (j *onJob) halfway(ctx context.Context, err error) error {
+	if v, viewErr := j.view(context.WithoutCancel(ctx)); viewErr == nil && v.EndedAt != nil {
+		return err // it was refused: there is nothing to go on with
+	}
 	kind := fault.KindOf(err)
 	e := fault.New(kind, "%w", err).About(fault.Ref{Kind: refRun, ID: j.id.Hex()})
 	if len(fault.Hints(err)) == 0 {
@@ -78,7 +81,7 @@ func (j *onJob) left(ctx context.Context, links *onLinks) (*run.Result, error) {
 	if j.access() == train.AccessNode && j.plan.Remote == "" {
 		j.app.streams.Note("run %s gets its files when it has a place on %s: waiting for that", j.id.Short(), j.name)
 		if err := j.await(ctx, links); err != nil {
-			return nil, j.halfway(err)
+			return nil, j.halfway(ctx, err)
 		}
 	}
 	v, err := j.view(ctx)

@@ -161,6 +161,9 @@ func (f *follower) deadline(ctx context.Context) error {
 	if most == 0 || f.handsOff || j.app.now().Sub(j.body.Job.SubmittedAt) < most || f.stopping {
 		return nil
 	}
+	if f.last.status.Cause == train.CauseMissing { // it never got there: whoever submits it goes on with it
+		return nil
+	}
 	f.stopping = true
 	why := "it waited for " + cli.FormatDuration(most) + " on " + j.name
 	if f.last.words() != "" {

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
+	"time"
 
 	"mlx/internal/fault"
 )
@@ -19,16 +21,29 @@ func (h *Host) connectHere(ctx context.Context, verb string) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(at.Program, "agent", verb, at.Root) //nolint:gosec // this very program
-	apart(cmd)
-	cmd.WaitDelay = reapLimit
-	c, err := h.start(ctx, cmd)
-	if err != nil {
-		return nil, err
+	for tries := 0; ; tries++ {
+		cmd := exec.Command(at.Program, "agent", verb, at.Root) //nolint:gosec // this very program
+		apart(cmd)
+		cmd.WaitDelay = reapLimit
+		c, err := h.start(ctx, cmd)
+		if tries < busyTries && errors.Is(err, syscall.ETXTBSY) {
+			<-time.After(busyPause)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		c.Installed = at
+		return c, nil
 	}
-	c.Installed = at
-	return c, nil
 }
+
+// A program that was just written is busy for a moment where another process was started meanwhile: that one has the open file
+// until it becomes what it will be.
+const (
+	busyTries = 50
+	busyPause = 20 * time.Millisecond
+)
 
 func (h *Host) installHere() (Installed, error) {
 	fail := func(err error) (Installed, error) {
