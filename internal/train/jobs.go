@@ -207,14 +207,6 @@ func (n NodeJobs) state(j jobQuestion) jobSaid {
 	return said
 }
 
-// procStart says when a process began, or "" of one that has ended.
-func procStart(pid int) string {
-	if start, alive := startOf(pid); alive {
-		return start
-	}
-	return ""
-}
-
 func (a agent) lives() bool { return a.PID > 0 && a.Start != "" && procStart(a.PID) == a.Start }
 
 // lastWords says why there is no result, as far as the agent said it.

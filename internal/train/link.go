@@ -236,7 +236,7 @@ func (l *Link) Tidy(ctx context.Context, limit int64) (int64, error) {
 	return r.Bytes, err
 }
 
-// Close ends the connection. What was started on the node goes on.
+// Close ends the connection. Jobs on the node go on.
 func (l *Link) Close() error {
 	l.stop()
 	l.w.fail(fault.New(fault.Interrupted, "the connection to the node was closed"))

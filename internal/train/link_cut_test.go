@@ -37,16 +37,6 @@ func calls(s *snapshot.Store, root object.Digest) map[string]func(ctx context.Co
 			_, err := l.Exec(ctx, Command{Argv: []string{"cat"}, Stdin: big})
 			return err
 		},
-		"start": func(ctx context.Context, l *Link) error {
-			_, _, err := l.Start(ctx, Command{Argv: []string{"true"}, Output: "said"})
-			return err
-		},
-		"signal": func(ctx context.Context, l *Link) error {
-			if err := l.Signal(ctx, 2, "none", "0"); fault.KindOf(err) != fault.NotFound {
-				return err
-			}
-			return nil
-		},
 		"send": func(ctx context.Context, l *Link) error {
 			_, err := l.Send(ctx, s, snapshot.BundleOptions{Roots: []object.Digest{root}})
 			return err
@@ -324,19 +314,9 @@ func TestLinkToProcess(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	pid, start, err := l.Start(t.Context(), Command{Argv: []string{"sleep", "1000"}, Output: "log"})
-	if err != nil {
-		t.Fatal(err)
-	}
 	l.Close()
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("the node, after its stdin has ended: %v", err)
-	}
-	if now, alive := startOf(pid); now != start || !alive {
-		t.Fatal("what was started has ended with the link")
-	}
-	if err := signalGroup(pid, signals()["KILL"]); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -374,8 +354,8 @@ func FuzzFrame(f *testing.F) {
 
 // Whatever is taken as a request names nothing outside the folder of the node, and is answered without a panic.
 func FuzzRequest(f *testing.F) {
-	for _, text := range []string{`{"op":"read","name":"YS9i"}`, `{"op":"start","argv":["c2g="],"output":"bG9n","env":["QT0x"]}`, `{"op":"follow","tails":[{"name":"YQ==","from":3}],"every_ns":5}`,
-		`{"op":"write","name":"Li4veA=="}`, `{"op":"signal","pid":4,"start":"9","signal":"TERM"}`} {
+	for _, text := range []string{`{"op":"read","name":"YS9i"}`, `{"op":"exec","argv":["c2g="],"dir":"bG9n","env":["QT0x"]}`, `{"op":"follow","tails":[{"name":"YQ==","from":3}],"every_ns":5}`,
+		`{"op":"write","name":"Li4veA=="}`} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -386,11 +366,11 @@ func FuzzRequest(f *testing.F) {
 			}
 			return
 		}
-		names := [][]byte{q.Output}
+		var names [][]byte
 		switch q.Op {
 		case opWrite, opRead, opList, opRemove:
 			names = [][]byte{q.Name}
-		case opStart, opFollow:
+		case opFollow:
 			for _, tail := range q.Tails {
 				names = append(names, tail.Name)
 			}

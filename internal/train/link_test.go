@@ -138,41 +138,6 @@ func TestLinkExec(t *testing.T) {
 	}
 }
 
-// What is started lives on when its link is gone; another link can signal it, and never anything else.
-func TestLinkStart(t *testing.T) {
-	n, ctx := newNode(t), t.Context()
-	n.mustWrite(t, "jobs/j/x", nil)
-	pid, start, err := n.l.Start(ctx, Command{Argv: []string{"sh", "-c", "echo hi; sleep 1000 & wait"}, Dir: "jobs/j"})
-	if err != nil || pid <= 1 || start == "" {
-		t.Fatalf("%d, %q, %v", pid, start, err)
-	}
-	n.l.Close()
-	if err := <-n.end; err != nil {
-		t.Fatal(err)
-	}
-	l, _ := n.link(t)
-	for {
-		b, err := l.ReadAll(ctx, "jobs/j/agent.log")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if string(b) == "hi\n" {
-			break
-		}
-	}
-	if err := l.Signal(ctx, pid, "1", "0"); fault.KindOf(err) != fault.NotFound {
-		t.Fatalf("another start: %v", err)
-	}
-	if err := l.Signal(ctx, pid, start, "0"); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Signal(ctx, pid, start, "KILL"); err != nil {
-		t.Fatal(err)
-	}
-	for l.Signal(ctx, pid, start, "0") == nil {
-	}
-}
-
 // Versions go to the node and come back by way of its store.
 func TestLinkBundle(t *testing.T) {
 	n, ctx := newNode(t), t.Context()

@@ -4,6 +4,7 @@ package train
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -54,9 +55,13 @@ func BenchmarkFollow(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer file.Close()
+	if _, err := l.Hello(b.Context()); err != nil {
+		b.Fatal(err)
+	}
 	for b.Loop() {
-		_, _, err := l.Start(b.Context(), Command{Argv: []string{"sh", "-c", `for i in $(seq 50); do head -c 1000000 /dev/zero | tr '\0' x; sleep 0.1; done; : >result.json`}, Output: "output"})
-		if err != nil {
+		grows := exec.Command("sh", "-c", `for i in $(seq 50); do head -c 1000000 /dev/zero | tr '\0' x; sleep 0.1; done >output; : >result.json`)
+		grows.Dir = root
+		if err := grows.Start(); err != nil {
 			b.Fatal(err)
 		}
 		var got int64
@@ -69,7 +74,7 @@ func BenchmarkFollow(b *testing.B) {
 			}
 			return nil
 		})
-		if err != nil {
+		if err := errors.Join(err, grows.Wait()); err != nil {
 			b.Fatal(err)
 		}
 		var m runtime.MemStats

@@ -86,7 +86,7 @@ const maxSaid = 16 << 20
 // Exec executes a command and waits for it. A status other than 0 is no error. Where the link ends, the command is killed.
 func (l *Link) Exec(ctx context.Context, c Command) (Answer, error) {
 	var out Answer
-	r, err := l.call(ctx, c.request(opExec), func(w io.Writer) error {
+	r, err := l.call(ctx, c.request(), func(w io.Writer) error {
 		_, err := w.Write(c.Stdin)
 		return err
 	}, func(p []byte) error {
@@ -107,39 +107,15 @@ func (l *Link) Exec(ctx context.Context, c Command) (Answer, error) {
 	return out, err
 }
 
-// Start starts a command that lives on when the link ends: in a session of its own, its output in a file. It returns what
-// names the process: its number, and when it began.
-func (l *Link) Start(ctx context.Context, c Command) (pid int, start string, err error) {
-	r, err := l.call(ctx, c.request(opStart), nil, nil)
-	return r.PID, r.Start, err
-}
-
-func (c Command) request(op string) request {
-	q := request{Op: op, Dir: []byte(c.Dir), Output: []byte(c.Output)}
+func (c Command) request() request {
+	q := request{Op: opExec, Dir: []byte(c.Dir)}
 	for _, w := range c.Argv {
 		q.Argv = append(q.Argv, []byte(w))
 	}
 	for _, w := range c.Env {
 		q.Env = append(q.Env, []byte(w))
 	}
-	if op == opStart && c.Output == "" {
-		q.Output = []byte(join(c.Dir, AgentLogName))
-	}
 	return q
-}
-
-func join(dir, name string) string {
-	if dir == "" || dir == "." {
-		return name
-	}
-	return dir + "/" + name
-}
-
-// Signal sends a signal (TERM, KILL, INT, HUP, USR1, USR2, or 0 which only asks) to a process that Start started and to
-// all of its group. A process that has ended, or whose number belongs to another one now, is NotFound.
-func (l *Link) Signal(ctx context.Context, pid int, start, sig string) error {
-	_, err := l.call(ctx, request{Op: opSignal, PID: pid, Start: start, Signal: sig}, nil, nil)
-	return err
 }
 
 // Follow mirrors files as they grow: got is told of each piece, with its place in the file; a place before the one that

@@ -25,30 +25,24 @@ const (
 	opList      = "list"
 	opRemove    = "remove"
 	opExec      = "exec"
-	opStart     = "start"
-	opSignal    = "signal"
 	opFollow    = "follow"
 	opTidy      = "tidy"
 )
 
 // request asks for one operation. Names and words are bytes: they need not be text.
 type request struct {
-	Op     string          `json:"op"`
-	Roots  []object.Digest `json:"roots,omitempty"`
-	Held   []object.Digest `json:"held,omitempty"`
-	Name   []byte          `json:"name,omitempty"`
-	From   int64           `json:"from,omitempty"`
-	Mode   uint32          `json:"mode,omitempty"`
-	Argv   [][]byte        `json:"argv,omitempty"`
-	Dir    []byte          `json:"dir,omitempty"`
-	Env    [][]byte        `json:"env,omitempty"`
-	Output []byte          `json:"output,omitempty"`
-	PID    int             `json:"pid,omitempty"`
-	Start  string          `json:"start,omitempty"`
-	Signal string          `json:"signal,omitempty"`
-	Tails  []tailRequest   `json:"tails,omitempty"`
-	Every  time.Duration   `json:"every_ns,omitempty"`
-	Limit  int64           `json:"limit,omitempty"` // bytes
+	Op    string          `json:"op"`
+	Roots []object.Digest `json:"roots,omitempty"`
+	Held  []object.Digest `json:"held,omitempty"`
+	Name  []byte          `json:"name,omitempty"`
+	From  int64           `json:"from,omitempty"`
+	Mode  uint32          `json:"mode,omitempty"`
+	Argv  [][]byte        `json:"argv,omitempty"`
+	Dir   []byte          `json:"dir,omitempty"`
+	Env   [][]byte        `json:"env,omitempty"`
+	Tails []tailRequest   `json:"tails,omitempty"`
+	Every time.Duration   `json:"every_ns,omitempty"`
+	Limit int64           `json:"limit,omitempty"` // bytes
 }
 
 type tailRequest struct {
@@ -67,8 +61,6 @@ type reply struct {
 	Have   []bool   `json:"have,omitempty"`
 	Bytes  int64    `json:"bytes,omitempty"`
 	Status int      `json:"status,omitempty"`
-	PID    int      `json:"pid,omitempty"`
-	Start  string   `json:"start,omitempty"`
 }
 
 // bounds of a request.
@@ -105,11 +97,6 @@ func parseRequest(b []byte) (request, error) {
 	switch q.Op {
 	case opWrite, opRead, opList, opRemove:
 		return q, checkName(q.Name)
-	case opStart:
-		if len(q.Argv) == 0 || len(q.Argv[0]) == 0 {
-			return q, fault.New(fault.Usage, "no command to start")
-		}
-		return q, checkName(q.Output)
 	case opExec:
 		if len(q.Argv) == 0 || len(q.Argv[0]) == 0 {
 			return q, fault.New(fault.Usage, "no command to execute")
@@ -192,13 +179,12 @@ type listed struct {
 	Mod  time.Time `json:"t"`
 }
 
-// Command is what Exec and Start execute on the node.
+// Command is what Exec executes on the node.
 type Command struct {
-	Argv   []string
-	Dir    string   // absolute, or below the root; empty is the root
-	Env    []string // NAME=VALUE, besides the environment of the node
-	Stdin  []byte   // for Exec
-	Output string   // for Start: the file below the root that takes stdout and stderr; empty is agent.log in Dir
+	Argv  []string
+	Dir   string   // absolute, or below the root; empty is the root
+	Env   []string // NAME=VALUE, besides the environment of the node
+	Stdin []byte
 }
 
 // Answer is what a command said.

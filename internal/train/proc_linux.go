@@ -32,6 +32,16 @@ func dead(fields [][]byte) bool {
 	return len(fields) < 20 || string(fields[0]) == "Z" || string(fields[0]) == "X"
 }
 
+// procStart returns when a process began, in clock ticks since boot, "" where there is none that lives: a dead one may wait to be
+// collected.
+func procStart(pid int) string {
+	fields := procStat(strconv.Itoa(pid)) // from the third, the state; the start is the 22nd
+	if dead(fields) {
+		return ""
+	}
+	return string(fields[19])
+}
+
 // killSession kills what is left of the session of an agent, and what its processes have started elsewhere. It returns how many
 // processes it found.
 func killSession(a agent) int {

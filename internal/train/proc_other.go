@@ -6,4 +6,6 @@ package train
 
 func bootOf() string { return "" }
 
+func procStart(int) string { return "" }
+
 func killSession(agent) int { return 0 }

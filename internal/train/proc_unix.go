@@ -12,6 +12,20 @@ import (
 // alone starts a process in a session of its own: it outlives the connection, and its processes can be found.
 func alone(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 
+// ownGroup lets a command be killed with all that it started.
+func ownGroup(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+}
+
+// statusOf returns the exit status as a shell tells it.
+func statusOf(p *os.ProcessState) int {
+	if w, ok := p.Sys().(syscall.WaitStatus); ok && w.Signaled() {
+		return 128 + int(w.Signal())
+	}
+	return p.ExitCode()
+}
+
 // askToEnd asks a process to end.
 func askToEnd(pid int) { _ = syscall.Kill(pid, syscall.SIGTERM) } // it may have ended
 

@@ -29,7 +29,7 @@ type ServeOptions struct {
 // maxCalls is how many calls of a link are in progress at once.
 const maxCalls = 64
 
-// Serve answers the calls of a link until the connection ends. What it started lives on.
+// Serve answers the calls of a link until the connection ends.
 func Serve(ctx context.Context, rw io.ReadWriteCloser, o ServeOptions) error {
 	return serve(ctx, rw, o, beatEvery)
 }
@@ -181,10 +181,6 @@ func (v *server) answer(ctx context.Context, c *serverCall, text []byte) (reply,
 		return reply{}, v.remove(q)
 	case opExec:
 		return v.exec(ctx, c, q)
-	case opStart:
-		return v.start(q)
-	case opSignal:
-		return reply{}, v.signal(q)
 	case opTidy:
 		n, err := v.tidy(ctx, q.Limit)
 		return reply{Bytes: n}, err

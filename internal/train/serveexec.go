@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -31,17 +30,11 @@ func (v *server) command(ctx context.Context, q request) (*exec.Cmd, error) {
 	for _, e := range q.Env {
 		cmd.Env = append(cmd.Env, string(e))
 	}
-	if st, err := os.Stat(cmd.Dir); err != nil || !st.IsDir() {
-		return nil, errors.Join(err, notFolder(cmd.Dir, err))
+	st, err := os.Stat(cmd.Dir)
+	if err == nil && !st.IsDir() {
+		err = fault.New(fault.Usage, "%s is no folder", cmd.Dir)
 	}
-	return cmd, nil
-}
-
-func notFolder(dir string, err error) error {
-	if err != nil {
-		return nil
-	}
-	return fault.New(fault.Usage, "%s is no folder", dir)
+	return cmd, err
 }
 
 // exec executes a command, and passes on what it says.
@@ -105,48 +98,4 @@ func (m *marked) Write(p []byte) (n int, err error) {
 		}
 	}
 	return n, err
-}
-
-// start starts a command that outlives the link.
-func (v *server) start(q request) (reply, error) {
-	cmd, err := v.command(context.WithoutCancel(v.ctx), q)
-	if err != nil {
-		return reply{}, err
-	}
-	if err := ownSession(cmd); err != nil {
-		return reply{}, err
-	}
-	name := string(q.Output)
-	if dir := path.Dir(name); dir != "." {
-		if err := v.root.MkdirAll(dir, 0o700); err != nil {
-			return reply{}, err
-		}
-	}
-	out, err := v.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return reply{}, err
-	}
-	defer out.Close()
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		return reply{}, cannotStart(q, err)
-	}
-	began, _ := startOf(cmd.Process.Pid) // before it is collected: a dead one still has its number
-	go func() { _ = cmd.Wait() }()       // how it ends is told by what it leaves
-	return reply{PID: cmd.Process.Pid, Start: began}, nil
-}
-
-// signal signals the group of a process, if the process is still the one that was started.
-func (v *server) signal(q request) error {
-	sig, ok := signals()[q.Signal]
-	if !ok {
-		return fault.New(fault.Usage, "no signal %.20q", q.Signal)
-	}
-	if start, alive := startOf(q.PID); q.PID <= 1 || !alive || start != q.Start {
-		return fault.New(fault.NotFound, "process %d is not there any more", q.PID)
-	}
-	if err := signalGroup(q.PID, sig); err != nil {
-		return fault.New(fault.KindOf(err), "cannot signal process %d: %w", q.PID, err)
-	}
-	return nil
 }
