@@ -7,12 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 
 	"mlx/internal/fault"
 	"mlx/internal/object"
-	"mlx/internal/snapshot/internal/pack"
 )
 
 // A bundle brings versions from one store to another in one stream (docs/format/link.md): the magic, the roots, packs with
@@ -137,7 +135,7 @@ func (s *Store) holds(ctx context.Context, there heldSet, root object.Digest) er
 
 // ask takes out of what is wanted what the receiver says that it has.
 func (h *shipper) ask(ctx context.Context, there heldSet, ask func(context.Context, []object.Digest) ([]bool, error)) error {
-	files := slices.SortedFunc(maps.Keys(h.want), func(a, b *pack.File) int { return a.Name().Compare(b.Name()) })
+	files := h.files()
 	var bytes int64
 	for _, f := range files {
 		bytes += h.wanted(f, f.Index().ByFrame())
@@ -169,7 +167,7 @@ func (h *shipper) ask(ctx context.Context, there heldSet, ask func(context.Conte
 		want := h.want[f]
 		for row := range f.Len() {
 			if _, ok := there[f.Index().Row(row).ID]; ok && want.has(row) {
-				want[row>>6] &^= 1 << (row & 63)
+				want.drop(row)
 				h.objects--
 			}
 		}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
 	"mlx/internal/fault"
 	"mlx/internal/object"
@@ -143,14 +141,11 @@ func (s *Store) Repack(ctx context.Context, ids []object.Digest, o RepackOptions
 			return nil, err
 		}
 	}
-	r, err := s.reader()
+	h, err := s.shipper(ShipOptions{There: o.There, Whole: never}, catalogHolder{o.There})
 	if err != nil {
 		return nil, err
 	}
-	h := &shipper{s: s, o: ShipOptions{There: o.There, Whole: never}, there: catalogHolder{o.There}, r: r, want: map[*pack.File]rowSet{}, relies: map[object.Digest]bool{}, anew: o.Anew}
-	if h.erased, err = s.Erased(); err != nil {
-		return nil, err
-	}
+	h.anew = o.Anew
 	for _, d := range ids {
 		add := h.object
 		if o.Anew || o.Full != nil && o.Full(d) {
@@ -173,7 +168,7 @@ func (s *Store) Repack(ctx context.Context, ids []object.Digest, o RepackOptions
 // packExactly makes parcels that hold what is wanted and nothing else: what shares a frame with it may have been erased.
 func (h *shipper) packExactly(ctx context.Context, sh *Shipment) error {
 	c := &copier{s: h.s, erased: h.erased}
-	for _, f := range slices.SortedFunc(maps.Keys(h.want), func(a, b *pack.File) int { return a.Name().Compare(b.Name()) }) {
+	for _, f := range h.files() {
 		byFrame := f.Index().ByFrame()
 		err := h.deltas(ctx, f, byFrame)
 		if err == nil {

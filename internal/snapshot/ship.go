@@ -107,6 +107,7 @@ type rowSet []uint64
 func newRowSet(n int) rowSet     { return make(rowSet, (n+63)/64) }
 func (b rowSet) has(i int) bool  { return b[i>>6]>>(i&63)&1 != 0 }
 func (b rowSet) set(i int)       { b[i>>6] |= 1 << (i & 63) }
+func (b rowSet) drop(i int)      { b[i>>6] &^= 1 << (i & 63) }
 func (b rowSet) take(i int) bool { had := b.has(i); b.set(i); return !had }
 
 // shipper is one Ship.
@@ -169,7 +170,7 @@ func (h *shipper) object(ctx context.Context, d object.Digest) error {
 
 // pack makes the parcels: first the deltas are parted whose base is not there.
 func (h *shipper) pack(ctx context.Context, sh *Shipment) error {
-	files := slices.SortedFunc(maps.Keys(h.want), func(a, b *pack.File) int { return a.Name().Compare(b.Name()) })
+	files := h.files()
 	byFrame := make(map[*pack.File][][]int32, len(files))
 	for _, f := range files {
 		byFrame[f] = f.Index().ByFrame()
@@ -228,7 +229,7 @@ func (h *shipper) deltas(ctx context.Context, f *pack.File, byFrame [][]int32) e
 			d := x.Row(int(rows[0])).ID
 			l, _ := h.s.set.Find(d, nil)
 			h.full, h.fullIDs = append(h.full, l), append(h.fullIDs, d)
-			want[rows[0]>>6] &^= 1 << (rows[0] & 63)
+			want.drop(int(rows[0]))
 		}
 	}
 	return nil
@@ -249,6 +250,11 @@ func (h *shipper) brings(ctx context.Context, d object.Digest) (bool, error) {
 	relies, ok, err := h.there.bases(ctx, d)
 	h.rely(relies)
 	return ok, err
+}
+
+// files returns the packs that something is wanted of, in the order of their names.
+func (h *shipper) files() []*pack.File {
+	return slices.SortedFunc(maps.Keys(h.want), func(a, b *pack.File) int { return a.Name().Compare(b.Name()) })
 }
 
 func (h *shipper) rely(packs []object.Digest) {
