@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"maps"
 
 	"mlx/internal/object"
@@ -41,13 +42,13 @@ func (s *Store) Keep(ctx context.Context, roots []object.Digest) (whole []bool, 
 	if err != nil {
 		return nil, nil, err
 	}
+	r.loose = true // what is missing is counted, and the walk goes on
 	whole = make([]bool, len(roots))
 	var kept []object.Digest
 	for i, root := range roots {
 		if !s.set.Usable(root, skip) {
 			continue
 		}
-		r.loose = true
 		n, err := s.missing(ctx, r, root, skip)
 		if ctx.Err() != nil {
 			return nil, nil, ctx.Err()
@@ -61,14 +62,16 @@ func (s *Store) Keep(ctx context.Context, roots []object.Digest) (whole []bool, 
 	}
 	now, err := s.condemnedPacks()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, errors.Join(err, release())
+	}
+	if maps.Equal(now, skip) {
+		return whole, release, nil
 	}
 	for i, root := range roots { // gc may have judged before it could see them
-		if !whole[i] || maps.Equal(now, skip) {
-			continue
+		if whole[i] {
+			n, err := s.missing(ctx, r, root, now)
+			whole[i] = n == 0 && err == nil
 		}
-		n, err := s.missing(ctx, r, root, now)
-		whole[i] = n == 0 && err == nil
 	}
 	return whole, release, nil
 }
