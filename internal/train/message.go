@@ -66,7 +66,7 @@ type reply struct {
 // bounds of a request.
 const (
 	maxTails = 256
-	maxWords = 1 << 16
+	maxWords = 1 << 16 // and variables of a command
 	maxName  = 4 << 10
 )
 

@@ -8,12 +8,8 @@ import (
 	"mlx/internal/fault"
 )
 
-// Bounds of an order.
-const (
-	maxNodes      = 100_000
-	maxRanks      = 1024
-	maxOrderWords = 10_000
-)
+// maxOrderWords bounds the words of an order, of all kinds together.
+const maxOrderWords = 10_000
 
 // Check says what is wrong with an order that could be read: whoever executes it believes none of its words before.
 func (o Order) Check() error {

@@ -115,6 +115,23 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// What may be asked for is what a node executes: nothing is refused only when it is there.
+func TestResourcesOfOrder(t *testing.T) {
+	for _, n := range []int{1, 100, 1024, 1025, 10_000, 100_000, 100_001} {
+		for _, r := range []Resources{{Nodes: 1, Ranks: n}, {Nodes: n, Ranks: 1}} {
+			o := Order{
+				Run: object.Sum([]byte("run")), Tree: object.Sum([]byte("tree")), Start: []byte("{}"), Ledger: "0123456789abcdef", Nodes: r.Nodes, Ranks: r.Ranks,
+			}
+			if asked, there := r.Check(), o.Check(); (asked == nil) != (there == nil) {
+				t.Errorf("%d nodes, %d ranks: %v, on the node: %v", r.Nodes, r.Ranks, asked, there)
+			}
+		}
+	}
+	if err := (Resources{GPUs: 10_000, CPUs: 10_000}).Check(); err != nil {
+		t.Error(err)
+	}
+}
+
 func FuzzOrder(f *testing.F) {
 	f.Add([]byte(`{"kind":"order/v1","run":"sha256:` + strings.Repeat("a", 64) + `","ledger":"0123456789abcdef","start":{},"tree":"` + strings.Repeat("b", 64) + `","nodes":1,"ranks":1,"models":[{"name":"../x","kind":"file"}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -55,8 +55,9 @@ func (r Resources) Or(other Resources) Resources {
 
 // Most of what can be asked for: typing errors, not machines, are larger.
 const (
-	mostNodes = 100_000
-	mostParts = 10_000 // processors, GPUs or ranks of one node
+	maxNodes = 100_000
+	maxRanks = 1024   // of one node
+	maxParts = 10_000 // processors or GPUs of one node
 )
 
 // Check says what cannot be meant.
@@ -65,7 +66,7 @@ func (r Resources) Check() error {
 		what        string
 		value, most int
 	}{
-		{"nodes", r.Nodes, mostNodes}, {"ranks", r.Ranks, mostParts}, {"GPUs", r.GPUs, mostParts}, {"processors", r.CPUs, mostParts},
+		{"nodes", r.Nodes, maxNodes}, {"ranks", r.Ranks, maxRanks}, {"GPUs", r.GPUs, maxParts}, {"processors", r.CPUs, maxParts},
 	} {
 		if n.value < 0 || n.value > n.most {
 			return fault.New(fault.Usage, "cannot ask for %d %s", n.value, n.what)
