@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"io/fs"
+	"path"
 	"time"
 
 	"mlx/internal/fault"
@@ -124,7 +125,7 @@ func (c Command) request() request {
 func (l *Link) Follow(ctx context.Context, tails []Tail, every time.Duration, got func(name string, at int64, data []byte) error) error {
 	q := request{Op: opFollow, Every: every}
 	for _, t := range tails {
-		last := t.Name == ResultName || len(t.Name) > len(ResultName) && t.Name[len(t.Name)-len(ResultName)-1:] == "/"+ResultName
+		last := path.Base(t.Name) == ResultName
 		q.Tails = append(q.Tails, tailRequest{Name: []byte(t.Name), From: t.From, Whole: t.Whole || last, Last: last})
 	}
 	whole := make([]wholeFile, len(tails))

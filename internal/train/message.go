@@ -3,7 +3,6 @@ package train
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"io/fs"
 	"path"
 	"strings"
@@ -80,8 +79,11 @@ func parseRequest(b []byte) (request, error) {
 		return q, fault.New(fault.Usage, "a request beyond all bounds")
 	}
 	for _, t := range q.Tails {
-		if err := checkName(t.Name); err != nil || t.From < 0 {
-			return q, errors.Join(err, fault.New(fault.Usage, "cannot follow from byte %d", t.From))
+		if err := checkName(t.Name); err != nil {
+			return q, err
+		}
+		if t.From < 0 {
+			return q, fault.New(fault.Usage, "cannot follow from byte %d", t.From)
 		}
 	}
 	for _, w := range append(append([][]byte{q.Dir}, q.Argv...), q.Env...) {

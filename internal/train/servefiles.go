@@ -92,12 +92,9 @@ func (v *server) read(c *serverCall, q request) error {
 	if q.From > st.Size() {
 		return fault.New(fault.Conflict, "%s has %d bytes: none from %d on", q.Name, st.Size(), q.From)
 	}
-	_, err = io.CopyBuffer(c.stream.writer(), io.NewSectionReader(f, q.From, st.Size()-q.From), make([]byte, maxData))
+	_, err = io.CopyBuffer(c, io.NewSectionReader(f, q.From, st.Size()-q.From), make([]byte, maxData))
 	return err
 }
-
-// writer hides what else a stream can do.
-func (s *stream) writer() io.Writer { return struct{ io.Writer }{s} }
 
 func (v *server) list(c *serverCall, q request) error {
 	d, err := v.root.Open(string(q.Name))

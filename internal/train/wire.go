@@ -24,9 +24,8 @@ type wire struct {
 	r    *bufio.Reader
 	pool sync.Pool // of *[]byte of maxData
 
-	out   sync.Mutex // one frame at a time
-	w     *bufio.Writer
-	began bool // the first line was sent
+	out sync.Mutex // one frame at a time
+	w   *bufio.Writer
 
 	heard atomic.Int64 // how often something was read
 	once  sync.Once
@@ -81,7 +80,6 @@ func (w *wire) write(kind frameKind, call uint32, payload []byte) error {
 		return w.err
 	default:
 	}
-	w.begin()
 	head := appendFrameHead(make([]byte, 0, frameHead), kind, call, len(payload))
 	_, _ = w.w.Write(head)    // an error stays in the writer
 	_, _ = w.w.Write(payload) // the same
@@ -93,19 +91,11 @@ func (w *wire) write(kind frameKind, call uint32, payload []byte) error {
 	return nil
 }
 
-// begin puts the first line in front of the first frame.
-func (w *wire) begin() {
-	if !w.began {
-		w.began = true
-		_, _ = w.w.WriteString(linkMagic) // an error stays in the writer
-	}
-}
-
-// magic sends the first line.
+// magic sends the first line. Frames follow it: none is sent before the other side has said its own.
 func (w *wire) magic() error {
 	w.out.Lock()
 	defer w.out.Unlock()
-	w.begin()
+	_, _ = w.w.WriteString(linkMagic) // an error stays in the writer
 	return w.w.Flush()
 }
 
