@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"mlx/internal/fault"
 )
@@ -21,29 +20,16 @@ func (h *Host) connectHere(ctx context.Context, verb string) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	for tries := 0; ; tries++ {
-		cmd := exec.Command(at.Program, "agent", verb, at.Root) //nolint:gosec // this very program
-		apart(cmd)
-		cmd.WaitDelay = reapLimit
-		c, err := h.start(ctx, cmd)
-		if tries < busyTries && errors.Is(err, syscall.ETXTBSY) {
-			<-time.After(busyPause)
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		c.Installed = at
-		return c, nil
+	cmd := exec.Command(at.Program, "agent", verb, at.Root) //nolint:gosec // this very program
+	apart(cmd)
+	cmd.WaitDelay = reapLimit
+	c, err := h.start(ctx, cmd)
+	if err != nil {
+		return nil, err
 	}
+	c.Installed = at
+	return c, nil
 }
-
-// A program that was just written is busy for a moment where another process was started meanwhile: that one has the open file
-// until it becomes what it will be.
-const (
-	busyTries = 50
-	busyPause = 20 * time.Millisecond
-)
 
 func (h *Host) installHere() (Installed, error) {
 	fail := func(err error) (Installed, error) {
@@ -79,13 +65,16 @@ func (h *Host) installHere() (Installed, error) {
 	return at, nil
 }
 
-// copyProgram copies a program beside its place and moves it there.
+// copyProgram copies a program beside its place and moves it there. No process is started meanwhile: it would have the file open
+// until it becomes what it will be, and a program that somebody may write to cannot be executed.
 func copyProgram(from, to string) (err error) {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	out, err := os.CreateTemp(filepath.Dir(to), "new-*")
 	if err != nil {
 		return err
