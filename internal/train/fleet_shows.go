@@ -29,7 +29,7 @@ func (f *Fleet) Left(ctx context.Context, job Ref) (string, error) {
 
 func (f *Fleet) everywhere(ctx context.Context, script string, job Ref) (string, error) {
 	var all strings.Builder
-	for _, h := range f.Hosts {
+	for _, h := range f.hostsOf(job) {
 		// The shell finds the home folder of a root that begins with it.
 		line := `d=$2; case $d in "~/"*) d=$HOME/${d#"~/"};; esac; set -- "$1" "$d"; ` + script
 		answer, err := h.Run(ctx, []string{"sh", "-c", line, "sh", job.ID.Hex(), strings.TrimSuffix(h.Dir, "/") + "/jobs/" + job.ID.Hex()}, nil)

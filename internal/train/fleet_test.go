@@ -260,6 +260,26 @@ func fleetCases() []fleetCase {
 	}
 }
 
+// TestHostsThatAJobIsNotOn: nobody has to reach them to end it.
+func TestHostsThatAJobIsNotOn(t *testing.T) {
+	f := newField(t, hereHost(t), "")
+	j := f.job("trap '' TERM; echo x >began; while :; do sleep 0.05; done\n")
+	f.Hosts = append(f.Hosts, &Host{Name: "nowhere", Dir: f.root, SSH: []string{"false"}, Self: selfOf(t)})
+	j.Handle = f.submit(j)
+	f.file(j, "began")
+	if text, err := f.Left(t.Context(), j.Ref); err != nil || text == "" {
+		t.Errorf("left is %q, %v", text, err)
+	}
+	if err := f.Cancel(t.Context(), j.Ref, 0); err != nil {
+		t.Error(err)
+	}
+	if err := f.Cancel(t.Context(), Ref{ID: j.ID}, 0); err == nil {
+		t.Error("a job that may be on a host that cannot be asked was cancelled")
+	}
+	f.Hosts = f.Hosts[:1]
+	f.until(j, Gone)
+}
+
 func TestSeveralNodes(t *testing.T) {
 	f := newField(t, hereHost(t), "", "", "")
 	j := f.job("env | grep ^MLX_ | sort >env-$MLX_NODE_RANK; while [ ! -e go ]; do sleep 0.02; done\n")
