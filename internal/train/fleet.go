@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
 	"strconv"
 	"strings"
 	"sync"
@@ -191,18 +190,7 @@ func (f *Fleet) Shell(_ Ref, dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := h.check(); err != nil {
-		return nil, err
-	}
-	const script = `d=$1; case $d in [~]/*) d=$HOME${d#[~]};; esac; cd "$d" || exit 125; exec "${SHELL:-/bin/sh}"`
-	if !path.IsAbs(dir) && !strings.HasPrefix(dir, "~/") {
-		dir = path.Join(h.Dir, dir)
-	}
-	words := []string{"sh", "-c", script, "sh", dir}
-	if h.Name == "" {
-		return words, nil
-	}
-	return append(append([]string{}, h.words()...), "-t", "--", h.Name, Quote(append([]string{"exec"}, words...))), nil
+	return h.Shell(dir)
 }
 
 // Describe says what Submit would do.
