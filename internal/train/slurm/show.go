@@ -43,12 +43,17 @@ func (d *Driver) Left(ctx context.Context, job train.Ref) (string, error) {
 	return d.look(ctx, "look for what is left of job "+job.ID.Short(), job, leftScript)
 }
 
-func (d *Driver) look(ctx context.Context, what string, job train.Ref, script string) (string, error) {
+// about are lines of sh that say which job is meant: id is empty where nobody has told what Slurm calls it.
+func (d *Driver) about(job train.Ref) string {
 	id := job.Handle
 	if !isHandle(id) {
 		id = ""
 	}
-	lines, err := d.ask(ctx, what, d.jobs()+fmt.Sprintf("hex=%s id=%s\n", job.ID.Hex(), id)+script)
+	return d.jobs() + fmt.Sprintf("hex=%s id=%s\n", job.ID.Hex(), id)
+}
+
+func (d *Driver) look(ctx context.Context, what string, job train.Ref, script string) (string, error) {
+	lines, err := d.ask(ctx, what, d.about(job)+script)
 	if err != nil {
 		return "", err
 	}
