@@ -67,7 +67,7 @@ func (h *Host) installHere() (Installed, error) {
 
 // copyProgram copies a program beside its place and moves it there. No process is started meanwhile: it would have the file open
 // until it becomes what it will be, and a program that somebody may write to cannot be executed.
-func copyProgram(from, to string) (err error) {
+func copyProgram(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
@@ -75,24 +75,10 @@ func copyProgram(from, to string) (err error) {
 	defer in.Close()
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
-	out, err := os.CreateTemp(filepath.Dir(to), "new-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(out.Name()) // it is not in its place
+	return putFile(to, func(out *os.File) error {
+		if _, err := io.Copy(out, in); err != nil {
+			return err
 		}
-	}()
-	_, err = io.Copy(out, in)
-	if err == nil {
-		err = out.Chmod(0o700)
-	}
-	if closeErr := out.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(out.Name(), to)
+		return out.Chmod(0o700)
+	})
 }
