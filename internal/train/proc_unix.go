@@ -5,12 +5,8 @@ package train
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"syscall"
 )
-
-// alone starts a process in a session of its own: it outlives the connection, and its processes can be found.
-func alone(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 
 // askToEnd asks a process to end.
 func askToEnd(pid int) { _ = syscall.Kill(pid, syscall.SIGTERM) } // it may have ended

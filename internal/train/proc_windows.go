@@ -1,12 +1,6 @@
 package train
 
-import (
-	"os/exec"
-
-	"mlx/internal/fault"
-)
-
-func alone(*exec.Cmd) {}
+import "mlx/internal/fault"
 
 func askToEnd(int) {}
 
