@@ -22,16 +22,10 @@ squeue -h -r -t all -j "$id" -o '%all' 2>&1
 exit 0
 `
 
-// leftScript prints the entry of a queue that has not ended, and processes of this machine that belong to the job: they are started
-// in its folder or have its id among their variables. The id stands on stdin: grep would find itself otherwise.
+// leftScript prints the entry of a queue that has not ended, and processes of this machine that belong to the job.
 const leftScript = findScript + `
 [ -z "$id" ] || squeue -h -r -j "$id" -o 'job %i is %T' 2>/dev/null
-for p in $(echo "$hex" | grep -a -l -s -F -f - /proc/[0-9]*/cmdline /proc/[0-9]*/environ | cut -d / -f 3 | sort -u); do
-  words=$(tr '\0' ' ' 2>/dev/null <"/proc/$p/cmdline")
-  [ -z "$words" ] || printf 'process %s: %s\n' "$p" "$words"
-done
-exit 0
-`
+` + train.ProcessesScript + "exit 0\n"
 
 // Shows is what Slurm shows of a job: its entry, and the batch script that it was given.
 func (d *Driver) Shows(ctx context.Context, job train.Ref) (string, error) {
