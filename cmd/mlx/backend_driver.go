@@ -143,10 +143,7 @@ func trainBackend(name string, b repo.Backend) train.Backend {
 	return train.Backend{
 		Name: name, Type: b.Type, Host: b.Host, Hosts: b.Hosts, Dir: nodeDir(b), URL: b.URL, Context: b.Context, Namespace: b.Namespace,
 		Image: b.Image, Queue: b.Queue, Options: b.Options, Setup: b.Setup, Pod: b.Pod.Plain(), Agent: b.Agent, Spot: b.Spot,
-		Resources: train.Resources{
-			Nodes: b.Resources.Nodes, Ranks: b.Resources.Ranks, GPUs: b.Resources.GPUs, GPUType: b.Resources.GPUType,
-			CPUs: b.Resources.CPUs, Memory: int64(b.Resources.Memory), Time: b.Resources.Time.Duration,
-		},
+		Resources: resourcesOf(b.Resources),
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"mlx/internal/run"
 	"mlx/internal/snapshot"
 	"mlx/internal/train"
+	"mlx/internal/train/slurm"
 )
 
 // warnBefore is how long before the time limit of a backend the command is warned by a signal, where the limit leaves time for it.
@@ -142,6 +143,7 @@ func (j *onJob) ask(ctx context.Context, spec *run.Spec, ask onAsk, tree object.
 	return j.mayGo(ctx)
 }
 
+// resourcesOf are resources of mlx.yaml in the words of drivers.
 func resourcesOf(r repo.Resources) train.Resources {
 	return train.Resources{
 		Nodes: r.Nodes, Ranks: r.Ranks, GPUs: r.GPUs, GPUType: r.GPUType, CPUs: r.CPUs, Memory: int64(r.Memory), Time: r.Time.Duration,
@@ -167,7 +169,7 @@ func (j *onJob) fill(ctx context.Context, used []run.UsedModel) error {
 	}
 	p.Order.Env = append(p.Order.Env, job.Env...)
 	if b.Type == "slurm" && job.Image != "" {
-		p.Order.Wrap = inContainer(job)
+		p.Order.Wrap = slurm.Wrap(job.Image, job.GPUs > 0)
 	}
 	if p.Access == train.AccessNode {
 		p.Order.Hold = cmp.Or(b.Hold.Duration, time.Hour)
@@ -192,15 +194,7 @@ func (j *onJob) fill(ctx context.Context, used []run.UsedModel) error {
 	return j.plan.Check(j.name)
 }
 
-// inContainer are the words that make a command of Slurm run in an image.
-func inContainer(job *run.Job) []string {
-	words := []string{"apptainer", "exec"}
-	if job.GPUs > 0 {
-		words = append(words, "--nv")
-	}
-	return append(words, job.Image)
-}
-
+// resourcesIn are those that a record says.
 func resourcesIn(job *run.Job) train.Resources {
 	return train.Resources{
 		Nodes: max(1, job.Nodes), Ranks: max(1, job.Ranks), GPUs: job.GPUs, GPUType: job.GPUType, CPUs: job.CPUs, Memory: job.MemoryBytes,

@@ -92,6 +92,22 @@ func TestInteropSlurmRanks(t *testing.T) {
 	}
 }
 
+// TestInteropSlurmImage: a command runs in the image, as the other backends read its name, also where Apptainer has its old name. A script
+// stands for that, which is not here.
+func TestInteropSlurmImage(t *testing.T) {
+	p := slurmProject(t, "")
+	p.write([]byte("#!/bin/sh\necho \"$*\"\nshift 2\nexec \"$@\"\n"), "bin/singularity")
+	if err := os.Chmod(p.path("bin/singularity"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p.env = append(p.env, "PATH="+p.path("bin")+":"+os.Getenv("PATH"))
+	p.commit()
+	out := p.do("project", "mlx", "run", "--on", "slurm", "--image", "pytorch/pytorch:2", "--", "echo", "a  b")
+	if want := "exec docker://pytorch/pytorch:2 echo a  b\na  b\n"; out != want {
+		t.Errorf("it printed %q, not %q", out, want)
+	}
+}
+
 // TestInteropSlurmShards divides a profile among the nodes: it is that of one pass, byte for byte.
 func TestInteropSlurmShards(t *testing.T) {
 	p := slurmProject(t, "")

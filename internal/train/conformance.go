@@ -251,11 +251,21 @@ func (t *Trial) until(ctx context.Context, run string, limit time.Duration, stat
 				}
 			}
 		}
-		select {
-		case <-ctx.Done():
+		if pause(ctx, glance) != nil {
 			return last, broken("run %.12s is %q after %v, not %s", run, last.State, limit, strings.Join(states, " or "))
-		case <-time.After(200 * time.Millisecond):
 		}
+	}
+}
+
+// glance is how long a case waits before it looks again.
+const glance = 200 * time.Millisecond
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
 	}
 }
 

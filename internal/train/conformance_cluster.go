@@ -57,10 +57,8 @@ func tryQueue(ctx context.Context, t *Trial) error {
 		if waited != "" || rows[runs[jobs-1]].State == "running" {
 			break
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(200 * time.Millisecond):
+		if err := pause(ctx, glance); err != nil {
+			return err
 		}
 	}
 	for _, run := range runs {
@@ -78,11 +76,9 @@ func tryQueue(ctx context.Context, t *Trial) error {
 
 // tryRanks executes on two nodes.
 func tryRanks(ctx context.Context, t *Trial) error {
-	if t.Backend.Type == "local" {
-		t.lacks("this machine is one node; its ranks are tried with --ranks 2")
-	}
 	flags := []string{"--nodes", "2", "-o", "rank.txt"}
 	if t.Backend.Type == "local" {
+		t.lacks("this machine is one node; its ranks are tried with --ranks 2")
 		flags = []string{"--ranks", "2", "-o", "rank.txt"}
 	}
 	// Rank 0 waits for the other one to come to its address, so that both are there and both have it right. Nodes may share the folder.

@@ -129,10 +129,8 @@ func (t *Trial) untilLog(ctx context.Context, run, word string) error {
 		if strings.Contains(s.Out, word) {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(200 * time.Millisecond):
+		if err := pause(ctx, glance); err != nil {
+			return err
 		}
 	}
 	return broken("run %.12s does not print %q in 30 s", run, word)

@@ -177,21 +177,19 @@ func tryClean(ctx context.Context, t *Trial) error {
 	if _, err := t.expect(ctx, 0, "true"); err != nil {
 		return err
 	}
+	left := ""
 	for range 3 { // what ends just now has a moment
-		left, err := t.Shows(ctx, Ref{})
-		if err != nil {
+		var err error
+		if left, err = t.Shows(ctx, Ref{}); err != nil {
 			return err
 		}
 		if strings.TrimSpace(left) == "" {
 			t.saw("no process, object, entry of a queue or uncollected folder is left of any run")
 			return nil
 		}
-		t.notes = []string{left}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(2 * time.Second):
+		if err := pause(ctx, 2*time.Second); err != nil {
+			return err
 		}
 	}
-	return broken("left behind: %s", lastWords(strings.Join(t.notes, "")))
+	return broken("left behind: %s", lastWords(left))
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
 	"strconv"
 	"strings"
 	"sync"
@@ -47,28 +46,47 @@ func (f *Fleet) Link(ctx context.Context, _ Ref) (io.ReadWriteCloser, error) {
 
 // Submit starts the agent of a job on each of its hosts, unless it was started before.
 func (f *Fleet) Submit(ctx context.Context, j Job) (string, error) {
-	h, err := f.first()
+	hosts, err := f.nodes(j)
 	if err != nil {
 		return "", err
 	}
-	nodes := max(1, j.Resources.Nodes)
-	if nodes > len(f.Hosts) {
-		return "", fault.New(fault.Usage, "cannot start a run on %d nodes: the backend has %d", nodes, len(f.Hosts)).
-			Hint("edit mlx.yaml   # hosts: [NAME, NAME] of the backend")
-	}
-	start := startQuestion{Run: j.ID, Nodes: nodes, Again: j.Requeue, Needs: j.Resources}
+	start := startQuestion{Run: j.ID, Nodes: len(hosts), Again: j.Requeue, Needs: j.Resources}
 	for name, value := range j.Env {
 		start.Env = append(start.Env, name+"="+value)
 	}
-	if nodes == 1 {
-		said, err := h.ask(ctx, jobsQuestion{Start: &start})
-		if err != nil {
-			return "", err
-		}
-		return handleOf(h, said), nil
+	if len(hosts) > 1 {
+		return f.submitMany(ctx, hosts, j, start)
 	}
-	return f.submitMany(ctx, j, start)
+	said, err := hosts[0].ask(ctx, jobsQuestion{Start: &start})
+	if err != nil {
+		return "", err
+	}
+	return handleOf(hosts[0], said), nil
 }
+
+// nodes are the hosts that a job is to execute on.
+func (f *Fleet) nodes(j Job) ([]*Host, error) {
+	if _, err := f.first(); err != nil {
+		return nil, err
+	}
+	nodes := max(1, j.Resources.Nodes)
+	if nodes > len(f.Hosts) {
+		return nil, fault.New(fault.Usage, "cannot start a run on %d nodes: the backend has %d", nodes, len(f.Hosts)).
+			Hint("edit mlx.yaml   # hosts: [NAME, NAME] of the backend")
+	}
+	return f.Hosts[:nodes], nil
+}
+
+// hostsOf are the hosts that a job may be on: as many as its handle names, all where that is not known.
+func (f *Fleet) hostsOf(job Ref) []*Host {
+	if job.Handle == "" {
+		return f.Hosts
+	}
+	return f.Hosts[:min(len(f.Hosts), 1+strings.Count(job.Handle, handleComma))]
+}
+
+// handleComma stands between what the hosts of a job call their parts of it.
+const handleComma = ","
 
 func handleOf(h *Host, said jobsReply) string {
 	name := h.Name
@@ -149,14 +167,15 @@ func (f *Fleet) Logs(ctx context.Context, job Ref, from int64) (io.ReadCloser, e
 	return io.NopCloser(bytes.NewReader(said.Log)), nil
 }
 
-// Cancel ends the agents of a job on all hosts, those of further nodes as soon as that of the first was asked.
+// Cancel ends the agents of a job on all its hosts, those of further nodes as soon as that of the first was asked.
 func (f *Fleet) Cancel(ctx context.Context, job Ref, grace time.Duration) error {
 	if _, err := f.first(); err != nil {
 		return err
 	}
-	errs := make([]error, len(f.Hosts))
+	hosts := f.hostsOf(job)
+	errs := make([]error, len(hosts))
 	var wait sync.WaitGroup
-	for rank, h := range f.Hosts {
+	for rank, h := range hosts {
 		wait.Go(func() {
 			_, errs[rank] = h.ask(ctx, jobsQuestion{Stop: &stopQuestion{Run: job.ID, Rank: rank, Grace: max(0, grace)}})
 		})
@@ -171,28 +190,17 @@ func (f *Fleet) Shell(_ Ref, dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := h.check(); err != nil {
-		return nil, err
-	}
-	const script = `d=$1; case $d in [~]/*) d=$HOME${d#[~]};; esac; cd "$d" || exit 125; exec "${SHELL:-/bin/sh}"`
-	if !path.IsAbs(dir) && !strings.HasPrefix(dir, "~/") {
-		dir = path.Join(h.Dir, dir)
-	}
-	words := []string{"sh", "-c", script, "sh", dir}
-	if h.Name == "" {
-		return words, nil
-	}
-	return append(append([]string{}, h.words()...), "-t", "--", h.Name, Quote(append([]string{"exec"}, words...))), nil
+	return h.Shell(dir)
 }
 
 // Describe says what Submit would do.
 func (f *Fleet) Describe(j Job) (string, error) {
-	nodes := max(1, j.Resources.Nodes)
-	if nodes > len(f.Hosts) {
-		return "", fault.New(fault.Usage, "a run on %d nodes, and the backend has %d", nodes, len(f.Hosts))
+	hosts, err := f.nodes(j)
+	if err != nil {
+		return "", err
 	}
 	var text strings.Builder
-	for _, h := range f.Hosts[:nodes] {
+	for _, h := range hosts {
 		fmt.Fprintf(&text, "%s: mlx agent run %s\n", h.label(), j.Dir)
 	}
 	return text.String(), nil

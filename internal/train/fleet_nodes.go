@@ -22,8 +22,7 @@ const (
 )
 
 // submitMany starts the agents of a job with several nodes. The first is started last: a submit that was cut short has not begun.
-func (f *Fleet) submitMany(ctx context.Context, j Job, start startQuestion) (string, error) {
-	hosts := f.Hosts[:start.Nodes]
+func (f *Fleet) submitMany(ctx context.Context, hosts []*Host, j Job, start startQuestion) (string, error) {
 	first, err := hosts[0].ask(ctx, jobsQuestion{Prepare: &prepareQuestion{Run: j.ID}})
 	if err != nil {
 		return "", err
@@ -55,7 +54,7 @@ func (f *Fleet) submitMany(ctx context.Context, j Job, start startQuestion) (str
 	if err := begin(0); err != nil {
 		return "", err
 	}
-	return strings.Join(handles, ","), nil
+	return strings.Join(handles, handleComma), nil
 }
 
 // eachOther does something on all hosts but the first, at once.

@@ -257,6 +257,54 @@ func fleetCases() []fleetCase {
 		{"nothing lives on", (*field).nothingLivesOn},
 		{"cancelled in peace", (*field).cancelledInPeace},
 		{"what is known", (*field).whatIsKnown},
+		{"what is left", (*field).whatIsLeft},
+	}
+}
+
+// TestHostsThatAJobIsNotOn: nobody has to reach them to end it.
+func TestHostsThatAJobIsNotOn(t *testing.T) {
+	f := newField(t, hereHost(t), "")
+	j := f.job("trap '' TERM; echo x >began; while :; do sleep 0.05; done\n")
+	f.Hosts = append(f.Hosts, &Host{Name: "nowhere", Dir: f.root, SSH: []string{"false"}, Self: selfOf(t)})
+	j.Handle = f.submit(j)
+	f.file(j, "began")
+	if text, err := f.Left(t.Context(), j.Ref); err != nil || text == "" {
+		t.Errorf("left is %q, %v", text, err)
+	}
+	if err := f.Cancel(t.Context(), j.Ref, 0); err != nil {
+		t.Error(err)
+	}
+	if err := f.Cancel(t.Context(), Ref{ID: j.ID}, 0); err == nil {
+		t.Error("a job that may be on a host that cannot be asked was cancelled")
+	}
+	f.Hosts = f.Hosts[:1]
+	f.until(j, Gone)
+}
+
+// whatIsLeft: also of what a command has started, and nothing else.
+func (f *field) whatIsLeft() {
+	other, j := f.job("while :; do sleep 0.05; done\n"), f.job("sleep 1000 & echo $! >child; wait\n")
+	f.submit(other)
+	f.submit(j)
+	if err := os.WriteFile(filepath.Join(j.Dir, "seen"), []byte("by all"), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(j.Dir, "seen"), 0o644); err != nil { //nolint:gosec // it is to be found
+		f.t.Fatal(err)
+	}
+	child := "process " + strings.TrimSpace(f.file(j, "child")) + ": sleep 1000"
+	left, err := f.Left(f.t.Context(), j.Ref)
+	if n := strings.Count(left, "process "); err != nil || !strings.Contains(left, child) || !strings.Contains(left, j.Dir+"\n") || n != 3 {
+		f.t.Errorf("left are an agent, its command and %s, not %q: %v", child, left, err)
+	}
+	if shows, err := f.Shows(f.t.Context(), j.Ref); err != nil || !strings.Contains(shows, child) || !strings.Contains(shows, "by all") {
+		f.t.Errorf("it shows %q, %v", shows, err)
+	}
+	if err := f.Cancel(f.t.Context(), j.Ref, 0); err != nil {
+		f.t.Fatal(err)
+	}
+	if left, err := f.Left(f.t.Context(), j.Ref); err != nil || left != j.Dir+"\n" {
+		f.t.Errorf("after a cancel are left %q, %v", left, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -105,6 +106,23 @@ func (h *Host) Install(ctx context.Context) (Installed, error) {
 		return Installed{}, err
 	}
 	return c.Installed, c.Close()
+}
+
+// Shell returns the words that open a shell in a folder, by the words within, if any, which lead on from the host to another
+// machine that has the folder as well. dir is absolute, below ~/, or below the folder of mlx on the host.
+func (h *Host) Shell(dir string, within ...string) ([]string, error) {
+	if err := h.check(); err != nil {
+		return nil, err
+	}
+	const script = `d=$1; case $d in [~]/*) d=$HOME${d#[~]};; esac; cd "$d" || exit 125; exec "${SHELL:-/bin/sh}"`
+	if !path.IsAbs(dir) && !strings.HasPrefix(dir, "~/") {
+		dir = path.Join(h.Dir, dir)
+	}
+	words := append(slices.Clone(within), "sh", "-c", script, "sh", dir)
+	if h.Name == "" {
+		return words, nil
+	}
+	return append(slices.Clone(h.words()), "-t", "--", h.Name, Quote(append([]string{"exec"}, words...))), nil
 }
 
 // Call asks `mlx agent VERB ROOT` on the host one question: stdin is the question, what it prints the answer.

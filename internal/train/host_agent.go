@@ -233,20 +233,10 @@ func (h *Host) remember(what, of string, text []byte) {
 	if os.MkdirAll(filepath.Dir(name), 0o700) != nil {
 		return
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), "new-*")
-	if err != nil {
-		return
-	}
-	_, err = f.Write(text)
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name()) // nothing is remembered
-	}
+	_ = putFile(name, func(f *os.File) error {
+		_, err := f.Write(text)
+		return err
+	})
 }
 
 func (h *Host) noteName(what, of string) string {

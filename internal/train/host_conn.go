@@ -85,12 +85,7 @@ func (c *Conn) Close() error {
 	c.closed = true
 	c.mu.Unlock()
 	_ = c.in.Close() // it may be closed
-	go c.wait()
-	select {
-	case <-c.ended:
-	case <-time.After(closeLimit):
-		c.kill()
-		<-c.ended
+	if !c.reap() {
 		return nil
 	}
 	return c.verdict(context.Background())
@@ -104,24 +99,25 @@ func (c *Conn) isClosed() bool {
 
 func (c *Conn) kill() { _ = c.cmd.Process.Kill() } // it may have ended
 
-// wait collects the process, once.
-func (c *Conn) wait() {
-	c.waiting.Do(func() {
+// reap collects the process, once. false: it did not end by itself in time.
+func (c *Conn) reap() bool {
+	go c.waiting.Do(func() {
 		c.how = c.cmd.Wait()
 		close(c.ended)
 	})
-	<-c.ended
+	select {
+	case <-c.ended:
+		return true
+	case <-time.After(closeLimit):
+		c.kill()
+		<-c.ended
+		return false
+	}
 }
 
 // lost says why nothing can be read or written any more. nil: the other side has ended well.
 func (c *Conn) lost(ctx context.Context, err error) error {
-	go c.wait()
-	select {
-	case <-c.ended:
-	case <-time.After(closeLimit):
-		c.kill()
-		<-c.ended
-	}
+	c.reap()
 	if how := c.verdict(ctx); how != nil {
 		return how
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io/fs"
 	"os/exec"
 	"strings"
 	"sync"
@@ -60,7 +61,8 @@ func sshTroubles() []sshTrouble {
 	}
 }
 
-// trouble says by side what went wrong between here and the host. said is what ssh wrote to its stderr.
+// trouble says by side what went wrong between here and the host. said is what ssh wrote to its stderr; where it could not even be
+// started, err says why.
 func (h *Host) trouble(ctx context.Context, err error, said string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -68,6 +70,9 @@ func (h *Host) trouble(ctx context.Context, err error, said string) error {
 	if errors.Is(err, exec.ErrNotFound) {
 		return fault.New(fault.Usage, "cannot reach %s: there is no program %s here: %w", h.Name, h.words()[0], err).
 			Hint("ssh -V   # install OpenSSH, or set MLX_SSH")
+	}
+	if start := (*fs.PathError)(nil); errors.As(err, &start) {
+		return fault.New(fault.KindOf(err), "cannot start %s to reach %s: %w", start.Path, h.label(), start.Err)
 	}
 	for _, t := range sshTroubles() {
 		if strings.Contains(said, t.words) {

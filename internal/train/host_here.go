@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"mlx/internal/fault"
 )
@@ -21,29 +20,16 @@ func (h *Host) connectHere(ctx context.Context, verb string) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	for tries := 0; ; tries++ {
-		cmd := exec.Command(at.Program, "agent", verb, at.Root) //nolint:gosec // this very program
-		apart(cmd)
-		cmd.WaitDelay = reapLimit
-		c, err := h.start(ctx, cmd)
-		if tries < busyTries && errors.Is(err, syscall.ETXTBSY) {
-			<-time.After(busyPause)
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		c.Installed = at
-		return c, nil
+	cmd := exec.Command(at.Program, "agent", verb, at.Root) //nolint:gosec // this very program
+	apart(cmd)
+	cmd.WaitDelay = reapLimit
+	c, err := h.start(ctx, cmd)
+	if err != nil {
+		return nil, err
 	}
+	c.Installed = at
+	return c, nil
 }
-
-// A program that was just written is busy for a moment where another process was started meanwhile: that one has the open file
-// until it becomes what it will be.
-const (
-	busyTries = 50
-	busyPause = 20 * time.Millisecond
-)
 
 func (h *Host) installHere() (Installed, error) {
 	fail := func(err error) (Installed, error) {
@@ -79,31 +65,20 @@ func (h *Host) installHere() (Installed, error) {
 	return at, nil
 }
 
-// copyProgram copies a program beside its place and moves it there.
-func copyProgram(from, to string) (err error) {
+// copyProgram copies a program beside its place and moves it there. No process is started meanwhile: it would have the file open
+// until it becomes what it will be, and a program that somebody may write to cannot be executed.
+func copyProgram(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	out, err := os.CreateTemp(filepath.Dir(to), "new-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(out.Name()) // it is not in its place
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return putFile(to, func(out *os.File) error {
+		if _, err := io.Copy(out, in); err != nil {
+			return err
 		}
-	}()
-	_, err = io.Copy(out, in)
-	if err == nil {
-		err = out.Chmod(0o700)
-	}
-	if closeErr := out.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(out.Name(), to)
+		return out.Chmod(0o700)
+	})
 }

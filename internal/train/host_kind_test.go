@@ -263,3 +263,20 @@ func FuzzQuote(f *testing.F) {
 		}
 	})
 }
+
+// TestALongConfigurationIsReadWhole: what stands first in it is no less the user's wish.
+func TestALongConfigurationIsReadWhole(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "ssh")
+	script := "#!/bin/sh\necho hostname 10.0.0.1\necho connecttimeout 7\ni=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo sendenv VARIABLE_$i; done\n"
+	if err := os.WriteFile(name, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h := &Host{Name: "node", Dir: "/node", SSH: []string{name}}
+	s, err := h.settings(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.address != "10.0.0.1" || slices.Contains(s.options, "ConnectTimeout="+connectLimit) || !slices.Contains(s.options, "ServerAliveInterval="+aliveEach) {
+		t.Errorf("the settings are %+v", s)
+	}
+}

@@ -50,14 +50,15 @@ func (h *Host) settings(ctx context.Context) (*sshSettings, error) {
 	}
 	w := h.words()
 	cmd := exec.CommandContext(ctx, w[0], append(append([]string{}, w[1:]...), "-G", "--", h.Name)...) //nolint:gosec // the user's own ssh
-	var out, bad tail
-	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &bad, reapLimit
+	var out bytes.Buffer
+	var bad tail
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = bounded(&out, maxAnswer), &bad, reapLimit
 	if err := cmd.Run(); err != nil {
 		return nil, h.trouble(ctx, err, bad.text())
 	}
 	s := &sshSettings{}
 	known := map[string]string{}
-	for line := range strings.Lines(out.text()) {
+	for line := range strings.Lines(out.String()) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
 		known[strings.ToLower(key)] = value
 	}
@@ -66,7 +67,7 @@ func (h *Host) settings(ctx context.Context) (*sshSettings, error) {
 	if none(known["controlpath"]) && none(known["controlmaster"]) {
 		if dir := socketFolder(h.Sockets); dir != "" {
 			add("ControlMaster=auto")
-			add("ControlPath=" + filepath.Join(dir, h.socketName(out.text())))
+			add("ControlPath=" + filepath.Join(dir, h.socketName(out.String())))
 			add("ControlPersist=" + persistFor)
 		}
 	}

@@ -2,6 +2,7 @@ package train
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"net"
 	"os"
@@ -91,10 +92,7 @@ func (n NodeJobs) prepare(q prepareQuestion) (*prepared, error) {
 
 // freePort returns a port that the id of a run leads to, or the next one that nobody listens on.
 func freePort(id object.Digest) (int, error) {
-	at, err := strconv.ParseUint(id.Hex()[:8], 16, 32)
-	if err != nil {
-		return 0, fault.New(fault.Internal, "cannot derive a port: %w", err)
-	}
+	at := binary.BigEndian.Uint32(id[:])
 	for i := range ports {
 		port := firstPort + (int(at%ports)+i)%ports
 		l, err := net.Listen("tcp", ":"+strconv.Itoa(port)) //nolint:gosec // it is free where ranks will listen: on all addresses

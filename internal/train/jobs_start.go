@@ -51,7 +51,10 @@ func (n NodeJobs) start(q startQuestion) (*agent, error) {
 	cmd := exec.Command(n.Program, "agent", "run", dir) //nolint:gosec // this very program
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = n.Root, append(cleanEnv(n.Environ), q.Env...), log, log
 	cmd.Env = append(cmd.Env, StartVariable+"="+q.Run.Hex(), StartCountVariable+"="+strconv.Itoa(a.Starts)) // the one before is over for certain
-	alone(cmd)
+	// It outlives the connection, and its processes can be found.
+	if err := ownSession(cmd); err != nil {
+		return fail(err)
+	}
 	if err := cmd.Start(); err != nil {
 		return fail(err)
 	}
@@ -101,20 +104,28 @@ func cleanEnv(environ []string) []string {
 	})
 }
 
-// writeNote writes a small file so that a reader sees all of it or nothing.
+// writeNote writes a small file that stays also if the machine stops.
 func writeNote(file string, v any) error {
 	text, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*")
+	return putFile(file, func(f *os.File) error {
+		if _, err := f.Write(append(text, '\n')); err != nil {
+			return err
+		}
+		return f.Sync()
+	})
+}
+
+// putFile writes a file beside its place and moves it there, so that a reader sees all of it or nothing. It is its owner's alone, unless
+// write changes that.
+func putFile(file string, write func(*os.File) error) error {
+	f, err := os.CreateTemp(filepath.Dir(file), "new-*")
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(append(text, '\n'))
-	if err == nil {
-		err = f.Sync()
-	}
+	err = write(f)
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}

@@ -22,7 +22,7 @@ type Place struct {
 // or MPI say. nodes is how many the job has.
 func PlaceOf(environ []string, nodes int, run object.Digest) (Place, error) {
 	env := variables(environ)
-	p := Place{Nodes: max(1, nodes), Master: env[MasterVariable], Port: 20000 + (int(run[0])<<8|int(run[1]))%10000}
+	p := Place{Nodes: max(1, nodes), Master: env[MasterVariable], Port: firstPort + (int(run[0])<<8|int(run[1]))%ports}
 	if p.Nodes == 1 {
 		p.Master = cmp.Or(p.Master, "127.0.0.1")
 	}

@@ -7,8 +7,6 @@ import (
 	"mlx/internal/fault"
 )
 
-func alone(*exec.Cmd) {}
-
 func ownGroup(*exec.Cmd) {}
 
 func statusOf(p *os.ProcessState) int { return p.ExitCode() }

@@ -15,13 +15,11 @@ import (
 // for that is a process of the login node: this one may be gone by then.
 //
 // A job whose number was never noted is looked for by its comment.
-const cancelScript = `
-dir=$jobs/$hex
-[ -n "$id" ] || read -r id 2>/dev/null <"$dir/slurm_id"
+const cancelScript = findScript + `
 if [ -z "$id" ]; then
-  read -r comment task 2>/dev/null <"$dir/slurm_try" || { echo done; exit 0; }
+  read -r comment task 2>/dev/null <"$jobs/$hex/slurm_try" || { echo done; exit 0; }
   known=$(squeue -h -r -t all -u "$(id -un)" -o '%i|%k' 2>&1) || { echo "fail|"; printf '%s\n' "$known"; exit 0; }
-  id=$(printf '%s\n' "$known" | awk -F '|' -v c="$comment" -v t="$task" '$2 == c && (t == "" || $1 ~ "_" t "$") {print $1; exit}')
+  id=$(printf '%s\n' "$known" | ` + byComment + `)
   [ -n "$id" ] || { echo done; exit 0; }
 fi
 state=$(squeue -h -r -t all -j "$id" -o %T 2>&1)
@@ -60,12 +58,8 @@ esac
 
 // Cancel ends a job.
 func (d *Driver) Cancel(ctx context.Context, job train.Ref, grace time.Duration) error {
-	id := job.Handle
-	if !isHandle(id) {
-		id = ""
-	}
 	what := "cancel job " + job.ID.Short()
-	head := d.jobs() + fmt.Sprintf("hex=%s id=%s grace=%d\n", job.ID.Hex(), id, int64(math.Ceil(grace.Seconds())))
+	head := d.about(job) + fmt.Sprintf("grace=%d\n", int64(math.Ceil(grace.Seconds())))
 	lines, err := d.ask(ctx, what, head+cancelScript)
 	if err != nil {
 		return err

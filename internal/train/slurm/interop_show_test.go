@@ -3,7 +3,9 @@
 package slurm
 
 import (
+	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -42,5 +44,35 @@ func TestWhatIsShownAndLeft(t *testing.T) {
 	never := c.job("", train.Resources{})
 	if shows, err := c.Shows(t.Context(), never.Ref); err != nil || shows != "" {
 		t.Errorf("one that was not submitted: %q, %v", shows, err)
+	}
+}
+
+// TestShell: it is opened in the folder, and in the place of the job, also of one in an array.
+func TestShell(t *testing.T) {
+	c := newCluster(t)
+	alone := c.job("until [ -e go ]; do sleep 0.05; done", train.Resources{})
+	one, two := c.job("until [ -e go ]; do sleep 0.05; done", train.Resources{CPUs: 2}), c.job("until [ -e go ]; do sleep 0.05; done", train.Resources{CPUs: 2})
+	handles, err := c.SubmitAll(t.Context(), []train.Job{alone, one, two})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SHELL", "/bin/sh")
+	for i, j := range []train.Job{alone, one, two} {
+		j.Handle = handles[i]
+		t.Cleanup(func() { _ = c.Cancel(context.Background(), j.Ref, 0) })
+		c.awaitState(j.Ref, train.Running)
+		var opens train.Sheller = c
+		words, err := opens.Shell(j.Ref, j.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(t.Context(), "script", "-qec", train.Quote(words), os.DevNull) // a shell wants a terminal
+		cmd.Stdin = strings.NewReader("echo \"$SLURM_JOB_ID in $PWD\" >shell.txt; exit\n")
+		out, err := cmd.CombinedOutput()
+		number := strings.TrimSpace(command(t, "squeue", "-h", "-j", j.Handle, "-o", "%A"))
+		if want := number + " in " + j.Dir + "\n"; err != nil || c.text(j.Ref, "shell.txt") != want {
+			t.Errorf("job %s: %q, not %q: %v\n%s", j.Handle, c.text(j.Ref, "shell.txt"), want, err, out)
+		}
+		os.WriteFile(filepath.Join(j.Dir, "go"), nil, 0o600)
 	}
 }

@@ -22,16 +22,10 @@ squeue -h -r -t all -j "$id" -o '%all' 2>&1
 exit 0
 `
 
-// leftScript prints the entry of a queue that has not ended, and processes of this machine that belong to the job: they are started
-// in its folder or have its id among their variables. The id stands on stdin: grep would find itself otherwise.
+// leftScript prints the entry of a queue that has not ended, and processes of this machine that belong to the job.
 const leftScript = findScript + `
 [ -z "$id" ] || squeue -h -r -j "$id" -o 'job %i is %T' 2>/dev/null
-for p in $(echo "$hex" | grep -a -l -s -F -f - /proc/[0-9]*/cmdline /proc/[0-9]*/environ | cut -d / -f 3 | sort -u); do
-  words=$(tr '\0' ' ' 2>/dev/null <"/proc/$p/cmdline")
-  [ -z "$words" ] || printf 'process %s: %s\n' "$p" "$words"
-done
-exit 0
-`
+` + train.ProcessesScript + "exit 0\n"
 
 // Shows is what Slurm shows of a job: its entry, and the batch script that it was given.
 func (d *Driver) Shows(ctx context.Context, job train.Ref) (string, error) {
@@ -43,12 +37,17 @@ func (d *Driver) Left(ctx context.Context, job train.Ref) (string, error) {
 	return d.look(ctx, "look for what is left of job "+job.ID.Short(), job, leftScript)
 }
 
-func (d *Driver) look(ctx context.Context, what string, job train.Ref, script string) (string, error) {
+// about are lines of sh that say which job is meant: id is empty where nobody has told what Slurm calls it.
+func (d *Driver) about(job train.Ref) string {
 	id := job.Handle
 	if !isHandle(id) {
 		id = ""
 	}
-	lines, err := d.ask(ctx, what, d.jobs()+fmt.Sprintf("hex=%s id=%s\n", job.ID.Hex(), id)+script)
+	return d.jobs() + fmt.Sprintf("hex=%s id=%s\n", job.ID.Hex(), id)
+}
+
+func (d *Driver) look(ctx context.Context, what string, job train.Ref, script string) (string, error) {
+	lines, err := d.ask(ctx, what, d.about(job)+script)
 	if err != nil {
 		return "", err
 	}

@@ -22,7 +22,7 @@ const (
 	arraysName = "arrays"
 )
 
-// Driver is a cluster. It implements train.Driver, train.Linker, train.Batcher and train.Shower.
+// Driver is a cluster. It implements train.Driver, train.Linker, train.Batcher, train.Describer, train.Sheller and train.Shower.
 type Driver struct {
 	host *train.Host
 	b    train.Backend
@@ -39,14 +39,18 @@ func (d *Driver) Link(ctx context.Context, _ train.Ref) (io.ReadWriteCloser, err
 	return d.host.Link(ctx)
 }
 
-// Shell returns the words of a command that opens a shell beside a job that runs, for the login node.
-func (d *Driver) Shell(job train.Ref) ([]string, error) {
+// Shell returns the words of a command that opens a shell beside a job that runs, on its first node.
+func (d *Driver) Shell(job train.Ref, dir string) ([]string, error) {
 	if !isHandle(job.Handle) {
 		return nil, fault.New(fault.NotFound, "cannot open a shell beside job %s: its number in Slurm is not known", job.ID.Short()).
 			Hint("mlx job list   # does it run?")
 	}
-	return []string{"srun", "--jobid", job.Handle, "--overlap", "--ntasks=1", "--pty", "bash", "-l"}, nil
+	return d.host.Shell(dir, "sh", "-c", beside, "sh", job.Handle)
 }
+
+// beside executes a command in the place of a job. srun takes the job's own number only, not that of a task in an array.
+const beside = `command -v srun >/dev/null 2>&1 || . /etc/profile >/dev/null 2>&1; ` +
+	`id=$(squeue -h -j "$1" -o %A) || exit 125; shift; exec srun --jobid="$id" --overlap --nodes=1 --ntasks=1 --pty "$@"`
 
 // Wrap returns the words before a command that make it run in a container of Apptainer, or of Singularity, as it was called.
 func Wrap(image string, gpus bool) []string {

@@ -11,7 +11,10 @@ import (
 	"mlx/internal/train"
 )
 
-// submitScript submits jobs unless Slurm knows them. It is given the lines of submitHead, and what stands after it is the batch
+// byComment finds, among lines of squeue's, what Slurm calls the job with a comment, or the task of the array with it.
+const byComment = `awk -F '|' -v c="$comment" -v t="$task" '$2 == c && (t == "" || $1 ~ "_" t "$") {print $1; exit}'`
+
+// submitScript submits jobs unless Slurm knows them. Its variables stand before it, and in its middle the batch
 // script, which it keeps beside the job. It answers "job NUMBER HANDLE" for each job, or "fail|" and Slurm's words.
 //
 // That a submit was begun is written before it begins: only then can there be a job whose number nobody has noted, and only
@@ -48,7 +51,7 @@ if [ -n "$tried" ]; then
   for dir in $dirs; do
     dir=$jobs/$dir
     if ! [ -s "$dir/slurm_id" ] && read -r comment task <"$dir/slurm_try" 2>/dev/null; then
-      id=$(printf '%s\n' "$known" | awk -F '|' -v c="$comment" -v t="$task" '$2 == c && (t == "" || $1 ~ "_" t "$") {print $1; exit}')
+      id=$(printf '%s\n' "$known" | ` + byComment + `)
       if [ -n "$id" ]; then note "$dir" "$id"; else left="$left$n "; fi
     fi
     n=$((n + 1))
