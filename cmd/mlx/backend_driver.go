@@ -24,15 +24,11 @@ const nodeFolder = "~/.cache/mlx/node"
 // backend returns the backend of a name, with what the user's own files say of it. What mlx.yaml says must have been allowed
 // here: it comes with a clone, and with every pull request.
 func (a *app) backend(name string) (repo.Backend, error) {
-	r, err := a.repo()
-	if err != nil {
-		return repo.Backend{}, err
-	}
 	c, err := a.config()
 	if err != nil {
 		return repo.Backend{}, err
 	}
-	all, err := r.OwnBackends(c, userDir())
+	all, err := a.backends()
 	if err != nil {
 		return repo.Backend{}, err
 	}
