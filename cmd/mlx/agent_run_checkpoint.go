@@ -41,16 +41,19 @@ func (s *savedCheckpoint) channel() chan struct{} {
 	return s.wanted
 }
 
-// handle is what the backend calls the job; empty where nobody here knows.
+// handle is what the backend calls the job, for the record of its end; empty where that is a process, which is gone then.
 func (j *agentJob) handle() string {
-	if j.body.Job.Type != "slurm" {
-		return train.Job{Ref: train.Ref{ID: j.id}}.Name()
-	}
-	text, err := j.read(slurm.IDName)
-	if err != nil {
+	switch j.body.Job.Type {
+	case "local", "ssh":
 		return ""
+	case "slurm":
+		text, err := j.read(slurm.IDName)
+		if err != nil {
+			return ""
+		}
+		return strings.TrimSpace(string(text))
 	}
-	return strings.TrimSpace(string(text))
+	return train.Job{Ref: train.Ref{ID: j.id}}.Name()
 }
 
 // wantCheckpoint asks for a version soon.

@@ -107,7 +107,7 @@ func hostsOf(b repo.Backend) []string {
 	return []string{b.Host}
 }
 
-// orderRoots are the versions that a job needs: its work tree, data, models, and the checkpoint that it begins with.
+// orderRoots are the versions that a job needs: its work tree, data, models, the checkpoint that it begins with, and those asked for by name.
 func orderRoots(o train.Order) ([]object.Digest, error) {
 	var start struct {
 		Body run.Body `json:"body"`
@@ -130,6 +130,11 @@ func orderRoots(o train.Order) ([]object.Digest, error) {
 	}
 	if o.Resume != nil {
 		add(*o.Resume)
+	}
+	if start.Body.Job != nil {
+		for _, v := range start.Body.Job.Versions {
+			add(v)
+		}
 	}
 	return all, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -82,5 +83,29 @@ func TestJobWaitsSinceItWasGiven(t *testing.T) {
 	}
 	if got := j.waitsSince(); !got.Equal(now) {
 		t.Errorf("since %v", got)
+	}
+}
+
+// The record of the end names a job as its backend does, also when the folder of the job here is gone.
+func TestAgentHandle(t *testing.T) {
+	t.Parallel()
+	id := object.Sum([]byte("a run"))
+	dir := t.TempDir()
+	for _, c := range []struct{ backend, file, want string }{
+		{"ray", "", "mlx-" + id.Hex()[:12]},
+		{"kubernetes", "", "mlx-" + id.Hex()[:12]},
+		{"slurm", "", ""},
+		{"slurm", "123_4\n", "123_4"},
+		{"local", "", ""}, // a process, and gone
+	} {
+		if c.file != "" {
+			if err := os.WriteFile(filepath.Join(dir, "slurm_id"), []byte(c.file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		j := &agentJob{dir: dir, id: id, body: run.Body{Job: &run.Job{Type: c.backend}}}
+		if got := j.handle(); got != c.want {
+			t.Errorf("%s: handle %q", c.backend, got)
+		}
 	}
 }

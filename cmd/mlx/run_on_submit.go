@@ -227,10 +227,17 @@ func (j *onJob) send(ctx context.Context, l *train.Link) error {
 	if j.plan.Remote != "" {
 		return nil
 	}
-	roots := j.plan.Roots()
-	for _, root := range roots {
-		if here, err := j.store.Has(ctx, root); err != nil || !here {
-			return errors.Join(err, j.notHere(ctx, l, root))
+	var roots []object.Digest
+	for _, root := range j.plan.Roots() {
+		here, err := j.store.Has(ctx, root)
+		if err == nil && !here {
+			err = j.notHere(ctx, l, root)
+		}
+		if err != nil {
+			return err
+		}
+		if here {
+			roots = append(roots, root)
 		}
 	}
 	progress := j.app.streams.Progress("sending", "bytes", 0)
