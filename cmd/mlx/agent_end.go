@@ -89,9 +89,9 @@ func (j *agentJob) endAs(ctx context.Context, e run.Ending) (train.Result, error
 		return j.close(ctx, nil, err)
 	}
 	runner.Secrets = j.secretValues()
+	j.keepCheckpoint(ctx)
 	s := j.spec(max(1, j.book.Last), time.Time{})
 	s.Ended = nil
-	j.keepCheckpoint(ctx)
 	result, err := runner.TakeUp(ctx, j.start, s, e)
 	return j.close(ctx, result, err)
 }

@@ -65,6 +65,7 @@ func (j *agentJob) takeUp(ctx context.Context) (*run.Result, error) {
 		return nil, err
 	}
 	runner.Secrets = j.secretValues()
+	j.keepCheckpoint(ctx)
 	s := j.spec(j.book.Last, time.Time{})
 	s.Again = func(b *run.Body) bool { return j.again(b, true) }
 	result, err := runner.TakeUp(ctx, j.start, s, run.Ending{State: run.Lost, Cause: lostAgent})
@@ -144,7 +145,7 @@ func (j *agentJob) attempt(ctx context.Context, began time.Time) (*run.Result, e
 func (j *agentJob) spec(n int, began time.Time) run.Spec {
 	b := j.body
 	job := *b.Job
-	job.Attempts = j.book.Attempts
+	job.Attempts, job.Checkpoint, job.Handle = j.book.Attempts, j.saved.version(), j.handle()
 	s := run.Spec{
 		Command: b.Command, Argv: j.argv(), Dir: j.source(filepath.FromSlash(b.Folder)), Folder: b.Folder, Params: b.Params, Data: b.Data, Used: b.Used,
 		Worktree: b.Worktree, Attempt: n, Job: &job, Aside: j.path(train.AttemptsName, strconv.Itoa(n)),
@@ -218,7 +219,7 @@ func (j *agentJob) completeJob(b *run.Body) {
 		j.packages = b.Environment.Python.List
 	}
 	hosts, facts := j.nodes()
-	job.Hosts, job.Facts = hosts, facts
+	job.Hosts, job.Facts, job.Checkpoint = hosts, facts, j.saved.version()
 	b.Job = &job
 }
 

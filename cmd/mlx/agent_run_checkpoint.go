@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
 	"mlx/internal/object"
 	"mlx/internal/snapshot"
 	"mlx/internal/train"
+	"mlx/internal/train/slurm"
 )
 
 // checkpointEvery is how often the checkpoint folder is looked at: a node that is lost costs at most that much work.
@@ -23,9 +25,35 @@ type savedCheckpoint struct {
 	once    sync.Once
 }
 
+// version is its root; nil where there is none.
+func (s *savedCheckpoint) version() *object.Digest {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.root.IsZero() {
+		return nil
+	}
+	root := s.root
+	return &root
+}
+
 func (s *savedCheckpoint) channel() chan struct{} {
 	s.once.Do(func() { s.wanted = make(chan struct{}, 1) })
 	return s.wanted
+}
+
+// handle is what the backend calls the job, for the record of its end; empty where that is a process, which is gone then.
+func (j *agentJob) handle() string {
+	switch j.body.Job.Type {
+	case "local", "ssh":
+		return ""
+	case "slurm":
+		text, err := j.read(slurm.IDName)
+		if err != nil {
+			return ""
+		}
+		return strings.TrimSpace(string(text))
+	}
+	return train.Job{Ref: train.Ref{ID: j.id}}.Name()
 }
 
 // wantCheckpoint asks for a version soon.

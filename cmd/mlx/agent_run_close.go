@@ -85,7 +85,7 @@ func (j *agentJob) lastRecord(ctx context.Context, out *train.Result, trouble er
 		}
 		runner.Secrets = j.secretValues()
 		job := *j.body.Job
-		job.Attempts = j.book.Attempts
+		job.Attempts, job.Checkpoint, job.Handle = j.book.Attempts, j.saved.version(), j.handle()
 		ended, err := runner.Abandon(ctx, j.id, run.State(out.State), out.Cause, &job)
 		if err != nil {
 			return nil, err

@@ -39,6 +39,7 @@ type app struct {
 	repo     func() (*repo.Repo, error)
 	settings func() (*repo.Settings, error)
 	config   func() (*repo.Config, error)
+	backends func() (repo.Map[repo.Backend], error)
 	ledger   func() (*lineage.Ledger, error)
 	store    func() (*snapshot.Store, error)
 
@@ -90,6 +91,7 @@ func (a *app) lazily() {
 	a.repo = sync.OnceValues(a.findRepo)
 	a.settings = sync.OnceValues(a.loadSettings)
 	a.config = sync.OnceValues(a.readConfig)
+	a.backends = sync.OnceValues(a.readBackends)
 	a.ledger = sync.OnceValues(a.openLedger)
 	a.store = sync.OnceValues(a.openStore)
 	a.pipeline, a.leave = nil, new(stageLeave)

@@ -102,23 +102,26 @@ func moneyWords(m repo.Money) string {
 	return text + " " + m.Currency
 }
 
-// knownBackends are all backends, those of mlx.yaml first, then the user's own, then this machine.
-func (a *app) knownBackends() (repo.Map[repo.Backend], *repo.Config, error) {
+// readBackends reads all backends, those of mlx.yaml first, then the user's own, then this machine.
+func (a *app) readBackends() (repo.Map[repo.Backend], error) {
 	r, err := a.repo()
 	if err != nil {
-		return repo.Map[repo.Backend]{}, nil, err
+		return repo.Map[repo.Backend]{}, err
 	}
 	c, err := a.config()
 	if err != nil {
-		return repo.Map[repo.Backend]{}, nil, err
+		return repo.Map[repo.Backend]{}, err
 	}
-	all, err := r.OwnBackends(c, userDir())
-	return all, c, err
+	return r.OwnBackends(c, userDir())
 }
 
 // backendViews describes all backends.
 func (a *app) backendViews() ([]backendView, error) {
-	all, c, err := a.knownBackends()
+	all, err := a.backends()
+	if err != nil {
+		return nil, err
+	}
+	c, err := a.config()
 	if err != nil {
 		return nil, err
 	}

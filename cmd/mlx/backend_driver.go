@@ -24,15 +24,11 @@ const nodeFolder = "~/.cache/mlx/node"
 // backend returns the backend of a name, with what the user's own files say of it. What mlx.yaml says must have been allowed
 // here: it comes with a clone, and with every pull request.
 func (a *app) backend(name string) (repo.Backend, error) {
-	r, err := a.repo()
-	if err != nil {
-		return repo.Backend{}, err
-	}
 	c, err := a.config()
 	if err != nil {
 		return repo.Backend{}, err
 	}
-	all, err := r.OwnBackends(c, userDir())
+	all, err := a.backends()
 	if err != nil {
 		return repo.Backend{}, err
 	}
@@ -111,7 +107,7 @@ func hostsOf(b repo.Backend) []string {
 	return []string{b.Host}
 }
 
-// orderRoots are the versions that a job needs: its work tree, data, models, and the checkpoint that it begins with.
+// orderRoots are the versions that a job needs: its work tree, data, models, the checkpoint that it begins with, and those asked for by name.
 func orderRoots(o train.Order) ([]object.Digest, error) {
 	var start struct {
 		Body run.Body `json:"body"`
@@ -134,6 +130,11 @@ func orderRoots(o train.Order) ([]object.Digest, error) {
 	}
 	if o.Resume != nil {
 		add(*o.Resume)
+	}
+	if start.Body.Job != nil {
+		for _, v := range start.Body.Job.Versions {
+			add(v)
+		}
 	}
 	return all, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -8,56 +9,63 @@ import (
 
 	"mlx/internal/drift"
 	"mlx/internal/lineage"
-	"mlx/internal/repo"
+	"mlx/internal/pipeline"
+	"mlx/internal/train"
 )
 
-// backendPrice is what an hour on a backend costs.
+// backendPrice is what a run on a backend costs.
 type backendPrice struct {
-	name string
-	hour repo.Money // of all GPUs that a run gets; no currency: it costs nothing here, or nobody says what
-	free bool       // this machine, of which mlx.yaml gives no price
-	most time.Duration
+	name  string
+	price train.Price
+	needs train.Resources // that a run gets
+	spot  bool
 }
 
-// price is that of the backend on which a stage runs; this machine is the backend called local.
-func (x *acting) price(on string) backendPrice {
-	if on == "" {
-		on = "local"
-	}
-	p := backendPrice{name: on}
-	c, err := x.app.config()
+// price is that of the backend on which a run gets resources; this machine is the backend called local.
+func (x *acting) price(on string, needs train.Resources) backendPrice {
+	p := backendPrice{name: cmp.Or(on, localBackend), needs: needs}
+	all, err := x.app.backends()
 	if err != nil {
 		return p
 	}
-	b, declared := c.Backends.Get(on)
-	p.free = on == "local" && b.Price.GPUHour.Currency == ""
-	p.hour = repo.Money{Amount: b.Price.GPUHour.Amount * float64(b.Resources.GPUs), Currency: b.Price.GPUHour.Currency}
-	if declared {
-		p.most = b.Resources.Time.Duration
-	}
+	b, _ := all.Get(p.name)
+	p.price, p.needs, p.spot = costOf(b.Price), needs.Or(resourcesOf(b.Resources)), b.Spot
 	return p
 }
+
+// stagePrice is that of a stage where it says that it runs.
+func (x *acting) stagePrice(ctx context.Context, s pipeline.Stage) backendPrice {
+	needs, err := x.app.stageNeeds(ctx, s.Name)
+	if err != nil {
+		return backendPrice{name: cmp.Or(s.On, localBackend)}
+	}
+	return x.price(s.On, needs)
+}
+
+// free: this machine, of which mlx.yaml gives no price.
+func (p backendPrice) free() bool { return p.name == localBackend && p.price.Currency == "" }
 
 // nothing is what is free.
 func nothing() drift.Estimate { return drift.Estimate{Cost: &drift.Cost{}} }
 
 func (p backendPrice) cost(seconds float64, basis string) *drift.Cost {
-	if p.hour.Currency == "" {
+	if p.price.Currency == "" {
 		return nil
 	}
-	return &drift.Cost{Amount: p.hour.Amount * seconds / time.Hour.Seconds(), Currency: p.hour.Currency, Basis: basis}
+	c := p.price.Of(p.needs, p.spot, time.Duration(seconds*float64(time.Second)))
+	return &drift.Cost{Amount: c.Amount, Currency: c.Currency, Basis: basis}
 }
 
 // estimate is what a run will cost: as long as those before it took, else as long as it may take.
 func (p backendPrice) estimate(before func() (seconds float64, known bool), limit time.Duration) drift.Estimate {
 	switch {
-	case p.free:
+	case p.free():
 		return nothing()
-	case p.hour.Currency == "":
+	case p.price.Currency == "":
 		return drift.Estimate{Why: "backend " + p.name + " has no price"}
 	}
 	seconds, known := before()
-	for _, most := range []time.Duration{limit, p.most} {
+	for _, most := range []time.Duration{limit, p.needs.Time} {
 		if !known && most > 0 {
 			seconds, known = most.Seconds(), true
 		}
@@ -65,7 +73,18 @@ func (p backendPrice) estimate(before func() (seconds float64, known bool), limi
 	if !known {
 		return drift.Estimate{Why: "no earlier run says how long it takes, and backend " + p.name + " has no resources.time"}
 	}
-	return drift.Estimate{Cost: p.cost(seconds, "estimated")}
+	return drift.Estimate{Cost: p.cost(seconds, train.BasisEstimated)}
+}
+
+// spent is what a run cost that took so long.
+func (p backendPrice) spent(seconds float64) drift.Estimate {
+	switch c := p.cost(seconds, train.BasisMeasured); {
+	case c != nil:
+		return drift.Estimate{Cost: c}
+	case p.free() || seconds == 0:
+		return nothing()
+	}
+	return drift.Estimate{Why: "backend " + p.name + " has no price"}
 }
 
 // addCost adds estimates of one currency.

@@ -15,6 +15,7 @@ import (
 	"mlx/internal/pipeline"
 	"mlx/internal/repo"
 	"mlx/internal/run"
+	"mlx/internal/train"
 )
 
 func (x *acting) newDeed() deed {
@@ -115,7 +116,11 @@ func (x *acting) outcomeOfRun(v run.View) outcome {
 		}
 	}
 	if v.DurationS != nil {
-		out.cost = x.price("").cost(*v.DurationS, "measured")
+		p := x.price("", train.Resources{})
+		if v.Job != nil {
+			p = x.price(v.Job.Backend, resourcesIn(v.Job))
+		}
+		out.cost = p.cost(*v.DurationS, train.BasisMeasured)
 	}
 	return out
 }
@@ -159,7 +164,7 @@ func (d *stageDeed) ready(ctx context.Context) outcome {
 func (d *stageDeed) estimate(ctx context.Context) drift.Estimate {
 	var sum drift.Estimate
 	for _, p := range d.planned {
-		one := d.price(p.Stage.On).estimate(func() (float64, bool) { return d.tookStage(ctx, p.Stage.Name) }, p.Stage.Timeout)
+		one := d.stagePrice(ctx, p.Stage).estimate(func() (float64, bool) { return d.tookStage(ctx, p.Stage.Name) }, p.Stage.Timeout)
 		if sum = addCost(sum, one); sum.Cost == nil {
 			sum.Why = "stage " + p.Stage.Name + ": " + sum.Why
 			return sum
@@ -181,9 +186,9 @@ func (d *stageDeed) do(ctx context.Context, _ object.Digest) outcome {
 	defer r.close()
 	results := r.planner.Apply(ctx, r.chosen, pipeline.ApplyOptions{Jobs: 1, Executor: reproExecutor{w: r.world}})
 	out := outcome{state: drift.ActionSucceeded, run: last}
-	seconds := 0.0
+	var spent drift.Estimate
 	for _, s := range results {
-		seconds += s.Duration.Seconds()
+		spent = addCost(spent, d.stagePrice(ctx, s.Stage).spent(s.Duration.Seconds()))
 		switch {
 		case s.Did == pipeline.Failed && out.state == drift.ActionSucceeded:
 			out.state, out.why, out.err = drift.ActionFailed, "failed: stage "+s.Stage.Name+": "+s.Why, s.Err
@@ -197,7 +202,9 @@ func (d *stageDeed) do(ctx context.Context, _ object.Digest) outcome {
 	if last == nil && out.state == drift.ActionSucceeded {
 		return outcome{state: drift.ActionUnchanged, why: "stage " + d.action.Of + " is up to date"}
 	}
-	out.cost = d.price("").cost(seconds, "measured")
+	if spent.Cost != nil && spent.Cost.Currency != "" {
+		out.cost = spent.Cost
+	}
 	return out
 }
 
@@ -223,7 +230,7 @@ func (d *stageDeed) foundOut(ctx context.Context, before drift.Done) (outcome, b
 type runDeed struct{ plain }
 
 func (d *runDeed) estimate(ctx context.Context) drift.Estimate {
-	return d.price("").estimate(func() (float64, bool) { return d.took(ctx) }, 0)
+	return d.price("", train.Resources{}).estimate(func() (float64, bool) { return d.took(ctx) }, 0)
 }
 
 // took is how long the command took when drift started it last and it succeeded, in seconds.

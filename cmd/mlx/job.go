@@ -57,8 +57,8 @@ type job struct {
 	seen  run.Seen     // of one on a backend: what was seen of it last
 	found train.Result // how it ended there, when over
 	over  bool
-	kept  bool // not all of its results are in their places
-	price train.Price
+	kept  bool        // not all of its results are in their places
+	price train.Price // of one that costs something now
 }
 
 // jobOf finds the run that a reference names.
@@ -88,8 +88,10 @@ func (a *app) jobWith(v run.View) (job, error) {
 		j.live, j.here = a.liveOf(v.RunID)
 		j.seen, _ = run.SeenOf(jobsOf(r), v.RunID)
 		j.found, j.over = readNote[train.Result](filepath.Join(jobsOf(r), v.ID), resultNote)
-		_, j.kept = readNote[map[string]string](filepath.Join(jobsOf(r), v.ID), beforeName)
-		j.price = a.priceOf(v.Job.Backend)
+		j.kept = hasNote(filepath.Join(jobsOf(r), v.ID), beforeName)
+		if v.EndedAt == nil && !j.seen.Began.IsZero() {
+			j.price = a.priceOf(v.Job.Backend)
+		}
 		return j, nil
 	}
 	j.live, j.here = run.LiveRun(runsOf(r), v.ID)

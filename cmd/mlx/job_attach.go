@@ -106,10 +106,7 @@ func (a *app) reopenJob(ctx context.Context, v run.View) (*onJob, error) {
 }
 
 // kept says whether something is still known of the job here: not all of its results are in their places.
-func (j *onJob) kept() bool {
-	_, there := readNote[map[string]string](j.folderOf(), beforeName)
-	return there
-}
+func (j *onJob) kept() bool { return hasNote(j.folderOf(), beforeName) }
 
 // finishEnded puts the outputs of a job in their places whose end is recorded: somebody was stopped half way.
 func (j *onJob) finishEnded(ctx context.Context, links *onLinks) (*run.Result, error) {

@@ -11,6 +11,7 @@ import (
 
 	"mlx/internal/cli"
 	"mlx/internal/lineage"
+	"mlx/internal/object"
 	"mlx/internal/run"
 )
 
@@ -88,10 +89,8 @@ func (a *app) jobs(ctx context.Context, o jobListOptions) ([]job, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !o.mine() {
-		if err := a.lookAtAll(ctx, views); err != nil {
-			return nil, err
-		}
+	if err := a.lookAtAll(ctx, slices.DeleteFunc(views, o.leavesOut)); err != nil {
+		return nil, err
 	}
 	if o.all {
 		views = nil
@@ -105,13 +104,10 @@ func (a *app) jobs(ctx context.Context, o jobListOptions) ([]job, error) {
 		return nil, err
 	}
 	var jobs []job
-	for _, v := range views {
+	for _, v := range slices.DeleteFunc(views, o.leavesOut) {
 		j, err := a.jobWith(v)
 		if err != nil {
 			return nil, err
-		}
-		if on := j.row(a.now()).Backend; o.on != "" && o.on != on {
-			continue
 		}
 		jobs = append(jobs, j)
 	}
@@ -121,19 +117,26 @@ func (a *app) jobs(ctx context.Context, o jobListOptions) ([]job, error) {
 	return jobs, nil
 }
 
-// mine says whether no backend has to be asked.
-func (o jobListOptions) mine() bool { return o.on == "local" }
+// leavesOut says whether a run is of no backend that is wanted: it is not asked for either.
+func (o jobListOptions) leavesOut(v run.View) bool {
+	on := localBackend
+	if v.Job != nil {
+		on = v.Job.Backend
+	}
+	return o.on != "" && o.on != on
+}
 
 // unfinished are the runs that have a folder here or no end: those in progress on this machine, and those of backends whose results are
 // not all here.
 func (a *app) unfinished(ctx context.Context, runner run.Runner) ([]run.View, error) {
 	var views []run.View
+	listed := map[object.Digest]bool{}
 	history := a.history(runner.Ledger)
 	for v, err := range history.Views(ctx, lineage.Query{Where: "kind == " + strconv.Quote(run.Started.Name()) + " and job != null"}) {
 		if err != nil {
 			return nil, err
 		}
-		views = append(views, v)
+		listed[v.RunID], views = true, append(views, v)
 	}
 	r, err := a.repo()
 	if err != nil {
@@ -145,7 +148,7 @@ func (a *app) unfinished(ctx context.Context, runner run.Runner) ([]run.View, er
 			return nil, err
 		}
 		for _, l := range live {
-			if slices.ContainsFunc(views, func(v run.View) bool { return v.RunID == l.ID }) {
+			if listed[l.ID] {
 				continue
 			}
 			v, err := history.Get(ctx, l.ID)

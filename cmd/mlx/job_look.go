@@ -59,7 +59,7 @@ func (a *app) lookAtAll(ctx context.Context, views []run.View) error {
 func (j *onJob) howEnded(ctx context.Context, links *onLinks, id object.Digest) error {
 	one := *j
 	one.id = id
-	if _, known := readNote[train.Result](one.folderOf(), resultNote); known {
+	if hasNote(one.folderOf(), resultNote) {
 		return nil
 	}
 	l, err := links.to(ctx, &one)

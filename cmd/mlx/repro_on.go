@@ -73,17 +73,26 @@ func (w *reproWorld) mayExecuteOn(s pipeline.Stage) error {
 	return nil
 }
 
+// stageNeeds is what a stage says of the resources that it needs.
+func (a *app) stageNeeds(ctx context.Context, stage string) (train.Resources, error) {
+	p, err := a.readPipeline(ctx)
+	if err != nil {
+		return train.Resources{}, err
+	}
+	if i := slices.IndexFunc(p.Steps, func(t repo.Step) bool { return t.Name == stage }); i >= 0 {
+		return resourcesOf(p.Steps[i].Needs), nil
+	}
+	return train.Resources{}, nil
+}
+
 // askOf is what a stage asks of its backend: its own resources over those of the backend, and its retries there, where a place that
 // was lost can be told from a command that failed.
 func (w *reproWorld) askOf(s pipeline.Stage, ask *onAsk) error {
-	p, err := w.app.readPipeline(context.Background())
-	if err != nil {
+	var err error
+	if ask.Resources, err = w.app.stageNeeds(context.Background(), s.Name); err != nil {
 		return err
 	}
 	ask.Retries = s.Retries
-	if i := slices.IndexFunc(p.Steps, func(t repo.Step) bool { return t.Name == s.Name }); i >= 0 {
-		ask.Resources = resourcesOf(p.Steps[i].Needs)
-	}
 	for _, o := range s.Outs {
 		if o.Metrics {
 			ask.MetricFiles = append(ask.MetricFiles, o.Path)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -218,32 +217,7 @@ func put(top *os.Root, files fs.FS, name string, d fs.DirEntry) error {
 	if d.IsDir() {
 		return top.MkdirAll(at, 0o777)
 	}
-	info, err := d.Info()
-	if err != nil {
-		return err
-	}
-	if info.Mode()&fs.ModeSymlink != 0 {
-		to, err := fs.ReadLink(files, name)
-		if err != nil {
-			return err
-		}
-		return top.Symlink(to, at)
-	}
-	in, err := files.Open(name)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	mode := fs.FileMode(0o666)
-	if info.Mode()&0o111 != 0 {
-		mode = 0o777
-	}
-	out, err := top.OpenFile(at, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+	return layFile(top, at, files, name)
 }
 
 // checkout brings the versions that the run read.

@@ -18,7 +18,7 @@ func (j *onJob) cancel(ctx context.Context, links *onLinks, why run.Cancel, grac
 	if err != nil || dropped {
 		return err
 	}
-	if _, asked := readNote[run.Cancel](j.folderOf(), cancelNote); !asked {
+	if !hasNote(j.folderOf(), cancelNote) {
 		if err := writeNote(j.folderOf(), cancelNote, why); err != nil {
 			return fault.New(fault.KindOf(err), "cannot cancel run %s: %w", j.id.Short(), err)
 		}

@@ -298,7 +298,7 @@ func (j *onJob) tidy(ctx context.Context, links *onLinks) {
 			j.app.streams.Why("%s is not tidied: %v", j.name, err)
 		}
 	}
-	if err := os.RemoveAll(j.folderOf()); err != nil {
+	if err := j.forget(); err != nil {
 		j.app.streams.Why("%v", err)
 	}
 }

@@ -43,6 +43,7 @@ type onAsk struct {
 	Resume    string     // reference of a run whose checkpoint is where it begins
 	Detach    bool
 
+	Tree        object.Digest               // version of the work tree that was saved for another run, with the code of the record; zero: it is saved
 	MetricFiles []string                    // outputs that are files of metrics
 	Versions    []object.Digest             // that the node has to have beside what is laid out there
 	Planned     func(context.Context) error // asked once all that travels is kept, and before anything of it does; may be nil

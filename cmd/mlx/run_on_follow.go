@@ -158,7 +158,7 @@ func (f *follower) tell(s sight) {
 func (f *follower) deadline(ctx context.Context) error {
 	j := f.job
 	most := j.backend.Pending.Duration
-	if most == 0 || f.handsOff || j.app.now().Sub(j.body.Job.SubmittedAt) < most || f.stopping {
+	if most == 0 || f.handsOff || j.app.now().Sub(j.waitsSince()) < most || f.stopping {
 		return nil
 	}
 	if f.last.status.Cause == train.CauseMissing { // it never got there: whoever submits it goes on with it
@@ -174,6 +174,14 @@ func (f *follower) deadline(ctx context.Context) error {
 		return err
 	}
 	return j.driver.Cancel(ctx, j.ref(), 0)
+}
+
+// waitsSince is when the backend got the job: what it took to send it is no waiting of the backend's.
+func (j *onJob) waitsSince() time.Time {
+	if s, _ := run.SeenOf(jobsOf(j.repo), j.id); !s.Given.IsZero() {
+		return s.Given
+	}
+	return j.body.Job.SubmittedAt // another clone handed it over
 }
 
 // wait waits for the next turn: for a while, for a signal, or for the end of the copying. done: the results are there.

@@ -20,10 +20,7 @@ func layOver(top *os.Root, base string, files fs.FS) error {
 			return top.MkdirAll(at, 0o777)
 		}
 		tmp := filepath.Join(filepath.Dir(at), ".mlx-output-"+filepath.Base(at))
-		if err := top.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if err := layFile(top, tmp, files, name, d); err != nil {
+		if err := layFile(top, tmp, files, name); err != nil {
 			return errors.Join(err, ignoreMissing(top.Remove(tmp)))
 		}
 		return top.Rename(tmp, at)
@@ -37,10 +34,13 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// layFile writes one file or link.
-func layFile(top *os.Root, at string, files fs.FS, name string, d fs.DirEntry) error {
-	info, err := d.Info()
+// layFile writes one file or link in the place of what is there, below a root, which no link leads out of.
+func layFile(top *os.Root, at string, files fs.FS, name string) error {
+	info, err := fs.Lstat(files, name)
 	if err != nil {
+		return err
+	}
+	if err := ignoreMissing(top.Remove(at)); err != nil {
 		return err
 	}
 	if info.Mode()&fs.ModeSymlink != 0 {

@@ -92,14 +92,16 @@ func (a *app) look(ctx context.Context, runs []run.View) (map[object.Digest]sigh
 	if err != nil {
 		return nil, err
 	}
-	byBackend := map[string][]object.Digest{}
+	byBackend, known := map[string][]object.Digest{}, map[object.Digest]bool{}
 	for _, v := range runs {
 		if v.Job == nil || v.EndedAt != nil {
 			continue
 		}
-		if s, there := run.SeenOf(jobsOf(r), v.RunID); there && s.Handle == "" {
+		s, there := run.SeenOf(jobsOf(r), v.RunID)
+		if there && s.Handle == "" {
 			continue // it was never handed over: there is nobody to ask
 		}
+		known[v.RunID] = there
 		byBackend[v.Job.Backend] = append(byBackend[v.Job.Backend], v.RunID)
 	}
 	all := map[object.Digest]sight{}
@@ -129,11 +131,8 @@ func (a *app) look(ctx context.Context, runs []run.View) (map[object.Digest]sigh
 		})
 	}
 	asked.Wait()
-	for id, s := range all {
-		before, _ := run.SeenOf(jobsOf(r), id)
-		if err := run.See(jobsOf(r), id, s.seen(before, a.now())); err != nil {
-			return nil, err
-		}
+	if err := a.seeAll(ctx, all, known); err != nil {
+		return nil, err
 	}
 	return all, ctx.Err()
 }
@@ -141,7 +140,7 @@ func (a *app) look(ctx context.Context, runs []run.View) (map[object.Digest]sigh
 // maybeElsewhere says that a job left nothing at a backend that keeps nothing once results are fetched, and that this is not the clone
 // that would have fetched them: "lost" would be a guess.
 func (j *onJob) maybeElsewhere(last sight) bool {
-	_, cancelled := readNote[run.Cancel](j.folderOf(), cancelNote)
+	cancelled := hasNote(j.folderOf(), cancelNote)
 	gone := last.status.State == train.Done || last.status.Cause == train.CauseMissing
 	return j.access() == train.AccessNode && gone && !cancelled && !j.kept()
 }

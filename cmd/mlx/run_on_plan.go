@@ -83,18 +83,13 @@ func (a *app) planOn(ctx context.Context, spec *run.Spec, ask onAsk) (*onJob, er
 	if j.secrets, err = a.secretValues(names); err != nil {
 		return nil, err
 	}
-	tree, err := a.treeOf(ctx, j.repo, *spec)
-	if err != nil {
-		return nil, err
+	tree := ask.Tree
+	if tree.IsZero() {
+		if tree, err = j.keepTree(ctx, spec); err != nil {
+			return nil, err
+		}
 	}
-	saved, err := a.saveTree(ctx, j.repo, tree)
-	if err != nil {
-		return nil, err
-	}
-	j.free = append(j.free, saved.Release)
-	j.free = append(j.free, keepFiles(ctx, j.repo, j.store, &spec.Code))
-	a.noteLeftOut(ctx, spec.Code, spec.Worktree)
-	if err := j.ask(ctx, spec, ask, saved.Root); err != nil {
+	if err := j.ask(ctx, spec, ask, tree); err != nil {
 		j.release()
 		return nil, err
 	}
@@ -108,6 +103,21 @@ func (a *app) planOn(ctx context.Context, spec *run.Spec, ask onAsk) (*onJob, er
 	}
 	j.seat, j.apart = ask.Seat, ask.Apart
 	return j, nil
+}
+
+// keepTree saves the work tree, and what of the code no commit holds.
+func (j *onJob) keepTree(ctx context.Context, spec *run.Spec) (object.Digest, error) {
+	tree, err := j.app.treeOf(ctx, j.repo, *spec)
+	if err != nil {
+		return object.Digest{}, err
+	}
+	saved, err := j.app.saveTree(ctx, j.repo, tree)
+	if err != nil {
+		return object.Digest{}, err
+	}
+	j.free = append(j.free, saved.Release, keepFiles(ctx, j.repo, j.store, &spec.Code))
+	j.app.noteLeftOut(ctx, spec.Code, spec.Worktree)
+	return saved.Root, nil
 }
 
 // ask writes down what is asked of the backend: the job of the record.

@@ -1,13 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
-	"io/fs"
 	"maps"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -60,11 +59,8 @@ func (j *onJob) record(ctx context.Context, spec run.Spec) error {
 		return err
 	}
 	j.id = rec.ID
-	if err := os.MkdirAll(j.folderOf(), 0o777); err == nil {
-		err = writeNote(j.folderOf(), beforeName, before)
-		if err != nil {
-			return fault.New(fault.KindOf(err), "cannot keep what is known of job %s: %w", j.id.Short(), err)
-		}
+	if err := writeNote(j.folderOf(), beforeName, before); err != nil {
+		return fault.New(fault.KindOf(err), "cannot keep what is known of job %s: %w", j.id.Short(), err)
 	}
 	return j.begun(rec.Raw, rec.Body)
 }
@@ -78,17 +74,6 @@ func (j *onJob) begun(raw, body []byte) error {
 	j.plan.Job.Ref = train.Ref{ID: j.id}
 	j.plan.Job.Dir = strings.TrimSuffix(nodeDir(j.backend), "/") + "/jobs/" + j.id.Hex()
 	return nil
-}
-
-// see keeps what is known of the job.
-func (j *onJob) see(change func(*run.Seen)) error {
-	s, _ := run.SeenOf(jobsOf(j.repo), j.id)
-	if s.State == "" {
-		s.State = run.Pending
-	}
-	change(&s)
-	s.At = j.app.now().UTC()
-	return run.See(jobsOf(j.repo), j.id, s)
 }
 
 // hand brings the job to its backend, from wherever an earlier attempt to do so was stopped. All steps can be repeated: a job that the
@@ -117,7 +102,7 @@ func (j *onJob) hand(ctx context.Context, links *onLinks) error {
 			return err
 		}
 		if begun {
-			return j.see(func(s *run.Seen) { s.Handle, s.Reason = j.plan.Job.Name(), "" })
+			return j.given(j.plan.Job.Name())
 		}
 	case j.plan.Remote != "" || j.plan.Access == train.AccessNone || j.plan.Access == train.AccessAfter:
 		if err := j.pack(); err != nil {
@@ -136,10 +121,12 @@ func (j *onJob) hand(ctx context.Context, links *onLinks) error {
 	if err != nil {
 		return fault.New(fault.KindOf(err), "cannot submit run %s to %s: %w", j.id.Short(), j.name, err)
 	}
-	if handle == "" {
-		handle = j.plan.Job.Name()
-	}
-	return j.see(func(s *run.Seen) { s.Handle, s.Reason = handle, "" })
+	return j.given(cmp.Or(handle, j.plan.Job.Name()))
+}
+
+// given keeps that the backend has the job from now on.
+func (j *onJob) given(handle string) error {
+	return j.see(func(s *run.Seen) { s.Handle, s.Reason, s.Given = handle, "", j.app.now().UTC() })
 }
 
 // refused records that the backend takes no such job. Nothing of it stays there.
@@ -240,10 +227,17 @@ func (j *onJob) send(ctx context.Context, l *train.Link) error {
 	if j.plan.Remote != "" {
 		return nil
 	}
-	roots := j.plan.Roots()
-	for _, root := range roots {
-		if here, err := j.store.Has(ctx, root); err != nil || !here {
-			return errors.Join(err, j.notHere(ctx, l, root))
+	var roots []object.Digest
+	for _, root := range j.plan.Roots() {
+		here, err := j.store.Has(ctx, root)
+		if err == nil && !here {
+			err = j.notHere(ctx, l, root)
+		}
+		if err != nil {
+			return err
+		}
+		if here {
+			roots = append(roots, root)
 		}
 	}
 	progress := j.app.streams.Progress("sending", "bytes", 0)
@@ -290,31 +284,6 @@ func (j *onJob) linkError(err error) error {
 		return err
 	}
 	return fault.New(fault.KindOf(err), "cannot bring run %s to %s: %w", j.id.Short(), j.name, err)
-}
-
-// writeNote writes a small file so that a reader sees all of it or nothing.
-func writeNote(dir, name string, v any) error {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return err
-	}
-	tmp := filepath.Join(dir, "."+name)
-	if err := os.WriteFile(tmp, append(text, '\n'), 0o666); err != nil {
-		return err
-	}
-	return os.Rename(tmp, filepath.Join(dir, name))
-}
-
-// readNote reads it back. false: there is none that can be read.
-func readNote[T any](dir, name string) (v T, ok bool) {
-	text, err := os.ReadFile(filepath.Join(dir, name))
-	if errors.Is(err, fs.ErrNotExist) || err != nil {
-		return v, false
-	}
-	return v, json.Unmarshal(text, &v) == nil
 }
 
 // push sends what the job needs, and its record, to the remote that its nodes take it from.

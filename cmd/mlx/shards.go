@@ -124,14 +124,16 @@ func (s *shardSet) submit(ctx context.Context) error {
 		turns[i] = batch.Join()
 		defer turns[i].Leave()
 	}
+	var tree object.Digest // one for all
 	for i := range s.flags.n {
 		out := s.out(i)
 		spec := run.Spec{Command: s.command(i, out), Dir: r.Root, Folder: ".", Data: slices.Clone(s.data), Code: code, Patch: patch,
 			Worktree: shardsWorktree, Parent: s.app.outerRun(), Outs: []run.Out{{Path: out, Abs: r.Abs(out)}}}
-		j, err := s.app.planOn(ctx, &spec, onAsk{Backend: s.flags.on, Versions: s.versions, Seat: turns[i], Apart: true})
+		j, err := s.app.planOn(ctx, &spec, onAsk{Backend: s.flags.on, Tree: tree, Versions: s.versions, Seat: turns[i], Apart: true})
 		if err != nil {
 			return err
 		}
+		tree, code = j.body.Job.Tree, spec.Code
 		s.jobs = append(s.jobs, j)
 		if err := j.record(ctx, spec); err != nil {
 			return err

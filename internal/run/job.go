@@ -101,6 +101,7 @@ type Seen struct {
 	Handle  string    `json:"handle,omitempty"`
 	Attempt int       `json:"attempt,omitempty"`
 	Host    string    `json:"host,omitempty"`
+	Given   time.Time `json:"given,omitzero"`  // since when the backend has the job, where this client handed it over
 	Began   time.Time `json:"began,omitzero"`  // of the attempt
 	At      time.Time `json:"at"`              // when it was seen
 	Ready   bool      `json:"ready,omitempty"` // its results can be fetched

@@ -37,6 +37,12 @@ func (b Body) Kept() []Kept {
 		all = append(all, Kept{*t.More, snapshot.File, "tracking of a run"})
 	}
 	if b.Job != nil {
+		if b.Job.Resume != nil {
+			all = append(all, Kept{*b.Job.Resume, snapshot.Directory, "checkpoint that a run began with"})
+		}
+		if b.Job.Checkpoint != nil {
+			all = append(all, Kept{*b.Job.Checkpoint, snapshot.Directory, "checkpoint of a run"})
+		}
 		for _, a := range b.Job.Attempts {
 			if a.Log != nil {
 				all = append(all, Kept{*a.Log, snapshot.Directory, "output of an attempt"})

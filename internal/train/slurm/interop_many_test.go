@@ -85,7 +85,7 @@ func TestArray(t *testing.T) {
 	if err != nil || strings.Join(again, " ") != strings.Join(handles, " ") {
 		t.Errorf("a second submit gives %v, %v; want %v", again, err, handles)
 	}
-	os.Remove(filepath.Join(jobs[3].Dir, idName))
+	os.Remove(filepath.Join(jobs[3].Dir, IDName))
 	if h, err := c.Submit(t.Context(), jobs[3]); err != nil || h != handles[3] {
 		t.Errorf("a submit of one of them whose answer was lost gives %q, %v; want %q", h, err, handles[3])
 	}

@@ -181,14 +181,14 @@ func TestAnswerOfASubmitIsLost(t *testing.T) {
 	j := c.job("sleep 30", train.Resources{})
 	ref := c.submit(j)
 	c.awaitState(ref, train.Running)
-	if err := os.Remove(filepath.Join(j.Dir, idName)); err != nil {
+	if err := os.Remove(filepath.Join(j.Dir, IDName)); err != nil {
 		t.Fatal(err)
 	}
 	again, err := c.Submit(t.Context(), j)
 	if err != nil || again != ref.Handle {
 		t.Errorf("a submit whose first answer was lost gives %q, %v; want %q", again, err, ref.Handle)
 	}
-	if err := os.Remove(filepath.Join(j.Dir, idName)); err != nil {
+	if err := os.Remove(filepath.Join(j.Dir, IDName)); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Cancel(t.Context(), train.Ref{ID: j.ID}, time.Second); err != nil {

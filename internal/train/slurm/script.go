@@ -55,8 +55,8 @@ func (d *Driver) script(b batch) (string, error) {
 		s.WriteString(oneTask)
 	}
 	// A requeued job finds its number there. So does a submit whose answer was lost.
-	s.WriteString("if ! [ -s " + idName + " ]; then echo \"${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}\" >" +
-		idName + ".new && mv " + idName + ".new " + idName + "; fi\n")
+	s.WriteString("if ! [ -s " + IDName + " ]; then echo \"${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}\" >" +
+		IDName + ".new && mv " + IDName + ".new " + IDName + "; fi\n")
 	s.WriteString("export MLX_SLURM_RESTARTS=\"${SLURM_RESTART_COUNT:-0}\"\n")
 	if nodes := b.job.Resources.Nodes; nodes > 1 {
 		fmt.Fprintf(&s, manyNodes, nodes, cpus(b.job.Resources))

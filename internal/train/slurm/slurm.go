@@ -16,7 +16,7 @@ import (
 
 // Names in the folder of a job, beside those of package train. The array is a folder of links to the folders of its tasks.
 const (
-	idName     = "slurm_id" // what Slurm calls the job; slurm_try says that a submit has begun: comment and number of the task
+	IDName     = "slurm_id" // what Slurm calls the job; slurm_try says that a submit has begun: comment and number of the task
 	logName    = "slurm.log"
 	programme  = "mlx" // link to the mlx that is the agent
 	arraysName = "arrays"
