@@ -89,9 +89,8 @@ func (j *agentJob) endAs(ctx context.Context, e run.Ending) (train.Result, error
 		return j.close(ctx, nil, err)
 	}
 	runner.Secrets = j.secretValues()
-	s := j.spec(max(1, j.book.Last), time.Time{})
-	s.Ended = nil
 	j.keepCheckpoint(ctx)
+	s := j.spec(max(1, j.book.Last), time.Time{})
 	result, err := runner.TakeUp(ctx, j.start, s, e)
 	return j.close(ctx, result, err)
 }

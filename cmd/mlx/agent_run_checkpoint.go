@@ -28,6 +28,17 @@ func (s *savedCheckpoint) channel() chan struct{} {
 	return s.wanted
 }
 
+// newest is that version; nil where there is none.
+func (s *savedCheckpoint) newest() *object.Digest {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.root.IsZero() {
+		return nil
+	}
+	root := s.root
+	return &root
+}
+
 // wantCheckpoint asks for a version soon.
 func (j *agentJob) wantCheckpoint() {
 	select {

@@ -88,6 +88,15 @@ func (n *agentNode) collect(dir string) run.Body {
 	return v
 }
 
+// leftCheckpoint: the record names the checkpoint that the job left, and whoever collects is told to fetch it.
+func (n *agentNode) leftCheckpoint(dir string, v run.Body) {
+	n.t.Helper()
+	roots := n.result(dir).Roots
+	if c := v.Job.Checkpoint; c == nil || !slices.ContainsFunc(roots, func(r train.ResultRoot) bool { return r.Root == *c && r.Kind == "directory" }) {
+		n.t.Errorf("checkpoint %v, roots %+v", c, roots)
+	}
+}
+
 func TestAgentRuns(t *testing.T) {
 	n := newAgentNode(t, `echo "out $SECRET"; echo "err $SECRET" >&2; mlx record loss=0.5; cat data/x.csv >model.bin; printf '%s|' "$@" >args; exit 0`)
 	dir := n.job("-d", "data", "-o", "model.bin", "-o", "args", "--secret", "SECRET=correct horse", "--env", "GREETING=a b", "--setup", "export FROM=setup",
@@ -186,6 +195,7 @@ func TestAgentRetries(t *testing.T) {
 	if v.Attempt != 3 || len(v.Job.Attempts) != 3 || v.Job.Attempts[0].Cause != "exit status 7" || v.Job.Attempts[0].Log == nil || v.Job.Attempts[2].Log != nil {
 		t.Errorf("attempts %+v", v.Job.Attempts)
 	}
+	n.leftCheckpoint(dir, v)
 	if got := n.read(dir, "attempts/2/output"); got != "attempt 2\nat1\n" {
 		t.Errorf("output of attempt 2: %q", got)
 	}
@@ -289,6 +299,7 @@ func TestAgentKilled(t *testing.T) {
 	if len(v.Job.Attempts) != 2 || v.Job.Attempts[0].State != run.Lost || v.Job.Attempts[0].Log == nil || v.Attempt != 2 {
 		t.Errorf("attempts %+v", v.Job.Attempts)
 	}
+	n.leftCheckpoint(dir, v)
 }
 
 // TestAgentKilledWhileSaving: the end of a command that has ended is recorded by whoever comes, and the command is not executed again.
@@ -329,6 +340,7 @@ func TestAgentEnd(t *testing.T) {
 	if v.State != run.Lost || v.Log == nil || len(v.Outputs) != 1 || len(v.Job.Attempts) != 1 {
 		t.Errorf("%+v", v)
 	}
+	n.leftCheckpoint(dir, v)
 	if again := n.do("", "mlx", "agent", "end", "--json", dir); !strings.Contains(again, `"lost"`) {
 		t.Errorf("again: %s", again)
 	}
