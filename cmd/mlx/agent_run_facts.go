@@ -31,7 +31,7 @@ func (j *agentJob) askFacts(ctx context.Context) *factsAsked {
 	f.folders()
 	go func() {
 		defer close(f.done)
-		f.texts = run.AskNode(ctx, j.app.environ, nil)
+		f.texts = run.AskNode(ctx, j.app.environ)
 	}()
 	return f
 }
