@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"mlx/internal/cli"
 	"mlx/internal/run"
@@ -100,6 +101,13 @@ func (f *factsAsked) packages() string {
 		return ""
 	}
 	return strings.TrimSpace(string(text))
+}
+
+// warnedSince says whether the backend has warned since then.
+func (j *agentJob) warnedSince(then time.Time) bool {
+	j.telling.Lock()
+	defer j.telling.Unlock()
+	return j.told.Warned != nil && !j.told.Warned.Before(then)
 }
 
 // warnedAt says when the backend warned, if it did.

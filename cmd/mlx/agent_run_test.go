@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -255,6 +256,25 @@ func TestAgentCancelled(t *testing.T) {
 	told, err := train.ParseTold([]byte(n.read(dir, "state.json")))
 	if err != nil || told.State != "ended" || told.Checkpoint == nil || told.Warned == nil {
 		t.Errorf("it tells %+v, %v", told, err)
+	}
+}
+
+// TestAgentWarnsOnce: the time limit is no second warning where the backend has just given one.
+func TestAgentWarnsOnce(t *testing.T) {
+	now := time.Now()
+	soon, long := now.Add(-90*time.Second), now.Add(-time.Hour)
+	for _, c := range []struct {
+		backend *time.Time
+		want    int
+	}{{nil, len(run.Warnings())}, {&soon, 0}, {&long, len(run.Warnings())}} {
+		j := &agentJob{app: &app{now: func() time.Time { return now }}, crew: newAgentCrew()}
+		j.log = &agentLog{err: io.Discard, now: j.app.now}
+		j.told.Warned = c.backend
+		me := j.crew.join()
+		j.limitNears(time.Minute)
+		if len(me.signals) != c.want {
+			t.Errorf("the backend warned at %v: %d signals, want %d", c.backend, len(me.signals), c.want)
+		}
 	}
 }
 
