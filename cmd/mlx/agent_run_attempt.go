@@ -205,11 +205,7 @@ func (j *agentJob) argv() []string {
 	for _, line := range j.order.Setup {
 		script.WriteString(line + "\n")
 	}
-	script.WriteString("exec ")
-	for _, word := range j.order.Wrap {
-		script.WriteString("'" + strings.ReplaceAll(word, "'", `'\''`) + "' ")
-	}
-	script.WriteString(`"$@"`)
+	script.WriteString("exec " + commandLine(j.order.Wrap) + ` "$@"`)
 	return append([]string{"sh", "-c", script.String(), "mlx"}, j.body.Command...)
 }
 

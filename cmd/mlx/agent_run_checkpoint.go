@@ -19,13 +19,7 @@ type savedCheckpoint struct {
 	mu      sync.Mutex
 	root    object.Digest
 	release func() error
-	wanted  chan struct{}
-	once    sync.Once
-}
-
-func (s *savedCheckpoint) channel() chan struct{} {
-	s.once.Do(func() { s.wanted = make(chan struct{}, 1) })
-	return s.wanted
+	wanted  chan struct{} // holds one wish
 }
 
 // newest is that version; nil where there is none.
@@ -42,7 +36,7 @@ func (s *savedCheckpoint) newest() *object.Digest {
 // wantCheckpoint asks for a version soon.
 func (j *agentJob) wantCheckpoint() {
 	select {
-	case j.saved.channel() <- struct{}{}:
+	case j.saved.wanted <- struct{}{}:
 	default: // it is asked for already
 	}
 }
@@ -60,7 +54,7 @@ func (j *agentJob) keepCheckpoints(ctx context.Context) (end func()) {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-			case <-j.saved.channel():
+			case <-j.saved.wanted:
 			}
 			j.keepCheckpoint(ctx)
 		}

@@ -54,8 +54,8 @@ func startOfAgent(environ []string) agentStart {
 	switch {
 	case run.Variable(environ, "SLURM_JOB_ID") != "":
 		return agentStart{"slurm " + run.Variable(environ, "SLURM_JOB_ID"), number("SLURM_RESTART_COUNT")}
-	case run.Variable(environ, "MLX_START") != "": // of a driver that knows better
-		return agentStart{"start " + run.Variable(environ, "MLX_START"), number("MLX_START_COUNT")}
+	case run.Variable(environ, train.StartVariable) != "": // of a driver that knows better
+		return agentStart{"start " + run.Variable(environ, train.StartVariable), number(train.StartCountVariable)}
 	case run.Variable(environ, "KUBERNETES_SERVICE_HOST") != "":
 		return agentStart{Job: "pod " + run.Variable(environ, "HOSTNAME")}
 	case run.Variable(environ, "SKYPILOT_TASK_ID") != "":

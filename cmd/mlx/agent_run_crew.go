@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mlx/internal/cli"
+	"mlx/internal/fault"
 	"mlx/internal/run"
 	"mlx/internal/train"
 )
@@ -236,16 +237,12 @@ func (j *agentJob) await() error {
 		case <-j.crew.over:
 			return nil // close says why
 		case <-until.C:
-			return waitedTooLong(j)
+			return fault.New(fault.Unavailable, "cannot execute job %s: what it needs has not arrived after %s", j.id.Short(), cli.FormatDuration(j.wait))
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, time.Second)
 	}
 	return j.readOrder()
-}
-
-func waitedTooLong(j *agentJob) error {
-	return notArrived("cannot execute job %s: what it needs has not arrived after %s", j.id.Short(), cli.FormatDuration(j.wait))
 }
 
 // own is where mlx itself is found by the command.

@@ -80,6 +80,7 @@ func openAgentJob(a *app, dir string) (*agentJob, error) {
 		return nil, fault.New(fault.KindOf(err), "cannot find the folder of job %s: %w", id.Short(), err)
 	}
 	j := &agentJob{app: a, dir: abs, work: abs, root: filepath.Dir(filepath.Dir(abs)), id: id, crew: newAgentCrew()}
+	j.saved.wanted = make(chan struct{}, 1)
 	j.log = &agentLog{file: j.path(train.AgentLogName), err: a.streams.Err, now: a.now}
 	if sameFile(j.log.file, os.Stderr) { // whoever started it keeps what it writes there
 		j.log.file = ""
