@@ -91,7 +91,6 @@ func (j *agentJob) endAs(ctx context.Context, e run.Ending) (train.Result, error
 	runner.Secrets = j.secretValues()
 	j.keepCheckpoint(ctx)
 	s := j.spec(max(1, j.book.Last), time.Time{})
-	s.Ended = nil
 	result, err := runner.TakeUp(ctx, j.start, s, e)
 	return j.close(ctx, result, err)
 }

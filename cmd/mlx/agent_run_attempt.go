@@ -20,6 +20,9 @@ func (j *agentJob) attempts(ctx context.Context) (*run.Result, error) {
 	j.facts = j.askFacts(ctx)
 	defer j.facts.end()
 	began := j.app.now()
+	if j.book.Last > 0 {
+		j.keepCheckpoint(ctx) // what an agent before this one has left there
+	}
 	result, err := j.takeUp(ctx)
 	for err == nil && (result == nil || result.Aside != nil) {
 		if result != nil {
@@ -144,11 +147,9 @@ func (j *agentJob) attempt(ctx context.Context, began time.Time) (*run.Result, e
 // the time limit is one for all of them.
 func (j *agentJob) spec(n int, began time.Time) run.Spec {
 	b := j.body
-	job := *b.Job
-	job.Attempts, job.Checkpoint, job.Handle = j.book.Attempts, j.saved.version(), j.handle()
 	s := run.Spec{
 		Command: b.Command, Argv: j.argv(), Dir: j.source(filepath.FromSlash(b.Folder)), Folder: b.Folder, Params: b.Params, Data: b.Data, Used: b.Used,
-		Worktree: b.Worktree, Attempt: n, Job: &job, Aside: j.path(train.AttemptsName, strconv.Itoa(n)),
+		Worktree: b.Worktree, Attempt: n, Job: j.job(), Aside: j.path(train.AttemptsName, strconv.Itoa(n)),
 		RerunOf: b.RerunOf, Because: b.Because, Stage: b.Stage, After: j.after,
 	}
 	for _, out := range b.Outs {
@@ -162,6 +163,13 @@ func (j *agentJob) spec(n int, began time.Time) run.Spec {
 	}
 	s.Env = j.variables(0)
 	return s
+}
+
+// job is the job with what agents of it have noted so far.
+func (j *agentJob) job() *run.Job {
+	job := *j.body.Job
+	job.Attempts, job.Checkpoint, job.Handle = j.book.Attempts, j.saved.newest(), j.handle()
+	return &job
 }
 
 // variables is what the command finds in its environment on this node, as the process of this number.
@@ -198,11 +206,7 @@ func (j *agentJob) argv() []string {
 	for _, line := range j.order.Setup {
 		script.WriteString(line + "\n")
 	}
-	script.WriteString("exec ")
-	for _, word := range j.order.Wrap {
-		script.WriteString("'" + strings.ReplaceAll(word, "'", `'\''`) + "' ")
-	}
-	script.WriteString(`"$@"`)
+	script.WriteString("exec " + commandLine(j.order.Wrap) + ` "$@"`)
 	return append([]string{"sh", "-c", script.String(), "mlx"}, j.body.Command...)
 }
 
@@ -219,7 +223,7 @@ func (j *agentJob) completeJob(b *run.Body) {
 		j.packages = b.Environment.Python.List
 	}
 	hosts, facts := j.nodes()
-	job.Hosts, job.Facts, job.Checkpoint = hosts, facts, j.saved.version()
+	job.Hosts, job.Facts, job.Checkpoint = hosts, facts, j.saved.newest()
 	b.Job = &job
 }
 

@@ -21,12 +21,11 @@ type savedCheckpoint struct {
 	mu      sync.Mutex
 	root    object.Digest
 	release func() error
-	wanted  chan struct{}
-	once    sync.Once
+	wanted  chan struct{} // holds one wish
 }
 
-// version is its root; nil where there is none.
-func (s *savedCheckpoint) version() *object.Digest {
+// newest is that version; nil where there is none.
+func (s *savedCheckpoint) newest() *object.Digest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.root.IsZero() {
@@ -34,11 +33,6 @@ func (s *savedCheckpoint) version() *object.Digest {
 	}
 	root := s.root
 	return &root
-}
-
-func (s *savedCheckpoint) channel() chan struct{} {
-	s.once.Do(func() { s.wanted = make(chan struct{}, 1) })
-	return s.wanted
 }
 
 // handle is what the backend calls the job, for the record of its end; empty where that is a process, which is gone then.
@@ -59,7 +53,7 @@ func (j *agentJob) handle() string {
 // wantCheckpoint asks for a version soon.
 func (j *agentJob) wantCheckpoint() {
 	select {
-	case j.saved.channel() <- struct{}{}:
+	case j.saved.wanted <- struct{}{}:
 	default: // it is asked for already
 	}
 }
@@ -77,7 +71,7 @@ func (j *agentJob) keepCheckpoints(ctx context.Context) (end func()) {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-			case <-j.saved.channel():
+			case <-j.saved.wanted:
 			}
 			j.keepCheckpoint(ctx)
 		}

@@ -54,8 +54,8 @@ func startOfAgent(environ []string) agentStart {
 	switch {
 	case run.Variable(environ, "SLURM_JOB_ID") != "":
 		return agentStart{"slurm " + run.Variable(environ, "SLURM_JOB_ID"), number("SLURM_RESTART_COUNT")}
-	case run.Variable(environ, "MLX_START") != "": // of a driver that knows better
-		return agentStart{"start " + run.Variable(environ, "MLX_START"), number("MLX_START_COUNT")}
+	case run.Variable(environ, train.StartVariable) != "": // of a driver that knows better
+		return agentStart{"start " + run.Variable(environ, train.StartVariable), number(train.StartCountVariable)}
 	case run.Variable(environ, "KUBERNETES_SERVICE_HOST") != "":
 		return agentStart{Job: "pod " + run.Variable(environ, "HOSTNAME")}
 	case run.Variable(environ, "SKYPILOT_TASK_ID") != "":
@@ -129,27 +129,22 @@ func (j *agentJob) result() (train.Result, bool) {
 
 // readBook reads what agents before this one noted.
 func (j *agentJob) readBook() error {
-	text, err := j.read(bookName)
+	book, err := noted[agentBook](j, bookName)
 	if errors.Is(err, fs.ErrNotExist) {
 		j.book.Kind = "book/v1"
 		return nil
 	}
-	if err == nil {
-		err = json.Unmarshal(text, &j.book)
+	if err == nil && (book.Kind != "book/v1" || book.Last < 0) {
+		err = errors.New("it is no book/v1")
 	}
-	if err != nil || j.book.Kind != "book/v1" || j.book.Last < 0 || len(text) > maxJobFile {
-		return fault.New(fault.Integrity, "cannot read %s of job %s: %w", bookName, j.id.Short(), errors.Join(err))
+	if err != nil {
+		return fault.New(fault.Integrity, "cannot read %s of job %s: %w", bookName, j.id.Short(), err)
 	}
+	j.book = book
 	return nil
 }
 
-func (j *agentJob) writeBook() error {
-	text, err := json.Marshal(j.book)
-	if err != nil {
-		return fault.New(fault.Internal, "cannot note the attempts of job %s: %w", j.id.Short(), err)
-	}
-	return j.write(bookName, append(text, '\n'))
-}
+func (j *agentJob) writeBook() error { return j.note(bookName, j.book) }
 
 // tell changes what the agent tells of itself, and writes it down.
 func (j *agentJob) tell(change func(*train.Told)) {
@@ -163,7 +158,7 @@ func (j *agentJob) tell(change func(*train.Told)) {
 	}
 	j.told.At = j.app.now().UTC().Truncate(time.Millisecond)
 	text, err := json.Marshal(j.told)
-	if err == nil {
+	if err == nil { // where the folder is gone, it is not made again
 		err = repo.WriteFile(j.path(train.StateName), append(text, '\n'), 0o600)
 	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -84,9 +84,7 @@ func (j *agentJob) lastRecord(ctx context.Context, out *train.Result, trouble er
 			return nil, err
 		}
 		runner.Secrets = j.secretValues()
-		job := *j.body.Job
-		job.Attempts, job.Checkpoint, job.Handle = j.book.Attempts, j.saved.version(), j.handle()
-		ended, err := runner.Abandon(ctx, j.id, run.State(out.State), out.Cause, &job)
+		ended, err := runner.Abandon(ctx, j.id, run.State(out.State), out.Cause, j.job())
 		if err != nil {
 			return nil, err
 		}
@@ -171,9 +169,6 @@ func (j *agentJob) roots(ctx context.Context, l *lineage.Ledger, ids []object.Di
 			}
 			all = append(all, train.ResultRoot{Root: r.Root.Root, Kind: string(r.Kind), Path: r.Path, Bytes: r.bytes})
 		}
-	}
-	if s := &j.saved; !s.root.IsZero() && !seen[s.root] {
-		all = append(all, train.ResultRoot{Root: s.root, Kind: "directory", Path: train.CheckpointName})
 	}
 	return all, nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mlx/internal/cli"
+	"mlx/internal/fault"
 	"mlx/internal/run"
 	"mlx/internal/train"
 )
@@ -130,19 +131,31 @@ func (j *agentJob) listen() (end func()) {
 	return func() { signal.Stop(signals); cancel(); <-gone }
 }
 
-// warnOfLimit warns the processes that a time limit ends them soon: in the last quarter of it, at most a minute before. Those that do not catch
-// the signal get none.
+// warnOfLimit warns the processes that a time limit ends them soon: in the last quarter of it, at most a minute before, unless
+// the backend has just done so. Those that do not catch the signal get none.
 func (j *agentJob) warnOfLimit(limit time.Duration) (stop func() bool) {
-	warnings := run.Warnings()
-	if limit <= 0 || len(warnings) == 0 {
+	if limit <= 0 || len(run.Warnings()) == 0 {
 		return func() bool { return true }
 	}
-	before := min(time.Minute, limit/4)
-	return time.AfterFunc(limit-before, func() {
-		j.say("%v of the time limit are left", before)
-		j.crew.warn(warnings[0])
-		j.wantCheckpoint()
-	}).Stop
+	before := min(warnBefore, limit/4)
+	return time.AfterFunc(limit-before, func() { j.limitNears(before) }).Stop
+}
+
+// limitNears warns. A queue may have done so up to a minute early, and its limit began before that of the command.
+func (j *agentJob) limitNears(before time.Duration) {
+	j.say("%v of the time limit are left", before)
+	if j.warnedSince(j.app.now().Add(-2 * warnBefore)) {
+		return
+	}
+	for _, s := range run.Warnings() {
+		j.warn(s)
+	}
+}
+
+// warn warns all processes that they are about to be ended, and saves the checkpoint.
+func (j *agentJob) warn(s os.Signal) {
+	j.crew.warn(s)
+	j.wantCheckpoint()
 }
 
 // heard acts on a signal.
@@ -151,8 +164,7 @@ func (j *agentJob) heard(ctx context.Context, s os.Signal) {
 		at := j.app.now().UTC().Truncate(time.Second)
 		j.say("the backend warns that it will end the job soon (%v)", s)
 		j.tell(func(t *train.Told) { t.Warned = &at })
-		j.crew.warn(s)
-		j.wantCheckpoint()
+		j.warn(s)
 		return
 	}
 	stop, interrupted := j.whyStopped(ctx, s)
@@ -225,16 +237,12 @@ func (j *agentJob) await() error {
 		case <-j.crew.over:
 			return nil // close says why
 		case <-until.C:
-			return waitedTooLong(j)
+			return fault.New(fault.Unavailable, "cannot execute job %s: what it needs has not arrived after %s", j.id.Short(), cli.FormatDuration(j.wait))
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, time.Second)
 	}
 	return j.readOrder()
-}
-
-func waitedTooLong(j *agentJob) error {
-	return notArrived("cannot execute job %s: what it needs has not arrived after %s", j.id.Short(), cli.FormatDuration(j.wait))
 }
 
 // own is where mlx itself is found by the command.

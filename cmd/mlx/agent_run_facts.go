@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"mlx/internal/cli"
 	"mlx/internal/run"
@@ -31,7 +32,7 @@ func (j *agentJob) askFacts(ctx context.Context) *factsAsked {
 	f.folders()
 	go func() {
 		defer close(f.done)
-		f.texts = run.AskNode(ctx, j.app.environ, nil)
+		f.texts = run.AskNode(ctx, j.app.environ)
 	}()
 	return f
 }
@@ -100,6 +101,13 @@ func (f *factsAsked) packages() string {
 		return ""
 	}
 	return strings.TrimSpace(string(text))
+}
+
+// warnedSince says whether the backend has warned since then.
+func (j *agentJob) warnedSince(then time.Time) bool {
+	j.telling.Lock()
+	defer j.telling.Unlock()
+	return j.told.Warned != nil && !j.told.Warned.Before(then)
 }
 
 // warnedAt says when the backend warned, if it did.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -79,6 +80,7 @@ func openAgentJob(a *app, dir string) (*agentJob, error) {
 		return nil, fault.New(fault.KindOf(err), "cannot find the folder of job %s: %w", id.Short(), err)
 	}
 	j := &agentJob{app: a, dir: abs, work: abs, root: filepath.Dir(filepath.Dir(abs)), id: id, crew: newAgentCrew()}
+	j.saved.wanted = make(chan struct{}, 1)
 	j.log = &agentLog{file: j.path(train.AgentLogName), err: a.streams.Err, now: a.now}
 	if sameFile(j.log.file, os.Stderr) { // whoever started it keeps what it writes there
 		j.log.file = ""
@@ -121,6 +123,24 @@ func (j *agentJob) write(name string, text []byte) error {
 		return fault.New(fault.KindOf(err), "cannot write %s of job %s: %w", name, j.id.Short(), err)
 	}
 	return nil
+}
+
+// note writes a small file of the job that mlx itself reads.
+func (j *agentJob) note(name string, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fault.New(fault.Internal, "cannot write %s of job %s: %w", name, j.id.Short(), err)
+	}
+	return j.write(name, append(text, '\n'))
+}
+
+// noted reads it back.
+func noted[T any](j *agentJob, name string) (v T, err error) {
+	text, err := j.read(name)
+	if err == nil {
+		err = json.Unmarshal(text, &v)
+	}
+	return v, err
 }
 
 // sameFile says whether a path is that of an open file.

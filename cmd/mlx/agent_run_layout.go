@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"mlx/internal/fault"
 	"mlx/internal/object"
@@ -213,23 +214,14 @@ func (j *agentJob) wanted() []object.Digest {
 func (j *agentJob) environ() []string {
 	var all []string
 	for _, v := range j.app.environ {
-		switch name := variableName(v); name {
+		switch name, _, _ := strings.Cut(v, "="); name {
 		case "MLX_STORE", "MLX_REMOTE", "MLX_JOBS", train.NodeRankVariable, train.NodesVariable, train.MasterVariable, train.MasterPortVariable,
-			train.SharedVariable, "MLX_START", "MLX_START_COUNT", "MLX_CHECKPOINT", "MLX_METRICS", "MLX_RUN_ID", run.CauseVariable:
+			train.SharedVariable, train.StartVariable, train.StartCountVariable, "MLX_CHECKPOINT", "MLX_METRICS", "MLX_RUN_ID", run.CauseVariable:
 		default:
 			all = append(all, v)
 		}
 	}
 	return all
-}
-
-func variableName(v string) string {
-	for i := range v {
-		if v[i] == '=' {
-			return v[:i]
-		}
-	}
-	return v
 }
 
 // layOutCheckpoint begins the checkpoint folder: with what the attempt before left there, else with the version to resume from.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -20,8 +19,12 @@ import (
 const (
 	laidName = "laid"     // agentTurn: node 0 has laid out the job, and begins or has ended an attempt
 	endName  = "end.json" // rankEnded, in the folder of a rank
-	nodeName = "node"     // nodeNote, with the number of the node, beside the folders of the ranks
 )
+
+// nodeFile holds the nodeNote of a node, beside the folders of the ranks.
+func nodeFile(node int) string {
+	return filepath.Join(train.RanksName, "node"+strconv.Itoa(node)+".json")
+}
 
 type agentTurn struct {
 	Attempt int  `json:"attempt"`
@@ -60,7 +63,7 @@ func (j *agentJob) startRanks(spec run.Spec, first *agentMember) (*agentRanks, e
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stop = cancel
 	if j.place.Nodes > 1 && j.place.Shared {
-		if err := j.turn(agentTurn{Attempt: spec.Attempt}); err != nil {
+		if err := j.note(laidName, agentTurn{Attempt: spec.Attempt}); err != nil {
 			cancel()
 			return nil, err
 		}
@@ -72,14 +75,6 @@ func (j *agentJob) startRanks(spec run.Spec, first *agentMember) (*agentRanks, e
 		r.local.Go(func() { r.report(j.seat(local).Rank(), j.executeRank(spec, local)) })
 	}
 	return r, nil
-}
-
-func (j *agentJob) turn(t agentTurn) error {
-	text, err := json.Marshal(t)
-	if err != nil {
-		return err
-	}
-	return j.write(laidName, text)
 }
 
 // executeRank runs one process to its end and notes that.
@@ -102,10 +97,8 @@ func (j *agentJob) executeRank(spec run.Spec, local int) rankEnded {
 	if err != nil {
 		e.RankEnd = run.RankEnd{State: run.Failed, Cause: err.Error(), Status: 125}
 	}
-	if text, err := json.Marshal(e); err == nil {
-		if err := j.write(filepath.Join(train.RanksName, strconv.Itoa(rank), endName), text); err != nil {
-			j.say("%v", err)
-		}
+	if err := j.note(filepath.Join(train.RanksName, strconv.Itoa(rank), endName), e); err != nil {
+		j.say("%v", err)
 	}
 	return e
 }
@@ -149,9 +142,8 @@ func (r *agentRanks) watch(ctx context.Context) {
 func (r *agentRanks) look() {
 	j := r.job
 	for rank := j.order.Ranks; rank < j.seat(0).World(); rank++ {
-		var e rankEnded
-		text, err := j.read(filepath.Join(train.RanksName, strconv.Itoa(rank), endName))
-		if err == nil && json.Unmarshal(text, &e) == nil && e.Attempt == r.attempt {
+		e, err := noted[rankEnded](j, filepath.Join(train.RanksName, strconv.Itoa(rank), endName))
+		if err == nil && e.Attempt == r.attempt {
 			r.report(rank, e)
 		}
 	}
@@ -175,7 +167,7 @@ func (r *agentRanks) over(b *run.Body) {
 			}
 			time.Sleep(lookFirst)
 		}
-		if err := j.turn(agentTurn{Attempt: r.attempt, Over: true}); err != nil {
+		if err := j.note(laidName, agentTurn{Attempt: r.attempt, Over: true}); err != nil {
 			j.say("%v", err)
 		}
 	}
@@ -233,9 +225,8 @@ func (j *agentJob) enter(ctx context.Context) error {
 // nextTurn waits for the attempt that comes after one. Attempt 0: there is none.
 func (j *agentJob) nextTurn(last int, result string) (agentTurn, error) {
 	for {
-		var t agentTurn
-		text, err := j.read(laidName)
-		if err == nil && json.Unmarshal(text, &t) == nil && t.Attempt > last && !t.Over {
+		t, err := noted[agentTurn](j, laidName)
+		if err == nil && t.Attempt > last && !t.Over {
 			return t, nil
 		}
 		if isThere(result) {
@@ -256,8 +247,7 @@ func (j *agentJob) executeTurn(ctx context.Context, t agentTurn) {
 	defer cancel()
 	go func() {
 		for ctx.Err() == nil {
-			var now agentTurn
-			if text, err := j.read(laidName); err == nil && json.Unmarshal(text, &now) == nil && (now.Attempt != t.Attempt || now.Over) {
+			if now, err := noted[agentTurn](j, laidName); err == nil && (now.Attempt != t.Attempt || now.Over) {
 				j.crew.end(run.Stop{State: run.Killed, Cause: "the attempt is over", Grace: j.grace()}, nil)
 				return
 			}
@@ -267,17 +257,25 @@ func (j *agentJob) executeTurn(ctx context.Context, t agentTurn) {
 			}
 		}
 	}()
+	j.executeRanks(spec)
+	j.noteNode()
+}
+
+// executeRanks runs all processes of this node to their end, and returns the greatest of their statuses. The first that fails ends the others.
+func (j *agentJob) executeRanks(spec run.Spec) int {
+	status := make([]int, j.order.Ranks)
 	var all sync.WaitGroup
 	for local := range j.order.Ranks {
 		all.Go(func() {
-			if e := j.executeRank(spec, local); e.State != run.Succeeded {
+			e := j.executeRank(spec, local)
+			if status[local] = e.Status; e.State != run.Succeeded {
 				j.say("rank %d: %s", j.seat(local).Rank(), e.Cause)
 				j.crew.end(run.Stop{State: run.Failed, Cause: "another rank failed", Grace: j.grace()}, nil)
 			}
 		})
 	}
 	all.Wait()
-	j.noteNode()
+	return slices.Max(status)
 }
 
 // followAlone is follow where the nodes share no disk: this one lays out the job itself, once, and its status is that of its ranks.
@@ -290,29 +288,13 @@ func (j *agentJob) followAlone(ctx context.Context) error {
 		return fault.New(fault.Interrupted, "%s", stop.Cause)
 	}
 	j.facts = j.askFacts(ctx)
-	spec, status := j.spec(1, time.Time{}), make([]int, j.order.Ranks)
-	var all sync.WaitGroup
-	for local := range j.order.Ranks {
-		all.Go(func() {
-			e := j.executeRank(spec, local)
-			if status[local] = e.Status; e.State != run.Succeeded {
-				j.say("rank %d: %s", j.seat(local).Rank(), e.Cause)
-				j.crew.end(run.Stop{State: run.Failed, Cause: "another rank failed", Grace: j.grace()}, nil)
-			}
-		})
-	}
-	all.Wait()
-	j.app.child = slices.Max(status)
+	j.app.child = j.executeRanks(j.spec(1, time.Time{}))
 	return nil
 }
 
 // noteNode tells node 0 which machine this is, and what is worth knowing of it.
 func (j *agentJob) noteNode() {
-	text, err := json.Marshal(nodeNote{j.app.host(), j.facts.answer()})
-	if err == nil {
-		err = j.write(filepath.Join(train.RanksName, nodeName+strconv.Itoa(j.place.Node)+".json"), text)
-	}
-	if err != nil {
+	if err := j.note(nodeFile(j.place.Node), nodeNote{j.app.host(), j.facts.answer()}); err != nil {
 		j.say("%v", err)
 	}
 }
@@ -321,12 +303,9 @@ func (j *agentJob) noteNode() {
 func (j *agentJob) nodes() (hosts []string, facts []run.NodeFact) {
 	hosts, facts = []string{j.app.host()}, j.facts.answer()
 	for node := 1; node < j.place.Nodes; node++ {
-		var n nodeNote
-		text, err := j.read(filepath.Join(train.RanksName, nodeName+strconv.Itoa(node)+".json"))
-		if err != nil || json.Unmarshal(text, &n) != nil {
-			continue
+		if n, err := noted[nodeNote](j, nodeFile(node)); err == nil {
+			hosts, facts = append(hosts, n.Host), append(facts, n.Facts...)
 		}
-		hosts, facts = append(hosts, n.Host), append(facts, n.Facts...)
 	}
 	return hosts, facts
 }

@@ -100,9 +100,7 @@ func (j *agentJob) push(ctx context.Context, out *train.Result) error {
 	}
 	var roots []remote.Root
 	for _, r := range out.Roots {
-		if r.Path != train.CheckpointName {
-			roots = append(roots, remote.Root{Root: r.Root, Path: r.Path, Kind: snapshot.Kind(r.Kind)})
-		}
+		roots = append(roots, remote.Root{Root: r.Root, Path: r.Path, Kind: snapshot.Kind(r.Kind)})
 	}
 	j.remote.mu.Lock()
 	defer j.remote.mu.Unlock()

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -86,6 +87,15 @@ func (n *agentNode) collect(dir string) run.Body {
 		n.t.Fatalf("%v: %s", err, out)
 	}
 	return v
+}
+
+// leftCheckpoint: the record names the checkpoint that the job left, and whoever collects is told to fetch it.
+func (n *agentNode) leftCheckpoint(dir string, v run.Body) {
+	n.t.Helper()
+	roots := n.result(dir).Roots
+	if c := v.Job.Checkpoint; c == nil || !slices.ContainsFunc(roots, func(r train.ResultRoot) bool { return r.Root == *c && r.Kind == "directory" }) {
+		n.t.Errorf("checkpoint %v, roots %+v", c, roots)
+	}
 }
 
 func TestAgentRuns(t *testing.T) {
@@ -186,6 +196,7 @@ func TestAgentRetries(t *testing.T) {
 	if v.Attempt != 3 || len(v.Job.Attempts) != 3 || v.Job.Attempts[0].Cause != "exit status 7" || v.Job.Attempts[0].Log == nil || v.Job.Attempts[2].Log != nil {
 		t.Errorf("attempts %+v", v.Job.Attempts)
 	}
+	n.leftCheckpoint(dir, v)
 	if got := n.read(dir, "attempts/2/output"); got != "attempt 2\nat1\n" {
 		t.Errorf("output of attempt 2: %q", got)
 	}
@@ -248,6 +259,25 @@ func TestAgentCancelled(t *testing.T) {
 	}
 }
 
+// TestAgentWarnsOnce: the time limit is no second warning where the backend has just given one.
+func TestAgentWarnsOnce(t *testing.T) {
+	now := time.Now()
+	soon, long := now.Add(-90*time.Second), now.Add(-time.Hour)
+	for _, c := range []struct {
+		backend *time.Time
+		want    int
+	}{{nil, len(run.Warnings())}, {&soon, 0}, {&long, len(run.Warnings())}} {
+		j := &agentJob{app: &app{now: func() time.Time { return now }}, crew: newAgentCrew()}
+		j.log = &agentLog{err: io.Discard, now: j.app.now}
+		j.told.Warned = c.backend
+		me := j.crew.join()
+		j.limitNears(time.Minute)
+		if len(me.signals) != c.want {
+			t.Errorf("the backend warned at %v: %d signals, want %d", c.backend, len(me.signals), c.want)
+		}
+	}
+}
+
 func TestAgentCancelledBefore(t *testing.T) {
 	n := newAgentNode(t, "echo never")
 	dir := n.job("--later", "--", "sh", "train.sh")
@@ -289,6 +319,7 @@ func TestAgentKilled(t *testing.T) {
 	if len(v.Job.Attempts) != 2 || v.Job.Attempts[0].State != run.Lost || v.Job.Attempts[0].Log == nil || v.Attempt != 2 {
 		t.Errorf("attempts %+v", v.Job.Attempts)
 	}
+	n.leftCheckpoint(dir, v)
 }
 
 // TestAgentKilledWhileSaving: the end of a command that has ended is recorded by whoever comes, and the command is not executed again.
@@ -329,6 +360,7 @@ func TestAgentEnd(t *testing.T) {
 	if v.State != run.Lost || v.Log == nil || len(v.Outputs) != 1 || len(v.Job.Attempts) != 1 {
 		t.Errorf("%+v", v)
 	}
+	n.leftCheckpoint(dir, v)
 	if again := n.do("", "mlx", "agent", "end", "--json", dir); !strings.Contains(again, `"lost"`) {
 		t.Errorf("again: %s", again)
 	}

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"mlx/internal/fault"
 	"mlx/internal/run"
 )
 
@@ -73,8 +72,4 @@ func slurmTime(s string) (time.Duration, bool) {
 		d += time.Duration(n) * unit
 	}
 	return d, true
-}
-
-func notArrived(format string, args ...any) error {
-	return fault.New(fault.Unavailable, format, args...)
 }

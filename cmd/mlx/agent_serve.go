@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -38,9 +39,11 @@ func agentServeRun(ctx context.Context, a *app, dir string) error {
 	if err != nil {
 		return err
 	}
-	if self, err := os.Executable(); err == nil {
-		train.UseProgram(root, self, a.now())
+	program, err := os.Executable()
+	if err != nil {
+		return fault.New(fault.KindOf(err), "cannot find the program that runs here: %w", err)
 	}
+	train.UseProgram(root, program, a.now())
 	store, err := a.nodeStore(root)
 	if err != nil {
 		return err
@@ -49,16 +52,12 @@ func agentServeRun(ctx context.Context, a *app, dir string) error {
 	if err := a.tidyNode(root); err != nil { // that is no reason not to answer
 		a.streams.Why("cannot tidy %s: %v", root, err)
 	}
-	program, err := os.Executable()
-	if err != nil {
-		return fault.New(fault.KindOf(err), "cannot find the program that runs here: %w", err)
-	}
 	return train.Serve(ctx, standardStreams{a.streams.In, a.streams.Out}, train.ServeOptions{
 		Root: root, Store: store, Now: a.now, Version: mlxVersion(), Host: a.host(), Program: program, Records: jobRecords,
 	})
 }
 
-// tidyNode removes the folders of old jobs, and notes that this program is still used.
+// tidyNode removes what is old below the root of the node.
 func (a *app) tidyNode(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -68,11 +67,6 @@ func (a *app) tidyNode(dir string) error {
 		return err
 	}
 	defer func() { _ = root.Close() }() // it was only looked through
-	if self, err := os.Executable(); err == nil {
-		if rel, err := filepath.Rel(filepath.Join(dir, "bin"), filepath.Dir(self)); err == nil && filepath.IsLocal(rel) {
-			_ = root.Chtimes(filepath.Join("bin", rel), a.now(), a.now()) // without it, it goes earlier, and is brought again
-		}
-	}
 	return train.TidyFolders(root, a.now())
 }
 
@@ -98,24 +92,14 @@ func jobRecords(ctx context.Context, dir string, each func(record []byte)) error
 
 // nodeRoot returns the absolute path of the folder that mlx has on a node.
 func nodeRoot(dir string) (string, error) {
-	if rest, ok := cutHome(dir); ok {
+	if dir == "~" || strings.HasPrefix(dir, "~/") {
 		home, err := os.UserHomeDir()
 		if err != nil {
 			return "", fault.New(fault.Usage, "cannot find the home folder of this node: %w", err)
 		}
-		return filepath.Join(home, rest), nil
+		return filepath.Join(home, dir[1:]), nil
 	}
 	return filepath.Abs(dir)
-}
-
-func cutHome(dir string) (rest string, ok bool) {
-	if dir == "~" {
-		return "", true
-	}
-	if len(dir) > 1 && dir[0] == '~' && dir[1] == '/' {
-		return dir[2:], true
-	}
-	return dir, false
 }
 
 // nodeStore opens the store that all jobs of a node share.

@@ -75,13 +75,12 @@ func (b *Body) addAttempt() {
 
 // setAside keeps the log of an attempt that another one follows, and moves its folder out of the way.
 func (r Runner) setAside(ctx context.Context, s Spec, body *Body, dir string) (*Result, error) {
+	r.Mask().body(body)
 	a := body.attempt()
 	result := &Result{Aside: &a, Status: ownTrouble}
 	if body.ExitStatus != nil {
 		result.Status = *body.ExitStatus
 	}
-	r.Mask().body(body)
-	a.Cause = body.Cause
 	size, cut, err := closeLog(dir, r.kept.orUsual())
 	if err == nil && size+cut > 0 {
 		var saved snapshot.Saved

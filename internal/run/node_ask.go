@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"io/fs"
 	"os"
 	"os/exec"
 	"sync"
@@ -12,15 +11,11 @@ import (
 // nodePatience is how long the programs of a node may take to say what they know.
 const nodePatience = 10 * time.Second
 
-// AskNode asks the programs and files of this node. system is the machine's files from its root; nil for those of this machine. What
-// the kernel has to say of the run is asked later, by KernelLog.
-func AskNode(ctx context.Context, environ []string, system fs.FS) NodeTexts {
+// AskNode asks the programs and files of this node. What the kernel has to say of the run is asked later, by KernelLog.
+func AskNode(ctx context.Context, environ []string) NodeTexts {
 	ctx, cancel := context.WithTimeout(ctx, nodePatience)
 	defer cancel()
-	if system == nil {
-		system = os.DirFS("/")
-	}
-	n := NodeTexts{Environ: environ, Since: sinceBoot(), ROCm: systemFile(system, "opt/rocm/.info/version")}
+	n := NodeTexts{Environ: environ, Since: sinceBoot(), ROCm: systemFile(os.DirFS("/"), "opt/rocm/.info/version")}
 	var group sync.WaitGroup
 	ask := func(to *string, name string, args ...string) {
 		group.Go(func() { *to = saying(ctx, name, args...) })

@@ -113,25 +113,14 @@ func threads(folder string) []string {
 
 // outOfMemory returns how often the system ended a process of this control group because memory was short.
 func outOfMemory() (times int64, ok bool) {
-	if times, ok := outOfMemoryIn("/proc/self/cgroup"); ok {
-		return times, true
-	}
-	// In a container the group is what is mounted, and its name that of the world outside.
-	for _, file := range []string{"/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"} {
-		if n, err := strconv.ParseInt(field(file, "oom_kill "), 10, 64); err == nil {
-			return n, true
-		}
-	}
-	return 0, false
+	named, _ := os.ReadFile("/proc/self/cgroup") // without it, the group that is mounted is asked
+	return outOfMemoryIn("/sys/fs/cgroup", string(named))
 }
 
-// outOfMemoryIn finds the group by the file in which the system names it.
-func outOfMemoryIn(named string) (times int64, ok bool) {
-	groups, err := os.ReadFile(named)
-	if err != nil {
-		return 0, false
-	}
-	for line := range strings.Lines(string(groups)) {
+// outOfMemoryIn looks where control groups are mounted for those that the system names, one a line. In a container the group is what
+// is mounted, and its name that of the world outside.
+func outOfMemoryIn(mounted, named string) (times int64, ok bool) {
+	for line := range strings.Lines(named + "\n0::/\n0:memory:/\n") {
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
 		if len(parts) != 3 {
 			continue
@@ -139,9 +128,9 @@ func outOfMemoryIn(named string) (times int64, ok bool) {
 		file := ""
 		switch {
 		case parts[1] == "memory":
-			file = filepath.Join("/sys/fs/cgroup/memory", parts[2], "memory.oom_control")
+			file = filepath.Join(mounted, "memory", parts[2], "memory.oom_control")
 		case parts[0] == "0":
-			file = filepath.Join("/sys/fs/cgroup", parts[2], "memory.events")
+			file = filepath.Join(mounted, parts[2], "memory.events")
 		default:
 			continue
 		}

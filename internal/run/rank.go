@@ -23,6 +23,8 @@ type Rank struct {
 	Secrets Mask
 	Host    string
 	Now     func() time.Time
+
+	kept logLimits // zero is the usual
 }
 
 // RankEnd is how it ended.
@@ -37,21 +39,23 @@ type RankEnd struct {
 // maxTail is how much of the output of a rank that failed is told.
 const maxTail = 600
 
-// Execute runs it to its end. An error says that it did not start.
+// Execute runs it to its end. An error says that it did not start. What an earlier attempt left in its folder goes.
 func (k Rank) Execute() (RankEnd, error) {
+	removeFolder(k.Folder)
 	if err := makeFolder(k.Folder); err != nil {
 		return RankEnd{}, fault.New(fault.KindOf(err), "cannot start a rank: %w", err)
 	}
 	end, err := order{
 		argv: k.Command, dir: k.Dir, env: k.Env, stdout: k.Stdout, stderr: k.Stdout, signals: k.Signals, stops: k.Stops, host: k.Host,
-		folder: k.Folder, mask: k.Secrets, now: Runner{Now: k.Now}.clock(),
+		folder: k.Folder, kept: k.kept, mask: k.Secrets, now: Runner{Now: k.Now}.clock(),
 	}.execute()
 	if err != nil {
 		return RankEnd{}, err
 	}
 	e := RankEnd{Status: statusOf(end), Stopped: end.stop != nil}
 	e.State, e.Cause = end.verdict(0)
-	if e.State != Succeeded {
+	_, _, err = closeLog(k.Folder, k.kept.orUsual())
+	if err == nil && e.State != Succeeded {
 		e.Tail = tailOf(filepath.Join(k.Folder, outputName))
 	}
 	return e, nil

@@ -293,6 +293,10 @@ func TestKept(t *testing.T) {
 	if n := len(body.Kept()); n != 5 {
 		t.Errorf("%d versions", n)
 	}
+	job := Body{Job: &Job{Checkpoint: &root, Attempts: []Attempt{{N: 1, Log: &root}, {N: 2}}}}
+	if n := len(job.Kept()); n != 2 {
+		t.Errorf("%d versions of a job", n)
+	}
 	if n := len((Body{Environment: &Environment{Python: &Python{}}}).Kept()); n != 0 {
 		t.Errorf("%d versions of nothing", n)
 	}

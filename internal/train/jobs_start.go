@@ -51,10 +51,7 @@ func (n NodeJobs) start(q startQuestion) (*agent, error) {
 	cmd := exec.Command(n.Program, "agent", "run", dir) //nolint:gosec // this very program
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = n.Root, append(cleanEnv(n.Environ), q.Env...), log, log
 	cmd.Env = append(cmd.Env, StartVariable+"="+q.Run.Hex(), StartCountVariable+"="+strconv.Itoa(a.Starts)) // the one before is over for certain
-	// It outlives the connection, and its processes can be found.
-	if err := ownSession(cmd); err != nil {
-		return fail(err)
-	}
+	alone(cmd)
 	if err := cmd.Start(); err != nil {
 		return fail(err)
 	}

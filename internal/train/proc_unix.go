@@ -9,6 +9,9 @@ import (
 	"syscall"
 )
 
+// alone starts a process in a session of its own: it outlives the connection, and its processes can be found.
+func alone(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
+
 // ownGroup lets a command be killed with all that it started.
 func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
