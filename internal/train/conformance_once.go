@@ -54,12 +54,22 @@ func tryClient(ctx context.Context, t *Trial) error {
 	}
 	line := `wc -c < data/big.bin | tr -d ' ' > size.txt; sleep 8`
 	flags := []string{"-d", "data", "-o", "size.txt", "--name", "client"}
+	last := ""
 	for _, ms := range []time.Duration{150, 700, 3000} {
 		call := Call{Args: onArgs(line, flags...), Kill: ms * time.Millisecond}
 		if _, err := t.MLX(ctx, call); err != nil {
 			return err
 		}
-		if s, err := t.show(ctx, "run:client"); err == nil && s.ID != "" && ms >= 700 {
+		s, err := t.show(ctx, "run:client")
+		if err != nil || s.ID == "" || s.ID == last {
+			continue // killed before it was recorded
+		}
+		if last != "" { // nobody would come back to it, and it may have a place already
+			if said, err := t.mlx(ctx, "job", "cancel", last); err != nil || said.Status != 0 {
+				return orBroken(err, "cannot cancel a run whose client was killed: status %d: %s", said.Status, lastWords(said.Err))
+			}
+		}
+		if last = s.ID; ms >= 700 {
 			break
 		}
 	}
