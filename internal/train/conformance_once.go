@@ -73,11 +73,14 @@ func tryClient(ctx context.Context, t *Trial) error {
 			break
 		}
 	}
+	if last == "" {
+		return broken("no client lived long enough to record a run")
+	}
 	clone, err := t.Clone(ctx)
 	if err != nil {
 		return err
 	}
-	if err := t.attachFrom(ctx, clone); err != nil {
+	if err := t.attachFrom(ctx, clone, last); err != nil {
 		return err
 	}
 	text, err := os.ReadFile(filepath.Join(clone, "size.txt"))
@@ -90,14 +93,14 @@ func tryClient(ctx context.Context, t *Trial) error {
 
 // attachFrom lets a clone bring the results of the run. What the run needs may be on the first machine only, which then goes on with
 // bringing it, and is killed again.
-func (t *Trial) attachFrom(ctx context.Context, clone string) error {
+func (t *Trial) attachFrom(ctx context.Context, clone, run string) error {
 	var s Said
 	for range 4 {
 		var err error
-		if s, err = t.MLX(ctx, Call{Dir: clone, Args: []string{"job", "attach", "run:client"}}); err != nil || s.Status == 0 {
+		if s, err = t.MLX(ctx, Call{Dir: clone, Args: []string{"job", "attach", run}}); err != nil || s.Status == 0 {
 			return err
 		}
-		if _, err = t.MLX(ctx, Call{Args: []string{"job", "attach", "run:client"}, Kill: 5 * time.Second}); err != nil {
+		if _, err = t.MLX(ctx, Call{Args: []string{"job", "attach", run}, Kill: 5 * time.Second}); err != nil {
 			return err
 		}
 	}
