@@ -54,20 +54,33 @@ func tryClient(ctx context.Context, t *Trial) error {
 	}
 	line := `wc -c < data/big.bin | tr -d ' ' > size.txt; sleep 8`
 	flags := []string{"-d", "data", "-o", "size.txt", "--name", "client"}
+	last := ""
 	for _, ms := range []time.Duration{150, 700, 3000} {
 		call := Call{Args: onArgs(line, flags...), Kill: ms * time.Millisecond}
 		if _, err := t.MLX(ctx, call); err != nil {
 			return err
 		}
-		if s, err := t.show(ctx, "run:client"); err == nil && s.ID != "" && ms >= 700 {
+		s, err := t.show(ctx, "run:client")
+		if err != nil || s.ID == "" || s.ID == last {
+			continue // killed before it was recorded
+		}
+		if last != "" { // nobody would come back to it, and it may have a place already
+			if said, err := t.mlx(ctx, "job", "cancel", last); err != nil || said.Status != 0 {
+				return orBroken(err, "cannot cancel a run whose client was killed: status %d: %s", said.Status, lastWords(said.Err))
+			}
+		}
+		if last = s.ID; ms >= 700 {
 			break
 		}
+	}
+	if last == "" {
+		return broken("no client lived long enough to record a run")
 	}
 	clone, err := t.Clone(ctx)
 	if err != nil {
 		return err
 	}
-	if err := t.attachFrom(ctx, clone); err != nil {
+	if err := t.attachFrom(ctx, clone, last); err != nil {
 		return err
 	}
 	text, err := os.ReadFile(filepath.Join(clone, "size.txt"))
@@ -80,14 +93,14 @@ func tryClient(ctx context.Context, t *Trial) error {
 
 // attachFrom lets a clone bring the results of the run. What the run needs may be on the first machine only, which then goes on with
 // bringing it, and is killed again.
-func (t *Trial) attachFrom(ctx context.Context, clone string) error {
+func (t *Trial) attachFrom(ctx context.Context, clone, run string) error {
 	var s Said
 	for range 4 {
 		var err error
-		if s, err = t.MLX(ctx, Call{Dir: clone, Args: []string{"job", "attach", "run:client"}}); err != nil || s.Status == 0 {
+		if s, err = t.MLX(ctx, Call{Dir: clone, Args: []string{"job", "attach", run}}); err != nil || s.Status == 0 {
 			return err
 		}
-		if _, err = t.MLX(ctx, Call{Args: []string{"job", "attach", "run:client"}, Kill: 5 * time.Second}); err != nil {
+		if _, err = t.MLX(ctx, Call{Args: []string{"job", "attach", run}, Kill: 5 * time.Second}); err != nil {
 			return err
 		}
 	}

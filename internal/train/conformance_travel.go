@@ -184,6 +184,7 @@ func tryClean(ctx context.Context, t *Trial) error {
 			return err
 		}
 		if strings.TrimSpace(left) == "" {
+			t.notes = nil // what was still going then
 			t.saw("no process, object, entry of a queue or uncollected folder is left of any run")
 			return nil
 		}

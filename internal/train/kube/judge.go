@@ -171,6 +171,8 @@ func judgePod(out *train.Status, p *podObject) {
 		out.Cause, out.Reason = train.CauseExit, fmt.Sprintf("killed by signal %d", t.ExitCode-128)
 	case t.ExitCode == 126 || t.ExitCode == 127: // of the shell that waits for mlx, or of a command whose results tell more
 		out.State, out.Reason = train.Done, "mlx may not execute in this image: it must be built for it, with CGO_ENABLED=0"
+	case t.ExitCode == waitedStatus && t.Message != "":
+		out.Cause, out.Reason = train.CauseExit, strings.TrimSpace(t.Message)
 	default:
 		out.State = train.Done
 	}

@@ -103,6 +103,13 @@ func TestJudgeWords(t *testing.T) {
 			t.Errorf("%s: %+v", reason, s)
 		}
 	}
+	forsaken := change("ended-exit-7", func(s *seen) {
+		end := s.Pods.Items[0].main().State.Terminated
+		end.ExitCode, end.Message = waitedStatus, "nobody brought mlx\n"
+	})
+	if forsaken.State != train.Gone || forsaken.Cause != train.CauseExit || forsaken.Reason != "nobody brought mlx" {
+		t.Errorf("%+v", forsaken)
+	}
 	for reason, cause := range map[string]train.Cause{"Evicted": train.CauseNode, "Preempting": train.CausePreempted, "NodeLost": train.CauseNode} {
 		s := change("ended-killed", func(s *seen) { s.Pods.Items[0].Status.Reason = reason })
 		if s.Cause != cause {

@@ -105,7 +105,7 @@ func (d *Driver) pod(j train.Job, image string) (object, error) {
 		}})
 	}
 	container := object{
-		"name": mainName, "image": image, "command": list{"/bin/sh", "-c", waitScript(d.dir(j.Ref))},
+		"name": mainName, "image": image, "command": list{"/bin/sh", "-c", waitScript(d.dir(j.Ref), comeMost)},
 		"env": environment(j), "volumeMounts": mounts, "securityContext": restricted(),
 	}
 	if len(j.Secrets) > 0 {

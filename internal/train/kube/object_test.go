@@ -219,7 +219,7 @@ func TestSecretsAreBounded(t *testing.T) {
 func TestWaitScript(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "it's $HOME")
 	dir := root + "/jobs/1"
-	cmd := exec.Command("/bin/sh", "-c", waitScript(dir))
+	cmd := exec.Command("/bin/sh", "-c", waitScript(dir, time.Hour))
 	var out strings.Builder
 	cmd.Stdout = &out
 	if err := cmd.Start(); err != nil {
@@ -252,5 +252,15 @@ func TestWaitScript(t *testing.T) {
 	err = cmd.Wait()
 	if cmd.ProcessState.ExitCode() != 7 || !strings.HasSuffix(out.String(), " 10.1.2.3 agent run "+dir+"\n") {
 		t.Errorf("%v: %q", err, out.String())
+	}
+}
+
+// Who submitted it never came back: the pod ends, and says why.
+func TestWaitScriptGivesUp(t *testing.T) {
+	cmd := exec.Command("/bin/sh", "-c", waitScript(t.TempDir()+"/jobs/1", time.Second))
+	var said strings.Builder
+	cmd.Stderr = &said
+	if err := cmd.Run(); cmd.ProcessState.ExitCode() != waitedStatus || !strings.Contains(said.String(), "nobody brought mlx in 1s") {
+		t.Errorf("%v: %q", err, said.String())
 	}
 }

@@ -1,7 +1,9 @@
 package kube
 
 import (
+	"strconv"
 	"strings"
+	"time"
 
 	"mlx/internal/train"
 )
@@ -9,16 +11,37 @@ import (
 // masterName is the file, in the folder of a job, that says where node 0 is.
 const masterName = "master"
 
+// comeMost is how long a pod waits for mlx, as the agent does for the rest. Whoever submitted it may have been stopped half way and
+// never come back, and its GPUs are wanted.
+const comeMost = time.Hour
+
+// How a container ends that has waited for too long, and the file whose text Kubernetes shows as its message.
+const (
+	waitedStatus = 125
+	lastWords    = "/dev/termination-log"
+)
+
 // waitScript is what the main container executes: it waits for mlx, which an init container or Link brings, and becomes
-// the agent. A shell that is the first process of a container ignores TERM unless it is told otherwise.
-func waitScript(dir string) string {
+// the agent. A shell that is the first process of a container ignores TERM unless it is told otherwise. An image without date waits
+// for good.
+func waitScript(dir string, most time.Duration) string {
 	return `trap 'exit 143' TERM INT
+now() { date +%s 2>/dev/null || echo 0; }
+late=$(($(now) + ` + strconv.Itoa(int(most/time.Second)) + `))
 d=` + quote(dir) + `
 mkdir -p "$d" || exit 125
 if [ -f ` + orderDir + `/job.json ] && ! [ -f "$d/job.json" ]; then
   cp ` + orderDir + `/job.json "$d/.job" && mv "$d/.job" "$d/job.json" && : >"$d/ready" || exit 125
 fi
-while ! [ -x "$d/mlx" ]; do (sleep 0.2 || sleep 1) 2>/dev/null & wait $!; done
+while ! [ -x "$d/mlx" ]; do
+  if [ "$(now)" -ge "$late" ]; then
+    why='nobody brought mlx in ` + most.String() + `: whoever submitted the run was stopped half way'
+    echo "$why" >&2
+    [ -e ` + lastWords + ` ] && echo "$why" >` + lastWords + `
+    exit ` + strconv.Itoa(waitedStatus) + `
+  fi
+  (sleep 0.2 || sleep 1) 2>/dev/null & wait $!
+done
 [ -f "$d/` + masterName + `" ] && read -r m <"$d/` + masterName + `" && export ` + train.MasterVariable + `="$m"
 exec "$d/mlx" agent run "$d"`
 }
