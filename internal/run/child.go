@@ -77,11 +77,30 @@ func lookup(name, dir string) error {
 	return fault.New(fault.KindOf(err), "cannot start the run: %w", err)
 }
 
+// command is the child before it starts. A program that is named without a folder is looked for where the child itself would look for
+// one: in the PATH that it is given, which need not be that of this process.
+func (o order) command() *exec.Cmd {
+	cmd := exec.Command(o.argv[0], o.argv[1:]...)
+	cmd.Dir, cmd.Env = o.dir, o.env
+	if filepath.Base(o.argv[0]) != o.argv[0] {
+		return cmd
+	}
+	for _, dir := range filepath.SplitList(Variable(o.env, "PATH")) {
+		if !filepath.IsAbs(dir) {
+			continue // as os/exec does: a program of the current folder is never meant
+		}
+		if found, err := exec.LookPath(filepath.Join(dir, o.argv[0])); err == nil {
+			cmd.Path, cmd.Err = found, nil
+			break
+		}
+	}
+	return cmd
+}
+
 // execute runs the order to its end. Its context is not asked: a signal arrives through order.signals, where it is
 // handed to the child, whose own answer decides.
 func (o order) execute() (outcome, error) {
-	cmd := exec.Command(o.argv[0], o.argv[1:]...)
-	cmd.Dir, cmd.Env = o.dir, o.env
+	cmd := o.command()
 	if o.stdin != nil {
 		cmd.Stdin = o.stdin
 	}

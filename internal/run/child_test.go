@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -145,6 +146,23 @@ func TestExecuteNoProgram(t *testing.T) {
 	}
 	if _, err := (order{argv: []string{t.TempDir()}}).execute(); err == nil {
 		t.Error("a folder was executed")
+	}
+}
+
+// A program is found in the PATH that the child is given, as it would find others there.
+func TestExecuteFindsByThePathOfTheChild(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink(os.Args[0], filepath.Join(dir, "only-here")); err != nil {
+		t.Fatal(err)
+	}
+	o := ordered("exit", "0")
+	o.argv[0] = "only-here"
+	if _, err := o.execute(); err == nil {
+		t.Fatal("it was found without a PATH that has it")
+	}
+	o.env = append(o.env, "PATH="+dir+string(os.PathListSeparator)+Variable(o.env, "PATH"))
+	if got, err := o.execute(); err != nil || got.status != 0 {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 
