@@ -89,7 +89,10 @@ func (j *onJob) bring(ctx context.Context, links *onLinks, last sight) (run.View
 // fetch reads the results from the node. Bytes come first: what a record names is here when the record is.
 func (j *onJob) fetch(ctx context.Context, links *onLinks, last sight) error {
 	l, err := links.to(ctx, j)
-	if err != nil {
+	switch {
+	case errors.Is(err, train.ErrNowhere):
+		return errNoResult
+	case err != nil:
 		return err
 	}
 	result, err := j.result(ctx, l)

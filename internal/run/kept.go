@@ -48,9 +48,6 @@ func (b Body) Kept() []Kept {
 				all = append(all, Kept{*a.Log, snapshot.Directory, "output of an attempt"})
 			}
 		}
-		if b.Job.Checkpoint != nil {
-			all = append(all, Kept{*b.Job.Checkpoint, snapshot.Directory, "checkpoint of a run"})
-		}
 	}
 	for _, m := range b.Models {
 		if !m.Root.IsZero() {

@@ -293,8 +293,8 @@ func TestKept(t *testing.T) {
 	if n := len(body.Kept()); n != 5 {
 		t.Errorf("%d versions", n)
 	}
-	job := Body{Job: &Job{Checkpoint: &root, Attempts: []Attempt{{N: 1, Log: &root}, {N: 2}}}}
-	if n := len(job.Kept()); n != 2 {
+	job := Body{Job: &Job{Resume: &root, Checkpoint: &root, Attempts: []Attempt{{N: 1, Log: &root}, {N: 2}}}}
+	if n := len(job.Kept()); n != 3 {
 		t.Errorf("%d versions of a job", n)
 	}
 	if n := len((Body{Environment: &Environment{Python: &Python{}}}).Kept()); n != 0 {

@@ -9,6 +9,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -45,9 +46,12 @@ const (
 type Linker interface {
 	Access() Access
 	// Link connects to `mlx agent serve` where the job is, or will be. It brings mlx there if it is not there: NewLink speaks
-	// on the connection. Close ends the connection and nothing else.
+	// on the connection. Close ends the connection and nothing else. ErrNowhere: the job ended before any node had it.
 	Link(ctx context.Context, job Ref) (io.ReadWriteCloser, error)
 }
+
+// ErrNowhere says that no node ever had a job, so that nothing of it is left anywhere.
+var ErrNowhere = errors.New("no node ever had it")
 
 // Ref names a job of a backend. Handle may be empty where nobody has noted it.
 type Ref struct {

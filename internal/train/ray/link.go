@@ -91,6 +91,8 @@ func (d *Driver) place(ctx context.Context, ref train.Ref) (node, error) {
 	switch {
 	case !found && len(alive) == 1:
 		return alive[0], nil // a head that was restarted knows no job, but what the job left lies on its only node
+	case found && j.Node == nil && j.ended():
+		return node{}, fault.New(fault.NotFound, "cannot reach job %s on %s: %w", ref.Name(), d.backend.Name, train.ErrNowhere)
 	case !found || j.Node == nil:
 		return node{}, fault.New(fault.NotFound, "cannot reach job %s on %s: Ray knows no node of it", ref.Name(), d.backend.Name)
 	}
