@@ -133,8 +133,7 @@ func (j *onJob) finish(ctx context.Context, links *onLinks, l live) (*run.Result
 	ctx = context.WithoutCancel(ctx)
 	v, err := j.collect(ctx, links, last)
 	if err != nil {
-		return nil, fault.New(fault.KindOf(err), "cannot bring back the results of run %s: %w", j.id.Short(), err).
-			Hint("mlx job wait %s   # tries again", j.id.Short())
+		return nil, err
 	}
 	result := &run.Result{View: v, Status: statusOfView(v)}
 	if out == nil || out.stdout == nil {

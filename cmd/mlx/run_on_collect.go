@@ -29,6 +29,18 @@ const (
 // collect brings back what a job has left, records its end here, and puts its outputs in their places. It may be stopped anywhere and
 // begun again, and by several at once. last is what the backend says of the job.
 func (j *onJob) collect(ctx context.Context, links *onLinks, last sight) (run.View, error) {
+	v, err := j.collected(ctx, links, last)
+	if err == nil {
+		return v, nil
+	}
+	problem := fault.New(fault.KindOf(err), "cannot bring back the results of run %s: %w", j.id.Short(), err)
+	if fault.KindOf(err) != fault.NotFound {
+		problem = problem.Hint("mlx job wait %s   # tries again", j.id.Short())
+	}
+	return v, problem
+}
+
+func (j *onJob) collected(ctx context.Context, links *onLinks, last sight) (run.View, error) {
 	release, err := j.repo.Lock(ctx, []string{"job " + j.id.Hex()}, nil)
 	if err != nil {
 		return run.View{}, err
@@ -75,12 +87,13 @@ func (j *onJob) bring(ctx context.Context, links *onLinks, last sight) (run.View
 		return v, viewErr
 	}
 	if !last.over() {
-		return v, fault.New(fault.NotFound, "cannot bring back the results of run %s: %s has none", j.id.Short(), j.name).
+		return v, fault.New(fault.NotFound, "%s has none", j.name).
 			Hint("mlx job logs %s   # what it said", j.id.Short())
 	}
 	if j.maybeElsewhere(last) {
-		return v, fault.New(fault.NotFound, "cannot bring back the results of run %s: %s has them no more, and another clone may have brought them back", j.id.Short(), j.name).
-			Hint("mlx pull   # when the other clone has pushed").
+		return v, fault.New(fault.NotFound, "%s has nothing of it; the clone that submitted it, on %s, has not handed it over yet or has its results", j.name, j.body.Process.Host).
+			Hint("mlx job attach %s   # in that clone", j.id.Short()).
+			Hint("mlx pull   # when that clone has pushed").
 			Hint("mlx job cancel %s   # nobody has them: record that it has ended", j.id.Short())
 	}
 	return j.abandon(ctx, last)
@@ -96,7 +109,7 @@ func (j *onJob) fetch(ctx context.Context, links *onLinks, last sight) error {
 		return err
 	}
 	result, err := j.result(ctx, l)
-	if errors.Is(err, errNoResult) && last.over() {
+	if errors.Is(err, errNoResult) && last.over() && !j.maybeElsewhere(last) {
 		if err := j.conclude(ctx, l, last); err != nil {
 			return err
 		}

@@ -137,10 +137,11 @@ func (a *app) look(ctx context.Context, runs []run.View) (map[object.Digest]sigh
 	return all, ctx.Err()
 }
 
-// maybeElsewhere says that a job left nothing at a backend that keeps nothing once results are fetched, and that this is not the clone
-// that would have fetched them: "lost" would be a guess.
+// maybeElsewhere says that "lost" would be a guess: the backend has nothing of a job, and this is not the clone that hands it over. That
+// one may not have come so far yet, or has brought back the results, after which a backend keeps nothing.
 func (j *onJob) maybeElsewhere(last sight) bool {
-	cancelled := hasNote(j.folderOf(), cancelNote)
-	gone := last.status.State == train.Done || last.status.Cause == train.CauseMissing
-	return j.access() == train.AccessNode && gone && !cancelled && !j.kept()
+	if j.kept() || hasNote(j.folderOf(), cancelNote) {
+		return false
+	}
+	return last.status.Cause == train.CauseMissing || j.access() == train.AccessNode && last.status.State == train.Done
 }
