@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -27,6 +28,14 @@ type sight struct {
 // over says whether the backend is done with the job, one way or the other.
 func (s sight) over() bool {
 	return s.err == nil && (s.status.State == train.Done || s.status.State == train.Gone)
+}
+
+// wrong is the trouble that no waiting mends: the backend is described wrongly here. nil: there is none.
+func (s sight) wrong() error {
+	if fault.KindOf(s.err) == fault.Usage {
+		return s.err
+	}
+	return nil
 }
 
 // words is what a backend says of a job, for people.
@@ -98,8 +107,8 @@ func (a *app) look(ctx context.Context, runs []run.View) (map[object.Digest]sigh
 			continue
 		}
 		s, there := run.SeenOf(jobsOf(r), v.RunID)
-		if there && s.Handle == "" {
-			continue // it was never handed over: there is nobody to ask
+		if there && s.Handle == "" && hasNote(filepath.Join(jobsOf(r), v.ID), beforeName) {
+			continue // it was never handed over, by this clone: there is nobody to ask
 		}
 		known[v.RunID] = there
 		byBackend[v.Job.Backend] = append(byBackend[v.Job.Backend], v.RunID)
