@@ -149,7 +149,7 @@ func (a *app) look(ctx context.Context, runs []run.View) (map[object.Digest]sigh
 // maybeElsewhere says that "lost" would be a guess: the backend has nothing of a job, and this is not the clone that hands it over. That
 // one may not have come so far yet, or has brought back the results, after which a backend keeps nothing.
 func (j *onJob) maybeElsewhere(last sight) bool {
-	if j.kept() || hasNote(j.folderOf(), cancelNote) {
+	if j.mine() || hasNote(j.folderOf(), cancelNote) {
 		return false
 	}
 	return last.status.Cause == train.CauseMissing || j.access() == train.AccessNode && last.status.State == train.Done
