@@ -147,7 +147,7 @@ func energyText(v run.View, t *cli.Text, more bool) {
 	}
 	if e.KWh != nil || more {
 		for _, m := range e.Missing {
-			t.KeyValue(2, "energy", cli.Fmt("not read: %s", cli.Str(m)))
+			t.KeyValue(2, "unread", cli.Str(m))
 		}
 	}
 }
