@@ -125,7 +125,9 @@ func TestJobSeenRunning(t *testing.T) {
 		return s
 	}
 	plain := running(func(*train.Status) {})
-	look := func(s run.Seen, st train.Status, minutes int) run.Seen { return (sight{status: st}).seen(s, at(minutes)) }
+	look := func(s run.Seen, st train.Status, minutes int) run.Seen {
+		return (sight{status: st}).seen(s, at(minutes))
+	}
 	for _, c := range []struct {
 		name  string
 		looks []train.Status // one a minute
