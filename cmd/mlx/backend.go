@@ -280,7 +280,7 @@ func backendText(v backendView, t *cli.Text) {
 	line("queue", v.Queue)
 	line("image", v.Image)
 	line("remote", v.Remote)
-	if v.PriceFrom != nil {
+	if v.Price != nil || v.PriceFrom != nil && t.TTY() {
 		t.KeyValue(2, "price", v.priceCell())
 	}
 	if v.Spot {
