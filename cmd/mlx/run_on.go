@@ -130,8 +130,8 @@ func (j *onJob) finish(ctx context.Context, links *onLinks, l live) (*run.Result
 	if err != nil {
 		return nil, err
 	}
+	v, err := j.collectAgain(ctx, links, last)
 	ctx = context.WithoutCancel(ctx)
-	v, err := j.collect(ctx, links, last)
 	if err != nil {
 		return nil, fault.New(fault.KindOf(err), "cannot bring back the results of run %s: %w", j.id.Short(), err).
 			Hint("mlx job wait %s   # tries again", j.id.Short())

@@ -258,7 +258,10 @@ func (j *onJob) outcome(last sight) (run.State, string) {
 		return run.Lost, string(last.status.Cause) + suffix(why, string(last.status.Cause))
 	case train.CauseNone, train.CauseExit:
 	}
-	return run.Lost, "its agent on " + j.name + " ended without a result" + suffix(why, "")
+	if why != "" {
+		return run.Lost, "lost on " + j.name + ": " + why
+	}
+	return run.Lost, "its agent on " + j.name + " ended without a result"
 }
 
 func suffix(why, known string) string {
