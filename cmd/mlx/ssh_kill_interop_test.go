@@ -129,7 +129,7 @@ func TestInteropClientKilled(t *testing.T) {
 	began := time.Now()
 	c.do("project", c.submit("second")...)
 	whole, kills := time.Since(began), 0
-	const rounds = 12
+	const rounds = 9
 	for round := range rounds {
 		word := fmt.Sprintf("round%d", round)
 		for _, dir := range []string{"project/out", "node/store"} { // so that everything travels again
