@@ -34,11 +34,7 @@ mkdir -p out; sha256sum <data/big >out/sum; head -c 20000000 data/big >out/part;
 `
 
 func newKilledClient(t *testing.T) *killedClient {
-	config := os.Getenv("MLX_TEST_SSH")
-	if config == "" {
-		t.Fatal("MLX_TEST_SSH names no ssh_config: .ci/sshd up; eval \"$(.ci/sshd env)\"")
-	}
-	c := &killedClient{somebody: sshProject(t, config), random: rand.New(rand.NewPCG(9, 9)), ended: map[string]bool{}}
+	c := &killedClient{somebody: sshProject(t, sshConfigOf(t)), random: rand.New(rand.NewPCG(9, 9)), ended: map[string]bool{}}
 	data := seeded(7, 100<<20)
 	c.sum = fmt.Sprintf("%x", sha256.Sum256(data))
 	c.write(data, "project", "data", "big")
@@ -196,16 +192,12 @@ func (p *somebody) ends(dir string) map[string]int {
 // TestInteropAgentKilled kills mlx on the host, alone and with its command. The run is lost, in words, what it printed is here, and it is
 // executed again only where that was asked for.
 func TestInteropAgentKilled(t *testing.T) {
-	config := os.Getenv("MLX_TEST_SSH")
-	if config == "" {
-		t.Fatal("MLX_TEST_SSH names no ssh_config: .ci/sshd up; eval \"$(.ci/sshd env)\"")
-	}
 	for name, kill := range map[string]func(p *somebody, agent int){
 		"alone":            func(p *somebody, agent int) { p.kill(agent) },
 		"with its command": func(p *somebody, agent int) { p.killAll(agent) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := sshProject(t, config)
+			p := sshProject(t, sshConfigOf(t))
 			b := p.follow()
 			id, state := p.stateOf("project")
 			if state != "running" {
