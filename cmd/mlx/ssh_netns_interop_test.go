@@ -79,6 +79,7 @@ func (c *cable) sent() int64 {
 // TestInteropNetworkCut cuts the network without a word while data are sent, while a job runs, which ends meanwhile, and while its
 // results are fetched.
 func TestInteropNetworkCut(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	c := newCable(t)
 	t.Run("mid-run", func(t *testing.T) { cutMidRun(t, c) })
 	t.Run("mid-upload", func(t *testing.T) { cutMidUpload(t, c) })
