@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -227,10 +229,13 @@ func (p *somebody) follow() *beside {
 	return b
 }
 
-// endedWell holds that the run of follow ended well, all of it, and once.
-func (p *somebody) endedWell(b *beside) {
+// wholeOutput is what these commands print.
+const wholeOutput = "before\nafter\n"
+
+// endedWell holds that what follows a run ended well and printed what matches a pattern, and that the run ended well, all of it, and once.
+func (p *somebody) endedWell(b *beside, printed string) {
 	p.t.Helper()
-	if status := b.end(); status != 0 || b.out.String() != "before\nafter\n" {
+	if status := b.end(); status != 0 || !regexp.MustCompile("^"+printed+"$").MatchString(b.out.String()) {
 		p.t.Errorf("it printed %q, status %d: %s", b.out.String(), status, b.problem.String())
 	}
 	if text, err := os.ReadFile(p.path("project", "out", "word")); err != nil || string(text) != "word\n" {
@@ -269,23 +274,38 @@ func TestInteropServerStops(t *testing.T) {
 			t.Errorf("while nobody can know, run %s that has ended is %q", id, state)
 		}
 		s.tell("stop", "off")
-		p.endedWell(b)
+		p.endedWell(b, wholeOutput)
 	})
-	t.Run("mid-collect", func(t *testing.T) {
-		p := sshProject(t, s.config)
-		p.write(seeded(11, 150<<20), "project", "data", "big")
-		p.do("project", "mlx", "snapshot", "data")
-		b := p.begin("project", "mlx", "run", "--on", "box", "-o", "out", "-d", "data", "--", "sh", "-c",
-			`echo $MLX_RUN_ID >>"$1/count"; mkdir -p out; echo before; tac -s x data/big >out/part; echo word >out/word; echo after`, "sh", p.home)
-		p.until("the results are fetched", func() bool {
-			found, _ := filepath.Glob(p.path("project", ".git", "mlx", "jobs", "*", "result.json"))
-			return len(found) == 1 || len(b.ended) > 0
+	for name, c := range map[string]struct {
+		detach  []string
+		follow  []string // words that fetch the results; none: the run itself does
+		printed string
+	}{
+		"mid-collect":             {nil, nil, wholeOutput},
+		"mid-collect of job wait": {[]string{"--detach"}, []string{"mlx", "job", "wait", "@last"}, "[0-9a-f]{64}\tsucceeded\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := sshProject(t, s.config)
+			p.write(seeded(11, 100<<20), "project", "data", "big")
+			p.do("project", "mlx", "snapshot", "data")
+			script := `echo $MLX_RUN_ID >>"$1/count"; mkdir -p out; echo before; tac -s x data/big >out/part; echo word >out/word; echo after`
+			b := p.begin("project", slices.Concat([]string{"mlx", "run", "--on", "box", "-o", "out", "-d", "data"}, c.detach, []string{"--", "sh", "-c", script, "sh", p.home})...)
+			if c.follow != nil {
+				if status := b.end(); status != 0 {
+					t.Fatalf("status %d: %s", status, b.problem.String())
+				}
+				b = p.begin("project", c.follow...)
+			}
+			p.until("the results are fetched", func() bool {
+				found, _ := filepath.Glob(p.path("project", ".git", "mlx", "jobs", "*", "result.json"))
+				return len(found) == 1 || len(b.ended) > 0
+			})
+			s.tell("stop", "on")
+			b.says("cannot reach box, trying again")
+			s.tell("stop", "off")
+			p.endedWell(b, c.printed)
 		})
-		s.tell("stop", "on")
-		b.says("cannot reach box, trying again")
-		s.tell("stop", "off")
-		p.endedWell(b)
-	})
+	}
 }
 
 // kill ends a process, which may have ended.

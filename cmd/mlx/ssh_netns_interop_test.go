@@ -96,7 +96,7 @@ func TestInteropNetworkCut(t *testing.T) {
 		c.cut()
 		b.says("cannot reach box, trying again")
 		c.mend()
-		p.endedWell(b)
+		p.endedWell(b, wholeOutput)
 	})
 }
 
@@ -122,7 +122,7 @@ func cutMidRun(t *testing.T, c *cable) {
 		t.Errorf("while nobody can know, run %s that has ended is %q", id, state)
 	}
 	c.mend()
-	p.endedWell(b)
+	p.endedWell(b, wholeOutput)
 }
 
 // cutMidUpload: whoever goes on with it sends what has not arrived.
@@ -157,7 +157,7 @@ func cutMidUpload(t *testing.T, c *cable) {
 	c.mend()
 	before := c.sent()
 	b = p.begin("project", "mlx", "job", "attach", id)
-	p.endedWell(b)
+	p.endedWell(b, wholeOutput)
 	if n := c.sent() - before; n > size-kept+size/8 {
 		t.Errorf("%d of %d bytes had arrived, and it sent %d more", kept, size, n)
 	} else {
