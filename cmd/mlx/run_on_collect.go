@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -241,10 +242,7 @@ func (j *onJob) outcome(last sight) (run.State, string) {
 	if c, ok := readNote[run.Cancel](j.folderOf(), cancelNote); ok {
 		return run.Cancelled, c.Words()
 	}
-	why := last.status.Reason
-	if why == "" {
-		why = string(last.status.Cause)
-	}
+	why := cmp.Or(last.status.Reason, string(last.status.Cause))
 	switch last.status.Cause {
 	case train.CauseCancelled:
 		return run.Cancelled, "cancelled on " + j.name + suffix(why, string(train.CauseCancelled))
@@ -258,10 +256,7 @@ func (j *onJob) outcome(last sight) (run.State, string) {
 		return run.Lost, string(last.status.Cause) + suffix(why, string(last.status.Cause))
 	case train.CauseNone, train.CauseExit:
 	}
-	if why != "" {
-		return run.Lost, "lost on " + j.name + ": " + why
-	}
-	return run.Lost, "its agent on " + j.name + " ended without a result"
+	return run.Lost, "lost on " + j.name + ": " + cmp.Or(why, "its agent ended without a result")
 }
 
 func suffix(why, known string) string {
