@@ -116,7 +116,7 @@ func (j *onJob) mine() bool {
 
 // finishEnded puts the outputs of a job in their places whose end is recorded: somebody was stopped half way.
 func (j *onJob) finishEnded(ctx context.Context, links *onLinks) (*run.Result, error) {
-	v, err := j.collect(ctx, links, sight{})
+	v, err := j.collectAgain(ctx, links, sight{})
 	return &run.Result{View: v, Status: statusOfView(v)}, err
 }
 

@@ -137,6 +137,7 @@ func (w *waiter) one(ctx context.Context, j job, s sight) (job, bool, error) {
 	defer on.release()
 	if !next.ended() {
 		if err := on.goOn(ctx, w.links); err != nil {
+			w.links.drop(on) // what it left is for no other run
 			return next, false, err
 		}
 		if ready, err := w.ready(ctx, on, s); err != nil || !ready {
@@ -146,6 +147,11 @@ func (w *waiter) one(ctx context.Context, j job, s sight) (job, bool, error) {
 		return next, true, nil
 	}
 	if _, err = on.collect(ctx, w.links, s); err != nil {
+		if w.links.broke(on, err) {
+			w.links.drop(on)
+			w.unreachable(on, err.Error())
+			return next, false, nil
+		}
 		return next, false, err
 	}
 	next, err = a.jobOf(ctx, refRun+":"+j.view.ID)
@@ -172,10 +178,7 @@ func (w *waiter) ready(ctx context.Context, j *onJob, s sight) (bool, error) {
 		return false, err
 	}
 	if s.err != nil {
-		if words := s.words(); w.told[j.name] != words {
-			w.told[j.name] = words
-			j.app.streams.Note("cannot reach %s, trying again; its runs go on: %s", j.name, words)
-		}
+		w.unreachable(j, s.words())
 		return false, nil
 	}
 	if s.over() {
@@ -201,6 +204,14 @@ func (w *waiter) ready(ctx context.Context, j *onJob, s sight) (bool, error) {
 		return false, nil
 	}
 	return true, nil
+}
+
+// unreachable says once why a backend does not answer.
+func (w *waiter) unreachable(j *onJob, words string) {
+	if w.told[j.name] != words {
+		w.told[j.name] = words
+		j.app.streams.Note("cannot reach %s, trying again; its runs go on: %s", j.name, words)
+	}
 }
 
 // tell prints how a run ended.

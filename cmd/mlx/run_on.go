@@ -130,8 +130,8 @@ func (j *onJob) finish(ctx context.Context, links *onLinks, l live) (*run.Result
 	if err != nil {
 		return nil, err
 	}
+	v, err := j.collectAgain(ctx, links, last)
 	ctx = context.WithoutCancel(ctx)
-	v, err := j.collect(ctx, links, last)
 	if err != nil {
 		return nil, err
 	}

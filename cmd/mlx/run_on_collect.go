@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -254,10 +255,7 @@ func (j *onJob) outcome(last sight) (run.State, string) {
 	if c, ok := readNote[run.Cancel](j.folderOf(), cancelNote); ok {
 		return run.Cancelled, c.Words()
 	}
-	why := last.status.Reason
-	if why == "" {
-		why = string(last.status.Cause)
-	}
+	why := cmp.Or(last.status.Reason, string(last.status.Cause))
 	switch last.status.Cause {
 	case train.CauseCancelled:
 		return run.Cancelled, "cancelled on " + j.name + suffix(why, string(train.CauseCancelled))
@@ -271,7 +269,7 @@ func (j *onJob) outcome(last sight) (run.State, string) {
 		return run.Lost, string(last.status.Cause) + suffix(why, string(last.status.Cause))
 	case train.CauseNone, train.CauseExit:
 	}
-	return run.Lost, "its agent on " + j.name + " ended without a result" + suffix(why, "")
+	return run.Lost, "lost on " + j.name + ": " + cmp.Or(why, "its agent ended without a result")
 }
 
 func suffix(why, known string) string {

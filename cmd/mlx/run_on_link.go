@@ -71,6 +71,17 @@ func (o *onLinks) drop(j *onJob) {
 	}
 }
 
+// broke says whether an error is that of a connection to a job which ended, or could not be made: it may be better later.
+func (o *onLinks) broke(j *onJob, err error) bool {
+	if fault.KindOf(err) != fault.Unavailable || j.linker == nil || j.access() == train.AccessNone {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	l := o.all[j.place()]
+	return l == nil || l.Dead()
+}
+
 // close ends all connections.
 func (o *onLinks) close() {
 	o.mu.Lock()

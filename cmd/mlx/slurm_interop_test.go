@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -163,4 +164,71 @@ func TestInteropSlurmMatrix(t *testing.T) {
 	if nodes["n1"] != 2 || nodes["n2"] != 2 {
 		t.Errorf("they ran on %v", nodes)
 	}
+}
+
+// TestInteropSlurmClientKilled kills mlx while it submits: whoever waits for the job next has its results; Slurm got it once, and it was
+// executed once.
+func TestInteropSlurmClientKilled(t *testing.T) {
+	t.Parallel() // it waits, most of the time
+	p := slurmProject(t, "")
+	p.write([]byte("echo $MLX_RUN_ID >>\"$1/count\"\nsleep 0.2\necho $2 >model-word\necho $2\n"), "project", "job.sh")
+	p.commit()
+	submit := func(word string) []string {
+		return []string{"mlx", "run", "--on", "slurm", "--detach", "-o", "model-word", "--", "sh", "job.sh", p.home, word}
+	}
+	p.do("project", submit("first")...) // lays out what there is only once
+	p.do("project", "mlx", "job", "wait", "@last")
+	random, names := rand.New(rand.NewPCG(4, 2)), map[string]int{}
+	began, rounds, kills := time.Now(), 8, 0
+	p.do("project", submit("second")...)
+	whole := time.Since(began)
+	p.do("project", "mlx", "job", "wait", "@last")
+	for round := range rounds {
+		word := fmt.Sprintf("round%d", round)
+		began = time.Now()
+		if p.killed(time.Duration((float64(round)+random.Float64())/float64(rounds)*float64(whole)), "project", submit(word)...) {
+			kills++
+		} else {
+			whole = min(whole, time.Since(began)) // this machine was busy when it was measured
+		}
+		id, _ := p.stateOf("project")
+		if id == "" {
+			continue // it was not recorded
+		}
+		names["mlx-"+id[:12]] = 0
+		if out := p.do("project", "mlx", "job", "attach", id); out != word+"\n" {
+			t.Errorf("%s: it printed %q", word, out)
+		}
+		if got, err := os.ReadFile(p.path("project", "model-word")); err != nil || string(got) != word+"\n" {
+			t.Errorf("%s: its output is %q, %v", word, got, err)
+		}
+		if id, state := p.stateOf("project"); id != "" {
+			t.Errorf("%s: run %s is still %s", word, id, state)
+		}
+	}
+	for name := range strings.FieldsSeq(p.do("project", "squeue", "-h", "-a", "-t", "all", "-o", "%j")) {
+		if _, ours := names[name]; ours {
+			names[name]++
+		}
+	}
+	for name, n := range names {
+		if n > 1 {
+			t.Errorf("Slurm got %s %d times", name, n)
+		}
+	}
+	seen := map[string]bool{}
+	for _, id := range p.executed() {
+		if seen[id] {
+			t.Errorf("run %s was executed twice", id)
+		}
+		seen[id] = true
+	}
+	if len(seen) != len(names)+2 || len(p.ends("project")) != len(seen) {
+		t.Errorf("%d runs were found, %d executed, %d ended", len(names)+2, len(seen), len(p.ends("project")))
+	}
+	if t.Logf("a submit takes %.1f s; killed %d times of %d, %d runs", whole.Seconds(), kills, rounds, len(names)); kills == 0 || len(names) == 0 {
+		t.Errorf("killed %d times, %d runs", kills, len(names))
+	}
+	p.do("project", "mlx", "verify")
+	p.nothingLeft()
 }

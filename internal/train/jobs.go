@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"mlx/internal/fault"
@@ -228,7 +229,7 @@ func (n NodeJobs) lastWords(j jobQuestion) string {
 	}
 	text, err := readFrom(file, from)
 	if words := lastLine(string(text), ""); err == nil && words != "" {
-		return "mlx there ended without a result; its last words: " + words
+		return "mlx there ended without a result; its last words: " + strings.TrimPrefix(words, "mlx: ")
 	}
 	return "mlx there was killed"
 }

@@ -236,6 +236,16 @@ func (l *Link) Tidy(ctx context.Context, limit int64) (int64, error) {
 	return r.Bytes, err
 }
 
+// Dead says whether the connection has ended: nothing can be asked on it any more.
+func (l *Link) Dead() bool {
+	select {
+	case <-l.w.dead:
+		return true
+	default:
+		return false
+	}
+}
+
 // Close ends the connection. Jobs on the node go on.
 func (l *Link) Close() error {
 	l.stop()
