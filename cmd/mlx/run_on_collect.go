@@ -172,6 +172,9 @@ func (j *onJob) conclude(ctx context.Context, l *train.Link, last sight) error {
 func (j *onJob) roots(ctx context.Context, l *train.Link, result train.Result) error {
 	var lacks, held []object.Digest
 	for _, r := range result.Roots {
+		if result.Pushed && j.leaves(r.Path) {
+			continue
+		}
 		here, err := j.store.Has(ctx, r.Root)
 		if err != nil {
 			return err
@@ -222,6 +225,9 @@ func (j *onJob) pull(ctx context.Context) error {
 	}
 	var roots []object.Digest
 	for _, root := range rootsOfRun(body) {
+		if j.leaves(root.Path) {
+			continue
+		}
 		if here, err := j.store.Has(ctx, root.Root.Root); err != nil {
 			return err
 		} else if !here {
@@ -259,13 +265,6 @@ func (j *onJob) outcome(last sight) (run.State, string) {
 	case train.CauseNone, train.CauseExit:
 	}
 	return run.Lost, "its agent on " + j.name + " ended without a result" + suffix(why, "")
-}
-
-func suffix(why, known string) string {
-	if why == "" || why == known {
-		return ""
-	}
-	return ": " + why
 }
 
 // abandon records the end of a run that nobody will tell more of.
