@@ -26,6 +26,9 @@ func (d *dividedSnapshot) finish(ctx context.Context, parts []snapshotShard) (sa
 	for _, p := range parts {
 		kept.Stored += p.Stored
 	}
+	if err := os.MkdirAll(filepath.Dir(d.repo.Abs(d.data.rel)), 0o777); err != nil {
+		return saved{}, fault.New(fault.KindOf(err), "cannot write %s: %w", d.app.shown(d.data.rel+snapshot.Suffix), err)
+	}
 	done, err := d.keep(ctx, d.data.rel, d.pointer, kept)
 	if err != nil || d.source == nil {
 		return done, err
@@ -43,7 +46,8 @@ func (d *dividedSnapshot) join(ctx context.Context, parts []object.Digest) (snap
 		return snapshot.Saved{}, err
 	}
 	defer os.RemoveAll(dir)
-	store, err := snapshot.Open(snapshot.Options{Dir: filepath.Join(dir, "store"), Index: filepath.Join(dir, "index"), Now: d.app.now})
+	store, err := snapshot.Open(snapshot.Options{Dir: filepath.Join(dir, "store"), Index: filepath.Join(dir, "index"), Now: d.app.now,
+		Clone: snapshot.Clone{ID: strings.Repeat("0", 32), Dir: dir}})
 	if err != nil {
 		return snapshot.Saved{}, err
 	}
