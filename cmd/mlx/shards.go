@@ -228,6 +228,9 @@ func (s *shardSet) wait(ctx context.Context) error {
 		}
 		left = append(left, i)
 	}
+	if s.jobs[0].access() == train.AccessNode {
+		return s.follow(ctx, left, func() { progress.Add(1) })
+	}
 	for tries := 0; len(left) > 0; tries++ {
 		ids := make([]object.Digest, len(left))
 		for k, i := range left {

@@ -15,18 +15,51 @@ import (
 	"mlx/internal/train"
 )
 
-// settle brings back the results of a run that has ended.
+// follow waits for runs whose nodes can be reached while they run, and only then: each is brought what it needs, and read from, by itself.
+func (s *shardSet) follow(ctx context.Context, left []int, done func()) error {
+	type end struct {
+		i    int
+		seen sight
+		err  error
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ends := make(chan end, len(left))
+	for _, i := range left {
+		go func() {
+			f := &follower{job: s.jobs[i], links: s.links, began: s.began, stop: func() {}}
+			defer func() { f.endMirror() }()
+			seen, err := f.turns(ctx)
+			ends <- end{i, seen, err}
+		}()
+	}
+	for range left {
+		e := <-ends
+		if e.err != nil {
+			return e.err
+		}
+		if err := s.bring(ctx, e.i, e.seen); err != nil {
+			return err
+		}
+		done()
+	}
+	return nil
+}
+
+// settle brings back the results of a run if it has ended.
 func (s *shardSet) settle(ctx context.Context, i int, seen sight) (over bool, err error) {
 	young := s.app.now().Sub(s.began) < missingMost && seen.status.Cause == train.CauseMissing // not known yet
 	if !seen.over() || young {
 		return false, ctx.Err()
 	}
+	return true, s.bring(ctx, i, seen)
+}
+
+// bring fetches the results of a run that has ended.
+func (s *shardSet) bring(ctx context.Context, i int, seen sight) (err error) {
 	j := s.jobs[i]
-	if s.views[i], err = j.collect(ctx, s.links, seen); err != nil {
-		return false, err
-	}
-	if s.written(i) != nil {
-		return true, nil
+	if s.views[i], err = j.collect(ctx, s.links, seen); err != nil || s.written(i) != nil {
+		return err
 	}
 	cause := "it wrote nothing"
 	if c := s.views[i].Cause; c != nil {
@@ -35,7 +68,7 @@ func (s *shardSet) settle(ctx context.Context, i int, seen sight) (over bool, er
 	for _, line := range s.lastWords(ctx, i) {
 		s.app.streams.Note("shard %d of %d: %s", i+1, s.flags.n, line)
 	}
-	return false, fault.New(fault.Unavailable, "cannot %s on %s: shard %d of %d, run %s, %s: %s", s.what, s.flags.on, i+1, s.flags.n, j.id.Short(),
+	return fault.New(fault.Unavailable, "cannot %s on %s: shard %d of %d, run %s, %s: %s", s.what, s.flags.on, i+1, s.flags.n, j.id.Short(),
 		s.views[i].State, cause).About(fault.Ref{Kind: refRun, ID: j.id.Hex()}).Hint("mlx job logs %s", j.id.Short())
 }
 
