@@ -152,7 +152,11 @@ func (d *dividedSnapshot) there(ctx context.Context, i *importer) error {
 	if err != nil {
 		return err
 	}
-	if err := d.at(rel, o.from); err != nil {
+	place := o.from
+	if strings.HasPrefix(place, "file:///") {
+		place = strings.TrimPrefix(place, "file://")
+	}
+	if err := d.at(rel, place); err != nil {
 		return err
 	}
 	if _, err := os.Lstat(d.repo.Abs(rel)); err == nil {
