@@ -53,7 +53,7 @@ func jobAttachRun(ctx context.Context, a *app, ref string) error {
 	case found.ended():
 		result, err = j.finishEnded(ctx, links)
 	default:
-		if err = j.goOn(ctx, links); err == nil {
+		if _, err = j.goOn(ctx, links); err == nil {
 			result, err = j.finish(ctx, links, live{nil, os.Stdout, os.Stderr, false})
 		}
 	}
@@ -120,18 +120,22 @@ func (j *onJob) finishEnded(ctx context.Context, links *onLinks) (*run.Result, e
 	return &run.Result{View: v, Status: statusOfView(v)}, err
 }
 
-// goOn hands over a job whose submit was stopped. Where that was begun in another clone nothing is done: only that one knows how far it came.
-func (j *onJob) goOn(ctx context.Context, links *onLinks) error {
-	s, _ := run.SeenOf(jobsOf(j.repo), j.id)
-	if s.Handle != "" || !j.kept() {
-		return nil
+// goOn hands over a job whose submit was stopped. Where that was begun in another clone nothing is done: only that one knows how far it
+// came. handed: it was done, and what was seen of the job before says nothing.
+func (j *onJob) goOn(ctx context.Context, links *onLinks) (handed bool, err error) {
+	if s, _ := run.SeenOf(jobsOf(j.repo), j.id); s.Handle != "" || !j.kept() && !j.mine() {
+		return false, nil
 	}
-	var err error
+	if !j.kept() { // it was stopped right after it was recorded
+		if err := j.keep(ctx); err != nil {
+			return false, err
+		}
+	}
 	if j.secrets, err = j.app.secretValues(j.body.Job.Secrets); err != nil {
-		return err
+		return false, err
 	}
 	if err := j.hand(ctx, links); err != nil {
-		return j.halfway(ctx, err)
+		return false, j.halfway(ctx, err)
 	}
-	return nil
+	return true, nil
 }

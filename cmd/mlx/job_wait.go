@@ -136,8 +136,11 @@ func (w *waiter) one(ctx context.Context, j job, s sight) (job, bool, error) {
 	}
 	defer on.release()
 	if !next.ended() {
-		if err := on.goOn(ctx, w.links); err != nil {
+		handed, err := on.goOn(ctx, w.links)
+		if err != nil {
 			w.links.drop(on) // what it left is for no other run
+		}
+		if err != nil || handed {
 			return next, false, err
 		}
 		if ready, err := w.ready(ctx, on, s); err != nil || !ready {

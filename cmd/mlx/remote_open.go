@@ -12,6 +12,7 @@ import (
 
 	"mlx/internal/fault"
 	"mlx/internal/remote"
+	"mlx/internal/snapshot"
 )
 
 // gitScheme is that of a remote whose records travel on a ref of a git remote.
@@ -19,6 +20,11 @@ const gitScheme = "git"
 
 // openRemote opens the remote that the word, the settings or mlx.yaml name, if this user has allowed it.
 func (a *app) openRemote(ctx context.Context, name string) (*remote.Remote, error) {
+	return a.openRemoteFor(ctx, name, a.store)
+}
+
+// openRemoteFor opens a remote that gives its data to, and takes it from, another store than that of the project.
+func (a *app) openRemoteFor(ctx context.Context, name string, store func() (*snapshot.Store, error)) (*remote.Remote, error) {
 	c, name, err := a.trustedRemote(ctx, name)
 	if err != nil {
 		return nil, err
@@ -33,7 +39,7 @@ func (a *app) openRemote(ctx context.Context, name string) (*remote.Remote, erro
 	}
 	o := a.remoteOptions(name)
 	o.ID, o.Recipients, o.Dir = config.Ledger, c.Encrypt, r.Remotes()
-	if o.Store, err = a.store(); err != nil {
+	if o.Store, err = store(); err != nil {
 		return nil, err
 	}
 	if o.Ledger, err = a.ledger(); err != nil {

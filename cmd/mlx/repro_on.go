@@ -230,7 +230,7 @@ func (w *reproWorld) follow(ctx context.Context, step pipeline.Step, on string, 
 	}
 	links := newLinks()
 	defer links.close()
-	if err := j.goOn(ctx, links); err != nil {
+	if _, err := j.goOn(ctx, links); err != nil {
 		return nil, err
 	}
 	result, err := j.finish(ctx, links, l)

@@ -186,6 +186,9 @@ func (j *onJob) conclude(ctx context.Context, l *train.Link, last sight) error {
 func (j *onJob) roots(ctx context.Context, l *train.Link, result train.Result) error {
 	var lacks, held []object.Digest
 	for _, r := range result.Roots {
+		if result.Pushed && j.leaves(r.Path) {
+			continue
+		}
 		here, err := j.store.Has(ctx, r.Root)
 		if err != nil {
 			return err
@@ -236,6 +239,9 @@ func (j *onJob) pull(ctx context.Context) error {
 	}
 	var roots []object.Digest
 	for _, root := range rootsOfRun(body) {
+		if j.leaves(root.Path) {
+			continue
+		}
 		if here, err := j.store.Has(ctx, root.Root.Root); err != nil {
 			return err
 		} else if !here {
@@ -270,13 +276,6 @@ func (j *onJob) outcome(last sight) (run.State, string) {
 	case train.CauseNone, train.CauseExit:
 	}
 	return run.Lost, "lost on " + j.name + ": " + cmp.Or(why, "its agent ended without a result")
-}
-
-func suffix(why, known string) string {
-	if why == "" || why == known {
-		return ""
-	}
-	return ": " + why
 }
 
 // abandon records the end of a run that nobody will tell more of.
@@ -323,12 +322,10 @@ func (j *onJob) tidy(ctx context.Context, links *onLinks) {
 }
 
 // outputsNow says what stands where the command will write: empty where nothing does.
-func (j *onJob) outputsNow(ctx context.Context, outs []run.Out) (map[string]string, error) {
+func (j *onJob) outputsNow(ctx context.Context, paths []string) (map[string]string, error) {
 	all := map[string]string{}
-	paths := make([]string, 0, len(outs))
-	for _, o := range outs {
-		all[o.Path] = ""
-		paths = append(paths, o.Path)
+	for _, p := range paths {
+		all[p] = ""
 	}
 	found, err := j.store.Identify(ctx, snapshot.IdentifyOptions{Dir: j.repo.Root, Paths: paths})
 	if err != nil {
@@ -352,10 +349,10 @@ func (j *onJob) restore(ctx context.Context, v run.View) error {
 		return err
 	}
 	before, known := readNote[map[string]string](j.folderOf(), beforeName)
-	var outs []run.Out
+	var outs []string
 	for _, o := range v.Outputs {
 		if filepath.IsLocal(filepath.FromSlash(o.Path)) {
-			outs = append(outs, run.Out{Path: o.Path, Abs: j.repo.Abs(o.Path)})
+			outs = append(outs, o.Path)
 		}
 	}
 	now, err := j.outputsNow(ctx, outs)

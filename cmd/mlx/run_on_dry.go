@@ -29,37 +29,46 @@ type onPlanView struct {
 
 // dryRunOn says what a run on a backend would send and submit. Nothing is saved, recorded or sent.
 func (a *app) dryRunOn(ctx context.Context, spec run.Spec, ask onAsk) error {
+	j, v, err := a.planDry(ctx, spec, ask)
+	if err != nil {
+		return err
+	}
+	return a.streams.Emit(v, func(t *cli.Text) { onPlanText(v, j, t) })
+}
+
+// planDry is the plan of a run on a backend of which nothing is to happen.
+func (a *app) planDry(ctx context.Context, spec run.Spec, ask onAsk) (*onJob, onPlanView, error) {
+	v := onPlanView{planView: planView{Kind: "plan/v1", Command: "run", Applies: true, Steps: []planStep{}, Needs: []struct{}{}, Classes: []snapshot.GCClass{}},
+		Backend: ask.Backend}
 	j, err := a.openJob(ctx, ask.Backend)
 	if err != nil {
-		return err
+		return j, v, err
 	}
 	if j.secrets, err = a.secretValues(append(append([]string{}, j.backend.Secrets...), ask.Secrets...)); err != nil {
-		return err
+		return j, v, err
 	}
-	tree, err := a.treeOf(ctx, j.repo, spec)
+	tree, err := a.treeOf(ctx, j.repo, without(spec, ask.Aside))
 	if err != nil {
-		return err
+		return j, v, err
 	}
 	if err := j.ask(ctx, &spec, ask, object.Digest{}); err != nil {
-		return err
+		return j, v, err
 	}
 	if err := j.fill(ctx, spec.Used); err != nil {
-		return err
+		return j, v, err
 	}
 	j.plan.Inputs[0].Files, j.plan.Inputs[0].Bytes = int64(len(tree.files)), tree.bytes
 	j.measure()
-	asked := j.askNode(ctx)
+	v.Files, v.Asked = int64(len(tree.files)), j.askNode(ctx)
 	if err := j.begun([]byte("{}"), []byte("{}")); err != nil {
-		return err
+		return j, v, err
 	}
-	v := onPlanView{planView: planView{Kind: "plan/v1", Command: "run", Applies: true, Steps: []planStep{}, Needs: []struct{}{}, Classes: []snapshot.GCClass{}},
-		Backend: j.name, Files: int64(len(tree.files)), Asked: asked}
 	if v.Object, err = j.describe(); err != nil {
-		return fault.New(fault.KindOf(err), "cannot say what %s would be given: %w", j.name, err)
+		return j, v, fault.New(fault.KindOf(err), "cannot say what %s would be given: %w", j.name, err)
 	}
 	v.Object = unnamed(v.Object)
 	j.steps(&v)
-	return a.streams.Emit(v, func(t *cli.Text) { onPlanText(v, j, t) })
+	return j, v, nil
 }
 
 // unnamed puts a word where a run would stand: one that was not recorded has no id yet, and its zeros would be taken for one.
@@ -156,6 +165,8 @@ func onPlanText(v onPlanView, j *onJob, t *cli.Text) {
 		cells := []cli.Cell{cli.Str("would " + s.Do), cli.Str(s.What), cli.Str(s.Why)}
 		if i < len(j.plan.Inputs) {
 			cells[1] = cli.Path(j.plan.Inputs[i].What)
+		}
+		if i < len(j.plan.Inputs) || s.Bytes > 0 {
 			cells = append(cells, cli.Bytes(s.Bytes))
 		}
 		t.Line(cells...)

@@ -49,6 +49,8 @@ type onAsk struct {
 	Planned     func(context.Context) error // asked once all that travels is kept, and before anything of it does; may be nil
 	Seat        *train.Turn                 // with the jobs that are submitted together with it; nil for none
 	Apart       bool                        // outputs stay in the store: they are not put in their places
+	Aside       []string                    // paths of the project that do not travel with the work tree
+	Stays       bool                        // what the command puts into the store stays where it is, once a remote has it
 }
 
 // withOn is the title of these flags in help.

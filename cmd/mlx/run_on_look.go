@@ -49,6 +49,14 @@ func (s sight) words() string {
 	return string(s.status.Cause)
 }
 
+// suffix is what a reason adds to what is known already.
+func suffix(why, known string) string {
+	if why == "" || why == known {
+		return ""
+	}
+	return ": " + why
+}
+
 // seen is the sight as it is kept for whoever asks next without asking the backend.
 func (s sight) seen(before run.Seen, now time.Time) run.Seen {
 	after := before

@@ -37,6 +37,7 @@ type onJob struct {
 	seat    *train.Turn // with the jobs that are submitted together with it; nil for none
 	apart   bool        // its outputs stay in the store
 	price   train.Price // of the job, when it is planned
+	stays   bool        // what its command puts into the store is not brought here, once a remote has it
 
 	id   object.Digest // of the run, once it is recorded
 	body run.Body      // of its first record
@@ -86,7 +87,7 @@ func (a *app) planOn(ctx context.Context, spec *run.Spec, ask onAsk) (*onJob, er
 	}
 	tree := ask.Tree
 	if tree.IsZero() {
-		if tree, err = j.keepTree(ctx, spec); err != nil {
+		if tree, err = j.keepTree(ctx, spec, ask.Aside); err != nil {
 			return nil, err
 		}
 	}
@@ -102,13 +103,22 @@ func (a *app) planOn(ctx context.Context, spec *run.Spec, ask onAsk) (*onJob, er
 		j.release()
 		return nil, err
 	}
-	j.seat, j.apart = ask.Seat, ask.Apart
+	j.seat, j.apart, j.stays = ask.Seat, ask.Apart, ask.Stays
 	return j, nil
 }
 
-// keepTree saves the work tree, and what of the code no commit holds.
-func (j *onJob) keepTree(ctx context.Context, spec *run.Spec) (object.Digest, error) {
-	tree, err := j.app.treeOf(ctx, j.repo, *spec)
+// without lets paths count as data, which does not travel with the work tree.
+func without(spec run.Spec, aside []string) run.Spec {
+	spec.Data = slices.Clone(spec.Data)
+	for _, p := range aside {
+		spec.Data = append(spec.Data, run.Data{Path: p})
+	}
+	return spec
+}
+
+// keepTree saves the work tree without some paths, and what of the code no commit holds.
+func (j *onJob) keepTree(ctx context.Context, spec *run.Spec, aside []string) (object.Digest, error) {
+	tree, err := j.app.treeOf(ctx, j.repo, without(*spec, aside))
 	if err != nil {
 		return object.Digest{}, err
 	}

@@ -50,19 +50,27 @@ func (j *onJob) record(ctx context.Context, spec run.Spec) error {
 	if err != nil {
 		return err
 	}
-	before, err := j.outputsNow(ctx, spec.Outs)
-	if err != nil {
-		return err
-	}
 	rec, err := runner.Submit(ctx, spec)
 	if err != nil {
 		return err
 	}
 	j.id = rec.ID
-	if err := writeNote(j.folderOf(), beforeName, before); err != nil {
+	if err := j.begun(rec.Raw, rec.Body); err != nil {
+		return err
+	}
+	return j.keep(ctx)
+}
+
+// keep notes what the outputs are before the job is handed over.
+func (j *onJob) keep(ctx context.Context) error {
+	before, err := j.outputsNow(ctx, j.body.Outs)
+	if err == nil {
+		err = writeNote(j.folderOf(), beforeName, before)
+	}
+	if err != nil {
 		return fault.New(fault.KindOf(err), "cannot keep what is known of job %s: %w", j.id.Short(), err)
 	}
-	return j.begun(rec.Raw, rec.Body)
+	return nil
 }
 
 // begun takes the record of the start into the plan.

@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"path"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -66,6 +64,11 @@ type shardWork struct {
 	data     []run.Data      // laid out on every node
 	versions []object.Digest // that every node has to have beside it
 	most     int64           // bytes of one part
+
+	aside  []string // paths of the project that are no code, and do not travel with it
+	source string   // what else is read as it was when the work began; another state of it is other work
+	fresh  bool     // nothing that an earlier command has begun is taken up
+	stays  bool     // what shards put into the store stays on the nodes, where these have a remote
 }
 
 // shardSet is one such work as it goes on.
@@ -76,9 +79,11 @@ type shardSet struct {
 	jobs  []*onJob
 	views []run.View
 	began time.Time
+	past  shardsPast
 }
 
-// inShards does the work and returns what each shard wrote, in order. A shard that fails ends the others.
+// inShards does the work and returns what each shard wrote, in order. A shard that fails ends the others. What an earlier command of the
+// same work has begun, which was stopped, is taken up.
 func (a *app) inShards(ctx context.Context, w shardWork) ([][]byte, error) {
 	s := &shardSet{shardWork: w, app: a, links: newLinks(), views: make([]run.View, w.flags.n), began: a.now()}
 	defer s.links.close()
@@ -101,11 +106,44 @@ func (a *app) inShards(ctx context.Context, w shardWork) ([][]byte, error) {
 			return nil, err
 		}
 	}
+	return parts, s.past.forget()
+}
+
+// shardName is a shard as people count it.
+func shardName(i, n int) string { return fmt.Sprintf("%d of %d", i+1, n) }
+
+// partsIn reads what shards reported as JSON of a kind.
+func partsIn[T any](texts [][]byte, kind string) ([]T, error) {
+	parts := make([]T, len(texts))
+	for i, text := range texts {
+		var head struct {
+			Kind string `json:"kind"`
+		}
+		err := json.Unmarshal(text, &head)
+		if err == nil && head.Kind != kind {
+			err = fault.New(fault.Integrity, "its kind is %.40q, not %s", head.Kind, kind)
+		}
+		if err == nil {
+			err = json.Unmarshal(text, &parts[i])
+		}
+		if err != nil {
+			return nil, fault.New(fault.Integrity, "cannot read the report of shard %d: %w", i+1, err).Hint("mlx version   # the same mlx on both sides?")
+		}
+	}
 	return parts, nil
 }
 
 func (s *shardSet) out(i int) string {
 	return path.Join(shardsFolder, fmt.Sprintf("part-%04d%s", i+1, s.ending))
+}
+
+// outsAside are the paths that do not travel, as outputs of which nothing is sent.
+func (s *shardSet) outsAside() []run.Out {
+	var all []run.Out
+	for _, p := range s.aside {
+		all = append(all, run.Out{Path: p})
+	}
+	return all
 }
 
 // submit plans and records one run after the other, and hands all of them over at once.
@@ -114,7 +152,7 @@ func (s *shardSet) submit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	code, patch, err := codeOf(ctx, r, nil)
+	code, patch, err := codeOf(ctx, r, s.outsAside())
 	if err != nil {
 		return err
 	}
@@ -129,19 +167,23 @@ func (s *shardSet) submit(ctx context.Context) error {
 		out := s.out(i)
 		spec := run.Spec{Command: s.command(i, out), Dir: r.Root, Folder: ".", Data: slices.Clone(s.data), Code: code, Patch: patch,
 			Worktree: shardsWorktree, Parent: s.app.outerRun(), Outs: []run.Out{{Path: out, Abs: r.Abs(out)}}}
-		j, err := s.app.planOn(ctx, &spec, onAsk{Backend: s.flags.on, Tree: tree, Versions: s.versions, Seat: turns[i], Apart: true})
+		j, err := s.app.planOn(ctx, &spec, onAsk{Backend: s.flags.on, Tree: tree, Versions: s.versions, Seat: turns[i], Apart: true, Aside: s.aside, Stays: s.stays})
 		if err != nil {
 			return err
 		}
 		tree, code = j.body.Job.Tree, spec.Code
-		s.jobs = append(s.jobs, j)
-		if err := j.record(ctx, spec); err != nil {
+		if err := s.enter(ctx, i, j, spec); err != nil {
 			return err
 		}
 	}
+	s.past.tell(s)
 	errs := make([]error, len(s.jobs))
 	var group sync.WaitGroup
 	for i, j := range s.jobs {
+		if s.views[i].EndedAt != nil {
+			turns[i].Leave()
+			continue
+		}
 		group.Go(func() {
 			defer turns[i].Leave()
 			errs[i] = j.hand(ctx, s.links)
@@ -151,13 +193,43 @@ func (s *shardSet) submit(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// enter takes up the run that an earlier command has begun for a shard, or records a new one.
+func (s *shardSet) enter(ctx context.Context, i int, j *onJob, spec run.Spec) (err error) {
+	s.jobs = append(s.jobs, j)
+	if i == 0 {
+		if s.past, err = s.openPast(j.repo, j.body.Job.Tree); err != nil {
+			return err
+		}
+	}
+	old, view, err := s.past.of(ctx, i, j)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		j.release()
+		s.jobs[i], s.views[i] = old, view
+		return nil
+	}
+	if err := j.record(ctx, spec); err != nil {
+		return err
+	}
+	return s.past.keep(i, j.id)
+}
+
 // wait asks about all runs with one question at a time, and brings back the results of each that has ended.
 func (s *shardSet) wait(ctx context.Context) error {
 	progress := s.app.streams.Progress(s.what, "shards", int64(len(s.jobs)))
 	defer progress.Done()
-	left := make([]int, len(s.jobs))
-	for i := range left {
-		left[i] = i
+	var left []int
+	for i := range s.jobs {
+		if s.views[i].EndedAt != nil {
+			progress.Add(1)
+			continue
+		}
+		left = append(left, i)
+	}
+	if s.jobs[0].access() == train.AccessNode {
+		return s.follow(ctx, left, func() { progress.Add(1) })
 	}
 	for tries := 0; len(left) > 0; tries++ {
 		ids := make([]object.Digest, len(left))
@@ -190,86 +262,4 @@ func (s *shardSet) wait(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// settle brings back the results of a run that has ended.
-func (s *shardSet) settle(ctx context.Context, i int, seen sight) (over bool, err error) {
-	young := s.app.now().Sub(s.began) < missingMost && seen.status.Cause == train.CauseMissing // not known yet
-	if !seen.over() || young {
-		return false, ctx.Err()
-	}
-	j := s.jobs[i]
-	if s.views[i], err = j.collectAgain(ctx, s.links, seen); err != nil {
-		return false, err
-	}
-	if len(s.views[i].Outputs) == 1 {
-		return true, nil
-	}
-	cause := "it wrote nothing"
-	if c := s.views[i].Cause; c != nil {
-		cause = *c
-	}
-	for _, line := range s.lastWords(ctx, i) {
-		s.app.streams.Note("shard %d of %d: %s", i+1, s.flags.n, line)
-	}
-	return false, fault.New(fault.Unavailable, "cannot %s on %s: shard %d of %d, run %s, %s: %s", s.what, s.flags.on, i+1, s.flags.n, j.id.Short(),
-		s.views[i].State, cause).About(fault.Ref{Kind: refRun, ID: j.id.Hex()}).Hint("mlx job logs %s", j.id.Short())
-}
-
-// lastWords are the last lines that a shard wrote.
-func (s *shardSet) lastWords(ctx context.Context, i int) []string {
-	const most = 4 << 10
-	log := s.views[i].Log
-	if log == nil {
-		return nil
-	}
-	files, err := s.jobs[i].store.FS(ctx, log.Root)
-	if err != nil {
-		return nil
-	}
-	text, err := fs.ReadFile(files, "output")
-	if err != nil {
-		return nil
-	}
-	lines := strings.Split(strings.TrimSpace(string(text[max(0, len(text)-most):])), "\n")
-	return lines[max(0, len(lines)-5):]
-}
-
-// part reads what a shard wrote.
-func (s *shardSet) part(ctx context.Context, i int) ([]byte, error) {
-	o := s.views[i].Outputs[0]
-	root, err := object.ParseDigest(o.Snapshot)
-	if err != nil {
-		return nil, err
-	}
-	files, err := s.jobs[i].store.FS(ctx, root)
-	if err != nil {
-		return nil, err
-	}
-	f, err := files.Open(path.Base(o.Path))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, s.most+1))
-	if err == nil && int64(len(text)) > s.most {
-		err = fault.New(fault.Integrity, "shard %d of %d wrote more than %d bytes", i+1, s.flags.n, s.most)
-	}
-	return text, err
-}
-
-// cancel ends what is still under way.
-func (s *shardSet) cancel(ctx context.Context, because error) {
-	why := run.Cancel{By: s.app.user(), Why: "another shard failed", GraceS: runGrace.Seconds()}
-	if errors.Is(because, context.Canceled) {
-		why.Why = "interrupted"
-	}
-	for i, j := range s.jobs {
-		if j.id.IsZero() || s.views[i].EndedAt != nil {
-			continue
-		}
-		if err := j.cancel(ctx, s.links, why, runGrace); err != nil {
-			s.app.streams.Note("%v", err)
-		}
-	}
 }

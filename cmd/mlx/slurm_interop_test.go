@@ -137,6 +137,48 @@ func TestInteropSlurmShards(t *testing.T) {
 	p.oneArray(4)
 }
 
+// TestInteropSlurmSnapshotShards saves and verifies a folder on a disk that the nodes share: the version, and the report, of one pass.
+func TestInteropSlurmSnapshotShards(t *testing.T) {
+	p := slurmProject(t, "")
+	random := rand.New(rand.NewPCG(9, 9))
+	for i := range 60 {
+		content := make([]byte, 1<<19+random.IntN(1<<19))
+		for k := range content {
+			content[k] = byte(random.Uint32() >> 28)
+		}
+		name := fmt.Sprintf("%d/scan-%02d", i%7, i)
+		p.write(content, "far/"+name)
+		p.write(content, "one/data/scans/"+name)
+	}
+	p.do("one", "git", "init", "-q")
+	p.do("one", "mlx", "init")
+	began := time.Now()
+	p.do("one", "mlx", "snapshot", "data/scans")
+	alone := time.Since(began)
+	p.commit()
+	began = time.Now()
+	p.do("project", "mlx", "snapshot", "data/scans", "--from", p.path("far"), "--on", "slurm", "--shards", "4")
+	t.Logf("one pass: %.1f s; as 4 shards on 2 nodes: %.1f s", alone.Seconds(), time.Since(began).Seconds())
+	a, err := os.ReadFile(p.path("one/data/scans.mlx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(p.path("project/data/scans.mlx"))
+	if err != nil || string(a) != string(b) {
+		t.Errorf("4 shards make %s, one pass %s: %v", b, a, err)
+	}
+	p.oneArray(4)
+	p.do("project", "mlx", "checkout", "data/scans")
+	if out := p.do("project", "diff", "-r", p.path("far"), "data/scans"); out != "" {
+		t.Errorf("what came back differs: %s", out)
+	}
+	p.do("project", "mlx", "verify", "--on", "slurm", "--shards", "2") // after it nothing new is sent
+	one := p.do("project", "mlx", "verify", "--json")
+	if many := p.do("project", "mlx", "verify", "--on", "slurm", "--shards", "4", "--json"); one != many {
+		t.Errorf("one pass finds %s, 4 shards %s", one, many)
+	}
+}
+
 // TestInteropSlurmMatrix: the cells of a matrix are the tasks of one array, on both nodes.
 func TestInteropSlurmMatrix(t *testing.T) {
 	p := slurmProject(t, `stages:

@@ -19,6 +19,12 @@ type snapshotOptions struct {
 	message string
 	tags    []string
 	fresh   bool
+
+	from       string // where nodes find it
+	shards     shardsFlags
+	divided    bool   // among runs on a backend
+	shard, out string // of the part of such a run
+	dryRun     bool
 }
 
 func newSnapshot(a *app) *cobra.Command {
@@ -28,14 +34,23 @@ func newSnapshot(a *app) *cobra.Command {
 		Short: "Save a version of data",
 		Long: `Keeps the bytes of each file or folder in the store, records that they were there, and writes the pointer file PATH.mlx, which
 git keeps in place of the data. Without a path all tracked data that has changed is saved. Only files that changed are
-read; .mlxignore, in git's syntax, leaves files out.`,
+read; .mlxignore, in git's syntax, leaves files out.
+
+With --on and --shards so many runs on a backend read a part of the folder each, and the version is that of one pass. It is for data that
+the nodes see: a PATH on a disk that they share with this machine, or with --from what PATH is to be a version of, a folder of theirs or a
+bucket (s3, gs, azblob), which this machine need not reach. What a PATH here holds comes into the store here as in one pass. What lies
+elsewhere goes to the remote of the backend and stays there (mlx pull brings it); without one it comes into the store here. A
+folder that only this machine sees is read faster where it is, by mlx snapshot PATH, and mlx push sends it.`,
 		Example: `mlx snapshot data/flights -m "January to March"
 mlx snapshot --tag april --tag region=eu
-mlx snapshot`,
+mlx snapshot
+mlx snapshot data/flights --on local --shards 2 --dry-run
+mlx snapshot data/flights --on local --shards 2
+mlx snapshot data/scans --from /srv/scans --on cluster --shards 8`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completePaths,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.paths = args
+			o.paths, o.divided = args, cmd.Flags().Changed("shards")
 			return snapshotRun(cmd.Context(), a, o)
 		},
 	}
@@ -44,10 +59,24 @@ mlx snapshot`,
 	flags.StringVarP(&o.message, "message", "m", "", "`TEXT` that says what is in this version")
 	flags.StringArrayVar(&o.tags, "tag", nil, "tag the version with `NAME[=VALUE]`; repeat it for more")
 	flags.BoolVar(&o.fresh, "fresh", false, "read every file, whatever is remembered of it")
+	o.shards.add(a, cmd)
+	flags.StringVar(&o.from, "from", "", "with --on: where its nodes find the data, an absolute path or the URL of a bucket, `SOURCE`")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "with --on: print what each run would read, and what would be sent")
+	flags.StringVar(&o.shard, "shard", "", "keep only what falls to part `I/N` of a folder, and report it with -o")
+	flags.StringVarP(&o.out, "out", "o", "", "write the report of --shard to `FILE`")
 	return cmd
 }
 
 func snapshotRun(ctx context.Context, a *app, o snapshotOptions) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	if o.shard != "" {
+		return a.saveShard(ctx, o)
+	}
+	if o.divided {
+		return a.snapshotInShards(ctx, o)
+	}
 	r, err := a.repo()
 	if err != nil {
 		return err
@@ -138,7 +167,7 @@ type saver struct {
 // save keeps the present content of a path. The order makes what is acknowledged last: bytes in the store, then the
 // record, then the ignore rule, then the pointer; only after that may gc again take what nothing names.
 func (s saver) save(ctx context.Context, rel string) (saved, error) {
-	pointer, tracked, err := s.app.pointerAt(s.repo, rel)
+	pointer, _, err := s.app.pointerAt(s.repo, rel)
 	if err != nil {
 		return saved{}, err
 	}
@@ -154,7 +183,12 @@ func (s saver) save(ctx context.Context, rel string) (saved, error) {
 	if err != nil {
 		return saved{}, fault.New(fault.KindOf(err), "cannot snapshot %s: %w", s.app.shown(rel), err)
 	}
-	done := saved{changed: !tracked || kept.Root != pointer.Root, body: bodyOf(rel, pointer.Root, kept, s.options.message)}
+	return s.keep(ctx, rel, pointer, kept)
+}
+
+// keep records a version of a path, points to it and tags it. pointer is what named the version before; zero for none.
+func (s saver) keep(ctx context.Context, rel string, pointer snapshot.Pointer, kept snapshot.Saved) (done saved, err error) {
+	done = saved{changed: kept.Root != pointer.Root, body: bodyOf(rel, pointer.Root, kept, s.options.message)}
 	if done.changed {
 		if done.rec, err = s.acknowledge(ctx, &done, pointer, kept); err != nil {
 			return saved{}, err

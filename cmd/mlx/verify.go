@@ -9,6 +9,7 @@ import (
 	"mlx/internal/fault"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
+	"mlx/internal/snapshot"
 )
 
 type verifyOptions struct {
@@ -23,6 +24,7 @@ type verifyOptions struct {
 	shards     shardsFlags
 	divided    bool   // among runs on a backend
 	shard, out string // of the part of such a run
+	store      string // folder of the store that the part is of
 }
 
 func newVerify(a *app) *cobra.Command {
@@ -37,8 +39,10 @@ With -r a remote is read instead: its whole log, every pack of records, and the 
 share of these. --repair brings good copies of what is damaged here from any remote, and with -r sends again what is damaged
 there and whole here; what could be repaired does not count as damage.
 
-With --on and --shards the versions of the references are read on a backend, by so many runs, each of which reads the objects that
-fall to it. What the node does not have travels there, or comes from the remote of the backend.
+With --on and --shards so many runs on a backend read a part each, and the answer is that of one pass. With references it is the objects
+of their versions, as the node has them; what it lacks travels there, or comes from the remote of the backend. Without, it is the packs of
+the store here, which the nodes have to see on a disk that they share with this machine. With -r it is the packs of the remote, by the
+credentials that nodes have (secrets: of the backend). The ledger, and the log and records of a remote, are read here.
 
 With --signature the bytes of one reference are compared with an OpenSSF model signature, as model-signing and mlx model sign -o
 write it, by the public key or the certificates in --key. Of a path these are the files that lie there now.`,
@@ -46,9 +50,11 @@ write it, by the public key or the certificates in --key. Of a path these are th
 mlx verify --ledger
 mlx verify data/flights
 mlx verify --repair
+mlx verify --on local --shards 2
 mlx verify data/flights --on local --shards 2
 mlx verify -r team --sample 1%
 mlx verify -r team --repair
+mlx verify -r team --on local --shards 2
 mlx verify ./model --signature model.sig --key release-key.pub`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completeRefs,
@@ -69,10 +75,14 @@ mlx verify ./model --signature model.sig --key release-key.pub`,
 	o.shards.add(a, cmd)
 	flags.StringVar(&o.shard, "shard", "", "read only what falls to part `I/N` of the references, and report it with -o")
 	flags.StringVarP(&o.out, "out", "o", "", "write the report of --shard to `FILE`")
+	flags.StringVar(&o.store, "store", "", "with --shard: of the packs of the store in `DIR`")
 	return cmd
 }
 
-func verifyRun(ctx context.Context, a *app, o verifyOptions) error {
+func verifyRun(ctx context.Context, a *app, o verifyOptions) (err error) {
+	if o.divided, err = o.shards.asked("verify", o.divided); err != nil {
+		return err
+	}
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -80,14 +90,6 @@ func verifyRun(ctx context.Context, a *app, o verifyOptions) error {
 		return a.readShard(ctx, o)
 	}
 	v := verifyView{Kind: "verify/v1", Clean: true}
-	if divided, err := o.shards.asked("verify REF", o.divided); err != nil {
-		return err
-	} else if divided {
-		if err := a.verifyInShards(ctx, &v, o); err != nil {
-			return err
-		}
-		return a.verified(v)
-	}
 	if o.signature != "" {
 		if err := a.verifySignature(ctx, &v, o); err != nil {
 			return err
@@ -132,8 +134,10 @@ func (o verifyOptions) check() error {
 		return fault.New(fault.Usage, "cannot repair by a sample: what was not read may be damaged").Hint("mlx verify -r %s --repair", o.remote)
 	case (o.shard == "") != (o.out == ""):
 		return fault.New(fault.Usage, "a part is reported in a file: --shard and -o belong together").Hint("mlx verify REF --shard 1/4 -o FILE")
-	case (o.divided || o.shard != "") && (len(o.refs) == 0 || o.ledger || o.repair || o.signature != ""):
-		return fault.New(fault.Usage, "what is divided into shards are the versions of references, to be read").Hint("mlx verify REF --on BACKEND --shards 4")
+	case o.shard != "" && len(o.refs) == 0 && o.store == "" && o.remote == "" || o.shard == "" && o.store != "":
+		return fault.New(fault.Usage, "--shard reads a part of references, of a --store or of a remote").Hint("mlx verify REF --shard 1/4 -o FILE")
+	case (o.divided || o.shard != "") && (o.ledger || o.repair || o.signature != ""):
+		return fault.New(fault.Usage, "what is divided into shards is data, to be read: no ledger, no signature and no repair").Hint("mlx verify --on BACKEND --shards 4")
 	case o.ledger && o.repair:
 		return fault.New(fault.Usage, "cannot repair the ledger: only data has copies that can be told apart").Hint("mlx pull   # takes the records of a remote")
 	}
@@ -204,20 +208,26 @@ func (a *app) verifyStore(ctx context.Context, v *verifyView, o verifyOptions) e
 			return err
 		}
 	}
-	progress := a.streams.Progress("reading", "bytes", 0)
-	report, err := store.Verify(ctx, roots, len(refs) > 0, progress)
-	progress.Done()
+	read := func() (snapshot.Report, error) {
+		progress := a.streams.Progress("reading", "bytes", 0)
+		defer progress.Done()
+		return store.Verify(ctx, roots, len(refs) > 0, progress)
+	}
+	switch {
+	case o.divided && len(refs) > 0:
+		read = func() (snapshot.Report, error) { return a.versionsInShards(ctx, roots, o) }
+	case o.divided:
+		read = func() (snapshot.Report, error) { return a.storeInShards(ctx, store, roots, o) }
+	}
+	report, err := read()
 	if err != nil {
 		return err
 	}
 	repaired := 0
 	if len(report.Damage) > 0 && o.repair {
-		if repaired, err = a.repairStore(ctx, report); err != nil {
-			return err
+		if repaired, err = a.repairStore(ctx, report); err == nil {
+			report, err = read()
 		}
-		progress = a.streams.Progress("reading again", "bytes", 0)
-		report, err = store.Verify(ctx, roots, len(refs) > 0, progress)
-		progress.Done()
 		if err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"math/rand/v2"
 	"path"
 
 	"mlx/internal/cli"
@@ -31,18 +30,20 @@ type remoteDamageView struct {
 
 // verifyRemote reads a remote, and with repair sends again what is damaged there and whole here.
 func (a *app) verifyRemote(ctx context.Context, v *verifyView, o verifyOptions) error {
-	how := remote.VerifyOptions{}
-	if o.sample != "" {
-		share, err := cli.ParseShare(o.sample)
+	var how remote.VerifyOptions
+	var err error
+	if how.Sample, err = a.sampleOf(o); err != nil {
+		return err
+	}
+	if o.divided {
+		place, _, err := a.trustedRemote(ctx, o.remote)
+		if err == nil {
+			err = a.mayRead(place, o)
+		}
 		if err != nil {
 			return err
 		}
-		if share <= 0 || share > 1 {
-			return fault.New(fault.Usage, "cannot read %s of a remote", o.sample).Hint("mlx verify -r %s --sample 1%%", o.remote)
-		}
-		seed := uint64(a.now().UnixNano())       //nolint:gosec // any bits will do
-		chance := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // nobody gains by guessing it
-		how.Sample = func() bool { return chance.Float64() < share }
+		how.Elsewhere = a.remoteInShards(o, place)
 	}
 	rem, err := a.openRemote(ctx, o.remote)
 	if err != nil {

@@ -2,107 +2,118 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"mlx/internal/fault"
 	"mlx/internal/object"
+	"mlx/internal/remote"
+	"mlx/internal/repo"
 	"mlx/internal/snapshot"
 )
 
-// shardReport is what one shard of mlx verify found, for the mlx that divided the work.
-type shardReport struct {
-	Kind   string          `json:"kind"` // "verify-shard/v1"
-	Report snapshot.Report `json:"report"`
+// verifyWork is what shards of mlx verify do: words are what each of them is given beside its part. Damage is told of the bytes as they
+// are now, so that nothing of an earlier command is taken up.
+func verifyWork(o verifyOptions, words []string) shardWork {
+	w := shardWork{flags: o.shards, what: "verify " + strings.Join(o.refs, " "), ending: ".json", most: maxShardReport, fresh: true}
+	switch {
+	case o.remote != "":
+		w.what = "verify -r " + o.remote
+	case len(o.refs) == 0:
+		w.what = "verify"
+	}
+	w.command = func(i int, out string) []string {
+		return append(append([]string{"mlx", "verify"}, words...), "--shard", fmt.Sprintf("%d/%d", i+1, o.shards.n), "-o", out)
+	}
+	return w
 }
 
-// maxShardReport bounds what is read of one.
-const maxShardReport = 64 << 20
+// shardReports lets the shards read, and returns what each found.
+func (a *app) shardReports(ctx context.Context, w shardWork) ([]shardReport, error) {
+	texts, err := a.inShards(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	return partsIn[shardReport](texts, shardReportKind)
+}
 
-// readShard verifies the part of some versions that falls to one shard and writes the report to a file. The versions are named by
-// their digests alone: no record on a node tells of them.
-func (a *app) readShard(ctx context.Context, o verifyOptions) error {
-	part, parts, err := parseShard(o.shard, "mlx verify REF --shard 1/4 -o FILE")
-	if err != nil {
-		return err
+// versionsInShards lets runs on a backend read versions there, and joins what they found.
+func (a *app) versionsInShards(ctx context.Context, roots []object.Digest, o verifyOptions) (all snapshot.Report, err error) {
+	var words []string
+	for _, root := range roots {
+		words = append(words, root.Hex())
 	}
-	store, err := a.store()
-	if err != nil {
-		return err
+	w := verifyWork(o, words)
+	w.versions = roots
+	parts, err := a.shardReports(ctx, w)
+	for i, part := range parts {
+		if part.Report == nil {
+			return all, noPart(i)
+		}
+		all.Join(*part.Report)
 	}
+	return all, err
+}
+
+// storeInShards lets runs on a backend read the packs of the store here, which their nodes have to see, and says whom the damage hurts.
+func (a *app) storeInShards(ctx context.Context, store *snapshot.Store, roots []object.Digest, o verifyOptions) (snapshot.Report, error) {
 	r, err := a.repo()
 	if err != nil {
-		return err
+		return snapshot.Report{}, err
 	}
 	settings, err := a.settings()
 	if err != nil {
-		return err
+		return snapshot.Report{}, err
 	}
-	var roots []object.Digest
-	for _, ref := range o.refs {
-		if root, err := object.ParseDigest(ref); err == nil {
-			roots = append(roots, root)
-			continue
-		}
-		known, err := a.knownVersions(ctx, []string{ref})
-		if err != nil {
-			return err
-		}
-		roots = append(roots, distinctRoots(known)...)
-	}
-	progress := a.streams.Progress("reading", "bytes", 0)
-	report, err := store.VerifyShard(ctx, roots, snapshot.Shard{I: part, N: parts}, progress)
-	progress.Done()
+	packs, err := store.PackNames()
 	if err != nil {
-		return err
+		return snapshot.Report{}, err
 	}
-	for i := range report.Damage {
-		d := &report.Damage[i]
-		d.Cause = strings.ReplaceAll(d.Cause, r.Store(settings)+string(filepath.Separator), "")
-	}
-	text, err := json.Marshal(shardReport{Kind: "verify-shard/v1", Report: report})
+	parts, err := a.shardReports(ctx, verifyWork(o, []string{"--store", r.Store(settings)}))
 	if err != nil {
-		return err
+		return snapshot.Report{}, err
 	}
-	if len(report.Damage) > 0 {
-		a.answer(no)
+	var read []snapshot.PackReport
+	for i, part := range parts {
+		if part.Packs == nil {
+			return snapshot.Report{}, noPart(i)
+		}
+		read = append(read, *part.Packs)
 	}
-	return writeReport(o.out, append(text, '\n'))
+	return store.VerifyRead(ctx, roots, packs, read)
 }
 
-// verifyInShards lets runs on a backend read versions there, and joins what they found.
-func (a *app) verifyInShards(ctx context.Context, v *verifyView, o verifyOptions) error {
-	known, err := a.knownVersions(ctx, o.refs)
-	if err != nil {
-		return err
-	}
-	roots := distinctRoots(known)
-	w := shardWork{flags: o.shards, what: "verify " + strings.Join(o.refs, " "), ending: ".json", most: maxShardReport, versions: roots}
-	w.command = func(i int, out string) []string {
-		words := []string{"mlx", "verify"}
-		for _, root := range roots {
-			words = append(words, root.Hex())
+// remoteInShards lets runs on a backend read the packs of a remote.
+func (a *app) remoteInShards(o verifyOptions, place repo.Remote) func(context.Context) ([]remote.PackFound, error) {
+	return func(ctx context.Context) ([]remote.PackFound, error) {
+		words := []string{"-r", place.URL}
+		if o.sample != "" {
+			words = append(words, "--sample", o.sample)
 		}
-		return append(words, "--shard", fmt.Sprintf("%d/%d", i+1, o.shards.n), "-o", out)
-	}
-	parts, err := a.inShards(ctx, w)
-	if err != nil {
-		return err
-	}
-	var all snapshot.Report
-	for i, text := range parts {
-		var part shardReport
-		if err := json.Unmarshal(text, &part); err != nil || part.Kind != "verify-shard/v1" {
-			return fault.New(fault.Integrity, "cannot read the report of shard %d: %w", i+1, err)
+		parts, err := a.shardReports(ctx, verifyWork(o, words))
+		var all []remote.PackFound
+		for _, part := range parts {
+			all = append(all, part.Remote...)
 		}
-		all.Join(part.Report)
+		return all, err
 	}
-	v.Store = &storeView{Packs: all.Packs, Objects: all.Objects, Bytes: all.Bytes, Damage: []damageView{}}
-	for _, d := range all.Damage {
-		v.Store.Damage = append(v.Store.Damage, viewOfDamage(d, "", known))
+}
+
+// mayRead refuses to let nodes read a remote whose data has to stay in another region.
+func (a *app) mayRead(place repo.Remote, o verifyOptions) error {
+	b, err := a.backend(o.shards.on)
+	switch {
+	case err != nil:
+		return err
+	case place.Scheme() == gitScheme:
+		return fault.New(fault.Usage, "cannot divide remote %s: it holds records alone", o.remote).Hint("mlx verify -r %s", shellWord(o.remote))
+	case place.Region != "" && b.Region != place.Region:
+		return fault.New(fault.Denied, "cannot verify %s on %s: the remote is in region %s, and the backend is in another one, or in none", o.remote, o.shards.on, place.Region).
+			Hint("mlx backend list   # a backend with region: %s", place.Region)
 	}
-	v.Clean = v.Clean && len(all.Damage) == 0
 	return nil
+}
+
+func noPart(i int) error {
+	return fault.New(fault.Integrity, "cannot read the report of shard %d: it is that of another work", i+1)
 }

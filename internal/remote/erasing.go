@@ -71,6 +71,16 @@ func (r *Remote) FetchTrees(ctx context.Context) error {
 	return nil
 }
 
+// FetchTreesOf brings the trees of some versions, and no content: enough to make other versions of them.
+func (r *Remote) FetchTreesOf(ctx context.Context, roots []object.Digest) error {
+	for _, root := range roots {
+		if err := r.fetchTrees(ctx, root); err != nil {
+			return fault.New(fault.KindOf(err), "cannot fetch the folders of version %s from %s: %w", root.Short(), r.Describe(), err)
+		}
+	}
+	return nil
+}
+
 // ApplyErasures removes from the remote what was erased: packs that hold something of it are made anew without it, and
 // deleted at once; the log stops naming the versions. There is no grace: whoever was about to rely on one of those packs
 // loses the creation of his entry, and learns of the erasure before he tries again.

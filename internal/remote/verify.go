@@ -14,6 +14,23 @@ import (
 // VerifyOptions say how much is read.
 type VerifyOptions struct {
 	Sample func() bool // of each few MiB of the packs of chunks, whether they are read; nil reads all
+
+	// Elsewhere brings what others have read of the packs of chunks (VerifyPacks). What they have not is read here; nil reads all here.
+	Elsewhere func(ctx context.Context) ([]PackFound, error)
+}
+
+// PackFound is what reading one pack of chunks has found.
+type PackFound struct {
+	Pack     object.Digest `json:"pack"`
+	Read     int64         `json:"read"`     // bytes of the pack
+	Received int64         `json:"received"` // bytes that came for it; where several are read at once, of all of them with the last
+	Damage   []PackDamage  `json:"damage"`
+}
+
+// PackDamage is damage in a pack of chunks.
+type PackDamage struct {
+	Chunks []object.Digest `json:"chunks"` // none: all of the pack
+	Cause  string          `json:"cause"`
 }
 
 // Hurt is a path of a version that a damage hurts. An empty path is all of it.
@@ -93,7 +110,7 @@ func (r *Remote) Verify(ctx context.Context, o VerifyOptions) (*VerifyReport, er
 		v.damage("log", noticed)
 	}
 	_, _, after := r.Requests()
-	v.Bytes = after - received
+	v.Bytes += after - received
 	return v, nil
 }
 

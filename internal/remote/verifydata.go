@@ -33,6 +33,72 @@ func (r *Remote) verifyData(ctx context.Context, v *VerifyReport, s *state, o Ve
 
 // verifyPacks checks packs side by side, and returns a catalog of those whose indexes are sound.
 func (r *Remote) verifyPacks(ctx context.Context, v *VerifyReport, packs []ChunkPack, o VerifyOptions) (*snapshot.Catalog, error) {
+	catalog, err := r.allIndexes(ctx, packs)
+	if err != nil {
+		return nil, err
+	}
+	known := map[object.Digest]PackFound{}
+	if o.Elsewhere != nil {
+		list, err := o.Elsewhere(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range list {
+			known[f.Pack] = f
+			v.Bytes += f.Received
+		}
+	}
+	var left []ChunkPack
+	for _, p := range packs {
+		if _, ok := known[p.Pack]; !ok {
+			left = append(left, p)
+		}
+	}
+	found, err := r.readPacks(ctx, catalog, left, packCheck{packs: packs, sample: o.Sample})
+	for _, f := range found {
+		known[f.Pack] = f
+	}
+	var total, sum int64
+	for _, p := range packs {
+		total += p.Bytes
+		f := known[p.Pack]
+		sum += min(f.Read, p.Bytes)
+		for _, d := range f.Damage {
+			one := Damage{Object: p.key(), Cause: d.Cause, chunks: d.Chunks}
+			if len(d.Chunks) > 0 {
+				one.Object += " " + d.Chunks[0].String()
+			}
+			v.bad[p.Pack] = true
+			v.Damage = append(v.Damage, one)
+		}
+	}
+	if v.Packs = len(packs); o.Sample != nil && total > 0 {
+		v.Share = float64(sum) / float64(total)
+	}
+	return catalog, err
+}
+
+// VerifyPacks reads packs of chunks for a Verify elsewhere: those whose names mine has.
+func (r *Remote) VerifyPacks(ctx context.Context, mine func(object.Digest) bool, sample func() bool) ([]PackFound, error) {
+	if err := r.Advance(ctx); err != nil {
+		return nil, err
+	}
+	packs := r.known.state.readable()
+	catalog, err := r.allIndexes(ctx, packs)
+	if err != nil {
+		return nil, err
+	}
+	own := slices.DeleteFunc(slices.Clone(packs), func(p ChunkPack) bool { return !mine(p.Pack) })
+	_, _, before := r.Requests()
+	found, err := r.readPacks(ctx, catalog, own, packCheck{packs: packs, sample: sample})
+	if _, _, after := r.Requests(); len(found) > 0 {
+		found[len(found)-1].Received = after - before
+	}
+	return found, err
+}
+
+// allIndexes is a catalog of the packs whose indexes are sound.
+func (r *Remote) allIndexes(ctx context.Context, packs []ChunkPack) (*snapshot.Catalog, error) {
 	sound, err := r.loadable(ctx, packs)
 	if err != nil {
 		return nil, err
@@ -41,46 +107,39 @@ func (r *Remote) verifyPacks(ctx context.Context, v *VerifyReport, packs []Chunk
 	if err == nil {
 		err = catalog.LoadAll(ctx)
 	}
-	if err != nil {
-		return nil, err
-	}
+	return catalog, err
+}
+
+// packCheck says how packs are read.
+type packCheck struct {
+	packs  []ChunkPack // all of the remote: bases of deltas may lie in any of them
+	sample func() bool // nil reads all
+}
+
+// readPacks checks some packs side by side.
+func (r *Remote) readPacks(ctx context.Context, catalog *snapshot.Catalog, own []ChunkPack, k packCheck) ([]PackFound, error) {
 	var total int64
-	for _, p := range packs {
+	for _, p := range own {
 		total += p.Bytes
 	}
 	progress := r.o.Progress("reading packs", total)
 	defer progress.Done()
-	found := make([][]Damage, len(packs))
-	read := make([]int64, len(packs))
-	draw := sampler(o.Sample)
-	err = each(ctx, len(packs), min(r.o.Jobs, 4), func(ctx context.Context, i int) error {
-		p := packs[i]
+	found := make([]PackFound, len(own))
+	draw := sampler(k.sample)
+	err := each(ctx, len(own), min(r.o.Jobs, 4), func(ctx context.Context, i int) error {
+		f := &found[i]
+		f.Pack, f.Damage = own[i].Pack, []PackDamage{}
 		var err error
-		read[i], err = catalog.Check(ctx, p.Info(), snapshot.PackCheck{
-			Read: r.reader(packs), Sample: draw,
+		f.Read, err = catalog.Check(ctx, own[i].Info(), snapshot.PackCheck{
+			Read: r.reader(k.packs), Sample: draw,
 			Report: func(ids []object.Digest, err error) {
-				d := Damage{Object: p.key(), Cause: err.Error(), chunks: ids}
-				if len(ids) > 0 {
-					d.Object += " " + ids[0].String()
-				}
-				found[i] = append(found[i], d)
+				f.Damage = append(f.Damage, PackDamage{Chunks: ids, Cause: err.Error()})
 			},
 		})
-		progress.Add(p.Bytes)
+		progress.Add(own[i].Bytes)
 		return err
 	})
-	var sum int64
-	for i, p := range packs {
-		sum += min(read[i], p.Bytes)
-		if len(found[i]) > 0 {
-			v.bad[p.Pack] = true
-			v.Damage = append(v.Damage, found[i]...)
-		}
-	}
-	if v.Packs = len(packs); o.Sample != nil && total > 0 {
-		v.Share = float64(sum) / float64(total)
-	}
-	return catalog, err
+	return found, err
 }
 
 // loadable returns the packs whose indexes can be read.

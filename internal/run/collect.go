@@ -8,6 +8,7 @@ import (
 	"path"
 
 	"mlx/internal/fault"
+	"mlx/internal/object"
 	"mlx/internal/snapshot"
 )
 
@@ -57,7 +58,43 @@ func (r Runner) collect(ctx context.Context, s Spec, body *Body, tmp string) col
 		body.Outputs = append(body.Outputs, saved)
 		c.releases = append(c.releases, free)
 	}
+	if err := r.collectStored(ctx, body, tmp, &c); err != nil {
+		c.troubles = append(c.troubles, err)
+		if body.State == Succeeded {
+			body.State, body.Cause = Failed, text(err.Error())
+		}
+	}
 	return c
+}
+
+// collectStored takes folders that the command has put into the store by itself: what is too large to be laid out and read once more.
+func (r Runner) collectStored(ctx context.Context, body *Body, dir string, c *collected) error {
+	was, err := readRecorded(dir)
+	if err != nil || len(was.Stored) == 0 || len(was.Stored) > maxRecordedOuts {
+		return err
+	}
+	roots := make([]object.Digest, len(was.Stored))
+	for i, o := range was.Stored {
+		roots[i] = o.Root
+	}
+	whole, free, err := r.Store.Keep(ctx, roots)
+	if err != nil {
+		return fault.New(fault.KindOf(err), "cannot save output %s: %w", was.Stored[0].Path, err)
+	}
+	c.releases = append(c.releases, free)
+	for i, o := range was.Stored {
+		if !whole[i] {
+			return fault.New(fault.NotFound, "cannot save output %s: version %s is not in the store", o.Path, o.Root.Short())
+		}
+		sum, err := r.Store.Stat(ctx, o.Root)
+		if err != nil {
+			return fault.New(fault.KindOf(err), "cannot save output %s: %w", o.Path, err)
+		}
+		body.Outputs = append(body.Outputs, Output{
+			Path: text(o.Path), Root: o.Root, Digest: o.Root, Kind: string(snapshot.Directory), Files: sum.Files, Bytes: sum.Bytes,
+		})
+	}
+	return nil
 }
 
 // collectLog keeps what the command wrote, if anything.

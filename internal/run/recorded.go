@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"mlx/internal/fault"
+	"mlx/internal/object"
 )
 
 // What a run may be told by mlx record, so that its last record has room for it.
@@ -33,6 +34,13 @@ type Recording struct {
 	Step    *int64
 	Params  map[string]any // as Param reads them
 	Outs    []string       // below the repository root, with slashes
+	Stored  []Stored       // folders that the store of the run has already, whole
+}
+
+// Stored is an output that is a version already.
+type Stored struct {
+	Path string        `json:"path"` // below the repository root, with slashes
+	Root object.Digest `json:"root"`
 }
 
 // Metric reads one metric, NAME=NUMBER. NaN and the infinities are numbers here.
@@ -99,6 +107,7 @@ func (r Recording) line(at time.Time) map[string]any {
 type recordedLine struct {
 	Params map[string]any `json:"params,omitempty"`
 	Out    string         `json:"out,omitempty"`
+	Stored *Stored        `json:"stored,omitempty"`
 }
 
 func (r Recording) notes() []any {
@@ -108,6 +117,9 @@ func (r Recording) notes() []any {
 	}
 	for _, out := range r.Outs {
 		all = append(all, recordedLine{Out: out})
+	}
+	for i := range r.Stored {
+		all = append(all, recordedLine{Stored: &r.Stored[i]})
 	}
 	return all
 }
@@ -131,7 +143,7 @@ func appendLine(path string, v any) error {
 
 // agree holds that no parameter has another value, and that all of them fit.
 func (r Recording) agree(dir string) error {
-	if len(r.Params)+len(r.Outs) == 0 {
+	if len(r.Params)+len(r.Outs)+len(r.Stored) == 0 {
 		return nil
 	}
 	given, err := givenParams(dir)
@@ -154,6 +166,7 @@ func (r Recording) agree(dir string) error {
 	for _, out := range r.Outs {
 		was.out(out)
 	}
+	was.Stored = append(was.Stored, r.Stored...)
 	return was.fits()
 }
 
@@ -167,7 +180,7 @@ func (r *Recording) fits() error {
 		return fault.New(fault.Usage, "cannot record more than %d bytes of parameters in a run", maxRecordedText).
 			Hint("mlx record -o FILE   # keeps a file of them")
 	}
-	if len(r.Outs) > maxRecordedOuts {
+	if len(r.Outs)+len(r.Stored) > maxRecordedOuts {
 		return fault.New(fault.Usage, "cannot record more than %d outputs in a run", maxRecordedOuts).
 			Hint("mlx record -o FOLDER   # keeps all that is in it")
 	}
@@ -228,6 +241,9 @@ func readRecorded(dir string) (Recording, error) {
 		}
 		if l.Out != "" && fs.ValidPath(l.Out) {
 			all.out(l.Out)
+		}
+		if l.Stored != nil && fs.ValidPath(l.Stored.Path) {
+			all.Stored = append(all.Stored, *l.Stored)
 		}
 	}
 	return all, nil

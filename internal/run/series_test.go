@@ -18,6 +18,7 @@ import (
 	"mlx/internal/fault"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
+	"mlx/internal/snapshot"
 )
 
 // shell runs a script as the command of a run.
@@ -186,6 +187,37 @@ func TestRecordedIsHostile(t *testing.T) {
 	result = b.shell(t, `i=0; while [ $i -lt 200 ]; do echo '{"out":"f'$i'"}'; i=$((i+1)); done >${MLX_METRICS%metrics.json}recorded.jsonl`)
 	if len(result.Troubles) != 1 || !strings.Contains(result.Troubles[0].Error(), "more than 128 outputs") {
 		t.Errorf("%v", result.Troubles)
+	}
+}
+
+// An output that the command has put into the store itself is one of the run's; what only claims to be there is none.
+func TestRecordedStored(t *testing.T) {
+	b := newBench(t)
+	dir := filepath.Join(b.dir, "elsewhere")
+	if err := os.MkdirAll(filepath.Join(dir, "sub"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "sub/x"), []byte("12345"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	saved, err := b.runner.Store.Save(context.Background(), snapshot.SaveOptions{Path: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	say := func(root object.Digest) *Result {
+		line, err := json.Marshal(recordedLine{Stored: &Stored{"data/part", root}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b.shell(t, "echo '"+string(line)+"' >${MLX_METRICS%metrics.json}recorded.jsonl")
+	}
+	result := say(saved.Root)
+	if outs := result.View.Outputs; len(result.Troubles) > 0 || len(outs) != 1 || outs[0].Path != "data/part" || outs[0].Snapshot != saved.Root.Hex() || outs[0].Files != 1 || outs[0].Bytes != 5 {
+		t.Errorf("%v %+v", result.Troubles, outs)
+	}
+	result = say(object.Sum([]byte("nothing")))
+	if len(result.Troubles) != 1 || result.View.State != Failed || len(result.View.Outputs) > 0 {
+		t.Errorf("%v %s %+v", result.Troubles, result.View.State, result.View.Outputs)
 	}
 }
 

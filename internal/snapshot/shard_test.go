@@ -59,6 +59,58 @@ func TestVerifyShards(t *testing.T) {
 	}
 }
 
+// TestVerifyPacksInShards: what shards read of the packs makes the report of one pass over all of the store, and what none of them read
+// is read in the end.
+func TestVerifyPacksInShards(t *testing.T) {
+	for seed := range uint64(5) {
+		rng := rand.New(rand.NewPCG(seed, 78))
+		b := newBench(t)
+		var roots []object.Digest
+		for range 4 { // each makes a pack
+			b.grow(rng, 40)
+			if err := os.MkdirAll(b.data, 0o777); err != nil {
+				t.Fatal(err)
+			}
+			roots = append(roots, b.save(object.Digest{}).Root)
+		}
+		if seed > 0 {
+			b.s.Close()
+			b.flip(rng, int(seed)*3)
+			b.reopen()
+		}
+		whole, err := b.s.Verify(t.Context(), roots, false, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if whole.Packs < 2 || seed > 2 && len(whole.Damage) == 0 {
+			t.Errorf("seed %d: %d packs, %d damages", seed, whole.Packs, len(whole.Damage))
+		}
+		packs, err := b.s.PackNames()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{1, 2, 7} {
+			var parts []PackReport
+			for i := range n {
+				part, err := b.s.VerifyPacks(t.Context(), Shard{i, n}, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				parts = append(parts, part)
+			}
+			for _, parts := range [][]PackReport{parts, parts[1:]} {
+				all, err := b.s.VerifyRead(t.Context(), roots, packs, parts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := gocmp.Diff(sorted(whole), sorted(all)); diff != "" {
+					t.Errorf("seed %d, %d of %d shards (-one pass +joined):\n%s", seed, len(parts), n, diff)
+				}
+			}
+		}
+	}
+}
+
 // flip changes some bytes of the packs, behind their heads.
 func (b *bench) flip(rng *rand.Rand, times int) {
 	b.t.Helper()

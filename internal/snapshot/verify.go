@@ -3,7 +3,6 @@ package snapshot
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"mlx/internal/object"
 	"mlx/internal/snapshot/internal/disk"
 	"mlx/internal/snapshot/internal/pack"
-	"mlx/internal/snapshot/internal/sha2x"
 )
 
 // hurtLimit bounds the paths that are listed for one damage.
@@ -26,14 +24,27 @@ func (s *Store) Verify(ctx context.Context, roots []object.Digest, only bool, p 
 }
 
 func (s *Store) verify(ctx context.Context, roots []object.Digest, only bool, v *verifier) (Report, error) {
-	if err := s.refresh(); err != nil {
+	if err := s.beginVerify(v); err != nil {
 		return Report{}, err
+	}
+	return v.rest(ctx, roots, only)
+}
+
+// beginVerify lists the packs.
+func (s *Store) beginVerify(v *verifier) error {
+	if err := s.refresh(); err != nil {
+		return err
 	}
 	if err := s.set.Refresh(); err != nil {
-		return Report{}, err
+		return err
 	}
 	v.s, v.bad, v.bases, v.lost = s, map[object.Digest]int{}, map[pack.Place]bool{}, map[object.Digest]error{}
-	for name, err := range s.set.Damaged() {
+	return nil
+}
+
+// rest reads what is to be read, and says whom the damage hurts.
+func (v *verifier) rest(ctx context.Context, roots []object.Digest, only bool) (Report, error) {
+	for name, err := range v.s.set.Damaged() {
 		v.damage(filepath.Join("packs", pack.FileName(name)), nil, err)
 	}
 	if !only {
@@ -51,7 +62,9 @@ func (s *Store) verify(ctx context.Context, roots []object.Digest, only bool, v 
 type verifier struct {
 	s      *Store
 	p      Progress
-	shard  Shard // of the objects of the versions that are read
+	shard  Shard                 // of the objects of the versions that are read
+	mine   func(*pack.File) bool // which packs are read; nil is all of them
+	found  *PackReport           // of the packs that are read; nil: nobody asks
 	mu     sync.Mutex
 	report Report
 	bad    map[object.Digest]int   // chunk -> place in report.Damage
@@ -81,115 +94,6 @@ func (v *verifier) damage(file string, ids []object.Digest, err error) {
 		v.bad[d] = len(v.report.Damage)
 		v.report.Damage = append(v.report.Damage, Damage{Object: file + " " + d.String(), Cause: err.Error()})
 	}
-}
-
-// packs checks every pack: first those with deltas. Reading a delta means reading its base, which is then checked for good.
-func (v *verifier) packs(ctx context.Context) error {
-	var deltas, others []*pack.File
-	var total int64
-	for _, f := range v.s.set.Files() {
-		total += f.Size()
-		if f.HasDelta() {
-			deltas = append(deltas, f)
-		} else {
-			others = append(others, f)
-		}
-	}
-	if v.p != nil {
-		v.p.SetTotal(total)
-	}
-	return errors.Join(v.side(ctx, deltas), v.side(ctx, others), ctx.Err())
-}
-
-// side checks packs side by side.
-func (v *verifier) side(ctx context.Context, files []*pack.File) error {
-	jobs := make(chan *pack.File)
-	var group sync.WaitGroup
-	var failed error
-	for range min(v.s.o.Jobs, len(files)) {
-		group.Go(func() {
-			r, err := v.s.set.NewReader()
-			if err != nil {
-				v.mu.Lock()
-				failed = err
-				v.mu.Unlock()
-			}
-			for f := range jobs {
-				if err == nil && ctx.Err() == nil {
-					v.pack(f, &frameCheck{v: v, r: r, file: f})
-				}
-			}
-		})
-	}
-	for _, f := range files {
-		jobs <- f
-	}
-	close(jobs)
-	group.Wait()
-	return failed
-}
-
-func (v *verifier) pack(f *pack.File, c *frameCheck) {
-	f.Check(c.decode, func(ids []object.Digest, err error) {
-		v.damage(filepath.Join("packs", pack.FileName(f.Name())), ids, err)
-	})
-	if v.p != nil {
-		v.p.Add(f.Size())
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.report.Packs++
-	v.report.Objects += int64(f.Len())
-	v.report.Bytes += c.raw
-}
-
-// maxBases bounds the memory for frames that are known to be sound; what is not remembered is checked twice.
-const maxBases = 2 << 20
-
-// frameCheck decodes the frames of one pack.
-type frameCheck struct {
-	v    *verifier
-	r    *pack.Reader
-	file *pack.File
-	buf  []byte
-	raw  int64
-}
-
-// decode returns the chunks of a frame, or nil where they have been compared with their digests.
-func (c *frameCheck) decode(f pack.Frame, ids []object.Digest, payload []byte) ([]byte, error) {
-	c.raw += int64(f.Raw)
-	if f.Codec == pack.Delta {
-		return c.delta(f, ids[0], payload)
-	}
-	if c.v.isSound(pack.Place{File: c.file, Offset: f.Offset}) {
-		return nil, nil
-	}
-	out, err := c.r.Decode(f, payload, c.buf[:0])
-	if f.Codec != pack.Raw && err == nil {
-		c.buf = out
-	}
-	return out, err
-}
-
-// delta compares a delta and its base with their digests at once.
-func (c *frameCheck) delta(f pack.Frame, id object.Digest, payload []byte) ([]byte, error) {
-	out, base, baseID, at, err := c.r.DecodeDelta(f, payload, c.buf[:0])
-	if err != nil {
-		return nil, err
-	}
-	c.buf = out
-	place := pack.Place{File: at.File, Offset: at.Frame.Offset}
-	if at.Frame.Chunks > 1 || c.v.isSound(place) {
-		return out, nil
-	}
-	sum, baseSum := sha2x.Sum2(out, base)
-	if baseSum == baseID {
-		c.v.sound(place)
-	}
-	if sum != id {
-		return out, nil // to be compared, and reported, as any other
-	}
-	return nil, nil
 }
 
 func (v *verifier) isSound(p pack.Place) bool {

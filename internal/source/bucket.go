@@ -28,6 +28,7 @@ func (f *Fetcher) bucket(ctx context.Context, q Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	items = q.part(items)
 	res, err := f.assemble(ctx, q, items)
 	if err != nil || !res.Changed {
 		return res, err
@@ -36,10 +37,44 @@ func (f *Fetcher) bucket(ctx context.Context, q Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	after = q.part(after)
 	if !slices.EqualFunc(items, after, func(x, y item) bool { return x.pin == y.pin }) {
 		return Result{}, errChanged() // an object may have been read half old and half new
 	}
 	return res, nil
+}
+
+// part is what a request is about.
+func (q Request) part(items []item) []item {
+	if q.Only == nil {
+		return items
+	}
+	return slices.DeleteFunc(items, func(it item) bool { return it.pin.Name != "" && !q.Only(it.pin.Name) })
+}
+
+// Look lists what a bucket has below a prefix and reads none of it: the pins have no digests. The pin of a single object has no name.
+func (f *Fetcher) Look(ctx context.Context, s Source) ([]Pin, error) {
+	if s.Kind != Bucket {
+		return nil, fault.New(fault.Usage, "cannot list %s: it is no bucket", s.Shown)
+	}
+	place, name, err := splitBucket(s.given)
+	if err != nil {
+		return nil, err
+	}
+	b, err := bucket.Open(ctx, place, f.o.Buckets)
+	if err != nil {
+		return nil, s.failed(err)
+	}
+	defer func() { _ = b.Close() }() // it was only read
+	items, err := bucketItems(ctx, b, name)
+	if err != nil {
+		return nil, s.failed(err)
+	}
+	pins := make([]Pin, len(items))
+	for i, it := range items {
+		pins[i] = it.pin
+	}
+	return pins, nil
 }
 
 // splitBucket splits a URL into that of the folder above and the last name. Of a whole bucket the name is empty.

@@ -67,6 +67,8 @@ type Request struct {
 	Dest   string
 	Pins   []Pin // of the version at hand
 	Base   fs.FS // that version; nil when its bytes are not here
+
+	Only func(name string) bool // of a bucket: which of the objects below the prefix are brought; nil is all of them
 }
 
 // Result is what was brought. When Changed is false, the version at hand is what the source holds, and whatever is at Dest
