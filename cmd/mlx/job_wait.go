@@ -145,7 +145,9 @@ func (w *waiter) one(ctx context.Context, j job, s sight) (job, bool, error) {
 	} else if !on.kept() {
 		return next, true, nil
 	}
-	if _, err = on.collect(ctx, w.links, s); err != nil {
+	if _, err = on.collect(ctx, w.links, s); errors.Is(err, errAgain) {
+		return next, false, nil
+	} else if err != nil {
 		return next, false, err
 	}
 	next, err = a.jobOf(ctx, refRun+":"+j.view.ID)
@@ -190,6 +192,11 @@ func (w *waiter) ready(ctx context.Context, j *onJob, s sight) (bool, error) {
 	}
 	if err == nil {
 		_, err = j.result(ctx, l)
+	}
+	if errors.Is(err, errNoResult) && j.keepsCheckpoints() {
+		if told, _, toldErr := j.toldThere(ctx, l); toldErr == nil && told.Checkpoint != nil {
+			j.keepCheckpoint(ctx, l, *told.Checkpoint)
+		}
 	}
 	if err != nil {
 		if !errors.Is(err, errNoResult) {

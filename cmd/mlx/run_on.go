@@ -90,7 +90,7 @@ func (j *onJob) left(ctx context.Context, links *onLinks) (*run.Result, error) {
 
 // await waits until the job has a node, and brings it what it needs.
 func (j *onJob) await(ctx context.Context, links *onLinks) error {
-	f := &follower{job: j, links: links, began: j.app.now(), stop: func() {}}
+	f := newFollower(j, links)
 	for {
 		done, err := f.look(ctx)
 		if done || err != nil {
@@ -123,24 +123,43 @@ func (j *onJob) finish(ctx context.Context, links *onLinks, l live) (*run.Result
 	if out != nil {
 		shown = out
 	}
-	last, err := j.follow(ctx, links, shown)
-	if errors.Is(err, errDetached) {
-		return nil, context.Canceled
-	}
+	v, err := j.toEnd(ctx, links, shown)
+	ctx = context.WithoutCancel(ctx)
 	if err != nil {
 		return nil, err
-	}
-	ctx = context.WithoutCancel(ctx)
-	v, err := j.collect(ctx, links, last)
-	if err != nil {
-		return nil, fault.New(fault.KindOf(err), "cannot bring back the results of run %s: %w", j.id.Short(), err).
-			Hint("mlx job wait %s   # tries again", j.id.Short())
 	}
 	result := &run.Result{View: v, Status: statusOfView(v)}
 	if out == nil || out.stdout == nil {
 		return result, nil
 	}
 	return result, j.rest(ctx, v, out)
+}
+
+// toEnd follows a job through all of its attempts, and brings its results back.
+func (j *onJob) toEnd(ctx context.Context, links *onLinks, shown shower) (run.View, error) {
+	for {
+		last, err := j.follow(ctx, links, shown)
+		if errors.Is(err, errDetached) {
+			return run.View{}, context.Canceled
+		}
+		if err != nil {
+			return run.View{}, err
+		}
+		v, err := j.collect(context.WithoutCancel(ctx), links, last)
+		if err == nil {
+			return v, nil
+		}
+		if !errors.Is(err, errAgain) {
+			return v, fault.New(fault.KindOf(err), "cannot bring back the results of run %s: %w", j.id.Short(), err).
+				Hint("mlx job wait %s   # tries again", j.id.Short())
+		}
+		if shown != nil {
+			shown.again()
+		}
+		if err := paused(ctx, againPause); err != nil {
+			return v, err
+		}
+	}
 }
 
 // rest prints what of the output came too late to be followed.

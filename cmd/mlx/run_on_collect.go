@@ -27,7 +27,7 @@ const (
 )
 
 // collect brings back what a job has left, records its end here, and puts its outputs in their places. It may be stopped anywhere and
-// begun again, and by several at once. last is what the backend says of the job.
+// begun again, and by several at once. last is what the backend says of the job. errAgain: it goes on instead.
 func (j *onJob) collect(ctx context.Context, links *onLinks, last sight) (run.View, error) {
 	release, err := j.repo.Lock(ctx, []string{"job " + j.id.Hex()}, nil)
 	if err != nil {
@@ -64,15 +64,22 @@ func (j *onJob) bring(ctx context.Context, links *onLinks, last sight) (run.View
 	if j.access() == train.AccessHost || j.access() == train.AccessAfter || j.access() == train.AccessNode && last.status.State == train.Running {
 		err = j.fetch(ctx, links, last)
 	}
-	if errors.Is(err, errNoResult) && j.backend.Remote != "" {
+	nodeGone := errors.Is(err, train.ErrNodeGone)
+	if (errors.Is(err, errNoResult) || nodeGone) && j.backend.Remote != "" {
 		err = j.pull(ctx)
 	}
-	if err != nil && !errors.Is(err, errNoResult) {
+	if err != nil && !errors.Is(err, errNoResult) && !nodeGone {
 		return run.View{}, err
 	}
 	v, viewErr := j.view(ctx)
 	if viewErr != nil || v.EndedAt != nil {
 		return v, viewErr
+	}
+	if err := j.again(ctx, nil, links, last); err != nil {
+		return v, err
+	}
+	if nodeGone && err != nil { // nobody has them, unless that node comes back
+		return v, err
 	}
 	if !last.over() {
 		return v, fault.New(fault.NotFound, "cannot bring back the results of run %s: %s has none", j.id.Short(), j.name).
@@ -97,6 +104,9 @@ func (j *onJob) fetch(ctx context.Context, links *onLinks, last sight) error {
 	}
 	result, err := j.result(ctx, l)
 	if errors.Is(err, errNoResult) && last.over() {
+		if err := j.again(ctx, l, links, last); err != nil {
+			return err
+		}
 		if err := j.conclude(ctx, l, last); err != nil {
 			return err
 		}

@@ -84,7 +84,7 @@ func (a *app) seeAll(ctx context.Context, sights map[object.Digest]sight, known 
 	defer release()
 	for id, s := range sights {
 		before, there := run.SeenOf(jobsOf(r), id)
-		if known[id] && !there {
+		if !there && (known[id] || a.hasEnded(ctx, id)) {
 			continue
 		}
 		if err := run.See(jobsOf(r), id, s.seen(before, a.now())); err != nil {
@@ -92,4 +92,14 @@ func (a *app) seeAll(ctx context.Context, sights map[object.Digest]sight, known 
 		}
 	}
 	return nil
+}
+
+// hasEnded says whether the end of a run is recorded here.
+func (a *app) hasEnded(ctx context.Context, id object.Digest) bool {
+	l, err := a.ledger()
+	if err != nil {
+		return false
+	}
+	v, err := a.history(l).Get(ctx, id)
+	return err == nil && v.EndedAt != nil
 }

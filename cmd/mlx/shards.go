@@ -199,7 +199,9 @@ func (s *shardSet) settle(ctx context.Context, i int, seen sight) (over bool, er
 		return false, ctx.Err()
 	}
 	j := s.jobs[i]
-	if s.views[i], err = j.collect(ctx, s.links, seen); err != nil {
+	if s.views[i], err = j.collect(ctx, s.links, seen); errors.Is(err, errAgain) {
+		return false, nil
+	} else if err != nil {
 		return false, err
 	}
 	if len(s.views[i].Outputs) == 1 {
