@@ -101,6 +101,9 @@ func (a *app) look(ctx context.Context, runs []run.View) (map[object.Digest]sigh
 		if there && s.Handle == "" {
 			continue // it was never handed over: there is nobody to ask
 		}
+		if !there && a.hasEnded(ctx, v.RunID) {
+			continue // somebody has brought it back since these runs were looked for
+		}
 		known[v.RunID] = there
 		byBackend[v.Job.Backend] = append(byBackend[v.Job.Backend], v.RunID)
 	}

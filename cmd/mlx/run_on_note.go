@@ -84,7 +84,7 @@ func (a *app) seeAll(ctx context.Context, sights map[object.Digest]sight, known 
 	defer release()
 	for id, s := range sights {
 		before, there := run.SeenOf(jobsOf(r), id)
-		if !there && (known[id] || a.hasEnded(ctx, id)) {
+		if known[id] && !there {
 			continue
 		}
 		if err := run.See(jobsOf(r), id, s.seen(before, a.now())); err != nil {
