@@ -128,15 +128,18 @@ func (j *onJob) handAgain(ctx context.Context, l *train.Link, last sight, told t
 		if j.secrets, err = j.app.secretValues(j.body.Job.Secrets); err == nil {
 			from, err = j.carryOver(ctx, used)
 		}
-		if err == nil && j.access() != train.AccessNode || j.plan.Remote != "" {
-			err = errors.Join(err, j.pack())
+		if err == nil && (j.access() != train.AccessNode || j.plan.Remote != "") {
+			err = j.pack()
 		}
 		if err != nil {
 			return fail(err)
 		}
 		j.plan.Job.Secrets = j.secrets
-	} else if files, err := l.List(ctx, j.there(train.CheckpointName)); err != nil || len(files) == 0 {
-		from = "" // an agent that lays out what the run began with says so
+		if from == "" && j.leftCheckpoint(ctx, l) {
+			from = "its checkpoint folder, if it gets the same node"
+		}
+	} else if !j.leftCheckpoint(ctx, l) {
+		from = ""
 	}
 	j.plan.Job.After = cmp.Or(last.status.Handle, s.Handle, j.ref().Name())
 	handle, err := j.driver.Submit(ctx, j.plan.Job)
@@ -151,7 +154,19 @@ func (j *onJob) handAgain(ctx context.Context, l *train.Link, last sight, told t
 	err = j.see(func(s *run.Seen) {
 		*s = run.Seen{State: run.Pending, Handle: cmp.Or(handle, s.Handle), Attempt: used + 1, Given: j.app.now().UTC()}
 	})
+	if j.access() == train.AccessHost { // where the next agent sets the output aside, whoever follows is told that it begins anew
+		return err
+	}
 	return errors.Join(err, j.mirror().restart())
+}
+
+// leftCheckpoint says whether something is in the checkpoint folder on the node.
+func (j *onJob) leftCheckpoint(ctx context.Context, l *train.Link) bool {
+	if l == nil {
+		return false
+	}
+	files, err := l.List(ctx, j.there(train.CheckpointName))
+	return err == nil && len(files) > 0
 }
 
 // noteFormer keeps what is known of the attempt of this number, which is over.
