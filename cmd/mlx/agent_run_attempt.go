@@ -237,7 +237,10 @@ func (j *agentJob) completeJob(b *run.Body) {
 		first = j.book.Attempts[0].StartedAt
 	}
 	queued := max(0, first.Sub(job.SubmittedAt).Seconds())
-	job.QueuedS = &queued
+	job.QueuedS, job.Cost = &queued, costOfRun(&job, b.DurationS)
+	if job.CostLimit && job.MaxCost != nil && b.State == run.Killed && b.TimeoutS > 0 && b.DurationS >= b.TimeoutS {
+		b.Cause = tooDear(&job, b.Cause)
+	}
 	if b.Environment != nil && b.Environment.Python != nil {
 		j.packages = b.Environment.Python.List
 	}

@@ -35,12 +35,13 @@ cp "$MLX_CHECKPOINT/n" "$OLDPWD/out.txt"
 type lossy struct {
 	*agentNode
 	mark string // folder that the command and the test tell each other things in
+	node string // folder of mlx on the node
 }
 
 func newLossy(t *testing.T) *lossy {
 	t.Helper()
 	l := &lossy{agentNode: newAgentNode(t, againScript)}
-	l.mark = l.path("mark")
+	l.mark, l.node = l.path("mark"), l.path(".cache/mlx/node")
 	if err := os.MkdirAll(l.mark, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -79,10 +80,10 @@ func (l *lossy) attempt(n int) {
 // let lets the command of an attempt end.
 func (l *lossy) let(n int) { l.write(nil, "mark", fmt.Sprintf("go-%d", n)) }
 
-// agent is the agent of the only job of this machine that goes on, and its file.
-func (l *lossy) agent() (file string, pid int) {
+// agent is the agent of the only job of the node that goes on, and the folder of that.
+func (l *lossy) agent() (dir string, pid int) {
 	l.t.Helper()
-	all, err := filepath.Glob(l.path(".cache/mlx/node/jobs/*/agent.json"))
+	all, err := filepath.Glob(filepath.Join(l.node, "jobs/*/state.json"))
 	if err != nil || len(all) == 0 {
 		l.t.Fatalf("agents %v, %v", all, err)
 	}
@@ -95,8 +96,8 @@ func (l *lossy) agent() (file string, pid int) {
 		if err != nil {
 			l.t.Fatal(err)
 		}
-		if !isThere(filepath.Join(filepath.Dir(file), "result.json")) {
-			return file, a.PID
+		if dir = filepath.Dir(file); !isThere(filepath.Join(dir, "result.json")) {
+			return dir, a.PID
 		}
 	}
 	l.t.Fatal("no job goes on")
@@ -129,7 +130,8 @@ func (l *lossy) reboot() {
 		l.t.Fatal(err)
 	}
 	l.until(func() bool { return ended(pid) }, "the command to be gone")
-	file, _ := l.agent()
+	dir, _ := l.agent()
+	file := filepath.Join(dir, "agent.json")
 	var a map[string]any
 	if text, err = os.ReadFile(file); err == nil {
 		err = json.Unmarshal(text, &a)

@@ -48,10 +48,44 @@ func (j *onJob) afford(r *train.Resources, most repo.Money, job *run.Job) error 
 			money(math.Round(e.Amount*100)/100, e.Currency), e.How, money(most.Amount, most.Currency)).
 			Hint("--time %s   # what that pays for", repo.Duration{Duration: limit.Truncate(time.Second)}.Text())
 	}
-	if r.Time == 0 {
+	if job.CostLimit = r.Time == 0; job.CostLimit {
 		r.Time = limit.Truncate(time.Second)
 		j.app.streams.Note("it may run for %s: that costs %s", cli.FormatDuration(r.Time), money(most.Amount, most.Currency))
 	}
 	job.MaxCost = &run.Cost{Amount: most.Amount, Currency: most.Currency, Basis: train.BasisEstimated, How: price.Of(*r, job.Spot, r.Time).How}
 	return nil
+}
+
+// priced notes what an hour of the job costs, so that the node that records its end can say what all of it did.
+func (j *onJob) priced(r train.Resources, job *run.Job) {
+	if price := costOf(j.backend.Price); price.Known() {
+		c := price.Of(r, job.Spot, time.Hour)
+		job.HourCost = &run.Cost{Amount: c.Amount, Currency: c.Currency, Basis: c.Basis, How: c.How}
+	}
+}
+
+// costOfRun is what the attempts of a job cost, the last of which lasted for some seconds. nil: nobody knows a price.
+func costOfRun(job *run.Job, seconds float64) *run.Cost {
+	if job.HourCost == nil {
+		return nil
+	}
+	for _, a := range job.Attempts {
+		if a.EndedAt != nil && !a.StartedAt.IsZero() {
+			seconds += max(0, a.EndedAt.Sub(a.StartedAt).Seconds())
+		}
+	}
+	c := *job.HourCost
+	hours := seconds / time.Hour.Seconds()
+	c.Amount = math.Round(c.Amount*hours*1e6) / 1e6
+	c.How = cli.FormatFloat(math.Round(hours*1e4)/1e4) + " x (" + c.How + ")"
+	return &c
+}
+
+// tooDear is the cause of a run that --max-cost ended.
+func tooDear(job *run.Job, cause string) string {
+	most := "--max-cost " + money(job.MaxCost.Amount, job.MaxCost.Currency)
+	if job.Retries > 0 { // each of the attempts may use as much as another
+		return "its share of " + most + " is used up: " + cause
+	}
+	return most + " is reached: " + cause
 }

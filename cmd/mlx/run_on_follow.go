@@ -107,7 +107,7 @@ func (f *follower) look(ctx context.Context) (done bool, err error) {
 	asked, cancel := context.WithTimeout(ctx, lookWait)
 	s := lookAt(asked, j.driver, jobsOf(j.repo), []object.Digest{j.id})[0]
 	cancel()
-	if s.err == nil && s.status.State == train.Gone && s.status.Cause == train.CauseMissing && j.app.now().Sub(f.began) < missingMost && f.last.status.State != train.Running {
+	if s.err == nil && s.status.State == train.Gone && s.status.Cause == train.CauseMissing && j.app.now().Sub(f.began) < missingMost && !f.stopping && f.last.status.State != train.Running {
 		s.status.State = train.Pending // not known yet
 	}
 	if s.err != nil || s.status.State != f.last.status.State || s.words() != f.last.words() {

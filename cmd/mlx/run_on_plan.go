@@ -132,6 +132,7 @@ func (j *onJob) ask(ctx context.Context, spec *run.Spec, ask onAsk, tree object.
 	if err := j.afford(&r, ask.MaxCost, job); err != nil {
 		return err
 	}
+	j.priced(r, job)
 	job.Nodes, job.Ranks, job.GPUs, job.GPUType, job.CPUs, job.MemoryBytes = max(1, r.Nodes), r.Ranks, r.GPUs, r.GPUType, r.CPUs, r.Memory
 	job.TimeS = r.Time.Seconds()
 	// The agent holds the limit, whatever the backend does: that may come later, by whole minutes, and leave few seconds for outputs.

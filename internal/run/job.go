@@ -33,6 +33,8 @@ type Job struct {
 	Secrets     []string      `json:"secrets,omitempty"`
 	Region      string        `json:"region,omitempty"`
 	MaxCost     *Cost         `json:"max_cost,omitempty"`
+	CostLimit   bool          `json:"cost_limit,omitempty"` // the time limit is what MaxCost pays for, shared among the attempts
+	HourCost    *Cost         `json:"hour_cost,omitempty"`  // of one hour of what was asked for, where a price was known
 
 	Resume      *object.Digest `json:"resume,omitempty"` // snapshot of the checkpoint folder that it begins with
 	SubmittedAt time.Time      `json:"submitted_at"`
