@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -75,29 +74,11 @@ func TestInteropAgainSlurm(t *testing.T) {
 	l := newLossy(t)
 	l.on("slurm", "type: slurm", "SLURM_CONF="+needs(t, "MLX_TEST_SLURM"))
 	l.loses("slurm")
-	t.Run("requeued by Slurm itself", func(t *testing.T) {
-		l.t = t
-		client, _, problem := l.begin("slurm", "--retries", "1")
-		l.attempt(1)
-		dir, _ := l.agent()
-		id := strings.TrimSpace(string(must(os.ReadFile(filepath.Join(dir, "slurm_id")))))
-		l.do("p", "scontrol", "requeue", id)
-		l.do("p", "scontrol", "update", "JobId="+id, "StartTime=now")
-		l.attempt(2)
-		l.let(2)
-		if err := client.Wait(); err != nil {
-			t.Errorf("%v\n%s", err, problem)
-		}
-		if now := strings.TrimSpace(string(must(os.ReadFile(filepath.Join(dir, "slurm_id"))))); now != id {
-			t.Errorf("it was job %s and is %s: Slurm starts it again by itself", id, now)
-		}
-		l.executed(2)
-	})
 }
 
 func TestInteropAgainRay(t *testing.T) {
 	l := newLossy(t)
-	l.on("ray", "type: ray, url: '"+needs(t, "MLX_TEST_RAY")+"'")
+	l.on("ray", "type: ray, agent: '"+staticProgram(t)+"', url: '"+needs(t, "MLX_TEST_RAY")+"'")
 	l.loses("ray")
 }
 
@@ -122,6 +103,7 @@ func TestInteropAgainKube(t *testing.T) {
 		return client, out, problem, id, strings.TrimSpace(p.do("p", "kubectl", "get", "pods", "-l", pods(id), "-o", "name"))
 	}
 	t.Run("pod deleted", func(t *testing.T) {
+		l.t = t
 		client, out, problem, id, pod := begin()
 		p.do("p", "kubectl", "exec", pod, "-c", "run", "--", "kill", "-USR1", "1") // it saves its checkpoint
 		l.until(func() bool { return isThere(p.path("p", ".git/mlx/jobs", id, checkpointNote)) }, "the checkpoint")
@@ -132,11 +114,13 @@ func TestInteropAgainKube(t *testing.T) {
 		if said := problem.String(); !strings.Contains(said, ": attempt 2: node lost") || !strings.Contains(said, "it goes on from checkpoint ") {
 			t.Errorf("it says %s", said)
 		}
-		l.t = t
 		l.went(run.Succeeded, "node lost", "")
-		l.until(func() bool { return p.do("p", "kubectl", "get", "jobs,pods,secrets", "-l", pods(id), "-o", "name") == "" }, "all of it to be gone")
+		l.until(func() bool {
+			return p.do("p", "kubectl", "get", "jobs,pods,secrets", "-l", pods(id), "-o", "name") == ""
+		}, "all of it to be gone")
 	})
 	t.Run("Job deleted", func(t *testing.T) { // by somebody who does not want it any more
+		l.t = t
 		client, _, problem, id, _ := begin()
 		p.do("p", "kubectl", "delete", "jobs", "-l", pods(id), "--wait=false")
 		if err := client.Wait(); err == nil {
@@ -147,6 +131,7 @@ func TestInteropAgainKube(t *testing.T) {
 		}
 	})
 	t.Run("pending", func(t *testing.T) {
+		l.t = t
 		_, problem, status := p.try("p", "mlx", "run", "--on", "k", "--gpus", "9", "--", "true")
 		if status != 125 || !strings.Contains(problem, "it waited for 4.0 s on k: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu") {
 			t.Errorf("status %d: %s", status, problem)

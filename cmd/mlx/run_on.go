@@ -153,7 +153,7 @@ func (j *onJob) toEnd(ctx context.Context, links *onLinks, shown shower) (run.Vi
 			return v, fault.New(fault.KindOf(err), "cannot bring back the results of run %s: %w", j.id.Short(), err).
 				Hint("mlx job wait %s   # tries again", j.id.Short())
 		}
-		if shown != nil && j.access() != train.AccessHost {
+		if shown != nil {
 			shown.again()
 		}
 		if err := paused(ctx, againPause); err != nil {

@@ -154,9 +154,6 @@ func (j *onJob) handAgain(ctx context.Context, l *train.Link, last sight, told t
 	err = j.see(func(s *run.Seen) {
 		*s = run.Seen{State: run.Pending, Handle: cmp.Or(handle, s.Handle), Attempt: used + 1, Given: j.app.now().UTC()}
 	})
-	if j.access() == train.AccessHost { // where the next agent sets the output aside, whoever follows is told that it begins anew
-		return err
-	}
 	return errors.Join(err, j.mirror().restart())
 }
 
@@ -216,6 +213,24 @@ func formerOf(s run.Seen) int {
 		return max(0, s.Attempt-1)
 	}
 	return s.Attempt
+}
+
+// begunAgain says whether what lies on the node of a job is no more that of an attempt that is over: its output was shown.
+func (j *onJob) begunAgain(ctx context.Context, links *onLinks) bool {
+	s, _ := run.SeenOf(jobsOf(j.repo), j.id)
+	if n := formerOf(s); n > 0 && s.Began.IsZero() && j.access() == train.AccessHost {
+		l, err := links.to(ctx, j)
+		if err != nil {
+			return true // whoever copies says why
+		}
+		told, _, err := j.toldThere(ctx, l)
+		if err != nil || told.Attempt > n {
+			return true
+		}
+		_, err = j.result(ctx, l)
+		return !errors.Is(err, errNoResult)
+	}
+	return true
 }
 
 // goesOnWith says of a job that is gone which attempt waits for somebody to hand it over; 0 for none.

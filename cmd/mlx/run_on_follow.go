@@ -95,7 +95,7 @@ func (f *follower) turn(ctx context.Context) (done bool, err error) {
 	if done, err = f.look(ctx); done || err != nil {
 		return done, err
 	}
-	if f.job.reachable(f.last) && f.mirroring == nil {
+	if f.job.reachable(f.last) && f.mirroring == nil && f.job.begunAgain(ctx, f.links) {
 		f.startMirror(ctx)
 	}
 	return false, nil
