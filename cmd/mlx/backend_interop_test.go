@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"mlx/internal/train"
@@ -75,9 +76,18 @@ func TestInteropBackends(t *testing.T) {
 	if err := os.WriteFile(home.path("project/.git/mlx/backends.yaml"), []byte(text.String()), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	for _, b := range backends {
-		t.Run(b.name, func(t *testing.T) { seen[b.name] = tryBackend(t, home, b) })
-	}
+	var mu sync.Mutex
+	t.Run("each", func(t *testing.T) { // it returns when all of them have ended
+		for _, b := range backends {
+			t.Run(b.name, func(t *testing.T) {
+				t.Parallel()
+				found := tryBackend(t, home, b)
+				mu.Lock()
+				defer mu.Unlock()
+				seen[b.name] = found
+			})
+		}
+	})
 	want := driversTable(backends, seen)
 	const file = "../../docs/drivers.md"
 	page, err := os.ReadFile(file)

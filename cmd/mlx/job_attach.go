@@ -108,6 +108,12 @@ func (a *app) reopenJob(ctx context.Context, v run.View) (*onJob, error) {
 // kept says whether something is still known of the job here: not all of its results are in their places.
 func (j *onJob) kept() bool { return hasNote(j.folderOf(), beforeName) }
 
+// mine says whether this clone submitted the job.
+func (j *onJob) mine() bool {
+	clone, err := j.repo.CloneID()
+	return err == nil && clone == j.body.Job.Clone
+}
+
 // finishEnded puts the outputs of a job in their places whose end is recorded: somebody was stopped half way.
 func (j *onJob) finishEnded(ctx context.Context, links *onLinks) (*run.Result, error) {
 	v, err := j.collect(ctx, links, sight{})

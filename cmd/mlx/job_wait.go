@@ -170,6 +170,9 @@ func (w *waiter) open(ctx context.Context, v run.View) (*onJob, error) {
 
 // ready says whether the results of a job can be brought back. A node that can be reached only now gets what it waits for.
 func (w *waiter) ready(ctx context.Context, j *onJob, s sight) (bool, error) {
+	if err := s.wrong(); err != nil {
+		return false, err
+	}
 	if s.err != nil {
 		if words := s.words(); w.told[j.name] != words {
 			w.told[j.name] = words

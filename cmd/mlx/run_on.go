@@ -150,8 +150,7 @@ func (j *onJob) toEnd(ctx context.Context, links *onLinks, shown shower) (run.Vi
 			return v, nil
 		}
 		if !errors.Is(err, errAgain) {
-			return v, fault.New(fault.KindOf(err), "cannot bring back the results of run %s: %w", j.id.Short(), err).
-				Hint("mlx job wait %s   # tries again", j.id.Short())
+			return v, err
 		}
 		if shown != nil {
 			shown.again()

@@ -29,6 +29,18 @@ const (
 // collect brings back what a job has left, records its end here, and puts its outputs in their places. It may be stopped anywhere and
 // begun again, and by several at once. last is what the backend says of the job. errAgain: it goes on instead.
 func (j *onJob) collect(ctx context.Context, links *onLinks, last sight) (run.View, error) {
+	v, err := j.collected(ctx, links, last)
+	if err == nil || errors.Is(err, errAgain) {
+		return v, err
+	}
+	problem := fault.New(fault.KindOf(err), "cannot bring back the results of run %s: %w", j.id.Short(), err)
+	if fault.KindOf(err) != fault.NotFound {
+		problem = problem.Hint("mlx job wait %s   # tries again", j.id.Short())
+	}
+	return v, problem
+}
+
+func (j *onJob) collected(ctx context.Context, links *onLinks, last sight) (run.View, error) {
 	release, err := j.repo.Lock(ctx, []string{"job " + j.id.Hex()}, nil)
 	if err != nil {
 		return run.View{}, err
@@ -82,12 +94,13 @@ func (j *onJob) bring(ctx context.Context, links *onLinks, last sight) (run.View
 		return v, err
 	}
 	if !last.over() {
-		return v, fault.New(fault.NotFound, "cannot bring back the results of run %s: %s has none", j.id.Short(), j.name).
+		return v, fault.New(fault.NotFound, "%s has none", j.name).
 			Hint("mlx job logs %s   # what it said", j.id.Short())
 	}
 	if j.maybeElsewhere(last) {
-		return v, fault.New(fault.NotFound, "cannot bring back the results of run %s: %s has them no more, and another clone may have brought them back", j.id.Short(), j.name).
-			Hint("mlx pull   # when the other clone has pushed").
+		return v, fault.New(fault.NotFound, "%s has nothing of it; the clone that submitted it, on %s, has not handed it over yet or has its results", j.name, j.body.Process.Host).
+			Hint("mlx job attach %s   # in that clone", j.id.Short()).
+			Hint("mlx pull   # when that clone has pushed").
 			Hint("mlx job cancel %s   # nobody has them: record that it has ended", j.id.Short())
 	}
 	return j.abandon(ctx, last)
@@ -103,7 +116,7 @@ func (j *onJob) fetch(ctx context.Context, links *onLinks, last sight) error {
 		return err
 	}
 	result, err := j.result(ctx, l)
-	if errors.Is(err, errNoResult) && last.over() {
+	if errors.Is(err, errNoResult) && last.over() && !j.maybeElsewhere(last) {
 		if err := j.again(ctx, l, links, last); err != nil {
 			return err
 		}
@@ -244,38 +257,6 @@ func (j *onJob) pull(ctx context.Context) error {
 	}
 	j.free = append(j.free, got.Release)
 	return nil
-}
-
-// outcome is how a run ended whose job ended without the agent's doing.
-func (j *onJob) outcome(last sight) (run.State, string) {
-	if c, ok := readNote[run.Cancel](j.folderOf(), cancelNote); ok {
-		return run.Cancelled, c.Words()
-	}
-	why := last.status.Reason
-	if why == "" {
-		why = string(last.status.Cause)
-	}
-	switch last.status.Cause {
-	case train.CauseCancelled:
-		return run.Cancelled, "cancelled on " + j.name + suffix(why, string(train.CauseCancelled))
-	case train.CauseTime:
-		return run.Killed, "time limit of " + j.name
-	case train.CauseMemory:
-		return run.Killed, "killed: out of memory"
-	case train.CauseMissing:
-		return run.Lost, j.name + " does not know it any more"
-	case train.CauseNode, train.CausePreempted:
-		return run.Lost, string(last.status.Cause) + suffix(why, string(last.status.Cause))
-	case train.CauseNone, train.CauseExit:
-	}
-	return run.Lost, "its agent on " + j.name + " ended without a result" + suffix(why, "")
-}
-
-func suffix(why, known string) string {
-	if why == "" || why == known {
-		return ""
-	}
-	return ": " + why
 }
 
 // abandon records the end of a run that nobody will tell more of.

@@ -107,6 +107,9 @@ func (f *follower) look(ctx context.Context) (done bool, err error) {
 	asked, cancel := context.WithTimeout(ctx, lookWait)
 	s := lookAt(asked, j.driver, jobsOf(j.repo), []object.Digest{j.id})[0]
 	cancel()
+	if err := s.wrong(); err != nil {
+		return false, err
+	}
 	if s.err == nil && s.status.State == train.Gone && s.status.Cause == train.CauseMissing && j.app.now().Sub(f.began) < missingMost && !f.stopping && f.last.status.State != train.Running {
 		s.status.State = train.Pending // not known yet
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -27,6 +28,14 @@ type sight struct {
 // over says whether the backend is done with the job, one way or the other.
 func (s sight) over() bool {
 	return s.err == nil && (s.status.State == train.Done || s.status.State == train.Gone)
+}
+
+// wrong is the trouble that no waiting mends: the backend is described wrongly here. nil: there is none.
+func (s sight) wrong() error {
+	if fault.KindOf(s.err) == fault.Usage {
+		return s.err
+	}
+	return nil
 }
 
 // words is what a backend says of a job, for people.
@@ -98,8 +107,8 @@ func (a *app) look(ctx context.Context, runs []run.View) (map[object.Digest]sigh
 			continue
 		}
 		s, there := run.SeenOf(jobsOf(r), v.RunID)
-		if there && s.Handle == "" {
-			continue // it was never handed over: there is nobody to ask
+		if there && s.Handle == "" && hasNote(filepath.Join(jobsOf(r), v.ID), beforeName) {
+			continue // it was never handed over, by this clone: there is nobody to ask
 		}
 		if !there && a.hasEnded(ctx, v.RunID) {
 			continue // somebody has brought it back since these runs were looked for
@@ -140,10 +149,11 @@ func (a *app) look(ctx context.Context, runs []run.View) (map[object.Digest]sigh
 	return all, ctx.Err()
 }
 
-// maybeElsewhere says that a job left nothing at a backend that keeps nothing once results are fetched, and that this is not the clone
-// that would have fetched them: "lost" would be a guess.
+// maybeElsewhere says that "lost" would be a guess: the backend has nothing of a job, and this is not the clone that hands it over. That
+// one may not have come so far yet, or has brought back the results, after which a backend keeps nothing.
 func (j *onJob) maybeElsewhere(last sight) bool {
-	cancelled := hasNote(j.folderOf(), cancelNote)
-	gone := last.status.State == train.Done || last.status.Cause == train.CauseMissing
-	return j.access() == train.AccessNode && gone && !cancelled && !j.kept()
+	if j.mine() || hasNote(j.folderOf(), cancelNote) {
+		return false
+	}
+	return last.status.Cause == train.CauseMissing || j.access() == train.AccessNode && last.status.State == train.Done
 }

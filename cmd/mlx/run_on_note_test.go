@@ -78,7 +78,9 @@ func TestJobWaitsSinceItWasGiven(t *testing.T) {
 	if err := j.given("job 7"); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.see(func(s *run.Seen) { *s = (sight{status: train.Status{State: train.Pending}}).seen(*s, now.Add(time.Minute)) }); err != nil {
+	if err := j.see(func(s *run.Seen) {
+		*s = (sight{status: train.Status{State: train.Pending}}).seen(*s, now.Add(time.Minute))
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if got := j.waitsSince(); !got.Equal(now) {

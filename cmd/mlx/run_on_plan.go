@@ -123,11 +123,15 @@ func (j *onJob) keepTree(ctx context.Context, spec *run.Spec) (object.Digest, er
 // ask writes down what is asked of the backend: the job of the record.
 func (j *onJob) ask(ctx context.Context, spec *run.Spec, ask onAsk, tree object.Digest) error {
 	b := j.backend
+	clone, err := j.repo.CloneID()
+	if err != nil {
+		return err
+	}
 	r := ask.Resources.Or(resourcesOf(b.Resources))
 	job := &run.Job{
 		Backend: j.name, Type: b.Type, Spot: ask.Spot || b.Spot, Image: cmp.Or(ask.Image, b.Image), Queue: cmp.Or(ask.Queue, b.Queue),
 		Retries: ask.Retries, RetryOn: ask.RetryOn, Tree: tree, Secrets: sortedKeys(j.secrets), Region: b.Region, Env: spec.Env,
-		MetricFiles: ask.MetricFiles, Versions: ask.Versions, SubmittedAt: j.app.now().UTC().Truncate(time.Microsecond),
+		MetricFiles: ask.MetricFiles, Versions: ask.Versions, SubmittedAt: j.app.now().UTC().Truncate(time.Microsecond), Clone: clone,
 	}
 	if err := j.afford(&r, ask.MaxCost, job); err != nil {
 		return err

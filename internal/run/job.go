@@ -38,6 +38,7 @@ type Job struct {
 
 	Resume      *object.Digest `json:"resume,omitempty"` // snapshot of the checkpoint folder that it begins with
 	SubmittedAt time.Time      `json:"submitted_at"`
+	Clone       string         `json:"clone,omitempty"` // name of the clone that submitted it: nobody else can know how far it came
 
 	Handle   string     `json:"handle,omitempty"`
 	QueuedS  *float64   `json:"queued_s,omitempty"` // from the submit to the first attempt
