@@ -238,7 +238,7 @@ func (j *agentJob) completeJob(b *run.Body) {
 	}
 	queued := max(0, first.Sub(job.SubmittedAt).Seconds())
 	job.QueuedS, job.Cost = &queued, costOfRun(&job, b.DurationS)
-	if job.CostLimit && job.MaxCost != nil && b.State == run.Killed && b.TimeoutS > 0 && b.DurationS >= b.TimeoutS {
+	if job.CostLimit && job.MaxCost != nil && strings.HasPrefix(b.Cause, run.TimeLimit) {
 		b.Cause = tooDear(&job, b.Cause)
 	}
 	if b.Environment != nil && b.Environment.Python != nil {
