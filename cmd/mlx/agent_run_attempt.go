@@ -98,7 +98,15 @@ func (j *agentJob) takeUp(ctx context.Context) (*run.Result, error) {
 		j.crew.close(run.Stop{State: run.Lost, Cause: lostAgent}, false)
 		return nil, nil
 	}
-	a := run.Attempt{N: j.book.Last, Host: j.app.host(), StartedAt: j.app.now().UTC().Truncate(time.Microsecond), State: run.Lost, Cause: lostAgent}
+	a := run.Attempt{N: j.book.Last, Host: j.app.host(), StartedAt: j.book.Began, State: run.Lost, Cause: lostAgent}
+	if a.StartedAt.IsZero() {
+		a.StartedAt = j.app.now().UTC().Truncate(time.Microsecond)
+	}
+	if at := j.before; at.After(a.StartedAt) { // it cost until then at least
+		a.EndedAt = &at
+	} else {
+		a.EndedAt = &a.StartedAt
+	}
 	return &run.Result{Aside: &a}, nil
 }
 
@@ -131,13 +139,15 @@ func (j *agentJob) again(b *run.Body, lost bool) bool {
 
 // attempt executes the command once.
 func (j *agentJob) attempt(ctx context.Context, began time.Time) (*run.Result, error) {
+	at := j.app.now().UTC().Truncate(time.Microsecond)
 	j.book.Last++
+	j.book.Began = at
 	if err := j.writeBook(); err != nil {
 		return nil, err
 	}
-	at := j.app.now().UTC().Truncate(time.Microsecond)
 	j.tell(func(t *train.Told) {
 		t.State, t.Attempt, t.Began, t.Warned = toldRunning, j.book.Last, at, nil
+		t.SpentS = useOf(j.job(), at).Lasted.Seconds()
 		t.Folder = train.SourceName + "/.mlx/runs/" + j.id.Hex()
 	})
 	j.say("attempt %d begins", j.book.Last)
@@ -180,7 +190,7 @@ func (j *agentJob) spec(n int, began time.Time) run.Spec {
 			s.Timeout = max(time.Second, limit-j.app.now().Sub(began))
 		}
 	}
-	s.Env = j.variables(0)
+	s.Env, s.Close = j.variables(0), closeJob
 	return s
 }
 
@@ -237,7 +247,7 @@ func (j *agentJob) completeJob(b *run.Body) {
 		first = j.book.Attempts[0].StartedAt
 	}
 	queued := max(0, first.Sub(job.SubmittedAt).Seconds())
-	job.QueuedS, job.Cost = &queued, costOfRun(&job, b.DurationS)
+	job.QueuedS = &queued
 	if job.CostLimit && job.MaxCost != nil && strings.HasPrefix(b.Cause, run.TimeLimit) {
 		b.Cause = tooDear(&job, b.Cause)
 	}

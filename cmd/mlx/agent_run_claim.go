@@ -27,8 +27,9 @@ const (
 
 // agentBook is what agents of one job, which may follow each other on several hosts, note for each other.
 type agentBook struct {
-	Kind     string        `json:"kind"` // "book/v1"
-	Last     int           `json:"last"` // attempt that was begun last, from 1
+	Kind     string        `json:"kind"`           // "book/v1"
+	Last     int           `json:"last"`           // attempt that was begun last, from 1
+	Began    time.Time     `json:"began,omitzero"` // when that was
 	Attempts []run.Attempt `json:"attempts,omitempty"`
 	Start    agentStart    `json:"start"` // of the agent that wrote it
 }
@@ -108,7 +109,7 @@ func (j *agentJob) claim() (release func(), status int, err error) {
 			return release, -1, fault.New(fault.Conflict, "cannot execute job %s: an agent on %s began it, and the backend does not say that this is a new start",
 				j.id.Short(), before.Host)
 		}
-		j.told.Checkpoint, j.told.Attempt = before.Checkpoint, before.Attempt
+		j.told.Checkpoint, j.told.Attempt, j.before = before.Checkpoint, before.Attempt, before.At
 	}
 	j.book.Start = start
 	return release, -1, nil

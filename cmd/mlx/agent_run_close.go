@@ -84,7 +84,9 @@ func (j *agentJob) lastRecord(ctx context.Context, out *train.Result, trouble er
 			return nil, err
 		}
 		runner.Secrets = j.secretValues()
-		ended, err := runner.Abandon(ctx, j.id, run.State(out.State), out.Cause, j.job())
+		job := j.job()
+		job.Cost = spent(job, priceIn(job.Price), useOf(job, j.app.now().UTC()))
+		ended, err := runner.Abandon(ctx, j.id, run.State(out.State), out.Cause, job)
 		if err != nil {
 			return nil, err
 		}

@@ -46,6 +46,7 @@ type agentJob struct {
 	crew    *agentCrew
 	log     *agentLog
 	book    agentBook
+	before  time.Time // last sign of life of the agent before this one
 	facts   *factsAsked
 
 	failedStatus int // of the rank that failed first in the last attempt, 0 where none did

@@ -53,6 +53,7 @@ type agentRanks struct {
 	failed string // which one failed first, and how
 	status int    // of that one
 	ended  map[int]bool
+	drawn  []run.Drawn // of other nodes
 	stop   context.CancelFunc
 	looked chan struct{}
 }
@@ -92,7 +93,7 @@ func (j *agentJob) executeRank(spec run.Spec, local int) rankEnded {
 	var err error
 	e.RankEnd, err = run.Rank{
 		Command: argv, Dir: spec.Dir, Env: env, Folder: dir, Stops: me.stops, Signals: me.signals, Secrets: run.NewMask(j.secretValues()),
-		Host: j.app.host(), Now: j.app.now,
+		Host: j.app.host(), Now: j.app.now, Environ: j.in.environ,
 	}.Execute()
 	if err != nil {
 		e.RankEnd = run.RankEnd{State: run.Failed, Cause: err.Error(), Status: 125}
@@ -111,6 +112,12 @@ func (r *agentRanks) report(rank int, e rankEnded) {
 		return
 	}
 	r.ended[rank] = true
+	if rank != 0 && rank%r.job.order.Ranks == 0 { // one process tells of its whole node
+		for _, d := range e.Drawn {
+			d.Host = e.Host
+			r.drawn = append(r.drawn, d)
+		}
+	}
 	if stop, _ := r.job.crew.closed(); e.State == run.Succeeded || e.Stopped || r.failed != "" || stop != nil {
 		return
 	}
@@ -176,6 +183,7 @@ func (r *agentRanks) over(b *run.Body) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	j.failedStatus = r.status
+	b.Drawn = append(b.Drawn, r.drawn...)
 	if r.failed != "" && b.State == run.Succeeded {
 		b.State, b.Cause = run.Failed, r.failed
 	}

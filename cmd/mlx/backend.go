@@ -12,6 +12,7 @@ import (
 
 	"mlx/internal/cli"
 	"mlx/internal/repo"
+	"mlx/internal/train"
 )
 
 func newBackend(a *app) *cobra.Command {
@@ -31,7 +32,8 @@ type backendView struct {
 	Remote    *string              `json:"remote"`
 	Resources backendResourcesView `json:"resources"`
 	Price     *string              `json:"price"`
-	Source    string               `json:"source"` // mlx.yaml, own, mlx.yaml and own, or built in
+	PriceFrom *string              `json:"price_from"` // mlx.yaml, or backend: it is asked when a run is submitted; null: nobody knows it
+	Source    string               `json:"source"`     // mlx.yaml, own, mlx.yaml and own, or built in
 	Trusted   bool                 `json:"trusted"`
 }
 
@@ -58,11 +60,28 @@ func viewOfBackend(name string, b repo.Backend) backendView {
 	r := b.Resources
 	v := backendView{
 		Kind: "backend/v1", Name: name, Type: b.Type, Where: whereIs(b), Region: orNull(b.Region), Queue: orNull(b.Queue), Image: orNull(b.Image),
-		Spot: b.Spot, Remote: orNull(b.Remote), Price: orNull(priceWords(b.Price)),
+		Spot: b.Spot, Remote: orNull(b.Remote), Price: orNull(priceWords(costOf(b.Price))),
 		Resources: backendResourcesView{Nodes: orNull(r.Nodes), GPUs: orNull(r.GPUs), GPUType: orNull(r.GPUType), CPUs: orNull(r.CPUs),
 			MemoryBytes: orNull(int64(r.Memory)), TimeS: orNull(r.Time.Seconds())},
 	}
+	switch {
+	case v.Price != nil:
+		v.PriceFrom = orNull(repo.ConfigName)
+	case b.Type == "sky":
+		v.PriceFrom = orNull("backend")
+	}
 	return v
+}
+
+// priceCell is the price of a table of backends.
+func (v backendView) priceCell() cli.Cell {
+	switch {
+	case v.Price != nil:
+		return cli.Str(*v.Price)
+	case v.PriceFrom != nil:
+		return cli.Shown(cli.RoleDim, "asked of "+v.Type)
+	}
+	return cli.None()
 }
 
 // whereIs is where a backend is, in the words of its type.
@@ -80,14 +99,14 @@ func whereIs(b repo.Backend) string {
 	return b.Context + b.Namespace
 }
 
-func priceWords(p repo.Price) string {
+func priceWords(p train.Price) string {
 	var all []string
 	for _, part := range []struct {
-		money repo.Money
-		what  string
+		amount float64
+		what   string
 	}{{p.GPUHour, "GPU hour"}, {p.CPUHour, "CPU hour"}, {p.MemoryHour, "GiB hour"}, {p.NodeHour, "node hour"}} {
-		if part.money.Amount != 0 {
-			all = append(all, moneyWords(part.money)+" a "+part.what)
+		if part.amount != 0 {
+			all = append(all, moneyWords(repo.Money{Amount: part.amount, Currency: p.Currency})+" a "+part.what)
 		}
 	}
 	return strings.Join(all, ", ")
@@ -183,14 +202,11 @@ func backendRows(views []backendView) iter.Seq2[cli.Item, error] {
 			if v.Trusted {
 				here = cli.Word(cli.RolePass, "allowed")
 			}
-			where, price := cli.None(), cli.None()
+			where := cli.None()
 			if v.Where != "" {
 				where = cli.Str(v.Where)
 			}
-			if v.Price != nil {
-				price = cli.Str(*v.Price)
-			}
-			cells := []cli.Cell{cli.Str(v.Name), cli.Str(v.Type), where, v.Resources.cell(), price, cli.Str(v.Source), here}
+			cells := []cli.Cell{cli.Str(v.Name), cli.Str(v.Type), where, v.Resources.cell(), v.priceCell(), cli.Str(v.Source), here}
 			if !yield(cli.Item{Value: v, Cells: cells}, nil) {
 				return
 			}
@@ -264,7 +280,9 @@ func backendText(v backendView, t *cli.Text) {
 	line("queue", v.Queue)
 	line("image", v.Image)
 	line("remote", v.Remote)
-	line("price", v.Price)
+	if v.Price != nil || v.PriceFrom != nil && t.TTY() {
+		t.KeyValue(2, "price", v.priceCell())
+	}
 	if v.Spot {
 		t.KeyValue(2, "spot", cli.Str("machines may be taken away"))
 	}

@@ -135,19 +135,20 @@ func backendCheckRun(ctx context.Context, a *app, o backendCheckOptions) error {
 
 func backendCheckText(v backendCheckView, t *cli.Text) {
 	t.Line(gateWord(v.Verdict, strings.ToUpper(v.Verdict)), cli.Str(v.Backend), cli.Str(v.Type))
-	wide := 0
+	verdicts, cases, times := 0, 0, 0
 	for _, f := range v.Cases {
-		wide = max(wide, len(f.Case))
+		verdicts, cases, times = max(verdicts, len(f.Verdict)), max(cases, len(f.Case)), max(times, len(cli.FormatDuration(seconds(f.Seconds))))
 	}
 	for _, f := range v.Cases {
-		row := []cli.Cell{gateWord(f.Verdict, f.Verdict), cli.Str(f.Case), cli.Duration(time.Duration(f.Seconds * float64(time.Second))), cli.Str(f.Text)}
-		if t.TTY() {
-			row[0] = gateWord(f.Verdict, fmt.Sprintf("%-*s", len("inconclusive"), f.Verdict))
-			row[1] = cli.Str(fmt.Sprintf("%-*s", wide, f.Case))
+		if !t.TTY() {
+			t.Line(gateWord(f.Verdict, f.Verdict), cli.Str(f.Case), cli.Duration(seconds(f.Seconds)), cli.Str(f.Text))
+			continue
 		}
-		t.Indented(2, row...)
-		if f.Verdict == "fail" && t.TTY() {
-			t.Indented(4, cli.Word(cli.RoleDim, f.Title))
+		const edge, gap = 2, 2
+		t.Hanging(edge, verdicts+cases+times+3*gap, gateWord(f.Verdict, fmt.Sprintf("%-*s", verdicts, f.Verdict)), cli.Str(fmt.Sprintf("%-*s", cases, f.Case)),
+			cli.Str(fmt.Sprintf("%*s", times, cli.FormatDuration(seconds(f.Seconds)))), cli.Str(f.Text))
+		if f.Verdict == "fail" {
+			t.Hanging(edge+verdicts+cases+times+3*gap, 0, cli.Word(cli.RoleDim, f.Title))
 		}
 	}
 }

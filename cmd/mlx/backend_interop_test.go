@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -78,7 +79,7 @@ func TestInteropBackends(t *testing.T) {
 	}
 	var mu sync.Mutex
 	t.Run("each", func(t *testing.T) { // it returns when all of them have ended
-		for _, b := range backends {
+		for _, b := range slices.Backward(backends) { // the slowest ones first
 			t.Run(b.name, func(t *testing.T) {
 				t.Parallel()
 				found := tryBackend(t, home, b)

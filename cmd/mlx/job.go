@@ -46,6 +46,30 @@ type jobView struct {
 	CPUPercent  *float64              `json:"cpu_percent"`
 	MemoryBytes *int64                `json:"memory_bytes"`
 	Metrics     map[string]run.Number `json:"metrics"` // as last written
+
+	StartedKnown bool          `json:"started_known"` // false: it was only seen running, from started_at on, and may have begun before
+	Hosts        []string      `json:"hosts"`         // in the order of their ranks, of one that has ended
+	Attempts     []attemptView `json:"attempts"`      // that are over
+	Facts        []factView    `json:"facts"`         // about the nodes
+}
+
+// attemptView is one execution of the command of a job.
+type attemptView struct {
+	N         int        `json:"n"`
+	Host      string     `json:"host"`
+	StartedAt time.Time  `json:"started_at"`
+	EndedAt   *time.Time `json:"ended_at"`
+	State     run.State  `json:"state"`
+	Cause     *string    `json:"cause"`
+	Log       *string    `json:"log"`
+}
+
+// factView is something about a node. Bad is what a person should know without having asked.
+type factView struct {
+	Host string `json:"host"`
+	What string `json:"what"`
+	Text string `json:"text"`
+	Bad  bool   `json:"bad"`
 }
 
 // job is a run with the folder that it has while it is in progress.
@@ -59,6 +83,7 @@ type job struct {
 	over  bool
 	kept  bool        // not all of its results are in their places
 	price train.Price // of one that costs something now
+	cost  *run.Cost   // of one that has ended
 }
 
 // jobOf finds the run that a reference names.
@@ -89,8 +114,10 @@ func (a *app) jobWith(v run.View) (job, error) {
 		j.seen, _ = run.SeenOf(jobsOf(r), v.RunID)
 		j.found, j.over = readNote[train.Result](filepath.Join(jobsOf(r), v.ID), resultNote)
 		j.kept = hasNote(filepath.Join(jobsOf(r), v.ID), beforeName)
-		if v.EndedAt == nil && !j.seen.Began.IsZero() {
-			j.price = a.priceOf(v.Job.Backend)
+		if v.EndedAt != nil {
+			j.cost = a.costOfEnded(v)
+		} else if at, _ := j.began(); !at.IsZero() {
+			j.price = a.priceOf(v.Job)
 		}
 		return j, nil
 	}
@@ -115,6 +142,7 @@ func (j job) row(now time.Time) jobView {
 	row := jobView{
 		Kind: "job/v1", Run: v.ID, Backend: "local", State: v.State, Reason: v.Cause, Nodes: 1, Collected: j.ended(), Name: v.Name,
 		Command: v.Command, Host: v.Machine.Host, StartedAt: v.StartedAt, DurationS: v.DurationS, Metrics: v.Metrics,
+		StartedKnown: v.StartedAt != nil, Hosts: []string{}, Attempts: []attemptView{}, Facts: []factView{},
 	}
 	if e := v.Environment; e != nil && len(e.GPUs) > 0 {
 		row.GPUs, row.GPUType = len(e.GPUs), &e.GPUs[0].Name
@@ -167,7 +195,9 @@ func (v jobView) cells(j job) []cli.Cell {
 		memory = cli.Bytes(*v.MemoryBytes)
 	}
 	if v.DurationS != nil {
-		lasted = cli.Duration(time.Duration(*v.DurationS * float64(time.Second)))
+		if lasted = cli.Duration(seconds(*v.DurationS)); !v.StartedKnown && !j.ended() {
+			lasted = cli.Fmt("~%s", lasted)
+		}
 	}
 	var numbers []cli.Cell
 	format := ""

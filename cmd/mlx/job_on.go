@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"mlx/internal/run"
-	"mlx/internal/train"
 )
 
 // onBackend fills in what is known of a job on a backend.
@@ -17,11 +16,12 @@ func (j job) onBackend(row *jobView, now time.Time) {
 	if on.GPUType != "" {
 		row.GPUType = &on.GPUType
 	}
+	row.told(on)
 	if j.ended() {
-		row.QueuedS, row.Cost = on.QueuedS, on.Cost
+		row.QueuedS, row.Cost = on.QueuedS, j.cost
 		return
 	}
-	row.StartedAt, row.Attempt = nil, max(j.view.Attempt, j.seen.Attempt)
+	row.StartedAt, row.StartedKnown, row.Attempt = nil, false, max(j.view.Attempt, j.seen.Attempt)
 	if row.Host = j.seen.Host; row.Reason == nil && j.seen.Reason != "" {
 		row.Reason = &j.seen.Reason
 	}
@@ -30,17 +30,14 @@ func (j job) onBackend(row *jobView, now time.Time) {
 		row.Reason = &reason
 	}
 	queued := now.Sub(on.SubmittedAt).Seconds()
-	if began := j.seen.Began; !began.IsZero() {
+	if began, known := j.began(); !began.IsZero() {
 		queued = max(0, began.Sub(on.SubmittedAt).Seconds())
-		row.StartedAt = &began
-		if on.TimeS > 0 {
+		row.StartedAt, row.StartedKnown = &began, known
+		if on.TimeS > 0 && known {
 			at := began.Add(time.Duration(on.TimeS * float64(time.Second)))
 			row.Deadline = &at
 		}
-		if j.price.Known() {
-			c := j.price.Of(resourcesIn(on), on.Spot, now.Sub(began))
-			row.Cost = &run.Cost{Amount: c.Amount, Currency: c.Currency, Basis: c.Basis, How: c.How}
-		}
+		row.Cost = spent(on, j.price, useSoFar(j.seen, now))
 	}
 	row.QueuedS = &queued
 	if j.over {
@@ -49,11 +46,26 @@ func (j job) onBackend(row *jobView, now time.Time) {
 	}
 }
 
-// priceOf is what a backend costs; nothing where that is not known.
-func (a *app) priceOf(backend string) train.Price {
-	b, err := a.backend(backend)
-	if err != nil {
-		return train.Price{}
+// began is when the attempt in progress began, as the node or the backend says; else when it was first seen running.
+func (j job) began() (at time.Time, known bool) {
+	if !j.seen.Began.IsZero() {
+		return j.seen.Began, true
 	}
-	return costOf(b.Price)
+	return j.seen.Since, false
+}
+
+// told fills in what a job has told of its attempts and of its nodes.
+func (v *jobView) told(on *run.Job) {
+	v.Hosts = append(v.Hosts, on.Hosts...)
+	for _, at := range on.Attempts {
+		one := attemptView{N: at.N, Host: at.Host, StartedAt: at.StartedAt, EndedAt: at.EndedAt, State: at.State, Cause: orNull(at.Cause)}
+		if at.Log != nil {
+			log := at.Log.Hex()
+			one.Log = &log
+		}
+		v.Attempts = append(v.Attempts, one)
+	}
+	for _, f := range on.Facts {
+		v.Facts = append(v.Facts, factView{Host: f.Host, What: f.What, Text: f.Text, Bad: f.Bad})
+	}
 }

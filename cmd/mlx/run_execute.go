@@ -79,6 +79,9 @@ func (a *app) executeRun(ctx context.Context, spec run.Spec, l live) (*run.Resul
 	}
 	defer around.release()
 	a.recoverRuns(ctx, runner)
+	if a.job == nil {
+		spec.Close = a.energyHere
+	}
 	clients := &tracked{app: a, repo: r, runner: runner, spec: &spec, capture: l.captureURI}
 	if err := clients.open(ctx); err != nil {
 		return nil, err

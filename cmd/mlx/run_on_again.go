@@ -152,7 +152,7 @@ func (j *onJob) handAgain(ctx context.Context, l *train.Link, last sight, told t
 	}
 	j.app.streams.Note("run %s: attempt %d: %s; it %s", j.id.Short(), used+1, cause, words)
 	err = j.see(func(s *run.Seen) {
-		*s = run.Seen{State: run.Pending, Handle: cmp.Or(handle, s.Handle), Attempt: used + 1, Given: j.app.now().UTC()}
+		*s = run.Seen{State: run.Pending, Handle: cmp.Or(handle, s.Handle), Attempt: used + 1, Given: j.app.now().UTC(), SpentS: max(s.SpentS, told.SpentS)}
 	})
 	return errors.Join(err, j.mirror().restart())
 }

@@ -11,25 +11,17 @@ import (
 	"mlx/internal/train"
 )
 
-// costOf is what a backend costs, as mlx.yaml says it. The currency is that of whichever price is given.
-func costOf(p repo.Price) train.Price {
-	out := train.Price{GPUHour: p.GPUHour.Amount, CPUHour: p.CPUHour.Amount, MemoryHour: p.MemoryHour.Amount, NodeHour: p.NodeHour.Amount, Spot: p.Spot.Value}
-	for _, m := range []repo.Money{p.GPUHour, p.CPUHour, p.MemoryHour, p.NodeHour} {
-		if m.Currency != "" {
-			out.Currency = m.Currency
-		}
-	}
-	return out
-}
-
 // afford turns the most that a run may cost into its time limit: that holds whoever is watching, and also where nobody is. A time limit
 // that was asked for and costs more is refused.
 func (j *onJob) afford(r *train.Resources, most repo.Money, job *run.Job) error {
 	if most.Amount <= 0 {
 		return nil
 	}
-	price := costOf(j.backend.Price)
-	switch {
+	price := j.price
+	switch _, asked := j.driver.(train.Pricer); {
+	case !price.Known() && asked:
+		return fault.New(fault.Usage, "cannot keep the cost below %s: neither mlx.yaml nor %s itself names a price", money(most.Amount, most.Currency), j.name).
+			Hint("price: {gpu_hour: 2.10 %s}   # below backends: %s:", most.Currency, j.name)
 	case !price.Known():
 		return fault.New(fault.Usage, "cannot keep the cost below %s: mlx.yaml names no price of %s", money(most.Amount, most.Currency), j.name).
 			Hint("price: {gpu_hour: 2.10 %s}   # below backends: %s:", most.Currency, j.name)
@@ -54,31 +46,6 @@ func (j *onJob) afford(r *train.Resources, most repo.Money, job *run.Job) error 
 	}
 	job.MaxCost = &run.Cost{Amount: most.Amount, Currency: most.Currency, Basis: train.BasisEstimated, How: price.Of(*r, job.Spot, r.Time).How}
 	return nil
-}
-
-// priced notes what an hour of the job costs, so that the node that records its end can say what all of it did.
-func (j *onJob) priced(r train.Resources, job *run.Job) {
-	if price := costOf(j.backend.Price); price.Known() {
-		c := price.Of(r, job.Spot, time.Hour)
-		job.HourCost = &run.Cost{Amount: c.Amount, Currency: c.Currency, Basis: c.Basis, How: c.How}
-	}
-}
-
-// costOfRun is what the attempts of a job cost, the last of which lasted for some seconds. nil: nobody knows a price.
-func costOfRun(job *run.Job, seconds float64) *run.Cost {
-	if job.HourCost == nil {
-		return nil
-	}
-	for _, a := range job.Attempts {
-		if a.EndedAt != nil && !a.StartedAt.IsZero() {
-			seconds += max(0, a.EndedAt.Sub(a.StartedAt).Seconds())
-		}
-	}
-	c := *job.HourCost
-	hours := seconds / time.Hour.Seconds()
-	c.Amount = math.Round(c.Amount*hours*1e6) / 1e6
-	c.How = cli.FormatFloat(math.Round(hours*1e4)/1e4) + " x (" + c.How + ")"
-	return &c
 }
 
 // tooDear is the cause of a run that --max-cost ended.

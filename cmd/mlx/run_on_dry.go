@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -55,8 +57,15 @@ func (a *app) dryRunOn(ctx context.Context, spec run.Spec, ask onAsk) error {
 	if v.Object, err = j.describe(); err != nil {
 		return fault.New(fault.KindOf(err), "cannot say what %s would be given: %w", j.name, err)
 	}
+	v.Object = unnamed(v.Object)
 	j.steps(&v)
 	return a.streams.Emit(v, func(t *cli.Text) { onPlanText(v, j, t) })
+}
+
+// unnamed puts a word where a run would stand: one that was not recorded has no id yet, and its zeros would be taken for one.
+func unnamed(text string) string {
+	text = regexp.MustCompile(`\b0{40,64}\b`).ReplaceAllString(text, "<run>") // a label may be cut
+	return regexp.MustCompile(`\bmlx-0{12}\b`).ReplaceAllString(text, "mlx-<run>")
 }
 
 // measure finds out how large the data is of which no version is here.
@@ -118,7 +127,28 @@ func (j *onJob) steps(v *onPlanView) {
 	if names := j.plan.Order.Secrets; len(names) > 0 {
 		v.Steps = append(v.Steps, planStep{Do: "send", What: "secrets " + strings.Join(names, " "), Why: "variables of the command; no record names their values"})
 	}
-	v.Steps = append(v.Steps, planStep{Do: "submit", What: j.plan.Job.Title, Why: "job of " + j.name + " (" + j.backend.Type + ")"})
+	submit := planStep{Do: "submit", What: j.plan.Job.Title, Why: "job of " + j.name + " (" + j.backend.Type + ")"}
+	var words string
+	if submit.Cost, words = j.wouldCost(); words != "" {
+		submit.Why += ", " + words
+	}
+	v.Steps = append(v.Steps, submit)
+}
+
+// wouldCost is the most that the job may cost, in all its attempts; of one without a time limit nobody knows it, and words tell of an hour.
+func (j *onJob) wouldCost() (most *float64, words string) {
+	if !j.price.Known() {
+		return nil, ""
+	}
+	limit, format := j.plan.Job.Resources.Time*time.Duration(j.body.Job.Retries+1), "at most %s (%s: %s)"
+	if limit == 0 {
+		limit, format = time.Hour, "%s an hour (%s: %s)"
+	}
+	c := j.price.Of(j.plan.Job.Resources, j.plan.Job.Spot, limit)
+	if j.plan.Job.Resources.Time > 0 {
+		most = &c.Amount
+	}
+	return most, fmt.Sprintf(format, money(c.Amount, c.Currency), c.Basis, c.How)
 }
 
 func onPlanText(v onPlanView, j *onJob, t *cli.Text) {

@@ -58,8 +58,10 @@ func (s sight) seen(before run.Seen, now time.Time) run.Seen {
 		after.State, after.Reason = run.Unobserved, s.words()
 	case st.State == train.Pending:
 		after.State, after.Reason = run.Pending, s.words()
+		lose(&after, before.At)
 	case st.State == train.Running:
 		after.State = run.Running
+		begin(&after, st, now)
 	case st.State == train.Done:
 		after.State, after.Ready = run.Running, true
 		after.Reason = "it has ended: mlx job wait brings its results back"
@@ -72,6 +74,32 @@ func (s sight) seen(before run.Seen, now time.Time) run.Seen {
 		after.Host = cmp.Or(s.status.Node, after.Host)
 	}
 	return after
+}
+
+// begin notes since when a job is running. What the agent says is better than what the backend says, and that better than the first look.
+func begin(s *run.Seen, st train.Status, now time.Time) {
+	switch {
+	case st.Attempt > 0 && !st.Began.IsZero():
+		s.Attempt, s.Began, s.SpentS = st.Attempt, st.Began, st.SpentS
+	case !s.Began.IsZero():
+	case !st.Began.IsZero():
+		s.Began = st.Began
+	case st.Ran > 0:
+		s.Began = now.UTC().Add(-st.Ran).Truncate(time.Second)
+	case s.Since.IsZero():
+		s.Since = now.UTC()
+	}
+}
+
+// lose notes that a job that was running waits again: what it had cost until it was last seen stays.
+func lose(s *run.Seen, at time.Time) {
+	if began := s.Began; !began.IsZero() || !s.Since.IsZero() {
+		if began.IsZero() {
+			began = s.Since
+		}
+		s.SpentS += max(0, at.Sub(began).Seconds())
+	}
+	s.Began, s.Since = time.Time{}, time.Time{}
 }
 
 // lookAt asks the driver of one backend for some of its jobs, all at once, and keeps what it says.

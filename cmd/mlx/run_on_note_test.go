@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"mlx/internal/object"
 	"mlx/internal/repo"
 	"mlx/internal/run"
@@ -109,5 +111,87 @@ func TestAgentHandle(t *testing.T) {
 		if got := j.handle(); got != c.want {
 			t.Errorf("%s: handle %q", c.backend, got)
 		}
+	}
+}
+
+// Since when a job is running is told by its agent, else by the backend, else by the first look; what it cost before it waited again stays.
+func TestJobSeenRunning(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	at := func(minutes int) time.Time { return now.Add(time.Duration(minutes) * time.Minute) }
+	running := func(change func(*train.Status)) train.Status {
+		s := train.Status{State: train.Running}
+		change(&s)
+		return s
+	}
+	plain := running(func(*train.Status) {})
+	look := func(s run.Seen, st train.Status, minutes int) run.Seen {
+		return (sight{status: st}).seen(s, at(minutes))
+	}
+	for _, c := range []struct {
+		name  string
+		looks []train.Status // one a minute
+		want  run.Seen
+		spent time.Duration // after three minutes
+		sure  bool
+	}{
+		{"nobody tells", []train.Status{plain, plain}, run.Seen{Since: at(0)}, 3 * time.Minute, false},
+		{"for how long", []train.Status{running(func(s *train.Status) { s.Ran = time.Hour })}, run.Seen{Began: at(-60)}, 63 * time.Minute, true},
+		{"the backend", []train.Status{plain, running(func(s *train.Status) { s.Began = at(-5) })}, run.Seen{Since: at(0), Began: at(-5)}, 8 * time.Minute, true},
+		{"the agent, in its second attempt", []train.Status{
+			running(func(s *train.Status) { s.Began = at(-5) }),
+			running(func(s *train.Status) { s.Began, s.Attempt, s.SpentS = at(1), 2, 240 }),
+		}, run.Seen{Began: at(1), Attempt: 2, SpentS: 240}, 6 * time.Minute, true},
+		{"it waits again", []train.Status{running(func(s *train.Status) { s.Began = at(-5) }), plain, {State: train.Pending}}, run.Seen{SpentS: 360}, 6 * time.Minute, true},
+	} {
+		s := run.Seen{State: run.Pending}
+		for i, st := range c.looks {
+			s = look(s, st, i)
+		}
+		s.State, s.At = "", time.Time{}
+		if s != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, s, c.want)
+		}
+		if u := useSoFar(s, at(3)); u.Lasted != c.spent || u.Assumed == c.sure {
+			t.Errorf("%s: %+v", c.name, u)
+		}
+	}
+}
+
+// What is read of several nodes and attempts is added up, and what is not read is said.
+func TestEnergyOfJob(t *testing.T) {
+	t.Parallel()
+	began := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	after := func(minutes int) *time.Time { at := began.Add(time.Duration(minutes) * time.Minute); return &at }
+	gpu := func(joules float64) run.Drawn { return run.Drawn{Of: run.DrawnGPU, Joules: joules, Method: "power"} }
+	denied := run.Drawn{Of: run.DrawnCPU, Missing: "CPU: root only"}
+	b := run.Body{EndedAt: after(60), DurationS: 1200, CPUSeconds: 600, Job: &run.Job{
+		Nodes: 2, GPUs: 4, Power: &run.Power{Intensity: 100}, Price: &run.Price{Currency: "EUR", GPUHour: 2},
+		Attempts: []run.Attempt{
+			{StartedAt: began, EndedAt: after(10), Drawn: []run.Drawn{gpu(1.8e6), denied}},
+			{StartedAt: *after(40), EndedAt: after(60), Drawn: []run.Drawn{gpu(3.6e6), gpu(1.8e6), denied}},
+		},
+	}}
+	closeJob(&b)
+	if c := b.Job.Cost; c == nil || c.Amount != 8*0.5*2 || c.How != "8 GPU x 0.5 h x 2 EUR, 2 attempts" || c.Basis != train.BasisEstimated {
+		t.Errorf("%+v", c)
+	}
+	e := b.Job.Energy
+	if e == nil || e.KWh == nil || *e.KWh != 2 || e.Basis != train.BasisMeasured || *e.CO2 != 200 || e.CO2Basis != train.BasisEstimated {
+		t.Fatalf("%+v", e)
+	}
+	want := []string{"GPU: 3 of 4 readings, of 2 attempts on 2 nodes", "CPU: root only"}
+	if diff := cmp.Diff(want, e.Missing); diff != "" {
+		t.Error(diff)
+	}
+	b.Job.Power, b.Job.Attempts = nil, []run.Attempt{{StartedAt: began, EndedAt: after(10), Drawn: []run.Drawn{denied}}}
+	closeJob(&b)
+	if e := b.Job.Energy; e == nil || e.KWh != nil || len(e.Missing) != 1 {
+		t.Errorf("no meter could be read: %+v", e)
+	}
+	b.Job.Attempts[0].Drawn = nil
+	closeJob(&b)
+	if e := b.Job.Energy; e != nil {
+		t.Errorf("there is no meter: %+v", e)
 	}
 }

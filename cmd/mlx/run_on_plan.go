@@ -36,6 +36,7 @@ type onJob struct {
 	secrets map[string]string
 	seat    *train.Turn // with the jobs that are submitted together with it; nil for none
 	apart   bool        // its outputs stay in the store
+	price   train.Price // of the job, when it is planned
 
 	id   object.Digest // of the run, once it is recorded
 	body run.Body      // of its first record
@@ -133,10 +134,11 @@ func (j *onJob) ask(ctx context.Context, spec *run.Spec, ask onAsk, tree object.
 		Retries: ask.Retries, RetryOn: ask.RetryOn, Tree: tree, Secrets: sortedKeys(j.secrets), Region: b.Region, Env: spec.Env,
 		MetricFiles: ask.MetricFiles, Versions: ask.Versions, SubmittedAt: j.app.now().UTC().Truncate(time.Microsecond), Clone: clone,
 	}
+	j.price = j.askPrice(ctx, r, job)
 	if err := j.afford(&r, ask.MaxCost, job); err != nil {
 		return err
 	}
-	j.priced(r, job)
+	job.Price, job.Power = recordedPrice(j.price), recordedPower(b.Power)
 	job.Nodes, job.Ranks, job.GPUs, job.GPUType, job.CPUs, job.MemoryBytes = max(1, r.Nodes), r.Ranks, r.GPUs, r.GPUType, r.CPUs, r.Memory
 	job.TimeS = r.Time.Seconds()
 	// The agent holds the limit, whatever the backend does: that may come later, by whole minutes, and leave few seconds for outputs.

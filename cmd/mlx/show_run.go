@@ -130,6 +130,7 @@ func (a *app) runShownText(v runShown, t *cli.Text) {
 	}
 	placeText(v.View, t)
 	a.jobText(v.View, t)
+	energyText(v.View, t, a.streams.Verbose)
 	runSourceText(v.View, t)
 	a.showFiles(v.View, t)
 	runNumbersText(v, t)

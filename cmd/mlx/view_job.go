@@ -44,7 +44,11 @@ func onWords(v run.View) []cli.Cell {
 }
 
 func costCell(c *run.Cost) cli.Cell {
-	return cli.Fmt("%s %s", cli.Str(strconv.FormatFloat(c.Amount, 'f', 2, 64)+" "+c.Currency), cli.Shown(cli.RoleDim, c.Basis))
+	amount := strconv.FormatFloat(c.Amount, 'f', 2, 64)
+	if c.Amount > 0 && c.Amount < 0.01 {
+		amount = cli.FormatFloat(c.Amount)
+	}
+	return cli.Fmt("%s %s", cli.Str(amount+" "+c.Currency), cli.Shown(cli.RoleDim, c.Basis))
 }
 
 // jobText tells of a run on a backend what was asked for, and what became of it.
@@ -80,17 +84,20 @@ func (a *app) jobText(v run.View, t *cli.Text) {
 		t.KeyValue(2, "queued", cli.Duration(seconds(*row.QueuedS)))
 	}
 	if row.Cost != nil {
-		t.KeyValue(2, "cost", costCell(row.Cost), cli.Str(row.Cost.How))
-	}
-	if e := on.Energy; e != nil {
-		t.KeyValue(2, "energy", cli.Fmt("%s kWh", cli.Float(e.KWh)), cli.Str(e.Basis), cli.Str(e.Method))
+		cells := []cli.Cell{costCell(row.Cost), cli.Str(row.Cost.How)}
+		if !t.TTY() {
+			cells = append(cells, cli.Str(row.Cost.Basis))
+		}
+		t.KeyValue(2, "cost", cells...)
 	}
 	for _, f := range on.Facts {
 		word := cli.Str(f.What)
 		if f.Bad {
 			word = cli.Word(cli.RoleWarn, f.What)
 		}
-		t.KeyValue(2, "node", word, cli.Str(f.Host), cli.Str(f.Text))
+		if f.Bad || a.streams.Verbose { // the rest matters to those who look for something
+			t.KeyValue(2, "node", word, cli.Str(f.Host), cli.Str(f.Text))
+		}
 	}
 }
 

@@ -38,6 +38,7 @@ type overNote struct {
 	DurationS       float64   `json:"duration_s"`
 	CPUSeconds      float64   `json:"cpu_s"`
 	PeakMemoryBytes int64     `json:"peak_memory_bytes"`
+	Drawn           []Drawn   `json:"drawn,omitempty"`
 }
 
 // noteAttempt writes the first of the two.
@@ -50,17 +51,18 @@ func noteAttempt(dir string, b *Body) error {
 
 // noteOver writes the second. A failure means only that a kill before the record may cost what is known.
 func (b *Body) noteOver(dir string) {
-	_ = note(dir, overName, overNote{b.State, b.Cause, b.ExitStatus, b.Signal, *b.EndedAt, b.DurationS, b.CPUSeconds, b.PeakMemoryBytes})
+	_ = note(dir, overName, overNote{b.State, b.Cause, b.ExitStatus, b.Signal, *b.EndedAt, b.DurationS, b.CPUSeconds, b.PeakMemoryBytes, b.Drawn})
 }
 
 func (b *Body) over(o overNote) {
 	b.State, b.Cause, b.ExitStatus, b.Signal = o.State, o.Cause, o.ExitStatus, o.Signal
 	b.EndedAt, b.DurationS, b.CPUSeconds, b.PeakMemoryBytes = &o.EndedAt, o.DurationS, o.CPUSeconds, o.PeakMemoryBytes
+	b.Drawn = o.Drawn
 }
 
 // attempt is the body as one of the attempts of its job.
 func (b *Body) attempt() Attempt {
-	return Attempt{N: b.Attempt, Host: b.Machine.Host, StartedAt: b.StartedAt, EndedAt: b.EndedAt, State: b.State, Cause: b.Cause}
+	return Attempt{N: b.Attempt, Host: b.Machine.Host, StartedAt: b.StartedAt, EndedAt: b.EndedAt, State: b.State, Cause: b.Cause, Drawn: b.Drawn}
 }
 
 // addAttempt adds the last attempt to those that the job knows.

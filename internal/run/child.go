@@ -30,6 +30,9 @@ type order struct {
 	folder  string // of the run: what it writes and uses is recorded there; empty records nothing
 	kept    logLimits
 	now     func() time.Time
+
+	base     []string // environment of this process, which says what GPUs the machine has for it
+	powercap string   // folder of the counters of the processors; empty is that of this machine
 }
 
 // outcome is how a process ended.
@@ -45,8 +48,9 @@ type outcome struct {
 	memory    bool // the system ended it, or a part of it, because memory was short
 	cpu       time.Duration
 	peakBytes int64
-	trouble   error // what could not be shown or recorded of its output
-	openLine  bool  // the last line that it wrote to a terminal has no end
+	drawn     []Drawn // electricity
+	trouble   error   // what could not be shown or recorded of its output
+	openLine  bool    // the last line that it wrote to a terminal has no end
 }
 
 // lookup finds the program, from the folder that it shall start in, so that a misspelt command leaves no run behind.
@@ -131,13 +135,25 @@ func (o order) execute() (outcome, error) {
 	end := outcomeOf(cmd.ProcessState)
 	end.asked, end.cancel, end.stop, end.timedOut, end.forced = w.asked, w.cancel, w.stop, w.timedOut, w.forced
 	end.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	end.peakBytes = max(w.sampler.end(), residentOf(cmd.ProcessState, own))
+	peak, drawn := w.sampler.end()
+	end.peakBytes, end.drawn = max(peak, residentOf(cmd.ProcessState, own)), drawn
 	if now, ok := outOfMemory(); ok && now > short && !w.forced {
 		end.memory = end.signal == "SIGKILL" || end.status == 128+9
 	}
 	end.trouble = errors.Join(w.trouble, out.finish(drainGrace))
 	end.openLine = out.openLine()
 	return end, nil
+}
+
+// statusOf is what others are told of it.
+func statusOf(o outcome) int {
+	switch {
+	case o.signal != "":
+		return 128 + o.number
+	case o.status == 0 && o.timedOut:
+		return ownTrouble
+	}
+	return o.status
 }
 
 // residentOf returns the peak memory of a child in bytes; 0 where nothing tells. A child begins as a copy of this process, and the system

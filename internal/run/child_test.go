@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strconv"
 	"strings"
@@ -131,7 +132,7 @@ func TestExecuteEnds(t *testing.T) {
 		state, cause := got.verdict(0)
 		status := statusOf(got)
 		got.cpu, got.peakBytes = 0, 0
-		if got != tt.want || state != tt.state || cause != tt.cause || status != tt.status {
+		if !reflect.DeepEqual(got, tt.want) || state != tt.state || cause != tt.cause || status != tt.status {
 			t.Errorf("%s %v: %+v, %s %q, %d", tt.role, tt.args, got, state, cause, status)
 		}
 	}

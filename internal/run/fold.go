@@ -33,6 +33,8 @@ func viewOf(id object.Digest, rec lineage.Record, b Body) View {
 	if v.Job = b.Job; b.Job != nil {
 		v.Backend = &b.Job.Backend
 	}
+	v.Energy = b.energy()
+	v.EnergyShown = v.Energy.shown()
 	v.Because, v.BecauseShown = b.Because, b.Because.shown()
 	v.Environment, v.Stage, v.RerunOf, v.Log, v.Series = b.Environment, b.Stage, some(b.RerunOf), b.Log, b.Series
 	if v.LeftOut, v.LeftOutN = b.Code.LeftOut, b.Code.LeftOutCount; v.LeftOut == nil {

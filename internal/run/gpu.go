@@ -154,6 +154,41 @@ func amdGPUs(ctx context.Context) []GPU {
 	return parseAMD(answer(ctx, "rocm-smi", "--showproductname", "--showuniqueid", "--showmeminfo", "vram", "--showdriverversion", "--json"))
 }
 
+// amdPower is what rocm-smi tells of the electricity of a card.
+type amdPower struct {
+	watts   float64 // below 0 is not told
+	counter float64 // joules since the driver was loaded; 0 is not told
+}
+
+// parseAMDPower reads its JSON. The names of the power differ by card and by version.
+func parseAMDPower(text []byte) map[int]amdPower {
+	var cards map[string]map[string]string
+	if json.Unmarshal(text, &cards) != nil {
+		return nil
+	}
+	all := map[int]amdPower{}
+	for name, card := range cards {
+		number, ok := strings.CutPrefix(name, "card")
+		index, err := strconv.Atoi(number)
+		if !ok || err != nil || index < 0 || index >= sampledGPUs {
+			continue
+		}
+		p := amdPower{watts: -1}
+		for key, value := range card {
+			switch {
+			case strings.HasSuffix(key, "Power (W)") && !strings.HasPrefix(key, "Max"):
+				p.watts = max(p.watts, wattsOf(value))
+			case key == "Accumulated Energy (uJ)":
+				if micro, err := strconv.ParseFloat(value, 64); err == nil && micro > 0 && micro < 1e18 {
+					p.counter = micro / 1e6
+				}
+			}
+		}
+		all[index] = p
+	}
+	return all
+}
+
 // parseAMD reads the JSON of rocm-smi: an object for each card, and one for the system.
 func parseAMD(text []byte) []GPU {
 	var cards map[string]map[string]string

@@ -34,7 +34,8 @@ type Job struct {
 	Region      string        `json:"region,omitempty"`
 	MaxCost     *Cost         `json:"max_cost,omitempty"`
 	CostLimit   bool          `json:"cost_limit,omitempty"` // the time limit is what MaxCost pays for, shared among the attempts
-	HourCost    *Cost         `json:"hour_cost,omitempty"`  // of one hour of what was asked for, where a price was known
+	Price       *Price        `json:"price,omitempty"`      // when it was submitted; nil is not known
+	Power       *Power        `json:"power,omitempty"`
 
 	Resume      *object.Digest `json:"resume,omitempty"` // snapshot of the checkpoint folder that it begins with
 	SubmittedAt time.Time      `json:"submitted_at"`
@@ -63,6 +64,7 @@ type Attempt struct {
 	State     State          `json:"state"`
 	Cause     string         `json:"cause,omitempty"` // why it did not succeed: preempted, node lost, exit status 3
 	Log       *object.Digest `json:"log,omitempty"`   // snapshot of its output, of all but the last one
+	Drawn     []Drawn        `json:"drawn,omitempty"` // electricity
 }
 
 // Cost is what a run cost, or may cost.
@@ -73,12 +75,23 @@ type Cost struct {
 	How      string  `json:"how,omitempty"` // the sum in words: "2 GPU x 0.50 h x 2.10 EUR"
 }
 
-// Energy is what a run used of electricity.
-type Energy struct {
-	KWh    float64  `json:"kwh"`
-	CO2    *float64 `json:"co2_g,omitempty"` // grams, where the intensity of the grid is known
-	Basis  string   `json:"basis"`
-	Method string   `json:"method"`
+// Price is what a job costs, in one currency. Zero is no price.
+type Price struct {
+	Currency   string  `json:"currency"`
+	GPUHour    float64 `json:"gpu_hour,omitempty"`
+	CPUHour    float64 `json:"cpu_hour,omitempty"`
+	MemoryHour float64 `json:"memory_hour,omitempty"` // of one GiB
+	NodeHour   float64 `json:"node_hour,omitempty"`
+	JobHour    float64 `json:"job_hour,omitempty"` // of all that the job has, as the backend itself said
+	Spot       float64 `json:"spot,omitempty"`     // share of the price that spot machines cost
+}
+
+// Power is what mlx.yaml says of the electricity of a backend.
+type Power struct {
+	GPUWatts  float64 `json:"gpu_watts,omitempty"`
+	CPUWatts  float64 `json:"cpu_watts,omitempty"`
+	PUE       float64 `json:"pue,omitempty"`
+	Intensity float64 `json:"intensity,omitempty"` // grams of CO2 for one kWh
 }
 
 // NodeFact is something about a node: what of, and what is so.
@@ -104,10 +117,12 @@ type Seen struct {
 	Handle  string    `json:"handle,omitempty"`
 	Attempt int       `json:"attempt,omitempty"`
 	Host    string    `json:"host,omitempty"`
-	Given   time.Time `json:"given,omitzero"`  // since when the backend has the job, where this client handed it over
-	Began   time.Time `json:"began,omitzero"`  // of the attempt
-	At      time.Time `json:"at"`              // when it was seen
-	Ready   bool      `json:"ready,omitempty"` // its results can be fetched
+	Given   time.Time `json:"given,omitzero"`    // since when the backend has the job, where this client handed it over
+	Began   time.Time `json:"began,omitzero"`    // of the attempt
+	Since   time.Time `json:"since,omitzero"`    // when it was first seen running; Began is better
+	SpentS  float64   `json:"spent_s,omitempty"` // how long the attempts before this one had their places
+	At      time.Time `json:"at"`                // when it was seen
+	Ready   bool      `json:"ready,omitempty"`   // its results can be fetched
 }
 
 // Names in the folder of a job.

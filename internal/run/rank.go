@@ -23,6 +23,7 @@ type Rank struct {
 	Secrets Mask
 	Host    string
 	Now     func() time.Time
+	Environ []string // of this process
 
 	kept logLimits // zero is the usual
 }
@@ -34,6 +35,8 @@ type RankEnd struct {
 	Status  int    `json:"status"`
 	Tail    string `json:"tail,omitempty"`    // its last lines, where it failed
 	Stopped bool   `json:"stopped,omitempty"` // it was told to end: what failed was another one
+
+	Drawn []Drawn `json:"drawn,omitempty"` // electricity of the machine, meanwhile
 }
 
 // maxTail is how much of the output of a rank that failed is told.
@@ -48,11 +51,12 @@ func (k Rank) Execute() (RankEnd, error) {
 	end, err := order{
 		argv: k.Command, dir: k.Dir, env: k.Env, stdout: k.Stdout, stderr: k.Stdout, signals: k.Signals, stops: k.Stops, host: k.Host,
 		folder: k.Folder, kept: k.kept, mask: k.Secrets, now: Runner{Now: k.Now}.clock(),
+		base: k.Environ,
 	}.execute()
 	if err != nil {
 		return RankEnd{}, err
 	}
-	e := RankEnd{Status: statusOf(end), Stopped: end.stop != nil}
+	e := RankEnd{Status: statusOf(end), Stopped: end.stop != nil, Drawn: end.drawn}
 	e.State, e.Cause = end.verdict(0)
 	_, _, err = closeLog(k.Folder, k.kept.orUsual())
 	if err == nil && e.State != Succeeded {

@@ -67,6 +67,8 @@ type Body struct {
 	Cause           string         `json:"cause,omitempty"`       // why it did not succeed, in words
 	CPUSeconds      float64        `json:"cpu_s,omitempty"`
 	PeakMemoryBytes int64          `json:"peak_memory_bytes,omitempty"`
+	Energy          *Energy        `json:"energy,omitempty"`  // of a run without a job
+	Drawn           []Drawn        `json:"-"`                 // what Energy is made of, or that of an attempt
 	Metrics         map[string]any `json:"metrics,omitempty"` // float64, or "NaN", "Infinity", "-Infinity"
 	Outputs         []Output       `json:"outputs,omitempty"`
 	Log             *Log           `json:"log,omitempty"`

@@ -49,6 +49,7 @@ type Spec struct {
 	After func(ctx context.Context) Aftermath // asked once the command has ended and before its outputs are saved; may be nil
 	Ended func(b *Body)                       // called as soon as the command has ended, with how it did; may change that; may be nil
 	Again func(b *Body) bool                  // asked then: is this an attempt that another one follows? nil is no
+	Close func(b *Body)                       // called when all is known of the run but what it left, before that is recorded; may be nil
 	Aside string                              // where the folder of such an attempt goes
 }
 
@@ -100,7 +101,8 @@ type Runner struct {
 	Begun   func(id object.Digest)                           // called once the run is recorded and before it starts; may be nil
 	Late    func(context.Context, *Environment) *Environment // completes the environment once the command ended; may be nil
 
-	kept logLimits // how much of the output is kept; zero is the usual
+	kept     logLimits // how much of the output is kept; zero is the usual
+	powercap string    // as in order
 }
 
 // Result is a run that ended.
@@ -148,8 +150,8 @@ func (r Runner) execute(ctx context.Context, s Spec, begun lineage.Record, body 
 	if err != nil {
 		return nil, err
 	}
-	tmp = dir
 	defer claim.Close()
+	tmp = dir
 	if r.Begun != nil {
 		r.Begun(begun.ID)
 	}
@@ -162,7 +164,8 @@ func (r Runner) execute(ctx context.Context, s Spec, begun lineage.Record, body 
 	began := r.Now()
 	end, startErr := order{
 		argv: s.argv(), dir: s.Dir, env: r.childEnv(s, begun.ID, dir), stdin: r.Stdin, stdout: r.Stdout, stderr: r.Stderr,
-		timeout: s.Timeout, grace: r.Grace, signals: r.Signals, stops: r.Stops, host: r.Host, folder: dir, kept: r.kept, now: r.clock(), mask: r.Mask(),
+		timeout: s.Timeout, grace: r.Grace, signals: r.Signals, stops: r.Stops, host: r.Host, base: r.Environ,
+		folder: dir, kept: r.kept, now: r.clock(), mask: r.Mask(), powercap: r.powercap,
 	}.execute()
 	ctx = context.WithoutCancel(ctx) // the signal that stopped the command must not stop the recording of it
 	body.finish(end, began, r.Now())
@@ -202,6 +205,9 @@ func (r Runner) conclude(ctx context.Context, u started, end outcome) (*Result, 
 	got := r.collect(ctx, u.spec, body, u.dir)
 	body.add(found)
 	body.addAttempt()
+	if u.spec.Close != nil {
+		u.spec.Close(body)
+	}
 	rec, err := r.end(ctx, u.rec, body)
 	if err != nil {
 		return nil, fault.New(fault.KindOf(err), "cannot record the end of run %s, which %s: %w", u.rec.ID.Short(), body.State, err)
@@ -340,6 +346,7 @@ func (b *Body) finish(end outcome, began, ended time.Time) {
 		b.ExitStatus = &end.status
 	}
 	b.State, b.Cause = end.verdict(b.TimeoutS)
+	b.Drawn = end.drawn
 }
 
 // TimeLimit is how the cause of a run begins that its own time limit ended.
@@ -388,14 +395,4 @@ func span(seconds float64) string {
 		s = strings.TrimSuffix(s, "0m")
 	}
 	return s
-}
-
-func statusOf(o outcome) int {
-	switch {
-	case o.signal != "":
-		return 128 + o.number
-	case o.status == 0 && o.timedOut:
-		return ownTrouble
-	}
-	return o.status
 }

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -23,8 +24,10 @@ type sampler struct {
 	dir  string // empty: nothing is written
 	tree tree
 	gpus *gpus
+	rapl *rapl // nil: nothing is recorded
 
 	ticks   int
+	owed    time.Duration // of the pause, where counters have to be read in between
 	elapsed time.Duration // since the command began, as the pauses add up
 	peak    int64         // of the memory
 	began   time.Time
@@ -37,10 +40,11 @@ type sampler struct {
 }
 
 func newSampler(o order, pid int) *sampler {
-	s := &sampler{now: o.now, dir: o.folder, tree: newTree(pid), gpus: &gpus{}}
+	s := &sampler{now: o.now, dir: o.folder, tree: newTree(pid), gpus: &gpus{now: o.now, environ: o.base}}
 	if s.dir != "" {
 		s.began = s.now()
 		s.lastAt = s.began
+		s.rapl = openRAPL(cmp.Or(o.powercap, powercap))
 	}
 	return s
 }
@@ -73,6 +77,22 @@ func (s *sampler) advance(files int) time.Duration {
 
 // tick looks once and returns the time to the next look.
 func (s *sampler) tick() time.Duration {
+	if s.rapl == nil {
+		return s.look()
+	}
+	s.rapl.read()
+	if s.owed <= 0 {
+		s.owed = s.look()
+	}
+	pause := s.owed
+	if often := s.rapl.often(); often > 0 {
+		pause = min(pause, often)
+	}
+	s.owed -= pause
+	return pause
+}
+
+func (s *sampler) look() time.Duration {
 	if s.ticks <= peeks || s.dir == "" {
 		if seen := highWater(s.tree.root); seen >= loaded {
 			s.peak = max(s.peak, seen)
@@ -122,11 +142,17 @@ func (s *sampler) write(u usage, ok bool) {
 	s.failed = err != nil
 }
 
-// end frees what the sampler holds and returns the greatest memory that it saw.
-func (s *sampler) end() int64 {
+// end frees what the sampler holds and returns the greatest memory that it saw, and what meters counted.
+func (s *sampler) end() (peak int64, drawn []Drawn) {
+	if s.rapl != nil {
+		s.rapl.read()
+	}
 	s.gpus.end()
+	if s.rapl != nil {
+		drawn = append(s.gpus.drawn(s.began, s.now()), s.rapl.drawn()...)
+	}
 	if s.file != nil {
 		_ = s.file.Close() // every line is written
 	}
-	return s.peak
+	return s.peak, drawn
 }

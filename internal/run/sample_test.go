@@ -110,7 +110,7 @@ func TestSampleTree(t *testing.T) {
 	u, ok := s.tree.read()
 	in.Close()
 	_ = cmd.Wait()
-	if peak := s.end(); peak < 96<<20 || peak > 500<<20 {
+	if peak, _ := s.end(); peak < 96<<20 || peak > 500<<20 {
 		t.Errorf("peak of two processes with 48 MiB each: %d", peak)
 	}
 	if !ok || u.cpu < 100*time.Millisecond {
@@ -131,15 +131,15 @@ func TestSampleTree(t *testing.T) {
 
 // playSMI is nvidia-smi: it must be asked as the real one understands it.
 func playSMI(args []string) int {
-	if got := strings.Join(args, " "); got != "--query-gpu=index,utilization.gpu,memory.used --format=csv,noheader,nounits -l 2" {
+	if got := strings.Join(args, " "); got != "--query-gpu=index,utilization.gpu,memory.used,power.draw,uuid --format=csv,noheader,nounits -l 2" {
 		fmt.Println("0, 1, 1")
 		return 2
 	}
-	fmt.Println("0, 87, 1024")
-	fmt.Println("1, [N/A], [N/A]")
-	fmt.Println("7, 0, 3")
+	fmt.Println("0, 87, 1024, 301.5, GPU-0")
+	fmt.Println("1, [N/A], [N/A], [N/A], GPU-1")
+	fmt.Println("7, 0, 3, [N/A], GPU-7")
 	fmt.Println("nonsense")
-	fmt.Println("99999, 1, 1")
+	fmt.Println("99999, 1, 1, 1, GPU-9")
 	time.Sleep(time.Hour)
 	return 0
 }
@@ -151,7 +151,7 @@ func TestSampleGPUs(t *testing.T) {
 	}
 	t.Setenv("PATH", bin)
 	t.Setenv("RUN_TEST_ROLE", "smi")
-	g := &gpus{}
+	g := &gpus{now: time.Now}
 	g.begin()
 	g.begin() // once
 	var line string
@@ -159,7 +159,7 @@ func TestSampleGPUs(t *testing.T) {
 		line = string(g.append([]byte(line)))
 		return strings.Contains(line, "gpu7")
 	})
-	if want := `,"system/gpu0_percent":87,"system/gpu0_memory_bytes":1073741824,"system/gpu7_percent":0,"system/gpu7_memory_bytes":3145728`; !strings.HasSuffix(line, want) {
+	if want := `,"system/gpu0_percent":87,"system/gpu0_memory_bytes":1073741824,"system/gpu0_watts":301.5,"system/gpu7_percent":0,"system/gpu7_memory_bytes":3145728`; !strings.HasSuffix(line, want) {
 		t.Errorf("got %s", line)
 	}
 	if more := g.append(nil); len(more) > 0 {
@@ -169,7 +169,7 @@ func TestSampleGPUs(t *testing.T) {
 	g.end()
 	await(t, func() bool { return startOf(pid) == "" })
 	t.Setenv("PATH", t.TempDir())
-	none := &gpus{}
+	none := &gpus{now: time.Now}
 	none.begin()
 	none.end()
 	if none.cmd != nil {

@@ -78,7 +78,9 @@ type View struct {
 	Tracking      *Tracking      `json:"-"`
 	Models        []LoggedModel  `json:"-"`
 	Used          []UsedModel    `json:"-"`
-	Job           *Job           `json:"-"` // nil: this machine
+	Job           *Job           `json:"-"`      // nil: this machine
+	EnergyShown   *shownEnergy   `json:"energy"` // null: there is no meter, and nobody stated a power
+	Energy        *Energy        `json:"-"`
 
 	RunID  object.Digest `json:"-"` // ID as a digest
 	Record object.Digest `json:"-"` // the newest record of the run

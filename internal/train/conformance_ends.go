@@ -30,7 +30,7 @@ func tryEnds(ctx context.Context, t *Trial) error {
 			return err
 		}
 		if got.State != c.state || !strings.Contains(got.cause(), c.cause) {
-			return broken("%s: %s (%s), not %s (%s)", c.line, got.State, got.cause(), c.state, c.cause)
+			return broken("%s: %s (%s), not %s (%s): status %d: %s", c.line, got.State, got.cause(), c.state, c.cause, s.Status, lastWords(s.Err))
 		}
 	}
 	t.saw("0, 7, SIGKILL and the time limit are told apart")

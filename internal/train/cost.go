@@ -21,6 +21,7 @@ type Price struct {
 	CPUHour    float64 // of one processor
 	MemoryHour float64 // of one GiB
 	NodeHour   float64 // of one node, whatever it has
+	JobHour    float64 // of all that the job has, spot or not, as the backend itself says
 	Spot       float64 // share of the price that a spot machine costs, 0 to 1; 0 is not known
 }
 
@@ -33,7 +34,7 @@ type Cost struct {
 }
 
 // Known says whether anything has a price.
-func (p Price) Known() bool { return p.GPUHour+p.CPUHour+p.MemoryHour+p.NodeHour > 0 }
+func (p Price) Known() bool { return p.GPUHour+p.CPUHour+p.MemoryHour+p.NodeHour+p.JobHour > 0 }
 
 // Of returns the cost of resources over a time: for each kind that has a price, its number on all nodes, times the hours,
 // times the price of an hour. What has a price and was not asked for counts as one processor and as no GPU or memory, and
@@ -62,6 +63,9 @@ func (p Price) Of(r Resources, spot bool, lasted time.Duration) Cost {
 	add(nodes, p.NodeHour, "node")
 	c.How = strings.Join(terms, " + ")
 	switch {
+	case p.JobHour > 0: // the backend knows how many there are, and of what kind
+		c.Amount, c.Basis = hours*p.JobHour, BasisEstimated
+		c.How = fmt.Sprintf("%s h x %s %s, as the backend says", short(hours), short(p.JobHour), p.Currency)
 	case spot && p.Spot > 0:
 		c.Amount *= p.Spot
 		c.How = "(" + c.How + ") x " + short(p.Spot) + " for spot"
@@ -83,61 +87,53 @@ func (p Price) Affords(r Resources, spot bool, amount float64) time.Duration {
 
 func short(f float64) string { return strconv.FormatFloat(f, 'g', 4, 64) }
 
-// Power is what is known of a backend's use of electricity where no meter can be read.
-type Power struct {
-	GPUWatts  float64 // of one GPU under load
-	CPUWatts  float64 // of one processor under load
-	PUE       float64 // power usage effectiveness of the data centre; 0 is 1
-	Intensity float64 // grams of CO2 for one kWh; 0 is not known
+// Use is for how long a job had its place: in each attempt, those that were lost as well. The time in a queue is none of it.
+type Use struct {
+	Lasted   time.Duration
+	Attempts int
+	Assumed  bool // nobody saw one of them end
 }
 
-// Drawn is what was read of the use of a job: joules that meters counted, and the time over which processors were busy.
-type Drawn struct {
-	GPUJoules  float64 // integral of the power that the driver reports, of all GPUs of the job
-	CPUJoules  float64 // of the energy counter of the processors (RAPL), whole sockets
-	CPUSeconds float64 // processor time of the command
-	GPUSeconds float64 // number of GPUs times time
+// Used adds up attempts. The end of one that nobody saw end is taken to be the beginning of the next, and of the last one last.
+func Used(attempts []Span, last time.Time) Use {
+	var u Use
+	for i, a := range attempts {
+		ended := a.Ended
+		if ended.IsZero() {
+			u.Assumed, ended = true, last
+			if i+1 < len(attempts) {
+				ended = attempts[i+1].Began
+			}
+		}
+		if !a.Began.IsZero() {
+			u.Lasted += max(0, ended.Sub(a.Began))
+		}
+		u.Attempts++
+	}
+	return u
 }
 
-// Energy is electricity that a job used.
-type Energy struct {
-	KWh    float64
-	CO2    *float64 // grams
-	Basis  string
-	Method string
+// Span is an attempt. A zero time is not known.
+type Span struct{ Began, Ended time.Time }
+
+// OfUse returns the cost of resources for as long as they were used.
+func (p Price) OfUse(r Resources, spot bool, u Use) Cost {
+	c := p.Of(r, spot, u.Lasted)
+	if c.How != "" && u.Attempts > 1 {
+		c.How += fmt.Sprintf(", %d attempts", u.Attempts)
+	}
+	if u.Assumed {
+		c.Basis = BasisAssumed
+	}
+	return c
 }
 
-// Energy adds up what was read, and for what no meter was there the power that the backend states times the time. nil: nothing is known.
-// Carbon follows as kWh x PUE x intensity (Lacoste et al. 2019, "Quantifying the Carbon Emissions of Machine Learning").
-func (p Power) Energy(d Drawn) *Energy {
-	e := Energy{Basis: BasisMeasured}
-	var how []string
-	joules := 0.0
-	part := func(read, watts, seconds float64, meter, stated string) {
-		switch {
-		case read > 0:
-			joules += read
-			how = append(how, meter)
-		case watts > 0 && seconds > 0:
-			joules += watts * seconds
-			e.Basis = BasisEstimated
-			how = append(how, fmt.Sprintf("%s x %s W", stated, short(watts)))
+// worse is the weaker of two bases.
+func worse(a, b string) string {
+	for _, basis := range []string{BasisAssumed, BasisEstimated, BasisMeasured} {
+		if a == basis || b == basis {
+			return basis
 		}
 	}
-	part(d.GPUJoules, p.GPUWatts, d.GPUSeconds, "GPU power as the driver reports it", "time of the GPUs")
-	part(d.CPUJoules, p.CPUWatts, d.CPUSeconds, "energy counter of the processors", "processor time")
-	if joules == 0 {
-		return nil
-	}
-	if p.PUE > 0 {
-		joules *= p.PUE
-		how = append(how, "PUE "+short(p.PUE))
-	}
-	e.KWh = joules / 3.6e6
-	if p.Intensity > 0 {
-		grams := e.KWh * p.Intensity
-		e.CO2, how = &grams, append(how, short(p.Intensity)+" g CO2 for one kWh")
-	}
-	e.Method = strings.Join(how, ", ")
-	return &e
+	return ""
 }

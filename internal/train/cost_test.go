@@ -42,16 +42,51 @@ func TestCost(t *testing.T) {
 	}
 }
 
-func TestEnergy(t *testing.T) {
-	if e := (Power{}).Energy(Drawn{CPUSeconds: 100}); e != nil {
-		t.Errorf("nothing is known, but %+v is told", e)
+func TestPriceOfBackend(t *testing.T) {
+	sky := Price{Currency: "USD", JobHour: 7.34}
+	for _, spot := range []bool{false, true} { // the backend has told the price of just these machines
+		got := sky.Of(Resources{Nodes: 2, GPUs: 8}, spot, 30*time.Minute)
+		if math.Abs(got.Amount-3.67) > 1e-9 || got.Basis != BasisEstimated || got.How != "0.5 h x 7.34 USD, as the backend says" {
+			t.Errorf("%+v", got)
+		}
 	}
-	e := Power{PUE: 1.5, Intensity: 400}.Energy(Drawn{GPUJoules: 3.6e6, CPUSeconds: 100})
-	if e == nil || math.Abs(e.KWh-1.5) > 1e-12 || e.CO2 == nil || math.Abs(*e.CO2-600) > 1e-9 || e.Basis != BasisMeasured {
-		t.Errorf("1 kWh of a GPU with PUE 1.5: %+v", e)
+	if got := sky.Affords(Resources{Nodes: 2}, true, 14.68); got != 2*time.Hour {
+		t.Errorf("%v", got)
 	}
-	e = Power{CPUWatts: 10, GPUWatts: 300}.Energy(Drawn{GPUJoules: 3.6e6, CPUSeconds: 360_000})
-	if e == nil || math.Abs(e.KWh-2) > 1e-12 || e.CO2 != nil || e.Basis != BasisEstimated {
-		t.Errorf("a GPU that was read and processors that were not: %+v", e)
+}
+
+// What was lost costs as well, and what waited does not.
+func TestUse(t *testing.T) {
+	at := func(minutes int) time.Time { return time.Date(2026, 11, 26, 12, minutes, 0, 0, time.UTC) }
+	gpu := Price{Currency: "EUR", GPUHour: 2}
+	for _, c := range []struct {
+		name     string
+		attempts []Span
+		last     time.Time
+		want     Use
+		how      string
+	}{
+		{"one", []Span{{at(5), at(35)}}, at(35), Use{30 * time.Minute, 1, false}, "2 GPU x 0.5 h x 2 EUR"},
+		{"two, with a queue in between", []Span{{at(0), at(10)}, {at(40), at(60)}}, at(60), Use{30 * time.Minute, 2, false}, "2 GPU x 0.5 h x 2 EUR, 2 attempts"},
+		{"one that nobody saw end", []Span{{at(0), time.Time{}}, {at(20), at(30)}}, at(30), Use{30 * time.Minute, 2, true}, "2 GPU x 0.5 h x 2 EUR, 2 attempts"},
+		{"the last one, which goes on", []Span{{at(0), at(10)}, {at(20), time.Time{}}}, at(40), Use{30 * time.Minute, 2, true}, "2 GPU x 0.5 h x 2 EUR, 2 attempts"},
+		{"one that never began", []Span{{}}, at(40), Use{0, 1, true}, "2 GPU x 0 h x 2 EUR"},
+		{"never", nil, at(40), Use{}, "2 GPU x 0 h x 2 EUR"},
+		{"a clock that went back", []Span{{at(10), at(0)}}, at(40), Use{0, 1, false}, "2 GPU x 0 h x 2 EUR"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			u := Used(c.attempts, c.last)
+			if u != c.want {
+				t.Errorf("got %+v, want %+v", u, c.want)
+			}
+			basis := BasisEstimated
+			if c.want.Assumed {
+				basis = BasisAssumed
+			}
+			cost := gpu.OfUse(Resources{GPUs: 2}, false, u)
+			if math.Abs(cost.Amount-4*u.Lasted.Hours()) > 1e-9 || cost.How != c.how || cost.Basis != basis {
+				t.Errorf("%+v", cost)
+			}
+		})
 	}
 }

@@ -89,10 +89,15 @@ type jobSaid struct {
 	Reason string `json:"reason,omitempty"`
 	Exit   *int   `json:"exit,omitempty"`
 	Agent  agent  `json:"agent"`
+
+	Began   time.Time `json:"began,omitzero"` // of the attempt that runs
+	Attempt int       `json:"attempt,omitempty"`
+	SpentS  float64   `json:"spent_s,omitempty"`
 }
 
 func (s jobSaid) status(of Ref) Status {
-	return Status{Ref: of, State: s.State, Cause: s.Cause, Reason: s.Reason, Exit: s.Exit, Node: s.Agent.Host, Starts: s.Agent.Starts}
+	return Status{Ref: of, State: s.State, Cause: s.Cause, Reason: s.Reason, Exit: s.Exit, Node: s.Agent.Host, Starts: s.Agent.Starts,
+		Began: s.Began, Attempt: s.Attempt, SpentS: s.SpentS}
 }
 
 // NodeJobs answers questions about the jobs in a folder of this host.
@@ -202,6 +207,10 @@ func (n NodeJobs) state(j jobQuestion) jobSaid {
 	case !a.lives():
 		if !ended() {
 			said.State, said.Cause, said.Reason = Gone, CauseNone, n.lastWords(j)
+		}
+	default:
+		if t, err := readNote[Told](filepath.Join(dir, StateName), "told/v1"); err == nil && j.Rank == 0 {
+			said.Began, said.Attempt, said.SpentS = t.Began, t.Attempt, t.SpentS
 		}
 	}
 	return said

@@ -90,7 +90,8 @@ type Told struct {
 	PID     int       `json:"pid"`
 	Start   string    `json:"start,omitempty"` // start time of the process, against reuse of its number
 	At      time.Time `json:"at"`
-	Began   time.Time `json:"began"` // of the attempt
+	Began   time.Time `json:"began"`             // of the attempt
+	SpentS  float64   `json:"spent_s,omitempty"` // how long the attempts before it took
 	Why     string    `json:"why,omitempty"`
 	Folder  string    `json:"folder"` // of the run in progress, below the folder of the job
 

@@ -83,6 +83,15 @@ type Describer interface {
 	Describe(j Job) (string, error)
 }
 
+// Pricer is a driver whose backend says what it costs. Price is of one hour of all that a job asks for, in PriceCurrency; 0 is not known.
+// Nothing is got.
+type Pricer interface {
+	Price(ctx context.Context, j Job) (float64, error)
+}
+
+// PriceCurrency is that of Pricer.
+const PriceCurrency = "USD"
+
 // Sheller is a driver that can open a shell where a job executes: the program to run, with its arguments.
 type Sheller interface {
 	Shell(j Ref, dir string) ([]string, error)

@@ -178,6 +178,11 @@ type Status struct {
 	Node   string // where it executes, or did
 	Starts int    // how often the backend started it; 0 where it does not say
 	Ending bool   // of one that is Gone: something of it may still execute, so that no other may take its place yet
+
+	Began   time.Time     // of the attempt that runs, where that is known
+	Ran     time.Duration // for how long it has been running, where the backend tells only that
+	Attempt int           // as the agent counts them; 0 is not known
+	SpentS  float64       // how long the attempts before it took, as the agent says
 }
 
 // Backend is a backend as mlx.yaml and the user's own file describe it.

@@ -47,7 +47,21 @@ func (s sight) judge(r train.Ref) train.Status {
 	if out.State == train.Gone && out.Cause != train.CauseMemory && j.Metadata.DeletionTimestamp != nil {
 		out.Cause = train.CauseCancelled // who deletes a Job does not want it
 	}
+	if c := main.runs(); out.State == train.Running && c != nil {
+		out.Began = c.State.Running.StartedAt
+	}
 	return out
+}
+
+// runs is the container of the command, while it runs.
+func (p *podObject) runs() *containerStatus {
+	if p == nil {
+		return nil
+	}
+	if c := p.main(); c != nil && c.State.Running != nil {
+		return c
+	}
+	return nil
 }
 
 func restarts(p *podObject) int {

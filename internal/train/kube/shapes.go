@@ -85,7 +85,9 @@ type containerStatus struct {
 			Reason  string `json:"reason"`
 			Message string `json:"message"`
 		} `json:"waiting"`
-		Running    *struct{}   `json:"running"`
+		Running *struct {
+			StartedAt time.Time `json:"startedAt"`
+		} `json:"running"`
 		Terminated *terminated `json:"terminated"`
 	} `json:"state"`
 }

@@ -153,6 +153,38 @@ func TestPrice(t *testing.T) {
 	}
 }
 
+// TestAskPrice: SkyPilot is asked for the price of the very machines, of all nodes, and nothing is got.
+func TestAskPrice(t *testing.T) {
+	d, calls := simulated(t, "0.14.1")
+	var asker train.Pricer = d
+	if err := os.WriteFile(filepath.Join(filepath.Dir(calls), "sky"), []byte(`#!/bin/sh
+echo "$*" >>'`+calls+`'
+case $1 in
+--version) echo "skypilot, version 0.14.1" ;;
+launch)
+  for last; do :; done
+  cp "$last" '`+filepath.Dir(calls)+`/task.yaml'
+  echo 'Considered resources (2 nodes):'
+  echo ' INFRA               INSTANCE      vCPUs   Mem(GB)   GPUS     COST ($)   CHOSEN'
+  echo ' GCP (us-central1)   a2-highgpu-1g 12      85        A100:1   7.34          ✔' ;;
+esac
+`), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	got, err := asker.Price(t.Context(), train.Job{Spot: true, Resources: train.Resources{Nodes: 2, GPUs: 1, GPUType: "A100"}})
+	if err != nil || got != 7.34 {
+		t.Errorf("%g, %v", got, err)
+	}
+	said, err := os.ReadFile(calls)
+	if err != nil || strings.Count(string(said), "launch ") != 1 || !strings.Contains(string(said), " --dryrun ") {
+		t.Errorf("%s, %v", said, err)
+	}
+	task, err := os.ReadFile(filepath.Join(filepath.Dir(calls), "task.yaml"))
+	if err != nil || !strings.Contains(string(task), `"num_nodes": 2`) || !strings.Contains(string(task), `"use_spot": true`) {
+		t.Errorf("%s, %v", task, err)
+	}
+}
+
 func TestProgram(t *testing.T) {
 	d, _ := simulated(t, "0.12.3")
 	if _, err := d.Submit(t.Context(), train.Job{}); fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "0.12") {

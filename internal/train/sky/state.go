@@ -24,9 +24,10 @@ type cluster struct {
 
 // queued is a row of `sky queue -o json`.
 type queued struct {
-	ID     int    `json:"job_id"`
-	Status string `json:"status"`
-	Exit   []int  `json:"exit_codes"`
+	ID     int     `json:"job_id"`
+	Status string  `json:"status"`
+	Exit   []int   `json:"exit_codes"`
+	Start  float64 `json:"start_at"` // seconds since 1970; 0 is not known
 }
 
 // fragment finds the JSON in an output: SkyPilot writes also for people on stdout.
@@ -142,6 +143,9 @@ func status(r train.Ref, c cluster, jobs []queued) train.Status {
 		s.State, s.Reason = train.Pending, "SkyPilot: "+strings.ToLower(word)
 	case "RUNNING":
 		s.State, s.Starts = train.Running, 1
+		if job.Start > 0 && job.Start < 1e11 {
+			s.Began = time.UnixMilli(int64(job.Start * 1000)).UTC()
+		}
 	case "SUCCEEDED", "FAILED":
 		s.State, s.Starts = train.Done, 1
 	case "FAILED_SETUP", "FAILED_DRIVER":

@@ -81,23 +81,23 @@ func TestStatusIsRead(t *testing.T) {
 		want       train.Status
 	}{
 		{"result", "r|" + hex + "|12\n", train.Status{State: train.Done}},
-		{"result that is seen late", h + now + "q|12|COMPLETED|2026-11-26T16:24:29|n1|None\nr|" + hex + "|\n", train.Status{State: train.Done, Node: "n1"}},
-		{"ended just now", h + now + "q|12|COMPLETED|2026-11-26T16:24:29|n1|None\n", train.Status{State: train.Running, Reason: "it has ended, and its result is not seen yet", Node: "n1"}},
-		{"ended without", h + now + "q|12|COMPLETED|2026-11-26T16:20:29|n1|None\n", train.Status{State: train.Gone, Cause: train.CauseExit, Reason: "the agent ended without a result", Node: "n1"}},
-		{"resources", h + now + "q|12|PENDING|N/A||Resources\n", train.Status{State: train.Pending, Reason: "Resources: what it asks for is in use; it starts when that is free"}},
-		{"QOS", h + now + "q|12|PENDING|N/A||QOSMaxGRESPerUser\n", train.Status{State: train.Pending, Reason: "QOSMaxGRESPerUser: as much is in use as the QOS allows; it starts when jobs end"}},
-		{"per job", h + now + "q|12|PENDING|N/A||QOSMaxCpuPerJobLimit\n", train.Status{State: train.Pending, Reason: "QOSMaxCpuPerJobLimit: one job may not ask for that much, by the QOS"}},
-		{"nodes away", h + now + "q|12|PENDING|N/A||ReqNodeNotAvail, UnavailableNodes:n[1-2]\n", train.Status{State: train.Pending, Reason: "ReqNodeNotAvail, UnavailableNodes:n[1-2]: the nodes for it are down, drained or reserved"}},
-		{"running again", h + now + "q|12|RUNNING|2027-11-26T16:24:29|n[1-2]|None\ns|JobId=12 JobName=x JobState=RUNNING Restarts=1 ExitCode=0:0\n", train.Status{State: train.Running, Node: "n[1-2]", Starts: 2}},
-		{"failed", h + now + "q|12|FAILED|2026-11-26T16:24:29|n1|NonZeroExitCode\ns|JobId=12 Restarts=0 ExitCode=7:0\n", train.Status{State: train.Gone, Cause: train.CauseExit, Reason: "the agent ended with status 7", Exit: exit(7), Node: "n1", Starts: 1}},
-		{"killed", h + now + "q|12|FAILED|2026-11-26T16:24:29|n1|RaisedSignal:9(Killed)\ns|JobId=12 Restarts=0 ExitCode=0:9\n", train.Status{State: train.Gone, Cause: train.CauseExit, Reason: "the agent was killed by signal 9: RaisedSignal:9(Killed)", Exit: exit(137), Node: "n1", Starts: 1}},
-		{"time", h + now + "q|12|TIMEOUT|2026-11-26T16:24:29|n1|TimeLimit\n", train.Status{State: train.Gone, Cause: train.CauseTime, Reason: "Slurm ended it at its time limit", Node: "n1"}},
+		{"result that is seen late", h + now + "q|12|COMPLETED|2026-11-26T16:24:29|n1|0:00|None\nr|" + hex + "|\n", train.Status{State: train.Done, Node: "n1"}},
+		{"ended just now", h + now + "q|12|COMPLETED|2026-11-26T16:24:29|n1|0:00|None\n", train.Status{State: train.Running, Reason: "it has ended, and its result is not seen yet", Node: "n1"}},
+		{"ended without", h + now + "q|12|COMPLETED|2026-11-26T16:20:29|n1|0:00|None\n", train.Status{State: train.Gone, Cause: train.CauseExit, Reason: "the agent ended without a result", Node: "n1"}},
+		{"resources", h + now + "q|12|PENDING|N/A||0:00|Resources\n", train.Status{State: train.Pending, Reason: "Resources: what it asks for is in use; it starts when that is free"}},
+		{"QOS", h + now + "q|12|PENDING|N/A||0:00|QOSMaxGRESPerUser\n", train.Status{State: train.Pending, Reason: "QOSMaxGRESPerUser: as much is in use as the QOS allows; it starts when jobs end"}},
+		{"per job", h + now + "q|12|PENDING|N/A||0:00|QOSMaxCpuPerJobLimit\n", train.Status{State: train.Pending, Reason: "QOSMaxCpuPerJobLimit: one job may not ask for that much, by the QOS"}},
+		{"nodes away", h + now + "q|12|PENDING|N/A||0:00|ReqNodeNotAvail, UnavailableNodes:n[1-2]\n", train.Status{State: train.Pending, Reason: "ReqNodeNotAvail, UnavailableNodes:n[1-2]: the nodes for it are down, drained or reserved"}},
+		{"running again", h + now + "q|12|RUNNING|2027-11-26T16:24:29|n[1-2]|1-02:03:04|None\ns|JobId=12 JobName=x JobState=RUNNING Restarts=1 ExitCode=0:0\n", train.Status{State: train.Running, Node: "n[1-2]", Starts: 2, Ran: 26*time.Hour + 3*time.Minute + 4*time.Second}},
+		{"failed", h + now + "q|12|FAILED|2026-11-26T16:24:29|n1|0:00|NonZeroExitCode\ns|JobId=12 Restarts=0 ExitCode=7:0\n", train.Status{State: train.Gone, Cause: train.CauseExit, Reason: "the agent ended with status 7", Exit: exit(7), Node: "n1", Starts: 1}},
+		{"killed", h + now + "q|12|FAILED|2026-11-26T16:24:29|n1|0:00|RaisedSignal:9(Killed)\ns|JobId=12 Restarts=0 ExitCode=0:9\n", train.Status{State: train.Gone, Cause: train.CauseExit, Reason: "the agent was killed by signal 9: RaisedSignal:9(Killed)", Exit: exit(137), Node: "n1", Starts: 1}},
+		{"time", h + now + "q|12|TIMEOUT|2026-11-26T16:24:29|n1|0:00|TimeLimit\n", train.Status{State: train.Gone, Cause: train.CauseTime, Reason: "Slurm ended it at its time limit", Node: "n1"}},
 		{"memory", h + "a|12|OUT_OF_MEMORY|0:125|n1\n", train.Status{State: train.Gone, Cause: train.CauseMemory, Reason: "it used more memory than it had asked for", Node: "n1"}},
 		{"preempted", h + "a|12|PREEMPTED|0:15|n1\n", train.Status{State: train.Gone, Cause: train.CausePreempted, Reason: "Slurm gave its place to another job", Node: "n1"}},
 		{"node", h + "a|12|NODE_FAIL|0:0|n1\n", train.Status{State: train.Gone, Cause: train.CauseNode, Reason: "node n1 failed", Node: "n1"}},
-		{"boot", h + now + "q|12|BOOT_FAIL|N/A|n1|None\n", train.Status{State: train.Gone, Cause: train.CauseNode, Reason: "a node could not be made ready", Node: "n1"}},
+		{"boot", h + now + "q|12|BOOT_FAIL|N/A|n1|0:00|None\n", train.Status{State: train.Gone, Cause: train.CauseNode, Reason: "a node could not be made ready", Node: "n1"}},
 		{"cancelled", h + "a|12|CANCELLED by 1000|0:15|n1\n", train.Status{State: train.Gone, Cause: train.CauseCancelled, Reason: "Slurm says: cancelled by 1000", Node: "n1"}},
-		{"new state", h + now + "q|12|EXPEDITING|N/A|n1|None\n", train.Status{State: train.Unknown, Reason: "Slurm says EXPEDITING", Node: "n1"}},
+		{"new state", h + now + "q|12|EXPEDITING|N/A|n1|0:00|None\n", train.Status{State: train.Unknown, Reason: "Slurm says EXPEDITING", Node: "n1"}},
 		{"forgotten", h + now, train.Status{State: train.Gone, Cause: train.CauseMissing, Reason: "Slurm does not know job 12 any more, and it left no result"}},
 	} {
 		told, err := d.told(strings.Split(c.said, "\n"))
@@ -169,7 +169,7 @@ func TestWrap(t *testing.T) {
 func FuzzTold(f *testing.F) {
 	d := New(&train.Host{Dir: "/x"}, train.Backend{})
 	id := object.Sum([]byte("a run"))
-	f.Add("h|" + id.Hex() + "|12_3\nnow|2026-11-26T16:24:30\nq|12_3|COMPLETED|2026-11-26T16:24:29|n1|None\ns|JobId=9 ArrayJobId=12 ArrayTaskId=3 Restarts=1 ExitCode=0:9")
+	f.Add("h|" + id.Hex() + "|12_3\nnow|2026-11-26T16:24:30\nq|12_3|COMPLETED|2026-11-26T16:24:29|n1|0:00|None\ns|JobId=9 ArrayJobId=12 ArrayTaskId=3 Restarts=1 ExitCode=0:9")
 	f.Add("fail|\nUnable to contact")
 	f.Add("r|" + id.Hex() + "|12\na|12|CANCELLED by 1000|0:15|n1")
 	f.Fuzz(func(t *testing.T, said string) {
@@ -211,5 +211,16 @@ func TestGroups(t *testing.T) {
 	}
 	if len(seen) != len(jobs) {
 		t.Errorf("%d of %d jobs", len(seen), len(jobs))
+	}
+}
+
+func TestElapsed(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"0:07": 7 * time.Second, "59:59": time.Hour - time.Second, "1:00:00": time.Hour, "10-00:00:01": 240*time.Hour + time.Second,
+		"INVALID": 0, "": 0, "-1:00": 0, "1:2:3:4": 0, "99999-0:00": 0, "1-": 0,
+	} {
+		if got := elapsed(text); got != want {
+			t.Errorf("%q is %v, not %v", text, got, want)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"mlx/internal/train"
 )
@@ -37,7 +38,7 @@ list=$(printf '%s\n' "$first" | awk -F '|' '$1 == "h" && $3 != "" {printf "%s%s"
 words=
 if [ -n "$list" ]; then
   date '+now|%Y-%m-%dT%H:%M:%S'
-  words=$(squeue -h -r -t all -j "$list" -o 'q|%i|%T|%e|%N|%r' 2>&1)
+  words=$(squeue -h -r -t all -j "$list" -o 'q|%i|%T|%e|%N|%M|%r' 2>&1)
   if [ $? != 0 ]; then
     case $words in *"Invalid job id"*) words= ;; *) echo "fail|"; printf '%s\n' "$words"; exit 0 ;; esac
   fi
@@ -111,6 +112,7 @@ type told struct {
 // seen is what Slurm knows of a job.
 type seen struct {
 	state, ended, node, reason string
+	ran                        string // D-HH:MM:SS, or the end of that
 	exit                       string // STATUS:SIGNAL
 	starts                     int
 	past                       bool // only the accounting knows it
@@ -134,8 +136,8 @@ func (d *Driver) told(lines []string) (told, error) {
 		case "t":
 			t.tried[rest] = true
 		case "q":
-			if f := strings.SplitN(rest, "|", 5); len(f) == 5 {
-				t.jobs[f[0]] = seen{state: f[1], ended: f[2], node: f[3], reason: f[4]}
+			if f := strings.SplitN(rest, "|", 6); len(f) == 6 {
+				t.jobs[f[0]] = seen{state: f[1], ended: f[2], node: f[3], ran: f[4], reason: f[5]}
 			}
 		case "a":
 			if f := strings.SplitN(rest, "|", 4); len(f) == 4 {
@@ -192,5 +194,32 @@ func (t *told) status(j train.Ref) train.Status {
 	default:
 		judge(&st, s, t.now)
 	}
+	if st.State == train.Running {
+		st.Ran = elapsed(s.ran)
+	}
 	return st
+}
+
+// elapsed reads how long a job has been running, as squeue writes it: 3-04:05:06, 04:05:06 or 05:06. 0 is not known.
+func elapsed(text string) time.Duration {
+	days, clock, ok := strings.Cut(text, "-")
+	if !ok {
+		days, clock = "0", text
+	}
+	n, err := strconv.ParseUint(days, 10, 16)
+	sum := 24 * time.Hour * time.Duration(n)
+	unit := time.Second
+	parts := strings.Split(clock, ":")
+	if err != nil || len(parts) > 3 {
+		return 0
+	}
+	for _, part := range slices.Backward(parts) {
+		n, err := strconv.ParseUint(part, 10, 16)
+		if err != nil {
+			return 0
+		}
+		sum += time.Duration(n) * unit
+		unit *= 60
+	}
+	return sum
 }
