@@ -37,9 +37,28 @@ func (j *agentJob) attempts(ctx context.Context) (*run.Result, error) {
 			}
 			return nil, nil // close says why
 		}
+		j.countFormer()
 		result, err = j.attempt(ctx, began)
 	}
 	return result, err
+}
+
+// countFormer counts the attempts that were made elsewhere since this folder last saw one.
+func (j *agentJob) countFormer() {
+	for n := len(j.book.Attempts) + 1; n <= len(j.order.Former); n++ {
+		j.book.Attempts = append(j.book.Attempts, j.formerAttempt(n))
+	}
+	j.book.Last = max(j.book.Last, len(j.book.Attempts))
+}
+
+// formerAttempt is an attempt that was made elsewhere, as far as that is known here.
+func (j *agentJob) formerAttempt(n int) run.Attempt {
+	a := run.Attempt{N: n, State: run.Lost, Cause: "its node is gone"}
+	if n <= len(j.order.Former) {
+		f := j.order.Former[n-1]
+		a.Host, a.StartedAt, a.Cause = f.Host, f.Began, f.Cause
+	}
+	return a
 }
 
 // attemptsLeft says whether the job may begin another attempt.
@@ -229,6 +248,9 @@ func (j *agentJob) completeJob(b *run.Body) {
 	}
 	queued := max(0, first.Sub(job.SubmittedAt).Seconds())
 	job.QueuedS = &queued
+	if job.CostLimit && job.MaxCost != nil && strings.HasPrefix(b.Cause, run.TimeLimit) {
+		b.Cause = tooDear(&job, b.Cause)
+	}
 	if b.Environment != nil && b.Environment.Python != nil {
 		j.packages = b.Environment.Python.List
 	}

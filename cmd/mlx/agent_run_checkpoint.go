@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mlx/internal/object"
+	"mlx/internal/run"
 	"mlx/internal/snapshot"
 	"mlx/internal/train"
 	"mlx/internal/train/slurm"
@@ -47,7 +48,13 @@ func (j *agentJob) handle() string {
 		}
 		return strings.TrimSpace(string(text))
 	}
-	return train.Job{Ref: train.Ref{ID: j.id}}.Name()
+	start := run.Variable(j.app.environ, train.StartVariable) // of Ray
+	first := train.Ref{ID: j.id}.Name()
+	if rest, ok := strings.CutPrefix(run.Variable(j.app.environ, "HOSTNAME"), first+"-"); ok && j.body.Job.Type == "kubernetes" { // NUMBER-…, of a pod
+		number, _, _ := strings.Cut(rest, "-")
+		start = first + "-" + number
+	}
+	return train.Ref{ID: j.id, Handle: start}.Name()
 }
 
 // wantCheckpoint asks for a version soon.

@@ -238,7 +238,12 @@ func (j *agentJob) layOutCheckpoint(ctx context.Context) error {
 	if j.told.Checkpoint != nil {
 		root = j.told.Checkpoint
 	}
-	if len(entries) > 0 || root == nil {
+	if len(j.order.Former) > j.book.Last && j.order.Resume != nil { // it went on elsewhere since: what lies here is older
+		root = j.order.Resume
+	} else if len(entries) > 0 {
+		return nil
+	}
+	if root == nil {
 		return nil
 	}
 	store, err := j.in.store()

@@ -10,7 +10,6 @@ import (
 	"mlx/internal/object"
 	"mlx/internal/remote"
 	"mlx/internal/repo"
-	"mlx/internal/run"
 	"mlx/internal/snapshot"
 	"mlx/internal/train"
 )
@@ -130,7 +129,7 @@ func (j *agentJob) resumeFromRemote() {
 		j.order.Resume, j.book.Last = &root, n
 	}
 	for n := 1; n <= j.book.Last; n++ {
-		j.book.Attempts = append(j.book.Attempts, run.Attempt{N: n, State: run.Lost, Cause: "its node is gone"})
+		j.book.Attempts = append(j.book.Attempts, j.formerAttempt(n))
 	}
 }
 

@@ -74,6 +74,11 @@ func unpackInto(ctx context.Context, a *app, dir string, p *ray.Packed) error {
 		return fault.New(fault.Integrity, "cannot unpack job %s into %s", order.Run.Short(), dir)
 	}
 	if _, err := os.Stat(filepath.Join(dir, train.ReadyName)); err == nil {
+		if len(order.Former) > 0 { // it was handed over again, and knows more now
+			if err := errors.Join(unpackBundle(ctx, a, filepath.Dir(filepath.Dir(dir)), p), putFile(dir, train.OrderName, p.Order)); err != nil {
+				return err
+			}
+		}
 		return p.Forget()
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {

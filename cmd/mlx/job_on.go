@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"strconv"
 	"time"
 
 	"mlx/internal/run"
@@ -23,6 +24,10 @@ func (j job) onBackend(row *jobView, now time.Time) {
 	row.StartedAt, row.StartedKnown, row.Attempt = nil, false, max(j.view.Attempt, j.seen.Attempt)
 	if row.Host = j.seen.Host; row.Reason == nil && j.seen.Reason != "" {
 		row.Reason = &j.seen.Reason
+	}
+	if n := goesOnWith(on, j.seen); n > 0 && row.Reason != nil {
+		reason := *row.Reason + "; mlx job wait " + j.view.RunID.Short() + " begins attempt " + strconv.Itoa(n) + " if its place was lost"
+		row.Reason = &reason
 	}
 	queued := now.Sub(on.SubmittedAt).Seconds()
 	if began, known := j.began(); !began.IsZero() {

@@ -149,7 +149,9 @@ func (w *waiter) one(ctx context.Context, j job, s sight) (job, bool, error) {
 	} else if !on.kept() {
 		return next, true, nil
 	}
-	if _, err = on.collect(ctx, w.links, s); err != nil {
+	if _, err = on.collect(ctx, w.links, s); errors.Is(err, errAgain) {
+		return next, false, nil
+	} else if err != nil {
 		if w.links.broke(on, err) {
 			w.links.drop(on)
 			w.unreachable(on, err.Error())
@@ -199,6 +201,11 @@ func (w *waiter) ready(ctx context.Context, j *onJob, s sight) (bool, error) {
 	}
 	if err == nil {
 		_, err = j.result(ctx, l)
+	}
+	if errors.Is(err, errNoResult) && j.keepsCheckpoints() {
+		if told, _, toldErr := j.toldThere(ctx, l); toldErr == nil && told.Checkpoint != nil {
+			j.keepCheckpoint(ctx, l, *told.Checkpoint)
+		}
 	}
 	if err != nil {
 		if !errors.Is(err, errNoResult) {

@@ -90,7 +90,7 @@ func (j *onJob) left(ctx context.Context, links *onLinks) (*run.Result, error) {
 
 // await waits until the job has a node, and brings it what it needs.
 func (j *onJob) await(ctx context.Context, links *onLinks) error {
-	f := &follower{job: j, links: links, began: j.app.now(), stop: func() {}}
+	f := newFollower(j, links)
 	for {
 		done, err := f.look(ctx)
 		if done || err != nil {
@@ -123,14 +123,7 @@ func (j *onJob) finish(ctx context.Context, links *onLinks, l live) (*run.Result
 	if out != nil {
 		shown = out
 	}
-	last, err := j.follow(ctx, links, shown)
-	if errors.Is(err, errDetached) {
-		return nil, context.Canceled
-	}
-	if err != nil {
-		return nil, err
-	}
-	v, err := j.collectAgain(ctx, links, last)
+	v, err := j.toEnd(ctx, links, shown)
 	ctx = context.WithoutCancel(ctx)
 	if err != nil {
 		return nil, err
@@ -140,6 +133,32 @@ func (j *onJob) finish(ctx context.Context, links *onLinks, l live) (*run.Result
 		return result, nil
 	}
 	return result, j.rest(ctx, v, out)
+}
+
+// toEnd follows a job through all of its attempts, and brings its results back.
+func (j *onJob) toEnd(ctx context.Context, links *onLinks, shown shower) (run.View, error) {
+	for {
+		last, err := j.follow(ctx, links, shown)
+		if errors.Is(err, errDetached) {
+			return run.View{}, context.Canceled
+		}
+		if err != nil {
+			return run.View{}, err
+		}
+		v, err := j.collectAgain(ctx, links, last)
+		if err == nil {
+			return v, nil
+		}
+		if !errors.Is(err, errAgain) {
+			return v, err
+		}
+		if shown != nil {
+			shown.again()
+		}
+		if err := paused(ctx, againPause); err != nil {
+			return v, err
+		}
+	}
 }
 
 // rest prints what of the output came too late to be followed.

@@ -18,10 +18,8 @@ func (j *onJob) cancel(ctx context.Context, links *onLinks, why run.Cancel, grac
 	if err != nil || dropped {
 		return err
 	}
-	if !hasNote(j.folderOf(), cancelNote) {
-		if err := writeNote(j.folderOf(), cancelNote, why); err != nil {
-			return fault.New(fault.KindOf(err), "cannot cancel run %s: %w", j.id.Short(), err)
-		}
+	if err := j.noteCancel(ctx, why); err != nil {
+		return fault.New(fault.KindOf(err), "cannot cancel run %s: %w", j.id.Short(), err)
 	}
 	s, _ := run.SeenOf(jobsOf(j.repo), j.id)
 	if j.access() == train.AccessHost || j.access() == train.AccessAfter || j.access() == train.AccessNode && s.State == run.Running {
@@ -40,10 +38,29 @@ func (j *onJob) cancel(ctx context.Context, links *onLinks, why run.Cancel, grac
 			j.app.streams.Why("the node of run %s is not told why: %v", j.id.Short(), err)
 		}
 	}
-	if err := j.driver.Cancel(ctx, j.ref(), grace); err != nil {
+	ref := j.ref()
+	if ref.Handle == "" { // it may have been handed over again, by another clone
+		if said := lookAt(ctx, j.driver, jobsOf(j.repo), []object.Digest{j.id})[0]; said.err == nil {
+			ref = said.status.Ref
+		}
+	}
+	if err := j.driver.Cancel(ctx, ref, grace); err != nil {
 		return fault.New(fault.KindOf(err), "cannot cancel run %s on %s: %w", j.id.Short(), j.name, err)
 	}
 	return nil
+}
+
+// noteCancel writes down that the run is to end. From then on nobody here hands it over again.
+func (j *onJob) noteCancel(ctx context.Context, why run.Cancel) error {
+	release, err := j.repo.Lock(ctx, []string{"job " + j.id.Hex()}, nil)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if hasNote(j.folderOf(), cancelNote) {
+		return nil
+	}
+	return writeNote(j.folderOf(), cancelNote, why)
 }
 
 // drop ends a run that was recorded here and never handed over.

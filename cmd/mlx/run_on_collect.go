@@ -28,11 +28,11 @@ const (
 )
 
 // collect brings back what a job has left, records its end here, and puts its outputs in their places. It may be stopped anywhere and
-// begun again, and by several at once. last is what the backend says of the job.
+// begun again, and by several at once. last is what the backend says of the job. errAgain: it goes on instead.
 func (j *onJob) collect(ctx context.Context, links *onLinks, last sight) (run.View, error) {
 	v, err := j.collected(ctx, links, last)
-	if err == nil {
-		return v, nil
+	if err == nil || errors.Is(err, errAgain) {
+		return v, err
 	}
 	problem := fault.New(fault.KindOf(err), "cannot bring back the results of run %s: %w", j.id.Short(), err)
 	if fault.KindOf(err) != fault.NotFound {
@@ -77,15 +77,22 @@ func (j *onJob) bring(ctx context.Context, links *onLinks, last sight) (run.View
 	if j.access() == train.AccessHost || j.access() == train.AccessAfter || j.access() == train.AccessNode && last.status.State == train.Running {
 		err = j.fetch(ctx, links, last)
 	}
-	if errors.Is(err, errNoResult) && j.backend.Remote != "" {
+	nodeGone := errors.Is(err, train.ErrNodeGone)
+	if (errors.Is(err, errNoResult) || nodeGone) && j.backend.Remote != "" {
 		err = j.pull(ctx)
 	}
-	if err != nil && !errors.Is(err, errNoResult) {
+	if err != nil && !errors.Is(err, errNoResult) && !nodeGone {
 		return run.View{}, err
 	}
 	v, viewErr := j.view(ctx)
 	if viewErr != nil || v.EndedAt != nil {
 		return v, viewErr
+	}
+	if err := j.again(ctx, nil, links, last); err != nil {
+		return v, err
+	}
+	if nodeGone && err != nil { // nobody has them, unless that node comes back
+		return v, err
 	}
 	if !last.over() {
 		return v, fault.New(fault.NotFound, "%s has none", j.name).
@@ -111,6 +118,9 @@ func (j *onJob) fetch(ctx context.Context, links *onLinks, last sight) error {
 	}
 	result, err := j.result(ctx, l)
 	if errors.Is(err, errNoResult) && last.over() && !j.maybeElsewhere(last) {
+		if err := j.again(ctx, l, links, last); err != nil {
+			return err
+		}
 		if err := j.conclude(ctx, l, last); err != nil {
 			return err
 		}
@@ -254,28 +264,6 @@ func (j *onJob) pull(ctx context.Context) error {
 	}
 	j.free = append(j.free, got.Release)
 	return nil
-}
-
-// outcome is how a run ended whose job ended without the agent's doing.
-func (j *onJob) outcome(last sight) (run.State, string) {
-	if c, ok := readNote[run.Cancel](j.folderOf(), cancelNote); ok {
-		return run.Cancelled, c.Words()
-	}
-	why := cmp.Or(last.status.Reason, string(last.status.Cause))
-	switch last.status.Cause {
-	case train.CauseCancelled:
-		return run.Cancelled, "cancelled on " + j.name + suffix(why, string(train.CauseCancelled))
-	case train.CauseTime:
-		return run.Killed, "time limit of " + j.name
-	case train.CauseMemory:
-		return run.Killed, "killed: out of memory"
-	case train.CauseMissing:
-		return run.Lost, j.name + " does not know it any more"
-	case train.CauseNode, train.CausePreempted:
-		return run.Lost, string(last.status.Cause) + suffix(why, string(last.status.Cause))
-	case train.CauseNone, train.CauseExit:
-	}
-	return run.Lost, "lost on " + j.name + ": " + cmp.Or(why, "its agent ended without a result")
 }
 
 // abandon records the end of a run that nobody will tell more of.

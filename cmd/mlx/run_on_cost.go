@@ -40,10 +40,19 @@ func (j *onJob) afford(r *train.Resources, most repo.Money, job *run.Job) error 
 			money(math.Round(e.Amount*100)/100, e.Currency), e.How, money(most.Amount, most.Currency)).
 			Hint("--time %s   # what that pays for", repo.Duration{Duration: limit.Truncate(time.Second)}.Text())
 	}
-	if r.Time == 0 {
+	if job.CostLimit = r.Time == 0; job.CostLimit {
 		r.Time = limit.Truncate(time.Second)
 		j.app.streams.Note("it may run for %s: that costs %s", cli.FormatDuration(r.Time), money(most.Amount, most.Currency))
 	}
 	job.MaxCost = &run.Cost{Amount: most.Amount, Currency: most.Currency, Basis: train.BasisEstimated, How: price.Of(*r, job.Spot, r.Time).How}
 	return nil
+}
+
+// tooDear is the cause of a run that --max-cost ended.
+func tooDear(job *run.Job, cause string) string {
+	most := "--max-cost " + money(job.MaxCost.Amount, job.MaxCost.Currency)
+	if job.Retries > 0 { // each of the attempts may use as much as another
+		return "its share of " + most + " is used up: " + cause
+	}
+	return most + " is reached: " + cause
 }

@@ -44,22 +44,30 @@ type follower struct {
 	tries   int    // questions without news
 	attempt int
 
-	mirroring chan error // of the copying that is under way; nil: there is none
+	keeper    checkpointKeeper
+	mirrors   context.Context //nolint:containedctx // of the copying that is under way
+	mirroring chan error      // of the copying that is under way; nil: there is none
 	stop      context.CancelFunc
 	failed    int // copyings in a row that broke
 	stopping  bool
 }
 
+func newFollower(j *onJob, links *onLinks) *follower {
+	return &follower{job: j, links: links, began: j.app.now(), stop: func() {}, keeper: checkpointKeeper{busy: make(chan struct{}, 1)}}
+}
+
 // watch is follow for somebody who only looks: to stop it stops nothing else.
 func (j *onJob) watch(ctx context.Context, links *onLinks, out shower) (sight, error) {
-	f := &follower{job: j, links: links, out: out, began: j.app.now(), stop: func() {}, handsOff: true}
+	f := newFollower(j, links)
+	f.out, f.handsOff = out, true
 	defer func() { f.endMirror() }()
 	return f.turns(ctx)
 }
 
 // follow waits until the results of the job can be fetched, or until it is known that there will be none.
 func (j *onJob) follow(ctx context.Context, links *onLinks, out shower) (sight, error) {
-	f := &follower{job: j, links: links, out: out, began: j.app.now(), stop: func() {}, signals: make(chan os.Signal, 4)}
+	f := newFollower(j, links)
+	f.out, f.signals = out, make(chan os.Signal, 4)
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		if !signal.Ignored(s) {
 			signal.Notify(f.signals, s)
@@ -87,7 +95,7 @@ func (f *follower) turn(ctx context.Context) (done bool, err error) {
 	if done, err = f.look(ctx); done || err != nil {
 		return done, err
 	}
-	if f.job.reachable(f.last) && f.mirroring == nil {
+	if f.job.reachable(f.last) && f.mirroring == nil && f.job.begunAgain(ctx, f.links) {
 		f.startMirror(ctx)
 	}
 	return false, nil
@@ -102,7 +110,7 @@ func (f *follower) look(ctx context.Context) (done bool, err error) {
 	if err := s.wrong(); err != nil {
 		return false, err
 	}
-	if s.err == nil && s.status.State == train.Gone && s.status.Cause == train.CauseMissing && j.app.now().Sub(f.began) < missingMost && f.last.status.State != train.Running {
+	if s.err == nil && s.status.State == train.Gone && s.status.Cause == train.CauseMissing && j.app.now().Sub(f.began) < missingMost && !f.stopping && f.last.status.State != train.Running {
 		s.status.State = train.Pending // not known yet
 	}
 	if s.err != nil || s.status.State != f.last.status.State || s.words() != f.last.words() {
@@ -265,6 +273,7 @@ func (f *follower) startMirror(ctx context.Context) {
 	ended := make(chan error, 1)
 	f.mirroring = ended
 	ctx, f.stop = context.WithCancel(ctx)
+	f.mirrors = ctx
 	m := f.job.mirror()
 	m.told = f.heard
 	if f.out != nil {
@@ -297,6 +306,7 @@ func (f *follower) startMirror(ctx context.Context) {
 
 func (f *follower) endMirror() {
 	f.stop()
+	f.keeper.end()
 	if f.mirroring != nil {
 		if err := <-f.mirroring; err != nil { // what it did not bring comes with the results
 			f.job.app.streams.Why("%v", err)
@@ -314,13 +324,16 @@ func (f *follower) heard(t train.Told) error {
 	j := f.job
 	f.failed = 0
 	if t.Attempt > 1 && t.Attempt != f.attempt {
-		words := cli.FormatNum(int64(t.Attempt), "attempt")
+		words := ""
 		if t.Why != "" {
-			words += ", because of " + t.Why
+			words = ": " + t.Why
 		}
-		j.app.streams.Note("run %s: %s on %s", j.id.Short(), words, t.Host)
+		j.app.streams.Note("run %s: attempt %d on %s%s", j.id.Short(), t.Attempt, t.Host, words)
 	}
 	f.attempt = t.Attempt
+	if !f.handsOff {
+		f.keeper.keep(f.mirrors, f.links, j, t)
+	}
 	return j.see(func(s *run.Seen) {
 		s.State, s.Reason, s.Attempt, s.Host, s.Began, s.SpentS = run.Running, "", t.Attempt, t.Host, t.Began, t.SpentS
 	})

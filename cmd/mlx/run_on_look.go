@@ -146,6 +146,9 @@ func (a *app) look(ctx context.Context, runs []run.View) (map[object.Digest]sigh
 		if there && s.Handle == "" && hasNote(filepath.Join(jobsOf(r), v.ID), beforeName) {
 			continue // it was never handed over, by this clone: there is nobody to ask
 		}
+		if !there && a.hasEnded(ctx, v.RunID) {
+			continue // somebody has brought it back since these runs were looked for
+		}
 		known[v.RunID] = there
 		byBackend[v.Job.Backend] = append(byBackend[v.Job.Backend], v.RunID)
 	}

@@ -93,3 +93,13 @@ func (a *app) seeAll(ctx context.Context, sights map[object.Digest]sight, known 
 	}
 	return nil
 }
+
+// hasEnded says whether the end of a run is recorded here.
+func (a *app) hasEnded(ctx context.Context, id object.Digest) bool {
+	l, err := a.ledger()
+	if err != nil {
+		return false
+	}
+	v, err := a.history(l).Get(ctx, id)
+	return err == nil && v.EndedAt != nil
+}

@@ -199,6 +199,11 @@ func (j *onJob) deliverOn(ctx context.Context, l *train.Link) (begun bool, err e
 	if has(train.ReadyName) {
 		return has(train.StateName) || has(train.ResultName), nil
 	}
+	if s, _ := run.SeenOf(jobsOf(j.repo), j.id); formerOf(s) > 0 && j.access() != train.AccessHost {
+		if _, err := j.carryOver(ctx, formerOf(s)); err != nil {
+			return false, err
+		}
+	}
 	if err := j.deliverNodes(ctx); err != nil {
 		return false, j.linkError(err)
 	}

@@ -25,23 +25,30 @@ func (s *shardSet) follow(ctx context.Context, left []int, done func()) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	ends := make(chan end, len(left))
-	for _, i := range left {
-		go func() {
-			f := &follower{job: s.jobs[i], links: s.links, began: s.began, stop: func() {}}
-			defer func() { f.endMirror() }()
-			seen, err := f.turns(ctx)
-			ends <- end{i, seen, err}
-		}()
+	watch := func(i int) {
+		f := &follower{job: s.jobs[i], links: s.links, began: s.began, stop: func() {}}
+		defer func() { f.endMirror() }()
+		seen, err := f.turns(ctx)
+		ends <- end{i, seen, err}
 	}
-	for range left {
+	for _, i := range left {
+		go watch(i)
+	}
+	for n := len(left); n > 0; {
 		e := <-ends
 		if e.err != nil {
 			return e.err
 		}
-		if err := s.bring(ctx, e.i, e.seen); err != nil {
+		err := s.bring(ctx, e.i, e.seen)
+		switch {
+		case errors.Is(err, errAgain):
+			go watch(e.i)
+		case err != nil:
 			return err
+		default:
+			n--
+			done()
 		}
-		done()
 	}
 	return nil
 }
@@ -52,7 +59,10 @@ func (s *shardSet) settle(ctx context.Context, i int, seen sight) (over bool, er
 	if !seen.over() || young {
 		return false, ctx.Err()
 	}
-	return true, s.bring(ctx, i, seen)
+	if err = s.bring(ctx, i, seen); errors.Is(err, errAgain) {
+		return false, nil
+	}
+	return true, err
 }
 
 // bring fetches the results of a run that has ended.

@@ -33,7 +33,8 @@ type Job struct {
 	Secrets     []string      `json:"secrets,omitempty"`
 	Region      string        `json:"region,omitempty"`
 	MaxCost     *Cost         `json:"max_cost,omitempty"`
-	Price       *Price        `json:"price,omitempty"` // when it was submitted; nil is not known
+	CostLimit   bool          `json:"cost_limit,omitempty"` // the time limit is what MaxCost pays for, shared among the attempts
+	Price       *Price        `json:"price,omitempty"`      // when it was submitted; nil is not known
 	Power       *Power        `json:"power,omitempty"`
 
 	Resume      *object.Digest `json:"resume,omitempty"` // snapshot of the checkpoint folder that it begins with

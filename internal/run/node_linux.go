@@ -72,15 +72,26 @@ func EndRest() {
 	})
 }
 
-// EndRun ends every process of a run whose agent is gone: those that have its id in their environment.
+// EndRun ends every process of a run whose agent is gone: those that have its id in their environment. It returns when they are gone,
+// so that another attempt does not begin beside them, or after a while where the system cannot end one.
 func EndRun(id object.Digest) {
-	endAll(func(known map[int]string) {
-		for pid := range parents() {
-			if pid != os.Getpid() && pid != 1 && ofRun(pid, id) {
-				known[pid] = ""
-			}
+	const pause, most = 5 * time.Millisecond, 2000
+	for range most {
+		endAll(func(known map[int]string) { processesOf(id, known) })
+		left := map[int]string{}
+		if processesOf(id, left); len(left) == 0 {
+			return
 		}
-	})
+		time.Sleep(pause)
+	}
+}
+
+func processesOf(id object.Digest, known map[int]string) {
+	for pid := range parents() {
+		if pid != os.Getpid() && pid != 1 && ofRun(pid, id) {
+			known[pid] = ""
+		}
+	}
 }
 
 func endAll(find func(known map[int]string)) {

@@ -349,11 +349,14 @@ func (b *Body) finish(end outcome, began, ended time.Time) {
 	b.Drawn = end.drawn
 }
 
+// TimeLimit is how the cause of a run begins that its own time limit ended.
+const TimeLimit = "time limit of "
+
 // verdict says in one word, and why in a few, what became of the process.
 func (o outcome) verdict(timeout float64) (State, string) {
 	switch {
 	case o.timedOut:
-		return Killed, "time limit of " + span(timeout)
+		return Killed, TimeLimit + span(timeout)
 	case o.stop != nil:
 		return o.stop.State, o.stopCause()
 	case o.asked != nil:

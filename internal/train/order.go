@@ -49,8 +49,16 @@ type Order struct {
 	Encrypt bool           `json:"encrypt,omitempty"`
 	Resume  *object.Digest `json:"resume,omitempty"`  // snapshot of a checkpoint folder to begin with
 	Hold    time.Duration  `json:"hold_ns,omitempty"` // how long a node that goes with its files waits for them to be fetched
+	Former  []Former       `json:"former,omitempty"`  // attempts that were made elsewhere, from the first on
 
 	RunsSettings OrderRuns `json:"runs"`
+}
+
+// Former is an attempt whose node is gone, as whoever handed the job over again knew it. Zero is not known.
+type Former struct {
+	Host  string    `json:"host,omitempty"`
+	Began time.Time `json:"began,omitzero"`
+	Cause string    `json:"cause"`
 }
 
 // OrderRuns is what mlx.yaml says of all runs.

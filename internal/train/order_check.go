@@ -25,7 +25,7 @@ func (o Order) Check() error {
 		return bad("%d nodes with %d processes each", o.Nodes, o.Ranks)
 	case o.Grace < 0 || o.Hold < 0 || o.Retries.Most < 0:
 		return bad("a time or a number is below 0")
-	case len(o.Env)+len(o.Setup)+len(o.Wrap)+len(o.Models)+len(o.Secrets) > maxOrderWords:
+	case len(o.Env)+len(o.Setup)+len(o.Wrap)+len(o.Models)+len(o.Secrets)+len(o.Former) > maxOrderWords:
 		return bad("it has more than %d words", maxOrderWords)
 	}
 	for _, v := range o.Env {

@@ -11,6 +11,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"path"
+	"strconv"
+	"strings"
 	"time"
 
 	"mlx/internal/object"
@@ -19,7 +22,8 @@ import (
 // Driver is a backend. A driver keeps nothing in memory that matters: it may be another process that asks later.
 type Driver interface {
 	// Submit makes the backend execute Job.Agent once on each of Job.Resources.Nodes nodes, and returns what the backend
-	// calls the job. A job of this id that the backend knows already is left as it is, also if it has ended.
+	// calls the job. A job of this id that the backend knows already is left as it is, also if it has ended, unless Job.After
+	// names it: then another is made, once, however many ask for it.
 	Submit(ctx context.Context, j Job) (handle string, err error)
 	// Status tells of jobs, in the order asked, with one request to the backend however many they are. An error says that
 	// the backend could not be asked: their state is unknown then, never failed.
@@ -50,8 +54,12 @@ type Linker interface {
 	Link(ctx context.Context, job Ref) (io.ReadWriteCloser, error)
 }
 
-// ErrNowhere says that no node ever had a job, so that nothing of it is left anywhere.
-var ErrNowhere = errors.New("no node ever had it")
+// ErrNowhere says that no node ever had a job, so that nothing of it is left anywhere. ErrNodeGone says that the node that
+// had it is gone, and with it what lay there.
+var (
+	ErrNowhere  = errors.New("no node ever had it")
+	ErrNodeGone = errors.New("its node is gone")
+)
 
 // Ref names a job of a backend. Handle may be empty where nobody has noted it.
 type Ref struct {
@@ -59,8 +67,48 @@ type Ref struct {
 	Handle string
 }
 
-// Name is what a job is called on a backend: it fits the rules of all of them.
-func (r Ref) Name() string { return "mlx-" + r.ID.Short() }
+// Name is what a job is called on a backend: it fits the rules of all of them. One that was handed over again is called by a
+// number behind that, which its handle tells.
+func (r Ref) Name() string {
+	name := "mlx-" + r.ID.Short()
+	if n := r.Number(path.Base(r.Handle)); n > 1 {
+		name += "-" + strconv.Itoa(n)
+	}
+	return name
+}
+
+// Number says how many times a job had been handed over when it got a name: 1 for the first name. 0: it is no name of the job.
+func (r Ref) Number(name string) int {
+	rest, ok := strings.CutPrefix(name, "mlx-"+r.ID.Short())
+	if !ok || rest == "" {
+		return btoi(ok)
+	}
+	n, err := strconv.Atoi(strings.TrimPrefix(rest, "-"))
+	if err != nil || n < 2 || n > maxHandOvers || rest != "-"+strconv.Itoa(n) {
+		return 0
+	}
+	return n
+}
+
+// maxHandOvers bounds the number in a name: nobody asks for more attempts.
+const maxHandOvers = 1 << 20
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Next is what a job is called that is about to be handed over. It depends on nothing but what the one before was called, so
+// that all who hand it over again make one and the same.
+func (j Job) Next() Ref {
+	if j.After == "" {
+		return Ref{ID: j.ID}
+	}
+	n := max(1, j.Number(path.Base(j.After)))
+	return Ref{ID: j.ID, Handle: Ref{ID: j.ID}.Name() + "-" + strconv.Itoa(n+1)}
+}
 
 // Job is what a backend is asked to execute.
 type Job struct {
@@ -72,6 +120,7 @@ type Job struct {
 	Image     string    // container that the command runs in; empty for none
 	Spot      bool
 	Requeue   bool          // the backend may start it again when the node goes: attempts are left
+	After     string        // handle of the job of this run that is over for certain and left no result: this one takes its place; empty for the first
 	Array     int           // jobs that are submitted together with this one where the backend can; 0 is none
 	Warn      time.Duration // before the time limit, the agent gets SIGUSR1 then; 0 is no warning
 
@@ -128,6 +177,7 @@ type Status struct {
 	Exit   *int   // of the agent, where the backend knows it
 	Node   string // where it executes, or did
 	Starts int    // how often the backend started it; 0 where it does not say
+	Ending bool   // of one that is Gone: something of it may still execute, so that no other may take its place yet
 
 	Began   time.Time     // of the attempt that runs, where that is known
 	Ran     time.Duration // for how long it has been running, where the backend tells only that

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,6 +59,7 @@ func (d *Driver) Root() string { return d.root }
 
 // Submit makes the Job, and what belongs to it. One that is there already gets what a client that died did not make.
 func (d *Driver) Submit(ctx context.Context, j train.Job) (string, error) {
+	j.Ref = j.Next()
 	job, owned, err := d.build(j)
 	if err != nil {
 		return "", err
@@ -176,7 +178,7 @@ func (d *Driver) Logs(ctx context.Context, job train.Ref, from int64) (io.ReadCl
 	if err != nil {
 		return nil, err
 	}
-	pod := first(pods, 0)
+	pod := first(pods, 0) // the newest, whichever Job made it
 	if pod == nil || !pod.begun() {
 		return io.NopCloser(strings.NewReader("")), nil
 	}
@@ -194,29 +196,42 @@ func (d *Driver) Logs(ctx context.Context, job train.Ref, from int64) (io.ReadCl
 // Cancel deletes the Job first, so that it makes no pod anew, and then gives its pods the grace. What belongs to the Job
 // goes with it. One that has ended stays for those who want to look.
 func (d *Driver) Cancel(ctx context.Context, job train.Ref, grace time.Duration) error {
-	var seen jobObject
-	err := d.api.Get(ctx, kube.Jobs, job.Name(), &seen)
-	if kube.Missing(err) {
-		return nil
-	}
+	all, err := d.jobs(ctx, job)
 	if err != nil {
 		return err
+	}
+	seen := index(all)[job.ID.Hex()]
+	if seen == nil {
+		return nil
 	}
 	if ended, _, _ := seen.end(); ended {
 		return nil
 	}
-	return d.remove(ctx, job, grace)
+	return d.remove(ctx, job, all, grace)
 }
 
 // Clean removes what a job has left, when everything of it has been fetched. A sidecar would keep it alive otherwise.
 func (d *Driver) Clean(ctx context.Context, job train.Ref) error {
-	return d.remove(ctx, job, cleanGrace)
+	all, err := d.jobs(ctx, job)
+	if err != nil {
+		return err
+	}
+	return d.remove(ctx, job, all, cleanGrace)
 }
 
-func (d *Driver) remove(ctx context.Context, job train.Ref, grace time.Duration) error {
-	err := d.api.Delete(ctx, kube.Jobs, job.Name(), kube.Removal{Propagation: "Foreground"})
-	if err != nil && !kube.Missing(err) {
-		return err
+// jobs are the Jobs of a run: more than one where it was handed over again.
+func (d *Driver) jobs(ctx context.Context, job train.Ref) (all jobList, err error) {
+	err = d.api.List(ctx, kube.Jobs, kube.Select{Labels: selector([]train.Ref{job})}, &all)
+	all.Items = slices.DeleteFunc(all.Items, func(j jobObject) bool { return j.Metadata.Annotations[runLabel] != job.ID.Hex() })
+	return all, err
+}
+
+func (d *Driver) remove(ctx context.Context, job train.Ref, jobs jobList, grace time.Duration) error {
+	for _, j := range jobs.Items {
+		err := d.api.Delete(ctx, kube.Jobs, j.Metadata.Name, kube.Removal{Propagation: "Foreground"})
+		if err != nil && !kube.Missing(err) {
+			return err
+		}
 	}
 	pods, err := d.pods(ctx, job)
 	if err != nil {

@@ -17,10 +17,14 @@ func (s sight) judge(r train.Ref) train.Status {
 		out.Reason = fmt.Sprintf("namespace %s has no Job %s", s.namespace, r.Name())
 		return out
 	}
-	out.Handle = s.namespace + "/" + r.Name()
+	out.Handle = s.namespace + "/" + j.Metadata.Name
+	out.Starts = max(0, out.Number(j.Metadata.Name)-1)
 	for i := range pods {
 		if pods[i].index() == 0 {
 			out.Starts += 1 + restarts(&pods[i])
+		}
+		if c := pods[i].main(); c != nil && c.State.Running != nil {
+			out.Ending = true // where the Job is over: a node may not have ended it yet
 		}
 	}
 	main := first(pods, 0)

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"mlx/internal/kube"
@@ -39,14 +40,20 @@ func (d *Driver) Status(ctx context.Context, jobs []train.Ref) ([]train.Status, 
 	return out, nil
 }
 
-// index finds jobs by the id of their run.
+// index finds jobs by the id of their run: the newest, where one was handed over again.
 func index(l jobList) map[string]*jobObject {
 	all := make(map[string]*jobObject, len(l.Items))
 	for i, j := range l.Items {
-		all[j.Metadata.Annotations[runLabel]] = &l.Items[i]
+		id := j.Metadata.Annotations[runLabel]
+		if before := all[id]; before == nil || later(j.Metadata.Name, before.Metadata.Name) {
+			all[id] = &l.Items[i]
+		}
 	}
 	return all
 }
+
+// later says of two names of one run's Jobs whether the first is the newer one: they end in a number without a zero before it.
+func later(a, b string) bool { return len(a) > len(b) || len(a) == len(b) && a > b }
 
 func byLabel(l podList) map[string][]podObject {
 	all := make(map[string][]podObject, len(l.Items))
@@ -94,7 +101,19 @@ type workloadList struct {
 }
 
 func (s sight) of(r train.Ref) (*jobObject, []podObject) {
-	return s.jobs[r.ID.Hex()], s.pods[r.ID.Hex()[:labelLength]]
+	j, pods := s.jobs[r.ID.Hex()], s.pods[r.ID.Hex()[:labelLength]]
+	if j != nil {
+		pods = podsOf(pods, j.Metadata.Name)
+	}
+	return j, pods
+}
+
+// podsOf are those that a Job has made, out of all of a run.
+func podsOf(pods []podObject, job string) []podObject {
+	return slices.DeleteFunc(slices.Clone(pods), func(p podObject) bool {
+		of := p.Metadata.Labels["job-name"]
+		return of != "" && of != job
+	})
 }
 
 func (s sight) needsEvents(jobs []train.Ref) bool {

@@ -51,7 +51,10 @@ func request(j train.Job, want demand, digest string) (submission, error) {
 		ID:       j.Name(),
 		Metadata: map[string]string{"mlx_run": j.ID.Hex(), "mlx_title": j.Title},
 		RuntimeEnv: runtimeEnv{
-			Env:    map[string]string{"RAY_JOB_STOP_WAIT_TIME_S": strconv.Itoa(int((order.Grace + stopMargin).Seconds()))},
+			Env: map[string]string{
+				"RAY_JOB_STOP_WAIT_TIME_S": strconv.Itoa(int((order.Grace + stopMargin).Seconds())),
+				train.StartVariable:        j.Name(), // another one of the same run is over for certain
+			},
 			Config: map[string]any{"setup_timeout_seconds": 1800},
 		},
 	}
@@ -112,7 +115,7 @@ func (a api) job(ctx context.Context, id string) (details, bool, error) {
 // maxJobs bounds the list of all jobs: each failed one tells up to 20,000 characters of its log.
 const maxJobs = 512 << 20
 
-// jobs asks for all of them with one request, and keeps those that are wanted.
+// jobs asks for all of them with one request, and keeps the newest of those that are wanted, by their first names.
 func (a api) jobs(ctx context.Context, wanted map[string]bool) (map[string]details, error) {
 	resp, err := a.do(ctx, call{method: http.MethodGet, path: "/api/jobs/"})
 	if err != nil {
@@ -137,13 +140,28 @@ func decodeJobs(r io.Reader, wanted map[string]bool) (map[string]details, error)
 		if err := dec.Decode(&d); err != nil {
 			return nil, err
 		}
-		if d.ID != nil && wanted[*d.ID] {
-			found[*d.ID] = d
+		if d.ID == nil {
+			continue
+		}
+		first := firstName(*d.ID)
+		if before, ok := found[first]; wanted[first] && (!ok || later(*d.ID, *before.ID)) {
+			found[first] = d
 		}
 	}
 	_, err := dec.Token()
 	return found, err
 }
+
+// firstName is the name under which a job was handed over first.
+func firstName(id string) string {
+	if i := strings.LastIndexByte(id, '-'); i > len("mlx-") && strings.Trim(id[i+1:], "0123456789") == "" {
+		return id[:i]
+	}
+	return id
+}
+
+// later says of two names of one job whether the first is the newer one: numbers without a zero before them.
+func later(a, b string) bool { return len(a) > len(b) || len(a) == len(b) && a > b }
 
 // Status asks for all jobs at once.
 func (d *Driver) Status(ctx context.Context, refs []train.Ref) ([]train.Status, error) {
@@ -152,7 +170,7 @@ func (d *Driver) Status(ctx context.Context, refs []train.Ref) ([]train.Status, 
 	}
 	wanted := make(map[string]bool, len(refs))
 	for _, r := range refs {
-		wanted[r.Name()] = true
+		wanted[train.Ref{ID: r.ID}.Name()] = true
 	}
 	found, err := d.api.jobs(ctx, wanted)
 	if err != nil {
@@ -160,7 +178,9 @@ func (d *Driver) Status(ctx context.Context, refs []train.Ref) ([]train.Status, 
 	}
 	all := make([]train.Status, len(refs))
 	for i, r := range refs {
-		if j, ok := found[r.Name()]; ok {
+		first := train.Ref{ID: r.ID}.Name()
+		if j, ok := found[first]; ok {
+			r.Handle = *j.ID
 			all[i] = j.status(r)
 			continue
 		}
@@ -171,16 +191,16 @@ func (d *Driver) Status(ctx context.Context, refs []train.Ref) ([]train.Status, 
 
 // status puts what Ray says into the words of mlx.
 func (d details) status(r train.Ref) train.Status {
-	s := train.Status{Ref: r, State: train.Unknown, Exit: d.Exit, Node: d.host(), Starts: 1}
 	r.Handle = r.Name()
-	s.Ref = r
+	starts := r.Number(r.Handle)
+	s := train.Status{Ref: r, State: train.Unknown, Exit: d.Exit, Node: d.host(), Starts: starts}
 	message := ""
 	if d.Message != nil {
 		message = *d.Message
 	}
 	switch d.Status {
 	case "PENDING":
-		s.State, s.Reason, s.Starts = train.Pending, brief(message), 0
+		s.State, s.Reason, s.Starts = train.Pending, brief(message), starts-1
 	case "RUNNING":
 		s.State = train.Running
 	case "SUCCEEDED":

@@ -100,7 +100,7 @@ func (d *Driver) place(ctx context.Context, ref train.Ref) (node, error) {
 	if n, ok := stillThere(all, id); ok {
 		return n, nil
 	}
-	return node{}, fault.New(fault.NotFound, "cannot reach job %s on %s: its node %.8s is gone", ref.Name(), d.backend.Name, id).
+	return node{}, fault.New(fault.NotFound, "cannot reach job %s on %s: node %.8s: %w", ref.Name(), d.backend.Name, id, train.ErrNodeGone).
 		Hint("edit mlx.yaml   # remote: of the backend names where results go, whatever becomes of nodes")
 }
 

@@ -44,6 +44,7 @@ func (d *Driver) Access() train.Access { return train.AccessAfter }
 
 // Submit uploads what the cluster lacks and makes the job. Its handle is the submission id.
 func (d *Driver) Submit(ctx context.Context, j train.Job) (string, error) {
+	j.Ref = j.Next()
 	id := j.Name()
 	if _, found, err := d.api.job(ctx, id); err != nil || found {
 		return id, err

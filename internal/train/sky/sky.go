@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -149,6 +150,12 @@ func (d *Driver) Submit(ctx context.Context, j train.Job) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if before, ok := known[path.Base(j.After)]; ok && j.After != "" && before.Status != "UP" {
+		if err := d.down(ctx, before.Name); err != nil { // machines that are only stopped cost money
+			return "", err
+		}
+	}
+	j.Ref = j.Next()
 	if c, ok := known[j.Name()]; ok && c.Status == "UP" {
 		jobs, err := d.queues(ctx, []string{j.Name()})
 		if err != nil || len(jobs[j.Name()]) > 0 {

@@ -90,6 +90,7 @@ func (d *Driver) Status(ctx context.Context, refs []train.Ref) ([]train.Status, 
 	if err != nil {
 		return nil, err
 	}
+	refs = newest(refs, known)
 	var up []string
 	for _, r := range refs {
 		if c, ok := known[r.Name()]; ok && (c.Status == "UP" || c.Status == "AUTOSTOPPING") {
@@ -183,11 +184,30 @@ func (d *Driver) Cancel(ctx context.Context, ref train.Ref, grace time.Duration)
 			return err
 		}
 	}
-	out, err := d.sky(ctx, askTime, "down", "-y", ref.Name())
+	return d.down(ctx, ref.Name())
+}
+
+// down takes a cluster away.
+func (d *Driver) down(ctx context.Context, name string) error {
+	out, err := d.sky(ctx, askTime, "down", "-y", name)
 	if err == nil && out.status != 0 {
-		err = fault.New(fault.Unavailable, "cannot take down %s: SkyPilot says: %s", ref.Name(), out.words()).Hint("sky down %s", ref.Name())
+		err = fault.New(fault.Unavailable, "cannot take down %s: SkyPilot says: %s", name, out.words()).Hint("sky down %s", name)
 	}
 	return err
+}
+
+// newest gives references the names of the clusters that they have now: a job may have been handed over again.
+func newest(refs []train.Ref, known map[string]cluster) []train.Ref {
+	all := make([]train.Ref, len(refs))
+	for i, r := range refs {
+		all[i] = r
+		for name := range known {
+			if r.Number(name) > all[i].Number(all[i].Handle) {
+				all[i].Handle = name
+			}
+		}
+	}
+	return all
 }
 
 // ender sends TERM to the agent whose folder is $1, and waits $2 seconds until it has left its results. 3: it is not there.

@@ -8,9 +8,9 @@ import (
 	"mlx/internal/train"
 )
 
-// findScript sets id to what Slurm calls the job hex, or to nothing where that was never noted.
+// findScript sets id to what Slurm calls the job hex now: whoever noted it elsewhere may not know that it was handed over again.
 const findScript = `
-[ -n "$id" ] || read -r id 2>/dev/null <"$jobs/$hex/slurm_id"
+[ -s "$jobs/$hex/slurm_id" ] && read -r noted 2>/dev/null <"$jobs/$hex/slurm_id" && [ -n "$noted" ] && id=$noted
 `
 
 // showScript prints what everybody who may use the cluster can ask of a job. The batch script is for its owner alone, and is shown too.

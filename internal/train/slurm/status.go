@@ -25,7 +25,8 @@ import (
 const statusScript = `
 first=$(while read -r hex id; do
   dir=$jobs/$hex
-  [ "$id" != - ] || { id=; read -r id 2>/dev/null <"$dir/slurm_id"; }
+  [ "$id" != - ] || id=
+  if [ -s "$dir/slurm_id" ] && read -r noted 2>/dev/null <"$dir/slurm_id" && [ -n "$noted" ]; then id=$noted; fi # it may have been handed over again
   if [ -e "$dir/result.json" ]; then echo "r|$hex|$id"; continue; fi
   echo "h|$hex|$id"
   [ -n "$id" ] || ! [ -e "$dir/slurm_try" ] || echo "t|$hex"

@@ -35,6 +35,9 @@ if command -v flock >/dev/null 2>&1 && exec 9>slurm.lock && flock -w 60 9 2>/dev
   done
   trap 'rmdir slurm.locked 2>/dev/null' EXIT
 fi
+if [ -n "$after" ] && [ -s slurm_id ] && read -r id <slurm_id && [ "$id" = "$after" ]; then # it is over, and another takes its place
+  rm -f slurm_try && mv slurm_id slurm_id.before || fail folder
+fi
 tried=
 left=
 n=0
@@ -147,7 +150,11 @@ func (d *Driver) submit(ctx context.Context, jobs []train.Job) ([]string, error)
 			b.tasks = append(b.tasks, i)
 		}
 	}
-	array := ""
+	array, after := "", ""
+	if isHandle(jobs[0].After) { // its comment is that of no other, so that an answer that is lost finds this one and not the one before
+		after = jobs[0].After
+		b.comment += "-after-" + after
+	}
 	if len(jobs) > 1 {
 		b.comment, array = key(jobs), "1"
 		folder = path.Join(at.Root, arraysName, b.comment)
@@ -159,8 +166,8 @@ func (d *Driver) submit(ctx context.Context, jobs []train.Job) ([]string, error)
 	if strings.Contains("\n"+text, "\nMLX-BATCH-SCRIPT\n") {
 		return nil, fault.New(fault.Usage, "cannot submit a script with a line MLX-BATCH-SCRIPT")
 	}
-	head := fmt.Sprintf("at=%s jobs=%s dirs=%s array=%s program=%s comment=%s account=%s\n", quote(folder), quote(path.Join(at.Root, "jobs")),
-		quote(strings.Join(dirs, " ")), quote(array), quote(at.Program), quote(b.comment), quote(d.account()))
+	head := fmt.Sprintf("at=%s jobs=%s dirs=%s array=%s after=%s program=%s comment=%s account=%s\n", quote(folder), quote(path.Join(at.Root, "jobs")),
+		quote(strings.Join(dirs, " ")), quote(array), quote(after), quote(at.Program), quote(b.comment), quote(d.account()))
 	lines, err := d.ask(ctx, what, head+strings.Replace(submitScript, "@SCRIPT@", text, 1))
 	if err != nil {
 		return nil, err
