@@ -95,19 +95,22 @@ func TestAgentHandle(t *testing.T) {
 	t.Parallel()
 	id := object.Sum([]byte("a run"))
 	dir := t.TempDir()
-	for _, c := range []struct{ backend, file, want string }{
-		{"ray", "", "mlx-" + id.Hex()[:12]},
-		{"kubernetes", "", "mlx-" + id.Hex()[:12]},
-		{"slurm", "", ""},
-		{"slurm", "123_4\n", "123_4"},
-		{"local", "", ""}, // a process, and gone
+	first := "mlx-" + id.Hex()[:12]
+	for _, c := range []struct{ backend, file, env, want string }{
+		{"ray", "", "", first},
+		{"ray", "", train.StartVariable + "=" + first + "-2", first + "-2"},
+		{"kubernetes", "", "HOSTNAME=" + first + "-0-x7k2p", first},
+		{"kubernetes", "", "HOSTNAME=" + first + "-3-0-x7k2p", first + "-3"},
+		{"slurm", "", "", ""},
+		{"slurm", "123_4\n", "", "123_4"},
+		{"local", "", "", ""}, // a process, and gone
 	} {
 		if c.file != "" {
 			if err := os.WriteFile(filepath.Join(dir, "slurm_id"), []byte(c.file), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
-		j := &agentJob{dir: dir, id: id, body: run.Body{Job: &run.Job{Type: c.backend}}}
+		j := &agentJob{app: &app{environ: []string{c.env}}, dir: dir, id: id, body: run.Body{Job: &run.Job{Type: c.backend}}}
 		if got := j.handle(); got != c.want {
 			t.Errorf("%s: handle %q", c.backend, got)
 		}
