@@ -82,7 +82,7 @@ func EndRun(id object.Digest) {
 		if processesOf(id, left); len(left) == 0 {
 			return
 		}
-		time.Sleep(pause)
+		<-time.After(pause)
 	}
 }
 
