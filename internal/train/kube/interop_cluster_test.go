@@ -266,14 +266,15 @@ func TestInteropTaken(t *testing.T) {
 	}, nil); err != nil {
 		t.Fatal(err)
 	}
+	// At once: a pod that is gone says no more why.
+	if s := c.until(d, evicted.Ref, "evicted", over); s.Cause != train.CausePreempted {
+		t.Errorf("%+v", s)
+	}
 	zero := time.Duration(0)
 	if err := c.client.Delete(t.Context(), kube.Pods, name(deleted), kube.Removal{Grace: &zero}); err != nil {
 		t.Fatal(err)
 	}
 	if s := c.until(d, late.Ref, "late", over); s.Cause != train.CauseTime {
-		t.Errorf("%+v", s)
-	}
-	if s := c.until(d, evicted.Ref, "evicted", over); s.Cause != train.CausePreempted {
 		t.Errorf("%+v", s)
 	}
 	if s := c.until(d, deleted.Ref, "deleted", over); s.State != train.Gone || s.Cause != train.CauseNode {
