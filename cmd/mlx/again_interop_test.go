@@ -88,7 +88,7 @@ func TestInteropAgainKube(t *testing.T) {
 	p.env = append(p.env, "KUBECONFIG="+needs(t, "MLX_TEST_KUBE"))
 	agent := staticProgram(t)
 	p.write([]byte("echo \"$MLX_ATTEMPT after $(cat \"$MLX_CHECKPOINT/n\" 2>/dev/null)\"\necho \"$MLX_ATTEMPT\" >\"$MLX_CHECKPOINT/n\"\n"+
-		"[ \"$MLX_ATTEMPT\" = 2 ] || exec sleep 600\necho whole >out.txt\n"), "p", "train.sh")
+		"[ \"$MLX_ATTEMPT\" = 2 ] || exec sleep 60\necho whole >out.txt\n"), "p", "train.sh")
 	p.do("p", "git", "init", "-q")
 	p.do("p", "mlx", "init")
 	p.write(fmt.Appendf(nil, "k: {type: kubernetes, image: 'mlx.test/train:1', agent: '%s', pending: 4s}\n", agent), ".config/mlx/backends.yaml")

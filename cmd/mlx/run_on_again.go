@@ -209,7 +209,7 @@ func (j *onJob) carryOver(ctx context.Context, used int) (from string, err error
 
 // formerOf is how many attempts of a job were made before the one that a node without any word of it begins.
 func formerOf(s run.Seen) int {
-	if s.Began.IsZero() {
+	if !s.Heard {
 		return max(0, s.Attempt-1)
 	}
 	return s.Attempt
@@ -218,7 +218,7 @@ func formerOf(s run.Seen) int {
 // begunAgain says whether what lies on the node of a job is no more that of an attempt that is over: its output was shown.
 func (j *onJob) begunAgain(ctx context.Context, links *onLinks) bool {
 	s, _ := run.SeenOf(jobsOf(j.repo), j.id)
-	if n := formerOf(s); n > 0 && s.Began.IsZero() && j.access() == train.AccessHost {
+	if n := formerOf(s); n > 0 && !s.Heard && j.access() == train.AccessHost {
 		l, err := links.to(ctx, j)
 		if err != nil {
 			return true // whoever copies says why

@@ -335,6 +335,6 @@ func (f *follower) heard(t train.Told) error {
 		f.keeper.keep(f.mirrors, f.links, j, t)
 	}
 	return j.see(func(s *run.Seen) {
-		s.State, s.Reason, s.Attempt, s.Host, s.Began, s.SpentS = run.Running, "", t.Attempt, t.Host, t.Began, t.SpentS
+		s.State, s.Reason, s.Attempt, s.Heard, s.Host, s.Began, s.SpentS = run.Running, "", t.Attempt, true, t.Host, t.Began, t.SpentS
 	})
 }

@@ -88,7 +88,7 @@ func (s sight) seen(before run.Seen, now time.Time) run.Seen {
 func begin(s *run.Seen, st train.Status, now time.Time) {
 	switch {
 	case st.Attempt > 0 && !st.Began.IsZero():
-		s.Attempt, s.Began, s.SpentS = st.Attempt, st.Began, st.SpentS
+		s.Attempt, s.Heard, s.Began, s.SpentS = st.Attempt, true, st.Began, st.SpentS
 	case !s.Began.IsZero():
 	case !st.Began.IsZero():
 		s.Began = st.Began

@@ -144,7 +144,7 @@ func TestJobSeenRunning(t *testing.T) {
 		{"the agent, in its second attempt", []train.Status{
 			running(func(s *train.Status) { s.Began = at(-5) }),
 			running(func(s *train.Status) { s.Began, s.Attempt, s.SpentS = at(1), 2, 240 }),
-		}, run.Seen{Began: at(1), Attempt: 2, SpentS: 240}, 6 * time.Minute, true},
+		}, run.Seen{Began: at(1), Attempt: 2, Heard: true, SpentS: 240}, 6 * time.Minute, true},
 		{"it waits again", []train.Status{running(func(s *train.Status) { s.Began = at(-5) }), plain, {State: train.Pending}}, run.Seen{SpentS: 360}, 6 * time.Minute, true},
 	} {
 		s := run.Seen{State: run.Pending}

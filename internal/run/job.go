@@ -116,6 +116,7 @@ type Seen struct {
 	Reason  string    `json:"reason,omitempty"`
 	Handle  string    `json:"handle,omitempty"`
 	Attempt int       `json:"attempt,omitempty"`
+	Heard   bool      `json:"heard,omitempty"` // that attempt began: its agent says so
 	Host    string    `json:"host,omitempty"`
 	Given   time.Time `json:"given,omitzero"`    // since when the backend has the job, where this client handed it over
 	Began   time.Time `json:"began,omitzero"`    // of the attempt
