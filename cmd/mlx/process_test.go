@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +47,7 @@ func (p *somebody) path(name ...string) string {
 // command is a program that will run in a folder below the home folder.
 func (p *somebody) command(dir string, words ...string) *exec.Cmd {
 	cmd := exec.CommandContext(p.t.Context(), words[0], words[1:]...)
-	cmd.Dir, cmd.Env = p.path(dir), p.env
+	cmd.Dir, cmd.Env = p.path(dir), slices.Clone(p.env) // callers add to it, side by side
 	return cmd
 }
 
