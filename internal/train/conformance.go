@@ -69,9 +69,9 @@ type Bench interface {
 
 // What cases ask of a bench.
 const (
-	Tried       = "tried"         // name of the backend
-	Waits       = 8 * time.Second // its pending deadline
-	OddVariable = "MLX_TRIED_ODD" // a variable of the backend's env, with the value OddText
+	Tried       = "tried"          // name of the backend
+	Waits       = 25 * time.Second // its pending deadline: a busy cluster needs some of it to start what it has room for
+	OddVariable = "MLX_TRIED_ODD"  // a variable of the backend's env, with the value OddText
 	OddText     = "a b  'c' \"d\" $HOME `e` \\ ü *;&|<>"
 
 	DisturbStop = "stop" // the backend, or the way to it, is gone until undo

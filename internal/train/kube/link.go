@@ -48,10 +48,10 @@ func (d *Driver) LinkNode(ctx context.Context, job train.Ref, node int) (io.Read
 }
 
 // masterOf is the address of node 0 for the others: it does not need the name service of the cluster, which may not know a pod
-// that has just begun. Empty where there is no other node, and for an address that does not go with a port as host:port.
+// that has just begun. Empty where a job has one node, and for an address that does not go with a port as host:port.
 func masterOf(pods []podObject) string {
 	master := first(pods, 0)
-	if master == nil || first(pods, 1) == nil || strings.Contains(master.Status.IP, ":") {
+	if master == nil || master.Metadata.Annotations[indexAnnotation] == "" || strings.Contains(master.Status.IP, ":") {
 		return ""
 	}
 	return master.Status.IP

@@ -142,9 +142,12 @@ func (p *podObject) condition(kind string) *condition {
 	return nil
 }
 
+// indexAnnotation is what Kubernetes writes at pods of jobs with several nodes: the number of the node.
+const indexAnnotation = "batch.kubernetes.io/job-completion-index"
+
 // index is the number of the node that a pod is; 0 where there is only one.
 func (p *podObject) index() int {
-	n, err := strconv.Atoi(p.Metadata.Annotations["batch.kubernetes.io/job-completion-index"])
+	n, err := strconv.Atoi(p.Metadata.Annotations[indexAnnotation])
 	if err != nil || n < 0 {
 		return 0
 	}
