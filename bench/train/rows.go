@@ -42,7 +42,7 @@ func (b *bench) again() error {
 		return err
 	}
 	counted := filepath.Join(b.dir, "sent")
-	cost, err := measure.Lowest(b.times, func() error { return os.RemoveAll(counted) }, measure.Command{
+	cost, err := measure.Lowest(b.times, func() error { return errors.Join(b.idle(), os.RemoveAll(counted)) }, measure.Command{
 		Dir: b.project, Args: submit, Env: []string{fmt.Sprintf("MLX_SSH='%s' %s '%s' ssh -F '%s'", self, countVerb, counted, b.config)},
 	})
 	if err != nil {
