@@ -22,7 +22,13 @@ type submitted struct {
 
 // submit plans a run on a backend, records it and hands it over. What was done is done, also if this process ends: the run is found by
 // its record, and mlx job attach goes on with it.
-func (a *app) submit(ctx context.Context, spec run.Spec, ask onAsk) (submitted, error) {
+func (a *app) submit(ctx context.Context, spec run.Spec, ask onAsk) (s submitted, err error) {
+	ask.Links = newLinks()
+	defer func() {
+		if err != nil {
+			ask.Links.close()
+		}
+	}()
 	j, err := a.planOn(ctx, &spec, ask)
 	if err != nil {
 		return submitted{}, err
@@ -40,12 +46,10 @@ func (a *app) submit(ctx context.Context, spec run.Spec, ask onAsk) (submitted, 
 		a.cause.begun(j.id, spec)
 	}
 	a.streams.Why("run %s is recorded", j.id.Short())
-	links := newLinks()
-	if err := j.hand(ctx, links); err != nil {
-		links.close()
+	if err := j.hand(ctx, ask.Links); err != nil {
 		return submitted{}, j.halfway(ctx, err)
 	}
-	return submitted{job: j, links: links, id: j.id, handle: j.ref().Handle}, nil
+	return submitted{job: j, links: ask.Links, id: j.id, handle: j.ref().Handle}, nil
 }
 
 // halfway says of an error after the run was recorded how it goes on.

@@ -51,7 +51,7 @@ func (a *app) planDry(ctx context.Context, spec run.Spec, ask onAsk) (*onJob, on
 	if err != nil {
 		return j, v, err
 	}
-	if err := j.ask(ctx, &spec, ask, object.Digest{}); err != nil {
+	if err := j.ask(ctx, &spec, ask); err != nil {
 		return j, v, err
 	}
 	if err := j.fill(ctx, spec.Used); err != nil {

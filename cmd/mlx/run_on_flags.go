@@ -43,6 +43,7 @@ type onAsk struct {
 	Resume    string     // reference of a run whose checkpoint is where it begins
 	Detach    bool
 
+	Links       *onLinks                    // that begin to connect before the rest is planned; nil: when they are needed
 	Tree        object.Digest               // version of the work tree that was saved for another run, with the code of the record; zero: it is saved
 	MetricFiles []string                    // outputs that are files of metrics
 	Versions    []object.Digest             // that the node has to have beside what is laid out there

@@ -14,13 +14,17 @@ import (
 // linkWait is how long connecting to a node may take.
 const linkWait = 30 * time.Second
 
-// onLinks are the connections to nodes, one for each place that jobs lie in. They are opened when first needed.
+// onLinks are the connections to nodes, one for each place that jobs lie in. They are opened when first needed, or before.
 type onLinks struct {
-	mu  sync.Mutex
-	all map[string]*train.Link
+	mu    sync.Mutex
+	all   map[string]*train.Link
+	early map[string]error // of those that were tried before they were needed; whoever needs one first gets it
+	stop  func()           // ends such a try
 }
 
-func newLinks() *onLinks { return &onLinks{all: map[string]*train.Link{}} }
+func newLinks() *onLinks {
+	return &onLinks{all: map[string]*train.Link{}, early: map[string]error{}, stop: func() {}}
+}
 
 // place is where the files of a job lie: the backend, or its node.
 func (j *onJob) place() string {
@@ -30,12 +34,34 @@ func (j *onJob) place() string {
 	return j.name + " " + j.id.Hex()
 }
 
+// begin connects to the host of a job that is still to be planned, which takes as long as most plans do. It returns at once.
+func (o *onLinks) begin(ctx context.Context, j onJob) {
+	if j.access() != train.AccessHost {
+		return
+	}
+	ctx, o.stop = context.WithCancel(ctx)
+	o.mu.Lock() // whoever needs it waits
+	go func() {
+		defer o.mu.Unlock()
+		l, err := connect(ctx, &j)
+		if err != nil {
+			o.early[j.name] = err
+			return
+		}
+		o.all[j.name] = l
+	}()
+}
+
 // to connects to the node of a job. A connection that failed is made anew.
 func (o *onLinks) to(ctx context.Context, j *onJob) (*train.Link, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if l := o.all[j.place()]; l != nil {
 		return l, nil
+	}
+	if err := o.early[j.place()]; err != nil {
+		delete(o.early, j.place())
+		return nil, err
 	}
 	l, err := connect(ctx, j)
 	if err == nil {
@@ -106,6 +132,7 @@ func (j *onJob) collectAgain(ctx context.Context, links *onLinks, last sight) (r
 
 // close ends all connections.
 func (o *onLinks) close() {
+	o.stop()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for place, l := range o.all {

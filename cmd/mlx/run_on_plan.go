@@ -85,15 +85,17 @@ func (a *app) planOn(ctx context.Context, spec *run.Spec, ask onAsk) (*onJob, er
 	if j.secrets, err = a.secretValues(names); err != nil {
 		return nil, err
 	}
-	tree := ask.Tree
-	if tree.IsZero() {
-		if tree, err = j.keepTree(ctx, spec, ask.Aside); err != nil {
+	if err := j.ask(ctx, spec, ask); err != nil {
+		return nil, err
+	}
+	if ask.Links != nil { // not before it is known that it may go there
+		ask.Links.begin(ctx, *j)
+	}
+	if spec.Job.Tree = ask.Tree; ask.Tree.IsZero() {
+		if spec.Job.Tree, err = j.keepTree(ctx, spec, ask.Aside); err != nil {
+			j.release()
 			return nil, err
 		}
-	}
-	if err := j.ask(ctx, spec, ask, tree); err != nil {
-		j.release()
-		return nil, err
 	}
 	err = j.fill(ctx, spec.Used)
 	if err == nil && ask.Planned != nil {
@@ -131,8 +133,8 @@ func (j *onJob) keepTree(ctx context.Context, spec *run.Spec, aside []string) (o
 	return saved.Root, nil
 }
 
-// ask writes down what is asked of the backend: the job of the record.
-func (j *onJob) ask(ctx context.Context, spec *run.Spec, ask onAsk, tree object.Digest) error {
+// ask writes down what is asked of the backend: the job of the record, without the version of the work tree.
+func (j *onJob) ask(ctx context.Context, spec *run.Spec, ask onAsk) error {
 	b := j.backend
 	clone, err := j.repo.CloneID()
 	if err != nil {
@@ -141,7 +143,7 @@ func (j *onJob) ask(ctx context.Context, spec *run.Spec, ask onAsk, tree object.
 	r := ask.Resources.Or(resourcesOf(b.Resources))
 	job := &run.Job{
 		Backend: j.name, Type: b.Type, Spot: ask.Spot || b.Spot, Image: cmp.Or(ask.Image, b.Image), Queue: cmp.Or(ask.Queue, b.Queue),
-		Retries: ask.Retries, RetryOn: ask.RetryOn, Tree: tree, Secrets: sortedKeys(j.secrets), Region: b.Region, Env: spec.Env,
+		Retries: ask.Retries, RetryOn: ask.RetryOn, Secrets: sortedKeys(j.secrets), Region: b.Region, Env: spec.Env,
 		MetricFiles: ask.MetricFiles, Versions: ask.Versions, SubmittedAt: j.app.now().UTC().Truncate(time.Microsecond), Clone: clone,
 	}
 	j.price = j.askPrice(ctx, r, job)
@@ -162,7 +164,7 @@ func (j *onJob) ask(ctx context.Context, spec *run.Spec, ask onAsk, tree object.
 	}
 	spec.Job, spec.Environment = job, nil
 	j.body = run.Body{
-		Command: spec.Command, Name: spec.Name, Stage: spec.Stage, Data: spec.Data, Used: spec.Used, Code: spec.Code, Job: job, Worktree: spec.Worktree,
+		Command: spec.Command, Name: spec.Name, Stage: spec.Stage, Data: spec.Data, Used: spec.Used, Job: job, Worktree: spec.Worktree,
 	}
 	for _, o := range spec.Outs {
 		j.body.Outs = append(j.body.Outs, o.Path)
