@@ -26,7 +26,7 @@ func (s *shardSet) follow(ctx context.Context, left []int, done func()) error {
 	defer stop()
 	ends := make(chan end, len(left))
 	watch := func(i int) {
-		f := &follower{job: s.jobs[i], links: s.links, began: s.began, stop: func() {}}
+		f := newFollower(s.jobs[i], s.links)
 		defer func() { f.endMirror() }()
 		seen, err := f.turns(ctx)
 		ends <- end{i, seen, err}
