@@ -184,10 +184,21 @@ func TestInteropSlurmMatrix(t *testing.T) {
 	p := slurmProject(t, `stages:
   train:
     matrix: {depth: [1, 2, 3, 4]}
-    cmd: echo "$SLURMD_NODENAME" > model-${item.depth}; sleep 1
+    cmd: sh meet.sh model-${item.depth}
     outs: ["model-${item.depth}"]
     on: slurm
 `)
+	// Each waits for the others, so that none of them leaves its processor to the next before all of them have one.
+	p.write([]byte(fmt.Sprintf(`echo "$SLURMD_NODENAME" >$1
+mkdir -p %[1]s
+touch %[1]s/$1
+for try in $(seq 300); do
+  [ "$(ls %[1]s | wc -l)" = 4 ] && exit
+  sleep 0.1
+done
+echo "the other cells did not come" >&2
+exit 1
+`, p.path("meeting"))), "project", "meet.sh")
 	p.commit()
 	began := time.Now()
 	out := p.do("project", "mlx", "repro", "-j", "4")
