@@ -113,9 +113,9 @@ func TestInteropSlurmImage(t *testing.T) {
 func TestInteropSlurmShards(t *testing.T) {
 	p := slurmProject(t, "")
 	var rows strings.Builder
-	rows.WriteString("day,carrier,delay\n")
-	for i := range 200_000 {
-		fmt.Fprintf(&rows, "%d,%s,%d.%d\n", i%365, []string{"AA", "B6", "DL", "UA"}[i*7%4], i*31%240-20, i%10)
+	rows.WriteString("id,day,carrier,tail,delay\n") // id and tail have more values than are counted one by one; some tails are frequent
+	for i := range 300_000 {
+		fmt.Fprintf(&rows, "%d,%d,%s,N%d,%d.%d\n", i, i%365, []string{"AA", "B6", "DL", "UA"}[i*7%4], i%(1+i%30_000), i*31%240-20, i%10)
 	}
 	p.write([]byte(rows.String()), "project/data/flights/all.csv")
 	p.do("project", "mlx", "snapshot", "data/flights")

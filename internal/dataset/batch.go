@@ -79,5 +79,6 @@ type Span struct {
 	File string // as its reader calls it
 	Row  int64  // number of the first row in its file, from 1, the header not counted
 	Seen int64  // rows of the table before it
+	Unit int    // number of the unit that it is of, in the table, from 0
 	Rows int
 }

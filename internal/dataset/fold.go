@@ -43,6 +43,7 @@ func Fold[P any](ctx context.Context, t *Table, req Request, f Folding[P]) error
 // piece is a unit on its way: the worker sends what it made of each batch, then closes.
 type piece[P any] struct {
 	file  int
+	at    int // number of the unit in the table
 	unit  unit
 	parts chan part[P]
 }
@@ -92,9 +93,14 @@ func foldOnce[P any](ctx context.Context, t *Table, want Schema, f Folding[P]) e
 
 // spread hands out the units of all files.
 func spread[P any](ctx context.Context, t *Table, want Schema, todo, order chan<- *piece[P]) error {
+	at := 0
 	for i, file := range t.files {
 		for u, err := range file.units(ctx, want) {
-			p := &piece[P]{file: i, unit: u, parts: make(chan part[P], partsOf(u))}
+			if one, ok := u.(*shardUnit); ok {
+				at = one.at
+			}
+			p := &piece[P]{file: i, at: at, unit: u, parts: make(chan part[P], partsOf(u))}
+			at++
 			if err != nil {
 				p.parts <- part[P]{err: err} // in its turn: what stands before it in the file is judged first
 				close(p.parts)
@@ -193,7 +199,7 @@ func (c *collector[P]) unit(p *piece[P]) error {
 			return next.err
 		}
 		if c.merge != nil && c.wider == nil {
-			if err := c.merge(Span{File: c.t.files[c.file].name(), Row: c.row, Seen: c.seen, Rows: next.rows}, next.made); err != nil {
+			if err := c.merge(Span{File: c.t.files[c.file].name(), Row: c.row, Seen: c.seen, Unit: p.at, Rows: next.rows}, next.made); err != nil {
 				return err
 			}
 		}

@@ -263,15 +263,18 @@ func (p *parquetFile) widens(have, to Field) bool {
 	}
 }
 
-// unitRows is how many rows a unit has at least when a row group is cut.
-const unitRows = 2 * batchRows
+const (
+	unitRows   = 2 * batchRows // at least, when a row group is cut
+	unitGroups = 16            // so many row groups keep the workers of any machine busy
+)
 
-// units yields row groups. Where there are too few of them to keep all workers busy, they are cut.
+// units yields row groups. Where there are too few of them to keep all workers busy, they are cut: on every machine in the same way, so
+// that shards on several make one table.
 func (p *parquetFile) units(_ context.Context, want Schema) iter.Seq2[unit, error] {
 	return func(yield func(unit, error) bool) {
 		size := int64(math.MaxInt64)
-		if enough := int64(2 * p.opts.Workers); p.opts.Workers > 1 && int64(len(p.meta.groups)) < enough {
-			size = max((p.meta.rows/enough+batchRows-1)/batchRows*batchRows, unitRows)
+		if len(p.meta.groups) < unitGroups {
+			size = max((p.meta.rows/unitGroups+batchRows-1)/batchRows*batchRows, unitRows)
 		}
 		for i, g := range p.meta.groups {
 			for first := int64(0); first < g.rows; {

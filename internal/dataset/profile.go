@@ -14,12 +14,13 @@ import (
 //
 // While a column has few different values each of them is counted, and the profile is the same, byte for byte, however the table was
 // cut and in whichever order its parts were merged. Of more values cells are counted, which are the same too, as are counts, ranges,
-// moments, the estimate of different values and the examples; only which values are said to be the most frequent, and what of texts,
-// depends on the batches, within bounds that the profile states.
+// moments, the estimate of different values and the examples. Which of many values are said to be the most frequent, and whether they rise,
+// depends on the order, within bounds that the profile states; of the shards of a table it becomes that of the table.
 type Profile struct {
 	rows    int64
 	limits  profileLimits
 	columns []*profileColumn
+	shards  *profileShards // nil: it is of a whole table
 }
 
 // profileColumn is what is kept of a column.
@@ -59,6 +60,8 @@ type profiler struct {
 	rows    profileRows
 	reduced []atomic.Bool    // columns whose texts are no longer counted: whoever has a batch of them may say less
 	shared  []*profileShared // of columns of numbers
+	shards  *profileShards
+	stretch profileNumbering
 
 	mu      sync.Mutex
 	scratch []*sketchScratch // not in use: as many as parts were made at once. A sync.Pool would lose them with the garbage
@@ -89,7 +92,7 @@ func ProfileOf(ctx context.Context, t *Table, o ProfileOptions) (*Profile, error
 			return nil, t.NoColumn(name)
 		}
 	}
-	p := &profiler{private: o.Private, rows: profileRows{keep: o.Keep, skip: o.Skip, limit: o.Limit}}
+	p := &profiler{private: o.Private, shards: t.shards, rows: profileRows{keep: o.Keep, skip: o.Skip, limit: o.Limit}}
 	var whole *Profile
 	want := Request{Columns: o.Columns}
 	f := Folding[*Profile]{
@@ -103,7 +106,8 @@ func ProfileOf(ctx context.Context, t *Table, o ProfileOptions) (*Profile, error
 			whole = p.start(schema)
 		},
 		Part: func(b *Batch) (*Profile, error) { return p.part(p.rows.choose(b)), nil },
-		Merge: func(_ Span, part *Profile) error {
+		Merge: func(at Span, part *Profile) error {
+			p.reach(whole, at.Unit)
 			whole.rows += part.rows
 			if o.Read != nil {
 				o.Read(part.rows)
@@ -126,17 +130,41 @@ func ProfileOf(ctx context.Context, t *Table, o ProfileOptions) (*Profile, error
 	if err != nil {
 		return nil, err
 	}
+	whole.end(p.stretch.number)
 	for i, c := range whole.columns {
-		if c.numbers != nil {
+		switch {
+		case c.numbers != nil:
 			p.shared[i].finish(c.numbers)
+		case c.texts != nil:
+			c.texts.finish()
 		}
 	}
 	return whole, nil
 }
 
+// reach is told of the unit that the next batch is of.
+func (p *profiler) reach(whole *Profile, unit int) {
+	before := p.stretch.number
+	if p.stretch.of(unit) != before {
+		whole.end(before)
+	}
+}
+
+// end closes the stretch of that number.
+func (p *Profile) end(stretch int) {
+	for _, c := range p.columns {
+		if c.numbers != nil {
+			c.numbers.stretches.end(stretch, p.shards != nil)
+		}
+		if c.texts != nil {
+			c.texts.stretches.end(stretch, p.shards != nil)
+		}
+	}
+}
+
 func (p *profiler) start(schema Schema) *Profile {
-	whole := &Profile{limits: p.limits}
-	p.shared = nil
+	whole := &Profile{limits: p.limits, shards: p.shards}
+	p.shared, p.stretch = nil, profileNumbering{}
 	for _, f := range schema {
 		whole.columns = append(whole.columns, newProfileColumn(f, slices.Contains(p.private, f.Name)))
 		p.shared = append(p.shared, &profileShared{cells: sketchCells{most: p.limits.cells}})
@@ -150,7 +178,7 @@ func newProfileColumn(f Field, private bool) *profileColumn {
 	switch {
 	case private || f.Type == Null:
 	case f.Type.Ordered() || f.Type == Bool:
-		c.numbers = &profileNumbers{field: f, rising: true}
+		c.numbers = &profileNumbers{field: f}
 	default:
 		c.texts = &profileTexts{field: f, exact: map[string]int64{}}
 	}
@@ -201,9 +229,11 @@ func (c *profileColumn) follow(o *profileColumn, limits profileLimits) {
 	c.count(o)
 	switch {
 	case c.numbers != nil && o.numbers != nil:
-		c.numbers.follow(o.numbers)
+		c.numbers.stretches.open.follow(&o.numbers.profileOrder)
+		c.numbers.add(o.numbers)
 	case c.texts != nil && o.texts != nil:
-		c.texts.merge(o.texts, limits)
+		c.texts.stretches.open.follow(&o.texts.profileOrder)
+		c.texts.add(o.texts, limits)
 	}
 }
 
@@ -238,6 +268,7 @@ func (p *Profile) Merge(o *Profile, names [2]string) error {
 	}
 	p.rows += o.rows
 	p.columns = merged
+	p.join(o.shards)
 	return nil
 }
 

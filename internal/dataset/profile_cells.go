@@ -58,6 +58,7 @@ func (p *profileShared) finish(n *profileNumbers) {
 	n.cells = p.cells
 	n.distinct.merge(p.distinct)
 	n.reduced = n.cells.shift > 0
+	n.profileOrder = n.stretches.finish()
 	if !n.reduced {
 		n.forget()
 	}

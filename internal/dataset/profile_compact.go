@@ -14,7 +14,7 @@ const (
 // columns with few different floats. What verdicts rest on, coarse cells, stays what it is. Compact profiles still merge, but what was
 // joined stays so.
 func (p *Profile) Compact() *Profile {
-	small := &Profile{rows: p.rows, limits: p.limits, columns: p.columns}
+	small := &Profile{rows: p.rows, limits: p.limits, columns: p.columns, shards: p.shards}
 	for i, step := range []func(*profileColumn){
 		(*profileColumn).vague,
 		func(c *profileColumn) { c.thin(profileNames) },

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"math"
 	"unicode/utf8"
@@ -42,6 +43,9 @@ func DecodeProfile(doc []byte) (*Profile, error) {
 		return nil, badProfile("a number is out of range")
 	}
 	p.limits.cells = d.Cells
+	if !d.Shards.read(p) {
+		return nil, badProfile("its shards are malformed")
+	}
 	names := make(map[string]bool, len(d.Columns))
 	for _, cd := range d.Columns {
 		if cd.Bytes < 0 || cd.Bytes > len(rest) {
@@ -101,9 +105,20 @@ func (d profileColumnDoc) column(p *Profile, coded []byte) (*profileColumn, stri
 	switch {
 	case c.numbers != nil:
 		c.hold(p.limits)
-		why = d.Numbers.read(c.numbers, left, r)
+		if why = d.Numbers.read(c.numbers, left, r); why == "" {
+			why = readStretches(p, d.Numbers.Stretches, &c.numbers.stretches, left, func(s profileStretchDoc) (profileOrder[uint64], bool) {
+				items, ok := c.numbers.readTop(s.Top, r)
+				return profileOrder[uint64]{top: sketchTop[uint64]{items, s.Short}, rising: s.Rising, first: s.First, last: s.Last}, ok
+			})
+		}
 	case c.texts != nil:
-		why = d.Texts.read(c.texts, left, p.limits, r)
+		m := newSketchLetters()
+		if why = d.Texts.read(c.texts, left, p.limits, m, r); why == "" {
+			why = readStretches(p, d.Texts.Stretches, &c.texts.stretches, left, func(s profileStretchDoc) (profileOrder[string], bool) {
+				items, ok := readItems(m, s.Top, r)
+				return profileOrder[string]{top: sketchTop[string]{items, s.Short}}, ok && !s.Rising && s.First == 0 && s.Last == 0
+			})
+		}
 	case c.private && len(coded) > 0:
 		why = readRegisters(r, &c.hidden)
 	case left != 0 && !c.private:
@@ -143,7 +158,7 @@ func (d *profileNumbersDoc) read(n *profileNumbers, count int64, r *sketchCoder)
 		return "its counts are not those of its rows"
 	}
 	if d.Many == nil {
-		n.rising = n.count == 0
+		n.some = n.count > 0
 		return n.checkExact()
 	}
 	return d.Many.read(n, r)
@@ -213,29 +228,77 @@ func (d *profileManyDoc) read(n *profileNumbers, r *sketchCoder) string {
 	if d.Top < 0 || d.Top > sketchCounters || d.Short < 0 || d.Short > math.MaxInt64/4 {
 		return "its sketch is malformed"
 	}
-	n.reduced, n.repeated, n.rising, n.first, n.last = true, d.Repeated, d.Rising, d.First, d.Last
+	n.reduced, n.some, n.repeated, n.rising, n.first, n.last = true, true, d.Repeated, d.Rising, d.First, d.Last
 	if why := readRegisters(r, &n.distinct); why != "" {
 		return why
 	}
-	top := r.cells(nil, d.Top, 0)
-	if r.bad || len(top) != d.Top {
+	top, ok := n.readTop(d.Top, r)
+	if !ok {
 		return "its sketch is malformed"
 	}
-	often, ok := sumCells(top)
-	if !ok || often > n.count {
+	if often, ok := sumCounts(top); !ok || often > n.count {
 		return "its counts are not those of its rows"
 	}
-	for _, c := range top {
-		if !c.single() || c.key < n.low || c.key > n.high || !n.holds(c.key) {
-			return "its sketch is malformed"
-		}
-		n.top.items = append(n.top.items, sketchItem[uint64]{c.key, c.n})
-	}
-	n.top.short = d.Short
+	n.top = sketchTop[uint64]{top, d.Short}
 	return ""
 }
 
-func (d *profileTextsDoc) read(t *profileTexts, count int64, limits profileLimits, r *sketchCoder) string {
+// readTop reads counted values of a column, in order, none twice.
+func (n *profileNumbers) readTop(many int, r *sketchCoder) ([]sketchItem[uint64], bool) {
+	top := r.cells(nil, many, 0)
+	if r.bad || len(top) != many {
+		return nil, false
+	}
+	var items []sketchItem[uint64]
+	for _, c := range top {
+		if !c.single() || c.key < n.low || c.key > n.high || !n.holds(c.key) {
+			return nil, false
+		}
+		items = append(items, sketchItem[uint64]{c.key, c.n})
+	}
+	return items, true
+}
+
+// read takes which shards a profile is of, and says whether they can be some.
+func (d *profileShardsDoc) read(p *Profile) bool {
+	if d == nil {
+		return true
+	}
+	p.shards = &profileShards{of: d.Of}
+	last := 0
+	for _, i := range d.Has {
+		if i <= last || i > d.Of {
+			return false
+		}
+		last = i
+		p.shards.has = append(p.shards.has, i-1)
+	}
+	return last > 0 && len(d.Has) < d.Of
+}
+
+// readStretches reads what shards keep of a column of so many values.
+func readStretches[K cmp.Ordered](p *Profile, docs []profileStretchDoc, s *profileStretches[K], count int64, read func(profileStretchDoc) (profileOrder[K], bool)) string {
+	if len(docs) > 0 && p.shards == nil {
+		return "it is of no shard"
+	}
+	last := -1
+	for _, d := range docs {
+		if d.At <= last || d.Top < 0 || d.Top > sketchCounters || d.Short < 0 || d.Short > math.MaxInt64/4 {
+			return "its stretches are malformed"
+		}
+		r, ok := read(d)
+		often, also := sumCounts(r.top.items)
+		if !ok || !also || often > count {
+			return "its stretches are malformed"
+		}
+		last, count = d.At, count-often
+		r.some, r.repeated = true, d.Repeated
+		s.kept = append(s.kept, profileStretch[K]{d.At, r})
+	}
+	return ""
+}
+
+func (d *profileTextsDoc) read(t *profileTexts, count int64, limits profileLimits, m *sketchLetters, r *sketchCoder) string {
 	switch {
 	case d.Count != count || d.Empty < 0 || d.Empty > count || d.Letters < 0 || d.Shortest < 0 || d.Longest < d.Shortest:
 		return "its counts are not those of its rows"
@@ -246,7 +309,6 @@ func (d *profileTextsDoc) read(t *profileTexts, count int64, limits profileLimit
 	}
 	t.count, t.empty, t.low, t.high = d.Count, d.Empty, d.Low, d.High
 	t.shortest, t.longest, t.letters = d.Shortest, d.Longest, d.Letters
-	m := newSketchLetters()
 	if d.Many != nil {
 		return d.Many.readTexts(t, m, r)
 	}
@@ -256,6 +318,7 @@ func (d *profileTextsDoc) read(t *profileTexts, count int64, limits profileLimit
 	}
 	for _, it := range items {
 		t.exact[it.key] = it.count
+		t.size += len(it.key)
 	}
 	return ""
 }
@@ -272,12 +335,12 @@ func (d *profileManyDoc) readTexts(t *profileTexts, m *sketchLetters, r *sketchC
 		return "its sketch is malformed"
 	}
 	some := r.texts(m, nil, d.Some)
-	t.exact, t.top, t.repeated = nil, sketchTop[string]{items, d.Short}, d.Repeated
+	t.exact, t.some, t.top, t.repeated = nil, true, sketchTop[string]{items, d.Short}, d.Repeated
 	for _, it := range some {
 		if it.count != 0 || !isProfileText(it.key) {
 			return "its sketch is malformed"
 		}
-		t.some.add(sketchHashBytes([]byte(it.key)), it.key)
+		t.examples.add(sketchHashBytes([]byte(it.key)), it.key)
 	}
 	if r.bad {
 		return "its sketch is malformed"
@@ -302,7 +365,7 @@ func readItems(m *sketchLetters, n int, r *sketchCoder) ([]sketchItem[string], b
 }
 
 // sumCounts adds counts, each of which must be at least 1, unless that goes out of range.
-func sumCounts(items []sketchItem[string]) (int64, bool) {
+func sumCounts[K cmp.Ordered](items []sketchItem[K]) (int64, bool) {
 	var total int64
 	for _, it := range items {
 		if it.count < 1 || it.count > math.MaxInt64/2-total {

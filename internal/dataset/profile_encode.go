@@ -16,7 +16,14 @@ type profileDoc struct {
 	Kind    string             `json:"kind"`
 	Rows    int64              `json:"rows"`
 	Cells   int                `json:"cells"` // of a column, at most
+	Shards  *profileShardsDoc  `json:"shards,omitempty"`
 	Columns []profileColumnDoc `json:"columns"`
+}
+
+// profileShardsDoc says which shards of a table a profile is of, if not of all.
+type profileShardsDoc struct {
+	Of  int   `json:"of"`
+	Has []int `json:"has"` // from 1, in order
 }
 
 type profileColumnDoc struct {
@@ -47,6 +54,8 @@ type profileNumbersDoc struct {
 	Shift     int             `json:"shift"`
 	Coarse    int             `json:"coarse"`
 	Many      *profileManyDoc `json:"many,omitempty"`
+
+	Stretches []profileStretchDoc `json:"stretches,omitempty"` // of shards
 }
 
 // profileManyDoc says more of a column whose values are too many to count each.
@@ -60,6 +69,17 @@ type profileManyDoc struct {
 	Some     int    `json:"some,omitempty"` // of texts
 }
 
+// profileStretchDoc is a stretch of a shard.
+type profileStretchDoc struct {
+	At       int    `json:"at"`
+	Top      int    `json:"top"`
+	Short    int64  `json:"short"`
+	Repeated bool   `json:"repeated"`
+	Rising   bool   `json:"rising,omitempty"` // of numbers, as are
+	First    uint64 `json:"first,omitempty"`
+	Last     uint64 `json:"last,omitempty"`
+}
+
 type profileTextsDoc struct {
 	Count    int64           `json:"count"`
 	Empty    int64           `json:"empty"`
@@ -70,11 +90,19 @@ type profileTextsDoc struct {
 	Letters  int64           `json:"letters"`
 	Values   int             `json:"values"`
 	Many     *profileManyDoc `json:"many,omitempty"`
+
+	Stretches []profileStretchDoc `json:"stretches,omitempty"` // of shards
 }
 
 // Encode writes a profile in its one form.
 func (p *Profile) Encode() ([]byte, error) {
 	doc := profileDoc{Kind: ProfileKind, Rows: p.rows, Cells: p.limits.cells, Columns: make([]profileColumnDoc, 0, len(p.columns))}
+	if p.shards != nil {
+		doc.Shards = &profileShardsDoc{Of: p.shards.of}
+		for _, i := range p.shards.has {
+			doc.Shards.Has = append(doc.Shards.Has, i+1)
+		}
+	}
 	var all []byte
 	for _, c := range p.columns {
 		d, coded := c.doc()
@@ -118,17 +146,30 @@ func (n *profileNumbers) doc(w *sketchCoder) *profileNumbersDoc {
 	d := &profileNumbersDoc{Count: n.count, Zeros: n.zeros, Negatives: n.negatives, Low: n.low, High: n.high, Sum: n.sum.String(),
 		Squares: n.squares.String(), Cells: len(n.cells.cells), Shift: n.cells.shift, Coarse: n.cells.coarse}
 	w.cells(n.cells.cells, d.Cells, d.Shift)
-	if !n.reduced {
-		return d
+	if n.reduced {
+		n.docMany(d, w)
 	}
+	for i := range n.stretches.kept {
+		s := &n.stretches.kept[i]
+		d.Stretches = append(d.Stretches, profileStretchDoc{At: s.at, Top: len(s.top.items), Short: s.top.short, Repeated: s.repeated, Rising: s.rising, First: s.first, Last: s.last})
+		w.items(s.top.items)
+	}
+	return d
+}
+
+func (n *profileNumbers) docMany(d *profileNumbersDoc, w *sketchCoder) {
 	d.Many = &profileManyDoc{Top: len(n.top.items), Short: n.top.short, Repeated: n.repeated, Rising: n.rising, First: n.first, Last: n.last}
 	w.registers(n.distinct.registers)
-	top := make([]sketchCell, 0, len(n.top.items))
-	for _, it := range n.top.items {
-		top = append(top, sketchCell{it.key, it.count})
+	w.items(n.top.items)
+}
+
+// items writes counted values of numbers.
+func (c *sketchCoder) items(items []sketchItem[uint64]) {
+	cells := make([]sketchCell, 0, len(items))
+	for _, it := range items {
+		cells = append(cells, sketchCell{it.key, it.count})
 	}
-	w.cells(top, len(top), 0)
-	return d
+	c.cells(cells, len(cells), 0)
 }
 
 func (t *profileTexts) doc(w *sketchCoder) *profileTextsDoc {
@@ -138,15 +179,24 @@ func (t *profileTexts) doc(w *sketchCoder) *profileTextsDoc {
 		all := t.sorted()
 		d.Values = len(all)
 		w.texts(m, all, len(all))
-		return d
+	} else {
+		t.docMany(d, m, w)
 	}
-	d.Many = &profileManyDoc{Top: len(t.top.items), Short: t.top.short, Repeated: t.repeated, Some: len(t.some.items)}
+	for i := range t.stretches.kept {
+		s := &t.stretches.kept[i]
+		d.Stretches = append(d.Stretches, profileStretchDoc{At: s.at, Top: len(s.top.items), Short: s.top.short, Repeated: s.repeated})
+		w.texts(m, s.top.items, len(s.top.items))
+	}
+	return d
+}
+
+func (t *profileTexts) docMany(d *profileTextsDoc, m *sketchLetters, w *sketchCoder) {
+	d.Many = &profileManyDoc{Top: len(t.top.items), Short: t.top.short, Repeated: t.repeated, Some: len(t.examples.items)}
 	w.registers(t.distinct.registers)
 	w.texts(m, t.top.items, len(t.top.items))
-	some := make([]sketchItem[string], 0, len(t.some.items))
-	for _, it := range t.some.items {
+	some := make([]sketchItem[string], 0, len(t.examples.items))
+	for _, it := range t.examples.items {
 		some = append(some, sketchItem[string]{key: it.key})
 	}
 	w.texts(m, some, len(some))
-	return d
 }

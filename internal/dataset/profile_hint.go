@@ -21,7 +21,7 @@ func (v *ProfileColumn) examples() []string {
 	if v.texts == nil {
 		return nil
 	}
-	some := v.texts.some
+	some := v.texts.examples
 	if v.texts.counted() {
 		for _, it := range v.texts.items() {
 			some.add(sketchHashBytes([]byte(it.key)), it.key)

@@ -3,23 +3,22 @@ package dataset
 import "math"
 
 // profileNumbers is what is kept of the values of a column that lie on a line. While they are few every one of them is counted, after
-// that cells of them. Everything but the most frequent values is the same however the table was cut.
+// that cells of them.
 type profileNumbers struct {
 	field Field
 
-	count       int64 // of values that are neither missing nor NaN nor infinite
-	zeros       int64
-	negatives   int64
-	low, high   uint64 // keys of the smallest and the largest; valid if count > 0
-	sum         sketchSum
-	squares     sketchSum
-	cells       sketchCells // of single values unless reduced
-	reduced     bool        // there are too many values to count each; what follows is of use only then
-	distinct    sketchDistinct
-	top         sketchTop[uint64]
-	repeated    bool // some value stands there twice, as far as was seen
-	rising      bool // each value was larger than the one before it
-	first, last uint64
+	count     int64 // of values that are neither missing nor NaN nor infinite
+	zeros     int64
+	negatives int64
+	low, high uint64 // keys of the smallest and the largest; valid if count > 0
+	sum       sketchSum
+	squares   sketchSum
+	cells     sketchCells // of single values unless reduced
+	stretches profileStretches[uint64]
+
+	reduced  bool // there are too many values to count each; what follows is of use only then
+	distinct sketchDistinct
+	profileOrder[uint64]
 }
 
 // profileLimits are the bounds of what is kept.
@@ -68,11 +67,11 @@ func profileFloat(keys []uint64, v float64, c *profileColumn) []uint64 {
 
 // profileNumbersOf is made of the values of one batch, in the order of the rows, but for the cells. The runs are those of the scratch.
 func profileNumbersOf(f Field, keys []uint64, s *sketchScratch) (*profileNumbers, sketchRuns) {
-	n := &profileNumbers{field: f, rising: true}
+	n := &profileNumbers{field: f}
 	if len(keys) == 0 {
 		return n, sketchRuns{}
 	}
-	n.count, n.first, n.last = int64(len(keys)), keys[0], keys[len(keys)-1]
+	n.count, n.some, n.rising, n.first, n.last = int64(len(keys)), true, true, keys[0], keys[len(keys)-1]
 	for i := 1; i < len(keys) && n.rising; i++ {
 		n.rising = keys[i] > keys[i-1]
 	}
@@ -116,6 +115,7 @@ func (n *profileNumbers) reduce() {
 	n.reduced = true
 	n.repeated = int64(len(n.cells.cells)) < n.count
 	n.cells.hashInto(&n.distinct)
+	n.some = n.count > 0
 	n.top = sketchTop[uint64]{items: n.items()}
 	n.top.shrink()
 }
@@ -134,25 +134,21 @@ func (n *profileNumbers) items() []sketchItem[uint64] {
 	return all
 }
 
-// follow adds the values of rows that come after these, but for the cells.
-func (n *profileNumbers) follow(o *profileNumbers) {
+// add adds values, but for their cells and what depends on their order.
+func (n *profileNumbers) add(o *profileNumbers) {
 	if o.count == 0 {
 		return
 	}
 	if n.count == 0 {
-		n.low, n.high, n.first, n.rising = o.low, o.high, o.first, o.rising
-	} else {
-		n.rising = n.rising && o.rising && n.last < o.first
+		n.low, n.high = o.low, o.high
 	}
-	n.low, n.high, n.last = min(n.low, o.low), max(n.high, o.high), o.last
+	n.low, n.high = min(n.low, o.low), max(n.high, o.high)
 	n.count += o.count
 	n.zeros += o.zeros
 	n.negatives += o.negatives
 	n.sum.merge(&o.sum)
 	n.squares.merge(&o.squares)
-	n.repeated = n.repeated || o.repeated
 	n.distinct.merge(o.distinct)
-	n.top.merge(o.top)
 }
 
 // merge adds the values of another profile.
@@ -161,7 +157,9 @@ func (n *profileNumbers) merge(o *profileNumbers, room *sketchRoom) {
 		n.reduce()
 		o.reduce()
 	}
-	n.follow(o)
+	n.profileOrder.follow(&o.profileOrder)
+	n.stretches.join(o.stretches.kept)
+	n.add(o)
 	n.cells.merge(&o.cells, room)
 	if n.cells.over() {
 		n.reduce()

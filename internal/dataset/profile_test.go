@@ -185,29 +185,6 @@ func TestProfileOfParts(t *testing.T) {
 	}
 }
 
-// TestProfileShards: the parts of --shard are the table.
-func TestProfileShards(t *testing.T) {
-	rng := rand.New(rand.NewPCG(3, 7))
-	whole, schema := mixed(rng, 2500, 90)
-	table := tableOf(2, schema, cuts(rng, whole, 11)...)
-	table.files = append(table.files, &rowMem{"b", schema, cuts(rng, whole, 3)})
-	want := encoded(t, profiled(t, table, ProfileOptions{}))
-	for _, n := range []int{1, 2, 3, 20} {
-		var merged *Profile
-		for i := range n {
-			part := profiled(t, table.Shard(i, n), ProfileOptions{})
-			if merged == nil {
-				merged = part
-			} else if err := merged.Merge(part, [2]string{"a", "b"}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if !bytes.Equal(encoded(t, merged), want) {
-			t.Errorf("%d shards are not the table", n)
-		}
-	}
-}
-
 // measured is a table with columns of too many values to count.
 func measured(rng *rand.Rand, rows int) (*Batch, Schema) {
 	b := &Batch{Rows: rows, Columns: make([]Column, 5)}
@@ -529,6 +506,14 @@ func FuzzDecodeProfile(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(doc)
+	shard, err := ProfileOf(f.Context(), tableOf(1, many, cuts(rng, whole, 4)...).Shard(1, 3), ProfileOptions{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	if doc, err = shard.Encode(); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(doc)
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		p, err := DecodeProfile(doc)
 		if err != nil {
@@ -550,6 +535,9 @@ func FuzzDecodeProfile(f *testing.F) {
 			c.Histogram(20)
 			c.Looks()
 			c.Range()
+		}
+		if p.shards != nil { // as if the other were the rest of its table
+			p.shards, other.shards = &profileShards{2, []int{0}}, &profileShards{2, []int{1}}
 		}
 		if err := p.Merge(other, [2]string{"a", "b"}); err != nil {
 			t.Fatal(err)

@@ -18,12 +18,13 @@ type profileTexts struct {
 	longest   int64
 	letters   int64 // all lengths together
 
-	fresh    []sketchItem[string] // of a batch, none twice, in no order
-	exact    map[string]int64     // of what was merged; both nil once there are too many
-	distinct sketchDistinct
-	top      sketchTop[string]
-	some     sketchSome
-	repeated bool
+	fresh     []sketchItem[string] // of a batch, none twice, in no order
+	exact     map[string]int64     // of what was merged; both nil once there are too many
+	size      int                  // bytes of the keys of exact
+	distinct  sketchDistinct
+	examples  sketchSome
+	stretches profileStretches[string]
+	profileOrder[string]
 }
 
 // profileTextsOf is made of the texts of one batch. It keeps none of its memory.
@@ -48,13 +49,13 @@ func profileTextsOf(f Field, found []sketchText) *profileTexts {
 		}
 		t.fresh = append(t.fresh, sketchItem[string]{key, x.count})
 	}
+	t.profileOrder = profileOrderOf(f, found)
 	return t
 }
 
 // profileTextsReduced is what profileTextsOf and then reduce make, without a string for every text on the way.
 func profileTextsReduced(f Field, found []sketchText) *profileTexts {
 	t := &profileTexts{field: f}
-	counts := make([]int64, 0, len(found))
 	for _, x := range found {
 		key, hash := x.raw, x.hash
 		if !sketchWhole(f.Type, x.raw) {
@@ -63,26 +64,34 @@ func profileTextsReduced(f Field, found []sketchText) *profileTexts {
 		}
 		t.measure(x, key)
 		t.distinct.add(hash)
-		if t.some.takes(hash) {
-			t.some.add(hash, string(key))
-		}
-		if x.count > 1 {
-			t.repeated = true
-			counts = append(counts, x.count)
+		if t.examples.takes(hash) {
+			t.examples.add(hash, string(key))
 		}
 	}
-	least := int64(0)
-	if len(found) > sketchCounters {
-		least = sketchLeast(counts)
-	}
-	t.top.short = least
-	for _, x := range found {
-		if x.count > least {
-			t.top.items = append(t.top.items, sketchItem[string]{sketchTextKey(f.Type, x.raw), x.count - least})
-		}
-	}
-	slices.SortFunc(t.top.items, sketchByKey)
+	t.profileOrder = profileOrderOf(f, found)
 	return t
+}
+
+// profileOrderOf is what of the texts of a batch depends on where the batches end.
+func profileOrderOf(f Field, found []sketchText) profileOrder[string] {
+	r := profileOrder[string]{some: len(found) > 0}
+	r.repeated = slices.ContainsFunc(found, func(x sketchText) bool { return x.count > 1 })
+	if len(found) > sketchCounters {
+		counts := make([]int64, 0, len(found))
+		for _, x := range found {
+			if x.count > 1 {
+				counts = append(counts, x.count)
+			}
+		}
+		r.top.short = sketchLeast(counts)
+	}
+	for _, x := range found {
+		if x.count > r.top.short {
+			r.top.items = append(r.top.items, sketchItem[string]{sketchTextKey(f.Type, x.raw), x.count - r.top.short})
+		}
+	}
+	slices.SortFunc(r.top.items, sketchByKey)
+	return r
 }
 
 // measure counts a text. key is what is kept of it.
@@ -133,13 +142,17 @@ func (t *profileTexts) reduce() {
 		return
 	}
 	all := t.items()
-	t.fresh, t.exact = nil, nil
+	t.fresh, t.exact, t.size = nil, nil, 0
 	for _, it := range all {
 		hash := sketchHashBytes([]byte(it.key))
 		t.distinct.add(hash)
-		t.some.add(hash, it.key)
+		t.examples.add(hash, it.key)
 		t.repeated = t.repeated || it.count > 1
 	}
+	if t.some || len(all) == 0 {
+		return
+	}
+	t.some = true
 	t.top.items = all
 	t.top.shrink()
 	t.top.items = slices.Clone(t.top.items)
@@ -153,8 +166,19 @@ func (t *profileTexts) reduce() {
 // has less of them as well. It is 2 MiB where all limits are the largest.
 const sketchTextBytes = 128
 
-// merge adds the values of rows that come after these.
+// merge adds the values of another profile.
 func (t *profileTexts) merge(o *profileTexts, limits profileLimits) {
+	if !t.counted() || !o.counted() {
+		t.reduce()
+		o.reduce()
+		t.profileOrder.follow(&o.profileOrder)
+	}
+	t.stretches.join(o.stretches.kept)
+	t.add(o, limits)
+}
+
+// add adds values, but for what depends on their order.
+func (t *profileTexts) add(o *profileTexts, limits profileLimits) {
 	if o.count > 0 {
 		if t.count == 0 {
 			t.low, t.high, t.shortest, t.longest = o.low, o.high, o.shortest, o.longest
@@ -171,11 +195,17 @@ func (t *profileTexts) merge(o *profileTexts, limits profileLimits) {
 	}
 	t.reduce()
 	o.reduce()
-	t.repeated = t.repeated || o.repeated
 	t.distinct.merge(o.distinct)
-	t.top.merge(o.top)
-	for _, it := range o.some.items {
-		t.some.add(it.hash, it.key)
+	for _, it := range o.examples.items {
+		t.examples.add(it.hash, it.key)
+	}
+}
+
+// finish takes what all batches make together.
+func (t *profileTexts) finish() {
+	t.profileOrder = t.stretches.finish()
+	if t.counted() {
+		t.profileOrder = profileOrder[string]{}
 	}
 }
 
@@ -184,25 +214,24 @@ func (t *profileTexts) mergeCounted(o *profileTexts, limits profileLimits) {
 		t.exact = make(map[string]int64, len(t.fresh))
 		for _, it := range t.fresh {
 			t.exact[strings.Clone(it.key)] = it.count
+			t.size += len(it.key)
 		}
 		t.fresh = nil
 	}
 	for _, it := range o.items() {
-		if _, known := t.exact[it.key]; !known {
+		n, known := t.exact[it.key]
+		if !known {
 			it.key = strings.Clone(it.key)
+			t.size += len(it.key)
 		}
-		t.exact[it.key] += it.count
+		t.exact[it.key] = n + it.count
 	}
 	t.settle(limits)
 }
 
 // settle turns to sketches when there are too many texts, or they are too long.
 func (t *profileTexts) settle(limits profileLimits) {
-	size := 0
-	for key := range t.exact {
-		size += len(key)
-	}
-	if len(t.exact) > limits.texts || size > limits.texts*sketchTextBytes {
+	if len(t.exact) > limits.texts || t.size > limits.texts*sketchTextBytes {
 		t.reduce()
 	}
 }

@@ -16,7 +16,8 @@ type Table struct {
 	files   []file
 	schema  Schema
 	opts    Options
-	settled atomic.Bool // all columns were read to the end without a surprise
+	settled atomic.Bool    // all columns were read to the end without a surprise
+	shards  *profileShards // if it is one of several
 }
 
 // file is one file of a table, opened.
