@@ -13,6 +13,7 @@ import (
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
+	"mlx/internal/object"
 	"mlx/internal/train"
 )
 
@@ -98,6 +99,9 @@ func backendCheckRun(ctx context.Context, a *app, o backendCheckOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := answers(ctx, driver, o.name); err != nil {
+		return err
+	}
 	bench, err := a.newBench(ctx, b, driver, o.disturb)
 	if err != nil {
 		return err
@@ -151,6 +155,17 @@ func backendCheckText(v backendCheckView, t *cli.Text) {
 			t.Hanging(edge+verdicts+cases+times+3*gap, 0, cli.Word(cli.RoleDim, f.Title))
 		}
 	}
+}
+
+// answers asks the backend for a job that nobody has submitted: where it cannot be reached, every case would wait for it, and say only that.
+func answers(ctx context.Context, driver train.Driver, name string) error {
+	ctx, stop := context.WithTimeout(ctx, lookWait)
+	defer stop()
+	_, err := driver.Status(ctx, []train.Ref{{ID: object.Sum([]byte("a trial of " + name))}})
+	if err != nil {
+		return fault.New(fault.KindOf(err), "cannot try %s: %w", name, err)
+	}
+	return nil
 }
 
 // remove takes the project of the trial away.

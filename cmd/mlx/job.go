@@ -112,6 +112,10 @@ func (a *app) jobWith(v run.View) (job, error) {
 	if v.Job != nil {
 		j.live, j.here = a.liveOf(v.RunID)
 		j.seen, _ = run.SeenOf(jobsOf(r), v.RunID)
+		if stopped := j.seen.Reason == beingSent || j.seen.Reason == beingSubmitted; stopped && j.seen.Handle == "" && !r.Held(jobLock(v.RunID)) {
+			j.seen.Reason = "its submit was stopped: mlx job attach " + v.RunID.Short() + " goes on with it"
+			j.view.Cause = &j.seen.Reason
+		}
 		j.found, j.over = readNote[train.Result](filepath.Join(jobsOf(r), v.ID), resultNote)
 		j.kept = hasNote(filepath.Join(jobsOf(r), v.ID), beforeName)
 		if v.EndedAt != nil {

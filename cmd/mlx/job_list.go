@@ -89,6 +89,12 @@ func (a *app) jobs(ctx context.Context, o jobListOptions) ([]job, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !o.all { // runs that ended may have been on one that is no longer there
+		err = a.knowsBackend(o.on, views)
+	}
+	if err != nil {
+		return nil, err
+	}
 	if err := a.lookAtAll(ctx, slices.DeleteFunc(views, o.leavesOut)); err != nil {
 		return nil, err
 	}
@@ -115,6 +121,18 @@ func (a *app) jobs(ctx context.Context, o jobListOptions) ([]job, error) {
 		slices.SortFunc(jobs, func(x, y job) int { return x.view.At.Compare(y.view.At) })
 	}
 	return jobs, nil
+}
+
+// knowsBackend refuses a name that neither a backend nor a run in progress has: an empty list would say that nothing goes on there.
+func (a *app) knowsBackend(name string, views []run.View) error {
+	if name == "" || slices.ContainsFunc(views, func(v run.View) bool { return v.Job != nil && v.Job.Backend == name }) {
+		return nil
+	}
+	known, err := a.backendNames()
+	if err != nil || slices.Contains(known, name) {
+		return err
+	}
+	return noBackend(name, known)
 }
 
 // leavesOut says whether a run is of no backend that is wanted: it is not asked for either.
