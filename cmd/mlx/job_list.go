@@ -190,13 +190,31 @@ func (a *app) printJobs(jobs []job) error {
 func (a *app) jobRows(jobs []job) iter.Seq2[cli.Item, error] {
 	return func(yield func(cli.Item, error) bool) {
 		now := a.now()
-		for _, j := range jobs {
-			row := j.row(now)
-			if !yield(cli.Item{Value: row, Cells: row.cells(j)}, nil) {
+		rows, told := make([]jobView, len(jobs)), false
+		for i, j := range jobs {
+			rows[i] = j.row(now)
+			told = told || len(rows[i].Metrics) > 0 || rows[i].Reason != nil
+		}
+		room := 0
+		if told {
+			room = commandRoom(a.streams.Width)
+		}
+		for i, j := range jobs {
+			if !yield(cli.Item{Value: rows[i], Cells: rows[i].cells(j, room)}, nil) {
 				return
 			}
 		}
 	}
+}
+
+// commandRoom is how much of a command a table shows on a terminal of a width, so that beside a long one there is still to be read why a run
+// waits, or what it has measured. 0: all of it.
+func commandRoom(width int) int {
+	const others, least = 58, 16 // what the columns before it take, and what tells one command from another
+	if width == 0 {
+		return 0
+	}
+	return max(least, (width-others)/2)
 }
 
 // printChanged draws the table anew on a terminal. Elsewhere it prints the rows whose state is news.
