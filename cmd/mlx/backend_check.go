@@ -32,7 +32,7 @@ func newBackendCheck(a *app) *cobra.Command {
 		Long: `Makes a project of its own in a temporary folder and executes small runs on the backend, about two minutes in all: whether one submit is one
 run, whether logs are whole, outputs come back and secrets stay secret, and so on. What a backend should have and does not is fail; what cannot
 be tried there, such as a server that is stopped meanwhile, is inconclusive. Ends with 1 if something fails, with 3 if nothing does and
-something could not be tried.
+something could not be tried. One that does not answer at all is not tried: 2.
 
 --disturb names a program of yours that is called with "stop on", "stop off", "key on" and "key off": it makes the backend unreachable, or its key
 another one, and undoes that; it ends with 3 where there is no way to.`,
