@@ -47,6 +47,7 @@ type app struct {
 	leave    *stageLeave
 	cause    *caused  // why runs are started, where nobody typed them
 	job      *liveJob // what is executed is a job, whose start is recorded already
+	dry      bool     // hosts of backends stay as they are
 
 	opened []io.Closer // what is to be closed at the end
 }

@@ -13,6 +13,7 @@ import (
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
+	"mlx/internal/object"
 	"mlx/internal/train"
 )
 
@@ -31,7 +32,7 @@ func newBackendCheck(a *app) *cobra.Command {
 		Long: `Makes a project of its own in a temporary folder and executes small runs on the backend, about two minutes in all: whether one submit is one
 run, whether logs are whole, outputs come back and secrets stay secret, and so on. What a backend should have and does not is fail; what cannot
 be tried there, such as a server that is stopped meanwhile, is inconclusive. Ends with 1 if something fails, with 3 if nothing does and
-something could not be tried.
+something could not be tried. One that does not answer at all is not tried: 2.
 
 --disturb names a program of yours that is called with "stop on", "stop off", "key on" and "key off": it makes the backend unreachable, or its key
 another one, and undoes that; it ends with 3 where there is no way to.`,
@@ -98,6 +99,9 @@ func backendCheckRun(ctx context.Context, a *app, o backendCheckOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := answers(ctx, driver, o.name); err != nil {
+		return err
+	}
 	bench, err := a.newBench(ctx, b, driver, o.disturb)
 	if err != nil {
 		return err
@@ -151,6 +155,17 @@ func backendCheckText(v backendCheckView, t *cli.Text) {
 			t.Hanging(edge+verdicts+cases+times+3*gap, 0, cli.Word(cli.RoleDim, f.Title))
 		}
 	}
+}
+
+// answers asks the backend for a job that nobody has submitted: where it cannot be reached, every case would wait for it, and say only that.
+func answers(ctx context.Context, driver train.Driver, name string) error {
+	ctx, stop := context.WithTimeout(ctx, lookWait)
+	defer stop()
+	_, err := driver.Status(ctx, []train.Ref{{ID: object.Sum([]byte("a trial of " + name))}})
+	if err != nil {
+		return fault.New(fault.KindOf(err), "cannot try %s: %w", name, err)
+	}
+	return nil
 }
 
 // remove takes the project of the trial away.

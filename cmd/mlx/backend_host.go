@@ -24,7 +24,7 @@ func (a *app) nodeHost(name string, b repo.Backend) (*train.Host, error) {
 		return nil, fault.New(fault.Usage, "cannot understand %s: a quote has no end", sshVariable).Hint("export %s='ssh -F FILE'", sshVariable)
 	}
 	h := &train.Host{
-		Name: name, Dir: nodeDir(b), SSH: words, Self: self,
+		Name: name, Dir: nodeDir(b), SSH: words, Self: self, Untouched: a.dry,
 		Agents: func(system, arch string) (string, error) { return agentProgram(b.Agent, self, system, arch) },
 	}
 	if home, err := os.UserHomeDir(); err == nil {

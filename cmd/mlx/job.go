@@ -112,6 +112,10 @@ func (a *app) jobWith(v run.View) (job, error) {
 	if v.Job != nil {
 		j.live, j.here = a.liveOf(v.RunID)
 		j.seen, _ = run.SeenOf(jobsOf(r), v.RunID)
+		if stopped := j.seen.Reason == beingSent || j.seen.Reason == beingSubmitted; stopped && j.seen.Handle == "" && !r.Held(jobLock(v.RunID)) {
+			j.seen.Reason = "its submit was stopped: mlx job attach " + v.RunID.Short() + " goes on with it"
+			j.view.Cause = &j.seen.Reason
+		}
 		j.found, j.over = readNote[train.Result](filepath.Join(jobsOf(r), v.ID), resultNote)
 		j.kept = hasNote(filepath.Join(jobsOf(r), v.ID), beforeName)
 		if v.EndedAt != nil {
@@ -176,7 +180,8 @@ func (j job) row(now time.Time) jobView {
 // jobMetrics is how many metrics a row of a table has room for.
 const jobMetrics = 2
 
-func (v jobView) cells(j job) []cli.Cell {
+// cells are the row of a table; room is how much of the command a person sees, 0 for all of it.
+func (v jobView) cells(j job, room int) []cli.Cell {
 	role := cli.RolePlain
 	switch v.State {
 	case run.Succeeded:
@@ -212,8 +217,12 @@ func (v jobView) cells(j job) []cli.Cell {
 	if len(numbers) > 0 {
 		metrics = cli.Fmt(format[:len(format)-2], numbers...)
 	}
-	command := cli.Str(ranLine(j.view))
-	return []cli.Cell{cli.ID(j.view.RunID), cli.Word(role, string(v.State)), cli.Str(v.Backend), lasted, cpu, memory, command, metrics}
+	command := ranLine(j.view)
+	shown := command
+	if room > 0 {
+		shown = shortened(command, room)
+	}
+	return []cli.Cell{cli.ID(j.view.RunID), cli.Word(role, string(v.State)), cli.Str(v.Backend), lasted, cpu, memory, cli.Said(shown, command), metrics}
 }
 
 // completeJobs offers the runs in progress.

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mlx/internal/fault"
+	"mlx/internal/repo"
 	"mlx/internal/run"
 )
 
@@ -80,6 +81,10 @@ func (a *app) attachHere(ctx context.Context, j job) error {
 
 // reopenJob takes up a run on a backend from its records.
 func (a *app) reopenJob(ctx context.Context, v run.View) (*onJob, error) {
+	if _, err := a.backend(v.Job.Backend); fault.KindOf(err) == fault.NotFound {
+		return nil, fault.New(fault.NotFound, "cannot find run %s: it is on %s, and %s has no backend of that name", v.RunID.Short(), v.Job.Backend, repo.ConfigName).
+			Hint("git log -p %s   # what it was: it can be written back, or into a backends.yaml of your own", repo.ConfigName)
+	}
 	j, err := a.openJob(ctx, v.Job.Backend)
 	if err != nil {
 		return nil, err

@@ -45,7 +45,7 @@ mlx job cancel run:baseline --grace 5s -m "the loss is NaN"`,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&o.grace, "grace", "30s", "kill a command that has not ended after this `TIME`")
+	flags.StringVar(&o.grace, "grace", "30s", "kill a command that has not ended after this `TIME`; default 30s")
 	flags.StringVarP(&o.reason, "message", "m", "", "`WHY`, for the record")
 	return cmd
 }

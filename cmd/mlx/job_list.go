@@ -89,6 +89,12 @@ func (a *app) jobs(ctx context.Context, o jobListOptions) ([]job, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !o.all { // runs that ended may have been on one that is no longer there
+		err = a.knowsBackend(o.on, views)
+	}
+	if err != nil {
+		return nil, err
+	}
 	if err := a.lookAtAll(ctx, slices.DeleteFunc(views, o.leavesOut)); err != nil {
 		return nil, err
 	}
@@ -115,6 +121,18 @@ func (a *app) jobs(ctx context.Context, o jobListOptions) ([]job, error) {
 		slices.SortFunc(jobs, func(x, y job) int { return x.view.At.Compare(y.view.At) })
 	}
 	return jobs, nil
+}
+
+// knowsBackend refuses a name that neither a backend nor a run in progress has: an empty list would say that nothing goes on there.
+func (a *app) knowsBackend(name string, views []run.View) error {
+	if name == "" || slices.ContainsFunc(views, func(v run.View) bool { return v.Job != nil && v.Job.Backend == name }) {
+		return nil
+	}
+	known, err := a.backendNames()
+	if err != nil || slices.Contains(known, name) {
+		return err
+	}
+	return noBackend(name, known)
 }
 
 // leavesOut says whether a run is of no backend that is wanted: it is not asked for either.
@@ -172,13 +190,31 @@ func (a *app) printJobs(jobs []job) error {
 func (a *app) jobRows(jobs []job) iter.Seq2[cli.Item, error] {
 	return func(yield func(cli.Item, error) bool) {
 		now := a.now()
-		for _, j := range jobs {
-			row := j.row(now)
-			if !yield(cli.Item{Value: row, Cells: row.cells(j)}, nil) {
+		rows, told := make([]jobView, len(jobs)), false
+		for i, j := range jobs {
+			rows[i] = j.row(now)
+			told = told || len(rows[i].Metrics) > 0 || rows[i].Reason != nil
+		}
+		room := 0
+		if told {
+			room = commandRoom(a.streams.Width)
+		}
+		for i, j := range jobs {
+			if !yield(cli.Item{Value: rows[i], Cells: rows[i].cells(j, room)}, nil) {
 				return
 			}
 		}
 	}
+}
+
+// commandRoom is how much of a command a table shows on a terminal of a width, so that beside a long one there is still to be read why a run
+// waits, or what it has measured. 0: all of it.
+func commandRoom(width int) int {
+	const others, least = 58, 16 // what the columns before it take, and what tells one command from another
+	if width == 0 {
+		return 0
+	}
+	return max(least, (width-others)/2)
 }
 
 // printChanged draws the table anew on a terminal. Elsewhere it prints the rows whose state is news.

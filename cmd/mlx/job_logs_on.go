@@ -106,7 +106,7 @@ func (p *logPrinter) soFar(ctx context.Context, j *onJob, links *onLinks, out *l
 
 // ending prints what came last of a job that is over, and brings its records: its outputs wait for mlx job wait.
 func (p *logPrinter) ending(ctx context.Context, j *onJob, links *onLinks, out *logShower, last sight) error {
-	release, err := j.repo.Lock(ctx, []string{"job " + j.id.Hex()}, nil)
+	release, err := j.repo.Lock(ctx, []string{jobLock(j.id)}, nil)
 	if err != nil {
 		return err
 	}

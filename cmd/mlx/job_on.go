@@ -21,7 +21,7 @@ func (j job) onBackend(row *jobView, now time.Time) {
 		row.QueuedS, row.Cost = on.QueuedS, j.cost
 		return
 	}
-	row.StartedAt, row.StartedKnown, row.Attempt = nil, false, max(j.view.Attempt, j.seen.Attempt)
+	row.StartedAt, row.StartedKnown, row.Deadline, row.Attempt = nil, false, nil, max(j.view.Attempt, j.seen.Attempt)
 	if row.Host = j.seen.Host; row.Reason == nil && j.seen.Reason != "" {
 		row.Reason = &j.seen.Reason
 	}
@@ -33,8 +33,8 @@ func (j job) onBackend(row *jobView, now time.Time) {
 	if began, known := j.began(); !began.IsZero() {
 		queued = max(0, began.Sub(on.SubmittedAt).Seconds())
 		row.StartedAt, row.StartedKnown = &began, known
-		if on.TimeS > 0 && known {
-			at := began.Add(time.Duration(on.TimeS * float64(time.Second)))
+		if limit := j.view.TimeoutS; limit != nil && known {
+			at := began.Add(seconds(*limit))
 			row.Deadline = &at
 		}
 		row.Cost = spent(on, j.price, useSoFar(j.seen, now))

@@ -37,7 +37,7 @@ func jobSSHRun(ctx context.Context, a *app, ref string) error {
 	id := found.view.RunID.Short()
 	switch {
 	case found.ended():
-		return fault.New(fault.NotFound, "cannot open a shell where run %s executes: it has %s", id, found.view.State).Hint("mlx show %s", id)
+		return fault.New(fault.NotFound, "cannot open a shell where run %s executes: it is over, %s", id, found.view.State).Hint("mlx show %s", id)
 	case found.view.Job == nil:
 		return fault.New(fault.Usage, "cannot open a shell where run %s executes: it runs on %s, without a backend", id, found.view.Machine.Host)
 	}

@@ -8,6 +8,7 @@ import (
 	"mlx/internal/cli"
 	"mlx/internal/fault"
 	"mlx/internal/object"
+	"mlx/internal/repo"
 	"mlx/internal/run"
 	"mlx/internal/train"
 )
@@ -221,7 +222,11 @@ func (a *app) specOn(ctx context.Context, o runOptions, ask onAsk) (spec run.Spe
 	if err != nil {
 		return spec, free, err
 	}
-	if _, err = a.backend(ask.Backend); err != nil {
+	b, err := a.backend(ask.Backend)
+	if err == nil {
+		err = b.Gives(ask.Backend, repo.Backend{Image: ask.Image, Queue: ask.Queue, Spot: ask.Spot})
+	}
+	if err != nil {
 		return spec, free, err
 	}
 	if spec, err = o.spec(a, r); err != nil {

@@ -52,7 +52,7 @@ func (j *onJob) cancel(ctx context.Context, links *onLinks, why run.Cancel, grac
 
 // noteCancel writes down that the run is to end. From then on nobody here hands it over again.
 func (j *onJob) noteCancel(ctx context.Context, why run.Cancel) error {
-	release, err := j.repo.Lock(ctx, []string{"job " + j.id.Hex()}, nil)
+	release, err := j.repo.Lock(ctx, []string{jobLock(j.id)}, nil)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (j *onJob) noteCancel(ctx context.Context, why run.Cancel) error {
 
 // drop ends a run that was recorded here and never handed over.
 func (j *onJob) drop(ctx context.Context, why run.Cancel) (bool, error) {
-	release, err := j.repo.Lock(ctx, []string{"job " + j.id.Hex()}, nil)
+	release, err := j.repo.Lock(ctx, []string{jobLock(j.id)}, nil)
 	if err != nil {
 		return false, err
 	}

@@ -41,7 +41,7 @@ func (j *onJob) collect(ctx context.Context, links *onLinks, last sight) (run.Vi
 }
 
 func (j *onJob) collected(ctx context.Context, links *onLinks, last sight) (run.View, error) {
-	release, err := j.repo.Lock(ctx, []string{"job " + j.id.Hex()}, nil)
+	release, err := j.repo.Lock(ctx, []string{jobLock(j.id)}, nil)
 	if err != nil {
 		return run.View{}, err
 	}

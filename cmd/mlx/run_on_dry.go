@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -40,6 +41,7 @@ func (a *app) dryRunOn(ctx context.Context, spec run.Spec, ask onAsk) error {
 func (a *app) planDry(ctx context.Context, spec run.Spec, ask onAsk) (*onJob, onPlanView, error) {
 	v := onPlanView{planView: planView{Kind: "plan/v1", Command: "run", Applies: true, Steps: []planStep{}, Needs: []struct{}{}, Classes: []snapshot.GCClass{}},
 		Backend: ask.Backend}
+	a.dry = true
 	j, err := a.openJob(ctx, ask.Backend)
 	if err != nil {
 		return j, v, err
@@ -59,7 +61,9 @@ func (a *app) planDry(ctx context.Context, spec run.Spec, ask onAsk) (*onJob, on
 	}
 	j.plan.Inputs[0].Files, j.plan.Inputs[0].Bytes = int64(len(tree.files)), tree.bytes
 	j.measure()
-	v.Files, v.Asked = int64(len(tree.files)), j.askNode(ctx)
+	v.Files = int64(len(tree.files))
+	var program int64
+	program, v.Asked = j.askNode(ctx)
 	if err := j.begun([]byte("{}"), []byte("{}")); err != nil {
 		return j, v, err
 	}
@@ -67,7 +71,7 @@ func (a *app) planDry(ctx context.Context, spec run.Spec, ask onAsk) (*onJob, on
 		return j, v, fault.New(fault.KindOf(err), "cannot say what %s would be given: %w", j.name, err)
 	}
 	v.Object = unnamed(v.Object)
-	j.steps(&v)
+	j.steps(&v, program)
 	return j, v, nil
 }
 
@@ -91,10 +95,11 @@ func (j *onJob) measure() {
 	}
 }
 
-// askNode asks what the node has, where it can be asked without waiting for a job.
-func (j *onJob) askNode(ctx context.Context) bool {
+// askNode asks what the node has, where it can be asked without waiting for a job. One without mlx has nothing: program is the size of what it
+// would get before all else.
+func (j *onJob) askNode(ctx context.Context) (program int64, asked bool) {
 	if j.access() != train.AccessHost {
-		return false
+		return 0, false
 	}
 	ctx, stop := context.WithTimeout(ctx, dryWait)
 	defer stop()
@@ -111,15 +116,19 @@ func (j *onJob) askNode(ctx context.Context) bool {
 			for i := range have {
 				j.plan.Inputs[i].There = have[i] && !roots[i].IsZero()
 			}
-			return true
+			return 0, true
 		}
 	}
+	var absent *train.AbsentError
+	if errors.As(err, &absent) {
+		return absent.Bytes, true
+	}
 	j.app.streams.Note("%s cannot be asked what it has, so all counts as sent: %v", j.name, err)
-	return false
+	return 0, false
 }
 
-// steps are the plan as a list.
-func (j *onJob) steps(v *onPlanView) {
+// steps are the plan as a list. program is the size of mlx where it is not there yet.
+func (j *onJob) steps(v *onPlanView, program int64) {
 	for _, in := range j.plan.Inputs {
 		step := planStep{Do: "send", What: in.What, Why: cli.FormatNum(in.Files, "file"), Bytes: in.Bytes}
 		if !in.Root.IsZero() {
@@ -132,6 +141,10 @@ func (j *onJob) steps(v *onPlanView) {
 		}
 		v.Bytes += step.Bytes
 		v.Steps = append(v.Steps, step)
+	}
+	if program > 0 {
+		v.Bytes += program
+		v.Steps = append(v.Steps, planStep{Do: "send", What: "mlx", Why: "once for each version", Bytes: program})
 	}
 	if names := j.plan.Order.Secrets; len(names) > 0 {
 		v.Steps = append(v.Steps, planStep{Do: "send", What: "secrets " + strings.Join(names, " "), Why: "variables of the command; no record names their values"})

@@ -75,7 +75,7 @@ func (s sight) seen(before run.Seen, now time.Time) run.Seen {
 		after.Reason = "it has ended: mlx job wait brings its results back"
 	case st.State == train.Gone:
 		after.State, after.Ready = run.Unobserved, true
-		after.Reason = "it is gone: " + cmp.Or(s.words(), "nobody says why")
+		after.Reason = "it is gone: " + cmp.Or(s.words(), "nobody says why") + "; mlx job wait records its end"
 	}
 	if s.err == nil {
 		after.Handle = cmp.Or(s.status.Handle, after.Handle)

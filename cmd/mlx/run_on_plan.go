@@ -355,4 +355,12 @@ func (a *app) checkpointOf(ctx context.Context, ref string) (object.Digest, erro
 }
 
 // money is an amount as people write it.
-func money(amount float64, currency string) string { return cli.FormatFloat(amount) + " " + currency }
+func money(amount float64, currency string) string { return amountWords(amount) + " " + currency }
+
+// amountWords writes an amount of money with a few digits. Nobody pays 6.9e-07 EUR: the smallest have all their zeros.
+func amountWords(amount float64) string {
+	if amount > 0 && amount < 1e-4 {
+		return train.Plain(amount, 2)
+	}
+	return cli.FormatFloat(amount)
+}

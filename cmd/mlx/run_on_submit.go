@@ -33,6 +33,9 @@ const (
 	beingSubmitted = "it is being submitted"
 )
 
+// jobLock is the lock of whoever hands a job to its backend.
+func jobLock(id object.Digest) string { return "job " + id.Hex() }
+
 // folderOf is the folder of a job here.
 func (j *onJob) folderOf() string { return filepath.Join(jobsOf(j.repo), j.id.Hex()) }
 
@@ -87,7 +90,7 @@ func (j *onJob) begun(raw, body []byte) error {
 // hand brings the job to its backend, from wherever an earlier attempt to do so was stopped. All steps can be repeated: a job that the
 // backend knows, or that has begun, is not handed over again.
 func (j *onJob) hand(ctx context.Context, links *onLinks) error {
-	release, err := j.repo.Lock(ctx, []string{"job " + j.id.Hex()}, nil)
+	release, err := j.repo.Lock(ctx, []string{jobLock(j.id)}, nil)
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func onWords(v run.View) []cli.Cell {
 func costCell(c *run.Cost) cli.Cell {
 	amount := strconv.FormatFloat(c.Amount, 'f', 2, 64)
 	if c.Amount > 0 && c.Amount < 0.01 {
-		amount = cli.FormatFloat(c.Amount)
+		amount = amountWords(c.Amount)
 	}
 	return cli.Fmt("%s %s", cli.Str(amount+" "+c.Currency), cli.Shown(cli.RoleDim, c.Basis))
 }
@@ -108,7 +108,11 @@ func resourceCells(on *run.Job) []cli.Cell {
 		cells = append(cells, cli.Num(int64(on.Nodes), "node"))
 	}
 	if on.GPUs > 0 {
-		cells = append(cells, cli.Fmt("%s GPU %s", cli.Count(int64(on.GPUs)), cli.Str(on.GPUType)))
+		what := cli.Fmt("%s GPU", cli.Count(int64(on.GPUs)))
+		if on.GPUType != "" {
+			what = cli.Fmt("%s GPU %s", cli.Count(int64(on.GPUs)), cli.Str(on.GPUType))
+		}
+		cells = append(cells, what)
 	}
 	if on.CPUs > 0 {
 		cells = append(cells, cli.Fmt("%s CPU", cli.Count(int64(on.CPUs))))

@@ -80,7 +80,11 @@ func Bytes(n int64) Cell { return cell(RolePlain, FormatBytes(n), strconv.Format
 
 // Memory is the size of a machine's memory, as it is sold: "16 GiB", or the plain integer.
 func Memory(n int64) Cell {
-	return cell(RolePlain, fmt.Sprintf("%.0f GiB", float64(n)/(1<<30)), strconv.FormatInt(n, 10))
+	human := fmt.Sprintf("%.0f GiB", float64(n)/(1<<30))
+	if n < 1<<30 {
+		human = fmt.Sprintf("%.0f MiB", float64(n)/(1<<20))
+	}
+	return cell(RolePlain, human, strconv.FormatInt(n, 10))
 }
 
 // Change is a difference of sizes: "+2.6 MB", or the plain integer.

@@ -148,6 +148,20 @@ func (b Backend) check(name string) error {
 	return nil
 }
 
+// Gives refuses what backends of a type never have and a run asks one for: an image, a queue, a machine that may be taken away. Without that
+// it would be executed outside of its image, and nobody would see why.
+func (b Backend) Gives(name string, asked Backend) error {
+	asked.Type = b.Type
+	keys := asked.keysOf()
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if types := keys[key]; !slices.Contains(types, b.Type) {
+			return fault.New(fault.Usage, "cannot run on %s: %s is nothing that %s has", name, key, b.Type).
+				Hint("mlx backend list   # %s belongs to %s", key, strings.Join(types, ", "))
+		}
+	}
+	return nil
+}
+
 // keysOf are the keys that stand there and that not every type has, with the types that do.
 func (b Backend) keysOf() map[string][]string {
 	all := map[string][]string{}

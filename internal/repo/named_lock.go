@@ -20,8 +20,7 @@ const lockPause = 50 * time.Millisecond
 // Lock takes a lock for each name, in an order that everybody keeps, and waits for whoever holds one; waiting is told
 // once, before the first wait. The system gives the locks back when the process ends, however it ends.
 func (r *Repo) Lock(ctx context.Context, names []string, waiting func()) (release func(), err error) {
-	dir := filepath.Join(r.Home, "pipeline")
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := os.MkdirAll(filepath.Dir(r.lockPath("")), 0o777); err != nil {
 		return nil, fault.New(fault.KindOf(err), "cannot lock the pipeline: %w", err)
 	}
 	var held []*os.File
@@ -33,7 +32,7 @@ func (r *Repo) Lock(ctx context.Context, names []string, waiting func()) (releas
 	}
 	paths := make([]string, len(names))
 	for i, name := range names {
-		paths[i] = filepath.Join(dir, fmt.Sprintf("%x.lock", sha256.Sum256([]byte(name))))
+		paths[i] = r.lockPath(name)
 	}
 	slices.Sort(paths)
 	for _, path := range slices.Compact(paths) {
@@ -48,6 +47,22 @@ func (r *Repo) Lock(ctx context.Context, names []string, waiting func()) (releas
 		held = append(held, f.File)
 	}
 	return release, nil
+}
+
+// lockPath is the file of a named lock.
+func (r *Repo) lockPath(name string) string {
+	return filepath.Join(r.Home, "pipeline", fmt.Sprintf("%x.lock", sha256.Sum256([]byte(name))))
+}
+
+// Held says whether somebody holds a named lock now.
+func (r *Repo) Held(name string) bool {
+	f, err := os.OpenFile(r.lockPath(name), os.O_RDWR, 0)
+	if err != nil {
+		return false // its file is there as long as it is held
+	}
+	defer f.Close()
+	free, err := tryLock(f)
+	return err == nil && !free
 }
 
 type namedLock struct {

@@ -50,6 +50,9 @@ func TestLockGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer release()
+	if !r.Held("a") || r.Held("free") {
+		t.Error("what is held is not told from what is free")
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	told := 0
 	_, err = r.Lock(ctx, []string{"free", "a"}, func() { told++; stop() })

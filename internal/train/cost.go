@@ -85,7 +85,13 @@ func (p Price) Affords(r Resources, spot bool, amount float64) time.Duration {
 	return time.Duration(amount / hour * float64(time.Hour)).Truncate(time.Second)
 }
 
-func short(f float64) string { return strconv.FormatFloat(f, 'g', 4, 64) }
+func short(f float64) string { return Plain(f, 4) }
+
+// Plain writes a number with so many digits that are not leading zeros, and without an exponent.
+func Plain(f float64, digits int) string {
+	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(f, 'g', digits, 64), 64) // what was written can be read
+	return strconv.FormatFloat(rounded, 'f', -1, 64)
+}
 
 // Use is for how long a job had its place: in each attempt, those that were lost as well. The time in a queue is none of it.
 type Use struct {

@@ -24,6 +24,7 @@ func TestCost(t *testing.T) {
 		{"a processor is assumed", Price{Currency: "USD", CPUHour: 0.04}, Resources{}, false, time.Hour, 0.04, BasisAssumed, "1 CPU x 1 h x 0.04 USD"},
 		{"all kinds", Price{Currency: "USD", CPUHour: 0.04, MemoryHour: 0.005, NodeHour: 1}, Resources{CPUs: 8, Memory: 32 << 30, Nodes: 2}, false, time.Hour,
 			2*8*0.04 + 2*32*0.005 + 2, BasisEstimated, "16 CPU x 1 h x 0.04 USD + 64 GiB x 1 h x 0.005 USD + 2 node x 1 h x 1 USD"},
+		{"a moment", gpu, Resources{GPUs: 1}, false, 72 * time.Millisecond, 0.000042, BasisEstimated, "1 GPU x 0.00002 h x 2.1 EUR"},
 		{"spot", Price{Currency: "EUR", GPUHour: 2, Spot: 0.3}, Resources{GPUs: 1}, true, time.Hour, 0.6, BasisEstimated, "(1 GPU x 1 h x 2 EUR) x 0.3 for spot"},
 		{"spot of unknown share", Price{Currency: "EUR", GPUHour: 2}, Resources{GPUs: 1}, true, time.Hour, 2, BasisAssumed, "1 GPU x 1 h x 2 EUR, spot at the full price"},
 	} {

@@ -31,6 +31,9 @@ type Host struct {
 	// Agents returns the program for nodes of another kind, in the words of Go: linux, arm64.
 	Agents func(os, arch string) (string, error)
 
+	// Untouched leaves the host as it is: where mlx is not there already, that is an AbsentError.
+	Untouched bool
+
 	mu        sync.Mutex
 	ssh       *sshSettings
 	installed *Installed
@@ -41,6 +44,14 @@ type Installed struct {
 	Program string
 	Root    string
 }
+
+// AbsentError says that mlx is not on a host which is to stay untouched.
+type AbsentError struct {
+	Host  string
+	Bytes int64 // of the program that would be brought
+}
+
+func (e *AbsentError) Error() string { return "mlx is not on " + e.Host + " yet" }
 
 // maxAnswer bounds what a command on a host may print.
 const maxAnswer = 64 << 20

@@ -120,6 +120,9 @@ func (c *Conn) bring(ctx context.Context, kind string) (word, rest string, err e
 	if err != nil {
 		return "", "", err
 	}
+	if c.host.Untouched {
+		return "", "", &AbsentError{Host: c.host.label(), Bytes: agent.size}
+	}
 	f, err := os.Open(agent.path)
 	if err != nil {
 		return "", "", fault.New(fault.KindOf(err), "cannot bring mlx to %s: %w", c.host.label(), err)

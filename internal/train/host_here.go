@@ -56,6 +56,9 @@ func (h *Host) installHere() (Installed, error) {
 	if there, err := os.Stat(at.Program); err == nil && there.Size() == info.Size() && there.Mode()&0o100 != 0 {
 		return at, nil
 	}
+	if h.Untouched {
+		return Installed{}, &AbsentError{Host: h.label(), Bytes: info.Size()}
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fail(err)
 	}

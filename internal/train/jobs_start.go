@@ -71,7 +71,7 @@ func (n NodeJobs) fits(r Resources) error {
 	gpus, known := gpusHere()
 	switch {
 	case known && r.GPUs > gpus:
-		return fault.New(fault.Usage, "cannot start the run: it asks for %d GPUs, and %s has %d", r.GPUs, n.Host, gpus)
+		return fault.New(fault.Usage, "cannot start the run: it asks for %d GPU, and %s has %d", r.GPUs, n.Host, gpus)
 	case r.CPUs > runtime.NumCPU():
 		return fault.New(fault.Usage, "cannot start the run: it asks for %d processors, and %s has %d", r.CPUs, n.Host, runtime.NumCPU())
 	}
