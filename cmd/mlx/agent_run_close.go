@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"slices"
+	"time"
 
 	"mlx/internal/fault"
 	"mlx/internal/lineage"
@@ -84,9 +85,7 @@ func (j *agentJob) lastRecord(ctx context.Context, out *train.Result, trouble er
 			return nil, err
 		}
 		runner.Secrets = j.secretValues()
-		job := j.job()
-		job.Cost = spent(job, priceIn(job.Price), useOf(job, j.app.now().UTC()))
-		ended, err := runner.Abandon(ctx, j.id, run.State(out.State), out.Cause, job)
+		ended, err := runner.Abandon(ctx, j.id, run.State(out.State), out.Cause, j.jobSoFar(*out, trouble != nil))
 		if err != nil {
 			return nil, err
 		}
@@ -100,6 +99,22 @@ func (j *agentJob) lastRecord(ctx context.Context, out *train.Result, trouble er
 		out.Status = *v.ExitStatus
 	}
 	return v, nil
+}
+
+// jobSoFar is the job with what its attempts have used, where none is recorded as the run. One that was begun and of which nothing is
+// left is one of them: out says how it ended where the agent itself could not go on with it.
+func (j *agentJob) jobSoFar(out train.Result, trouble bool) *run.Job {
+	now := j.app.now().UTC().Truncate(time.Microsecond)
+	if j.book.Last > len(j.book.Attempts) {
+		a := j.lostAttempt()
+		if trouble {
+			a.State, a.Cause, a.EndedAt = run.State(out.State), out.Cause, &now
+		}
+		j.book.Attempts = append(j.book.Attempts, a)
+	}
+	b := run.Body{Job: j.job(), EndedAt: &now}
+	closeJob(&b)
+	return b.Job
 }
 
 // saveRecords makes packs of what was recorded here, and sends all of it where the job has a remote.

@@ -274,10 +274,10 @@ func (j *onJob) abandon(ctx context.Context, last sight) (run.View, error) {
 	state, cause := j.outcome(last)
 	job := *j.body.Job
 	job.Handle = j.ref().Handle
-	if s, _ := run.SeenOf(jobsOf(j.repo), j.id); !s.Began.IsZero() || !s.Since.IsZero() {
-		use := useSoFar(s, s.At)
+	s, _ := run.SeenOf(jobsOf(j.repo), j.id)
+	if use := useSoFar(s, s.At); use.Lasted > 0 {
 		use.Assumed = true // nobody saw it end
-		job.Cost = spent(&job, j.app.priceOf(&job), use)
+		job.Cost, job.Energy = spent(&job, j.app.priceOf(&job), use), consumedBy(&job, use).energy()
 	}
 	return runner.Abandon(ctx, j.id, state, cause, &job)
 }
