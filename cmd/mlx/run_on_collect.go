@@ -289,7 +289,8 @@ func (j *onJob) tidy(ctx context.Context, links *onLinks) {
 		if err == nil {
 			err = l.Write(ctx, j.there(train.CollectedName), 0o644, nil)
 		}
-		for _, name := range []string{train.SourceName, train.CheckpointName, train.AttemptsName} { // its records and result stay for other clones
+		// Its records and result stay for other clones. The secrets are there still where no agent took them: the backend refused the job.
+		for _, name := range []string{train.SecretsName, train.SourceName, train.CheckpointName, train.AttemptsName} {
 			if err == nil && j.access() != train.AccessNode {
 				err = l.Remove(ctx, j.there(name))
 			}
