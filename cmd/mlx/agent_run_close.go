@@ -46,9 +46,7 @@ func (j *agentJob) close(ctx context.Context, result *run.Result, trouble error)
 	if err != nil {
 		return out, fault.New(fault.Internal, "cannot write %s: %w", train.ResultName, err)
 	}
-	if err := os.Remove(j.path(train.SecretsName)); err != nil && !os.IsNotExist(err) {
-		j.say("cannot remove the secrets: %v", err)
-	}
+	j.removeSecrets()
 	if err := j.write(train.ResultName, append(text, '\n')); err != nil {
 		return out, err
 	}
@@ -56,6 +54,12 @@ func (j *agentJob) close(ctx context.Context, result *run.Result, trouble error)
 	j.tell(func(t *train.Told) { t.State, t.Why, t.Attempt = toldEnded, out.Cause, out.Attempt })
 	j.say("the run has ended: %s", out.State)
 	return out, nil
+}
+
+func (j *agentJob) removeSecrets() {
+	if err := os.Remove(j.path(train.SecretsName)); err != nil && !os.IsNotExist(err) {
+		j.say("cannot remove the secrets: %v", err)
+	}
 }
 
 // ownFailure is the status of a job that the agent could not execute.
