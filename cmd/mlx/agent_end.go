@@ -73,6 +73,11 @@ func agentEnd(ctx context.Context, a *app, o agentEndOptions) error {
 // endAs records the end of a run that nobody else will record.
 func (j *agentJob) endAs(ctx context.Context, e run.Ending) (train.Result, error) {
 	err := errors.Join(j.readBook(), j.readOrder())
+	if text, err := j.read(train.StateName); err == nil {
+		if told, err := train.ParseTold(text); err == nil { // else the last attempt lasted for as long as is known otherwise
+			j.before = told.At
+		}
+	}
 	if err == nil {
 		j.crew.close(run.Stop{State: e.State, Cause: e.Cause}, false)
 		err = j.reenter(ctx)

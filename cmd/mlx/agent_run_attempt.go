@@ -98,6 +98,12 @@ func (j *agentJob) takeUp(ctx context.Context) (*run.Result, error) {
 		j.crew.close(run.Stop{State: run.Lost, Cause: lostAgent}, false)
 		return nil, nil
 	}
+	a := j.lostAttempt()
+	return &run.Result{Aside: &a}, nil
+}
+
+// lostAttempt is the attempt that was begun last, where nothing is left of it.
+func (j *agentJob) lostAttempt() run.Attempt {
 	a := run.Attempt{N: j.book.Last, Host: j.app.host(), StartedAt: j.book.Began, State: run.Lost, Cause: lostAgent}
 	if a.StartedAt.IsZero() {
 		a.StartedAt = j.app.now().UTC().Truncate(time.Microsecond)
@@ -107,7 +113,7 @@ func (j *agentJob) takeUp(ctx context.Context) (*run.Result, error) {
 	} else {
 		a.EndedAt = &a.StartedAt
 	}
-	return &run.Result{Aside: &a}, nil
+	return a
 }
 
 // lostAgent is the cause of an attempt that nobody saw end.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"slices"
+	"time"
 
 	"mlx/internal/fault"
 	"mlx/internal/lineage"
@@ -45,9 +46,7 @@ func (j *agentJob) close(ctx context.Context, result *run.Result, trouble error)
 	if err != nil {
 		return out, fault.New(fault.Internal, "cannot write %s: %w", train.ResultName, err)
 	}
-	if err := os.Remove(j.path(train.SecretsName)); err != nil && !os.IsNotExist(err) {
-		j.say("cannot remove the secrets: %v", err)
-	}
+	j.removeSecrets()
 	if err := j.write(train.ResultName, append(text, '\n')); err != nil {
 		return out, err
 	}
@@ -55,6 +54,12 @@ func (j *agentJob) close(ctx context.Context, result *run.Result, trouble error)
 	j.tell(func(t *train.Told) { t.State, t.Why, t.Attempt = toldEnded, out.Cause, out.Attempt })
 	j.say("the run has ended: %s", out.State)
 	return out, nil
+}
+
+func (j *agentJob) removeSecrets() {
+	if err := os.Remove(j.path(train.SecretsName)); err != nil && !os.IsNotExist(err) {
+		j.say("cannot remove the secrets: %v", err)
+	}
 }
 
 // ownFailure is the status of a job that the agent could not execute.
@@ -84,9 +89,7 @@ func (j *agentJob) lastRecord(ctx context.Context, out *train.Result, trouble er
 			return nil, err
 		}
 		runner.Secrets = j.secretValues()
-		job := j.job()
-		job.Cost = spent(job, priceIn(job.Price), useOf(job, j.app.now().UTC()))
-		ended, err := runner.Abandon(ctx, j.id, run.State(out.State), out.Cause, job)
+		ended, err := runner.Abandon(ctx, j.id, run.State(out.State), out.Cause, j.jobSoFar(*out, trouble != nil))
 		if err != nil {
 			return nil, err
 		}
@@ -100,6 +103,22 @@ func (j *agentJob) lastRecord(ctx context.Context, out *train.Result, trouble er
 		out.Status = *v.ExitStatus
 	}
 	return v, nil
+}
+
+// jobSoFar is the job with what its attempts have used, where none is recorded as the run. One that was begun and of which nothing is
+// left is one of them: out says how it ended where the agent itself could not go on with it.
+func (j *agentJob) jobSoFar(out train.Result, trouble bool) *run.Job {
+	now := j.app.now().UTC().Truncate(time.Microsecond)
+	if j.book.Last > len(j.book.Attempts) {
+		a := j.lostAttempt()
+		if trouble {
+			a.State, a.Cause, a.EndedAt = run.State(out.State), out.Cause, &now
+		}
+		j.book.Attempts = append(j.book.Attempts, a)
+	}
+	b := run.Body{Job: j.job(), EndedAt: &now}
+	closeJob(&b)
+	return b.Job
 }
 
 // saveRecords makes packs of what was recorded here, and sends all of it where the job has a remote.

@@ -288,6 +288,9 @@ func (j *agentJob) executeRanks(spec run.Spec) int {
 
 // followAlone is follow where the nodes share no disk: this one lays out the job itself, once, and its status is that of its ranks.
 func (j *agentJob) followAlone(ctx context.Context) error {
+	if run.Variable(j.app.environ, train.SharedVariable) == "0" { // certainly a folder of its own, to which each submit brings them
+		defer j.removeSecrets()
+	}
 	j.work = j.path("nodes", strconv.Itoa(j.place.Node)) // should it be the folder of other nodes as well, they do not meet
 	if err := j.prepare(ctx); err != nil {
 		return err

@@ -66,7 +66,11 @@ func useOf(on *run.Job, last time.Time) train.Use {
 			spans[i].Ended = *at.EndedAt
 		}
 	}
-	return train.Used(spans, last)
+	u := train.Used(spans, last)
+	for _, at := range on.Attempts {
+		u.Assumed = u.Assumed || at.State == run.Lost // it had its place until its last sign of life at least
+	}
+	return u
 }
 
 // useSoFar is the same of a job of which only what was seen is known.
@@ -77,6 +81,8 @@ func useSoFar(s run.Seen, now time.Time) train.Use {
 		u.Lasted += max(0, now.Sub(s.Began))
 	case !s.Since.IsZero():
 		u.Lasted, u.Assumed = u.Lasted+max(0, now.Sub(s.Since)), true
+	default:
+		u.Attempts = max(1, formerOf(s)) // the next one has no place yet
 	}
 	return u
 }

@@ -93,18 +93,24 @@ func (a *app) energyHere(b *run.Body) {
 	b.Energy = c.energy()
 }
 
-// energyOfJob is what a run on a backend used, in all its attempts.
-func energyOfJob(b *run.Body) *run.Energy {
-	on := b.Job
-	u := useOf(on, *b.EndedAt)
+// consumedBy is what follows of the electricity of a job from the time for which it had its places.
+func consumedBy(on *run.Job, u train.Use) consumed {
 	c := consumed{nodes: max(1, on.Nodes), assumed: u.Assumed}
 	if p := on.Power; p != nil {
 		c.power = train.Power{GPUWatts: p.GPUWatts, CPUWatts: p.CPUWatts, PUE: p.PUE, Intensity: p.Intensity}
 	}
+	c.gpuSeconds = float64(c.nodes*on.GPUs) * u.Lasted.Seconds()
+	return c
+}
+
+// energyOfJob is what a run on a backend used, in all its attempts.
+func energyOfJob(b *run.Body) *run.Energy {
+	on := b.Job
+	u := useOf(on, *b.EndedAt)
+	c := consumedBy(on, u)
 	for _, at := range on.Attempts {
 		c.attempts = append(c.attempts, at.Drawn)
 	}
-	c.gpuSeconds = float64(max(1, on.Nodes)*on.GPUs) * u.Lasted.Seconds()
 	c.cpuSeconds = b.CPUSeconds
 	if ranks := max(1, on.Nodes) * max(1, on.Ranks); b.DurationS > 0 && (ranks > 1 || len(on.Attempts) > 1) {
 		c.cpuSeconds *= float64(ranks) * u.Lasted.Seconds() / b.DurationS // the others are taken to have worked as the one that is recorded

@@ -152,9 +152,19 @@ func (j *onJob) handAgain(ctx context.Context, l *train.Link, last sight, told t
 	}
 	j.app.streams.Note("run %s: attempt %d: %s; it %s", j.id.Short(), used+1, cause, words)
 	err = j.see(func(s *run.Seen) {
-		*s = run.Seen{State: run.Pending, Handle: cmp.Or(handle, s.Handle), Attempt: used + 1, Given: j.app.now().UTC(), SpentS: max(s.SpentS, told.SpentS)}
+		*s = run.Seen{State: run.Pending, Handle: cmp.Or(handle, s.Handle), Attempt: used + 1, Given: j.app.now().UTC(), SpentS: spentUntil(*s, told)}
 	})
 	return errors.Join(err, j.mirror().restart())
+}
+
+// spentUntil is for how long a job had its places whose last attempt is over, in seconds: until its agent, or else the backend, was heard.
+func spentUntil(s run.Seen, told train.Told) float64 {
+	at := s.At
+	if !told.Began.IsZero() && told.Attempt >= s.Attempt {
+		s.Began, s.SpentS, at = told.Began, told.SpentS, told.At
+	}
+	lose(&s, at)
+	return s.SpentS
 }
 
 // leftCheckpoint says whether something is in the checkpoint folder on the node.

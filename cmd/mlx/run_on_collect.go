@@ -274,10 +274,10 @@ func (j *onJob) abandon(ctx context.Context, last sight) (run.View, error) {
 	state, cause := j.outcome(last)
 	job := *j.body.Job
 	job.Handle = j.ref().Handle
-	if s, _ := run.SeenOf(jobsOf(j.repo), j.id); !s.Began.IsZero() || !s.Since.IsZero() {
-		use := useSoFar(s, s.At)
+	s, _ := run.SeenOf(jobsOf(j.repo), j.id)
+	if use := useSoFar(s, s.At); use.Lasted > 0 {
 		use.Assumed = true // nobody saw it end
-		job.Cost = spent(&job, j.app.priceOf(&job), use)
+		job.Cost, job.Energy = spent(&job, j.app.priceOf(&job), use), consumedBy(&job, use).energy()
 	}
 	return runner.Abandon(ctx, j.id, state, cause, &job)
 }
@@ -289,7 +289,8 @@ func (j *onJob) tidy(ctx context.Context, links *onLinks) {
 		if err == nil {
 			err = l.Write(ctx, j.there(train.CollectedName), 0o644, nil)
 		}
-		for _, name := range []string{train.SourceName, train.CheckpointName, train.AttemptsName} { // its records and result stay for other clones
+		// Its records and result stay for other clones. The secrets are there still where no agent took them: the backend refused the job.
+		for _, name := range []string{train.SecretsName, train.SourceName, train.CheckpointName, train.AttemptsName} {
 			if err == nil && j.access() != train.AccessNode {
 				err = l.Remove(ctx, j.there(name))
 			}

@@ -30,9 +30,14 @@ func (j *onJob) afford(r *train.Resources, most repo.Money, job *run.Job) error 
 	}
 	attempts := time.Duration(job.Retries + 1)
 	limit := price.Affords(*r, job.Spot, most.Amount) / attempts
-	if limit < time.Second {
+	switch hour := price.Of(*r, job.Spot, time.Hour).Amount; {
+	case hour <= 0:
+		return fault.New(fault.Usage, "cannot keep the cost below %s: the price of %s is of what the run does not ask for",
+			money(most.Amount, most.Currency), j.name).
+			Hint("mlx run --on %s --gpus 1 …   # or a node_hour in mlx.yaml: mlx backend list shows what has a price", j.name)
+	case limit < time.Second:
 		return fault.New(fault.Usage, "cannot run on %s: one hour costs %s, so %s is less than a second", j.name,
-			money(price.Of(*r, job.Spot, time.Hour).Amount*float64(attempts), price.Currency), money(most.Amount, most.Currency))
+			money(hour*float64(attempts), price.Currency), money(most.Amount, most.Currency))
 	}
 	if r.Time > limit {
 		e := price.Of(*r, job.Spot, r.Time*attempts)

@@ -124,6 +124,9 @@ func (o onFlags) ask() (ask onAsk, remote bool, err error) {
 		if ask.MaxCost, err = repo.ParseMoney(o.cost); err != nil {
 			return ask, true, err
 		}
+		if ask.MaxCost.Amount <= 0 { // what is left of a budget may be nothing
+			return ask, true, fault.New(fault.Usage, "cannot run for %s: nothing may be spent", money(ask.MaxCost.Amount, ask.MaxCost.Currency))
+		}
 	}
 	if o.retries < 0 {
 		return ask, true, fault.New(fault.Usage, "cannot try again %d times", o.retries)

@@ -140,6 +140,12 @@ func (b Backend) check(name string) error {
 		}
 		currency = max(currency, m.Currency)
 	}
+	switch w := b.Power; {
+	case w.GPUWatts < 0 || w.CPUWatts < 0 || w.Intensity < 0:
+		return bad("power is nothing below zero")
+	case w.PUE != 0 && w.PUE < 1:
+		return bad("pue is what the data centre uses for each kWh of its machines: 1 or more")
+	}
 	for _, name := range b.Secrets {
 		if name == "" || strings.ContainsAny(name, "= \x00") {
 			return bad("secrets are names of variables, not %q", name)

@@ -59,6 +59,10 @@ func TestBackendMistakes(t *testing.T) {
 		{"backends:\n  a: {type: ray}\n", "no url"},
 		{"backends:\n  a: {type: ssh, host: b, queue: x}\n", "queue is nothing that ssh has: it belongs to slurm, kubernetes"},
 		{"backends:\n  a: {type: pbs}\n", `type cannot be "pbs"`},
+		{"backends:\n  a: {type: local, price: {node_hour: 2 123}}\n", "no amount of money"},
+		{"backends:\n  a: {type: local, price: {node_hour: -2 EUR}}\n", "no amount of money"},
+		{"backends:\n  a: {type: local, power: {gpu_watts: -300}}\n", "power is nothing below zero"},
+		{"backends:\n  a: {type: local, power: {pue: 0.9}}\n", "1 or more"},
 		{"backends:\n  a: {type: slurm, secrets: [A=b]}\n", "secrets are names of variables"},
 	} {
 		_, err := ParseConfig([]byte(c.text))

@@ -74,7 +74,7 @@ func (p *Share) setScalar(s scalar) (err error) {
 func (m *Money) setScalar(s scalar) error {
 	number, currency, ok := strings.Cut(s.text, " ")
 	amount, err := parseNumber(number)
-	if !ok || err != nil || len(currency) != 3 || strings.ToUpper(currency) != currency {
+	if !ok || err != nil || len(currency) != 3 || strings.Trim(currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
 		return fmt.Errorf("%q is no amount of money such as 20 EUR", s.text)
 	}
 	m.Amount, m.Currency = amount, currency

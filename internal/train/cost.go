@@ -75,6 +75,10 @@ func (p Price) Of(r Resources, spot bool, lasted time.Duration) Cost {
 	return c
 }
 
+// longest is a time that no job takes: what would be paid for beyond it is no limit, and more would not fit into every backend's number
+// of seconds.
+const longest = 50 * 365 * 24 * time.Hour
+
 // Affords returns how long resources may be used for an amount: the time limit that keeps a job below it. 0: nothing has a
 // price, so no time is too long.
 func (p Price) Affords(r Resources, spot bool, amount float64) time.Duration {
@@ -82,7 +86,7 @@ func (p Price) Affords(r Resources, spot bool, amount float64) time.Duration {
 	if hour <= 0 {
 		return 0
 	}
-	return time.Duration(amount / hour * float64(time.Hour)).Truncate(time.Second)
+	return time.Duration(min(amount/hour, longest.Hours()) * float64(time.Hour)).Truncate(time.Second)
 }
 
 func short(f float64) string { return Plain(f, 4) }

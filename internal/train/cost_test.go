@@ -38,6 +38,9 @@ func TestCost(t *testing.T) {
 	if got := gpu.Affords(Resources{GPUs: 4}, false, 8.40); got != time.Hour {
 		t.Errorf("8.40 EUR afford %v of 4 GPUs, want 1h", got)
 	}
+	if got := gpu.Affords(Resources{GPUs: 1}, false, 1e12); got < 20*365*24*time.Hour || got.Seconds() > math.MaxInt32 {
+		t.Errorf("an amount without end affords %v", got)
+	}
 	if got := gpu.Affords(Resources{}, false, 1); got != 0 {
 		t.Errorf("what costs nothing is limited to %v", got)
 	}

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -39,7 +41,7 @@ func sshTroubles() []sshTrouble {
 	)
 	return []sshTrouble{
 		{"REMOTE HOST IDENTIFICATION HAS CHANGED", fault.Denied, "the key of %s is not the one known: it is not connected to",
-			"ssh-keygen -R %s   # only if its owner says that the key was changed", false, "Offending"},
+			"", false, "Offending"}, // forgetKey has its hint
 		{"key is known for", fault.Denied, "the key of %s is not known: it is not connected to", "ssh %s   # shows the key and asks", true, ""},
 		{"Host key verification failed", fault.Denied, "the key of %s could not be checked: it is not connected to", "ssh %s   # shows the key and asks", true, ""},
 		{"REVOKED HOST KEY", fault.Denied, "the key of %s was revoked: it is not connected to", "", false, ""},
@@ -78,7 +80,10 @@ func (h *Host) trouble(ctx context.Context, err error, said string) error {
 		if strings.Contains(said, t.words) {
 			line := lastLine(said, cmp.Or(t.shown, t.words))
 			e := fault.New(t.kind, t.text+" (%s)", h.Name, cmp.Or(line, lastLine(said, t.words)))
-			if t.hint != "" {
+			switch {
+			case t.shown != "":
+				e = e.Hint("%s   # only if its owner says that the key was changed", forgetKey(said, h.Name))
+			case t.hint != "":
 				e = e.Hint(t.hint, h.Name)
 			}
 			return &sshError{e, t.asks}
@@ -88,6 +93,27 @@ func (h *Host) trouble(ctx context.Context, err error, said string) error {
 		return &sshError{fault.New(fault.Unavailable, "the connection to %s was lost", h.Name), false}
 	}
 	return &sshError{fault.New(fault.Unavailable, "the connection to %s failed: %s", h.Name, lastLine(said, "")), false}
+}
+
+// forgetKey is the command that forgets the known key of a host whose key is another one now. ssh says under which name it looked for it,
+// which is not what it was asked for: [ADDRESS]:PORT, a HostKeyAlias, or a host on the way there; and in which file it found it.
+func forgetKey(said, name string) string {
+	const changed = "ost key for "
+	var file string
+	for line := range strings.Lines(said) {
+		line = strings.TrimSpace(line)
+		if _, rest, ok := strings.Cut(line, changed); ok && strings.Contains(rest, " has changed") {
+			name, _, _ = strings.Cut(rest, " has changed")
+		}
+		if _, rest, ok := strings.Cut(line, " key in "); ok && strings.HasPrefix(line, "Offending") {
+			file = rest[:max(0, strings.LastIndex(rest, ":"))]
+		}
+	}
+	words := []string{"ssh-keygen"}
+	if home, err := os.UserHomeDir(); file != "" && (err != nil || file != filepath.Join(home, ".ssh", "known_hosts")) {
+		words = append(words, "-f", file)
+	}
+	return Quote(append(words, "-R", name))
 }
 
 // lastLine returns the last line with the words in it, as one that can stand in a message.
