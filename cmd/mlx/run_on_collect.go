@@ -149,13 +149,7 @@ func (j *onJob) fetch(ctx context.Context, links *onLinks, last sight) error {
 	if _, _, err := ledger.ImportAll(ctx, packs); err != nil {
 		return err
 	}
-	tell := j.app.streams.Note
-	if j.apart && hasNote(j.folderOf(), cancelNote) { // a shard of work that is told to have failed
-		tell = j.app.streams.Why
-	}
-	for _, words := range result.Trouble {
-		tell("run %s: %s", j.id.Short(), words)
-	}
+	j.tellTrouble(result.Trouble)
 	return nil
 }
 

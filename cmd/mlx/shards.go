@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -204,7 +203,7 @@ func (s *shardSet) submit(ctx context.Context) error {
 		})
 	}
 	group.Wait()
-	return errors.Join(errs...)
+	return firstError(errs...) // one trouble is that of all
 }
 
 // enter takes up the run that an earlier command has begun for a shard, or records a new one.

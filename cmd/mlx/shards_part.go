@@ -201,8 +201,15 @@ func (s *shardSet) gather(ctx context.Context) {
 	defer stop()
 	var left []int
 	for i, j := range s.jobs {
-		if v, err := j.view(ctx); err == nil && v.EndedAt == nil {
+		v, err := j.view(ctx)
+		switch {
+		case err != nil || s.views[i].EndedAt != nil: // it was not even begun, or is here
+		case v.EndedAt == nil:
 			left = append(left, i)
+		default: // it never got to the backend
+			if err := j.forget(); err != nil {
+				s.app.streams.Why("%v", err)
+			}
 		}
 	}
 	for tries := 0; len(left) > 0; tries++ {
