@@ -149,6 +149,11 @@ func TestInteropPendingSlurm(t *testing.T) {
 	if status != 125 || !strings.Contains(problem, "it waited for 4.0 s on slurm: Resources: what it asks for is in use") {
 		t.Errorf("status %d: %s", status, problem)
 	}
+	l.write([]byte("a\n1\n"), "p/data/x.csv")
+	_, problem, status = l.try("p", "mlx", "profile", "data", "--on", "slurm", "--shards", "2")
+	if status == 0 || !strings.Contains(problem, "none of 2 shards began within 4.0 s: ") {
+		t.Errorf("shards: status %d: %s", status, problem)
+	}
 	l.let(1)
 	l.do("p", "mlx", "job", "wait", "@last~1")
 }

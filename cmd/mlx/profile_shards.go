@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"mlx/internal/dataset"
@@ -21,10 +24,15 @@ func (a *app) profileInShards(ctx context.Context, o profileOptions) (*dataset.P
 	var tables, paths []string
 	for _, table := range o.tables {
 		name, data, err := a.shardTable(r, table)
+		if err == nil {
+			err = a.allTravel(ctx, r, table, data)
+		}
 		if err != nil {
 			return nil, err
 		}
-		tables, paths = append(tables, name), append(paths, data)
+		if tables = append(tables, asArgument(name)); !slices.Contains(paths, data) {
+			paths = append(paths, data)
+		}
 	}
 	var flags []string
 	if o.schema != "" {
@@ -94,4 +102,34 @@ func (a *app) shardTable(r *repo.Repo, table string) (name, data string, err err
 		return "", "", err
 	}
 	return rel, r.Abs(folder), nil
+}
+
+// allTravel refuses a table of files some of which .mlxignore leaves out of data: one pass reads them here, and no node gets them.
+func (a *app) allTravel(ctx context.Context, r *repo.Repo, table, data string) error {
+	if _, err := os.Lstat(data); err != nil {
+		return nil // what lies in the store alone holds nothing of the kind
+	}
+	top, err := r.Rel(data)
+	if err != nil {
+		return err
+	}
+	ignored, err := r.Matcher(top)
+	if err != nil || ignored == nil {
+		return err
+	}
+	found, err := a.tableFiles(ctx, table)
+	if err != nil {
+		return err
+	}
+	for _, f := range found.files {
+		rel, err := r.Rel(a.wherever(f.Name))
+		if err != nil || !within(rel, top) {
+			continue
+		}
+		if ignoredBelow(ignored, cmp.Or(strings.TrimPrefix(strings.TrimPrefix(rel, top), "/"), ".")) {
+			return found.close(fault.New(fault.Usage, "cannot profile %s in shards: .mlxignore leaves out %s, so that no node would get it", table, a.shown(rel)).
+				Hint("mlx profile %s   # reads it here", shellWord(table)))
+		}
+	}
+	return found.close(nil)
 }

@@ -149,9 +149,7 @@ func (j *onJob) fetch(ctx context.Context, links *onLinks, last sight) error {
 	if _, _, err := ledger.ImportAll(ctx, packs); err != nil {
 		return err
 	}
-	for _, words := range result.Trouble {
-		j.app.streams.Note("run %s: %s", j.id.Short(), words)
-	}
+	j.tellTrouble(result.Trouble)
 	return nil
 }
 

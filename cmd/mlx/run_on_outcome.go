@@ -28,3 +28,14 @@ func (j *onJob) outcome(last sight) (run.State, string) {
 	}
 	return run.Lost, "lost on " + j.name + ": " + cmp.Or(why, "its agent ended without a result")
 }
+
+// tellTrouble tells what went wrong at the end of a run. Of a shard that was asked to end nobody wants to know: why is told of the work.
+func (j *onJob) tellTrouble(trouble []string) {
+	tell := j.app.streams.Note
+	if j.apart && hasNote(j.folderOf(), cancelNote) {
+		tell = j.app.streams.Why
+	}
+	for _, words := range trouble {
+		tell("run %s: %s", j.id.Short(), words)
+	}
+}

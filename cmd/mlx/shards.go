@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -80,6 +80,10 @@ type shardSet struct {
 	views []run.View
 	began time.Time
 	past  shardsPast
+
+	moved time.Time // when one of them was last seen to do more than wait
+	told  string    // trouble with the backend that was told last
+	why   string    // the others are asked to end; empty: one failed
 }
 
 // inShards does the work and returns what each shard wrote, in order. A shard that fails ends the others. What an earlier command of the
@@ -98,6 +102,7 @@ func (a *app) inShards(ctx context.Context, w shardWork) ([][]byte, error) {
 	}
 	if err != nil {
 		s.cancel(context.WithoutCancel(ctx), err)
+		s.gather(context.WithoutCancel(ctx))
 		return nil, err
 	}
 	parts := make([][]byte, w.flags.n)
@@ -111,6 +116,14 @@ func (a *app) inShards(ctx context.Context, w shardWork) ([][]byte, error) {
 
 // shardName is a shard as people count it.
 func shardName(i, n int) string { return fmt.Sprintf("%d of %d", i+1, n) }
+
+// asArgument is a path of the project as a command takes it: one that begins as a flag does is none.
+func asArgument(rel string) string {
+	if strings.HasPrefix(rel, "-") {
+		return "./" + rel
+	}
+	return rel
+}
 
 // partsIn reads what shards reported as JSON of a kind.
 func partsIn[T any](texts [][]byte, kind string) ([]T, error) {
@@ -190,7 +203,7 @@ func (s *shardSet) submit(ctx context.Context) error {
 		})
 	}
 	group.Wait()
-	return errors.Join(errs...)
+	return firstError(errs...) // one trouble is that of all
 }
 
 // enter takes up the run that an earlier command has begun for a shard, or records a new one.
@@ -239,6 +252,12 @@ func (s *shardSet) wait(ctx context.Context) error {
 		asked, stop := context.WithTimeout(ctx, lookWait)
 		sights := lookAt(asked, s.jobs[0].driver, jobsOf(s.jobs[0].repo), ids)
 		stop()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := s.heed(s.jobs[left[0]], sights); err != nil {
+			return err
+		}
 		var still []int
 		for k, i := range left {
 			over, err := s.settle(ctx, i, sights[k])

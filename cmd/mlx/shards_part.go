@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -8,7 +9,9 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
+	"mlx/internal/cli"
 	"mlx/internal/fault"
 	"mlx/internal/object"
 	"mlx/internal/run"
@@ -55,14 +58,46 @@ func (s *shardSet) follow(ctx context.Context, left []int, done func()) error {
 
 // settle brings back the results of a run if it has ended.
 func (s *shardSet) settle(ctx context.Context, i int, seen sight) (over bool, err error) {
-	young := s.app.now().Sub(s.began) < missingMost && seen.status.Cause == train.CauseMissing // not known yet
-	if !seen.over() || young {
+	if !s.over(seen) {
 		return false, ctx.Err()
 	}
 	if err = s.bring(ctx, i, seen); errors.Is(err, errAgain) {
 		return false, nil
 	}
 	return true, err
+}
+
+// over says whether a run has ended, as its backend says: one that was just submitted may not be known yet.
+func (s *shardSet) over(seen sight) bool {
+	return seen.over() && (seen.status.Cause != train.CauseMissing || s.app.now().Sub(s.began) >= missingMost)
+}
+
+// heed tells of a backend that cannot be asked, and ends work of which nothing begins for longer than mlx.yaml allows. A shard that waits
+// for the others is none that waits in vain. j is one of those that the sights are of.
+func (s *shardSet) heed(j *onJob, sights []sight) error {
+	if first := sights[0]; first.err != nil {
+		if words := first.words(); words != s.told {
+			s.told = words
+			s.app.streams.Note("cannot reach %s, trying again; the runs go on there: %s", j.name, words)
+		}
+		return first.wrong()
+	}
+	s.told = ""
+	now := s.app.now()
+	if slices.ContainsFunc(sights, func(x sight) bool { return x.status.State != train.Pending || x.status.Cause == train.CauseMissing }) {
+		s.moved = now
+		return nil
+	}
+	since, most := s.moved, j.backend.Pending.Duration
+	if given := j.waitsSince(); given.After(since) {
+		since = given
+	}
+	if most == 0 || now.Sub(since) < most {
+		return nil
+	}
+	s.why = "it waited for " + cli.FormatDuration(most) + " on " + j.name
+	return fault.New(fault.Unavailable, "cannot %s on %s: none of %s began within %s%s", s.what, j.name, cli.FormatNum(int64(len(sights)), "shard"),
+		cli.FormatDuration(most), suffix(sights[0].words(), "")).Hint("edit mlx.yaml   # pending: of backend %s", j.name)
 }
 
 // bring fetches the results of a run that has ended.
@@ -143,7 +178,7 @@ func (s *shardSet) part(ctx context.Context, i int) ([]byte, error) {
 
 // cancel ends what is still under way.
 func (s *shardSet) cancel(ctx context.Context, because error) {
-	why := run.Cancel{By: s.app.user(), Why: "another shard failed", GraceS: runGrace.Seconds()}
+	why := run.Cancel{By: s.app.user(), Why: cmp.Or(s.why, "another shard failed"), GraceS: runGrace.Seconds()}
 	if errors.Is(because, context.Canceled) {
 		why.Why = "interrupted"
 	}
@@ -153,6 +188,48 @@ func (s *shardSet) cancel(ctx context.Context, because error) {
 		}
 		if err := j.cancel(ctx, s.links, why, runGrace); err != nil {
 			s.app.streams.Note("%v", err)
+		}
+	}
+}
+
+// gatherMost is how long a work that failed waits for its shards to end.
+const gatherMost = 10 * time.Second
+
+// gather brings back those that were asked to end, as far as they do so soon: whoever gave the command has no use for each of them by itself.
+func (s *shardSet) gather(ctx context.Context) {
+	ctx, stop := context.WithTimeout(ctx, gatherMost)
+	defer stop()
+	var left []int
+	for i, j := range s.jobs {
+		v, err := j.view(ctx)
+		switch {
+		case err != nil || s.views[i].EndedAt != nil: // it was not even begun, or is here
+		case v.EndedAt == nil:
+			left = append(left, i)
+		default: // it never got to the backend
+			if err := j.forget(); err != nil {
+				s.app.streams.Why("%v", err)
+			}
+		}
+	}
+	for tries := 0; len(left) > 0; tries++ {
+		ids := make([]object.Digest, len(left))
+		for k, i := range left {
+			ids[k] = s.jobs[i].id
+		}
+		sights := lookAt(ctx, s.jobs[0].driver, jobsOf(s.jobs[0].repo), ids)
+		var still []int
+		for k, i := range left {
+			if !s.over(sights[k]) {
+				still = append(still, i)
+			} else if _, err := s.jobs[i].collect(ctx, s.links, sights[k]); err != nil {
+				s.app.streams.Why("%v", err)
+			}
+		}
+		left = still
+		// What lies on a node that goes with its job is not to be had any more.
+		if sights[0].err != nil || s.jobs[0].access() == train.AccessNode || len(left) > 0 && paused(ctx, train.Pause(tries, askPending)) != nil {
+			return
 		}
 	}
 }

@@ -24,6 +24,7 @@ type snapshotOptions struct {
 	shards     shardsFlags
 	divided    bool   // among runs on a backend
 	shard, out string // of the part of such a run
+	ownRules   bool   // the folder is that of the project of whoever divided the work
 	dryRun     bool
 }
 
@@ -64,6 +65,7 @@ mlx snapshot data/scans --from /srv/scans --on cluster --shards 8`,
 	flags.BoolVar(&o.dryRun, "dry-run", false, "with --on: print what each run would read, and what would be sent")
 	flags.StringVar(&o.shard, "shard", "", "keep only what falls to part `I/N` of a folder, and report it with -o")
 	flags.StringVarP(&o.out, "out", "o", "", "write the report of --shard to `FILE`")
+	flags.BoolVar(&o.ownRules, "own-rules", false, "with --shard and --from: what the .mlxignore in that folder says counts, as if it lay here")
 	return cmd
 }
 

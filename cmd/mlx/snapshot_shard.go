@@ -54,7 +54,11 @@ func (a *app) saveShard(ctx context.Context, o snapshotOptions) error {
 	if o.from == "" {
 		d.place = r.Abs(rel)
 	}
-	if d.ignore, err = r.Matcher(rel); err != nil {
+	own := ""
+	if o.ownRules {
+		own = o.from
+	}
+	if d.ignore, err = r.MatcherAt(rel, own); err != nil {
 		return err
 	}
 	s := shardSaver{app: a, repo: r, data: d, shard: snapshot.Shard{I: part, N: parts}}

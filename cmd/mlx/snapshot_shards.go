@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -29,6 +30,8 @@ func (o *snapshotOptions) check() (err error) {
 		return fault.New(fault.Usage, "a part is reported in a file: --shard and -o belong together").Hint("mlx snapshot PATH --shard 1/4 -o FILE")
 	case o.shard != "" && (o.divided || len(o.tags) > 0 || o.message != "" || o.dryRun):
 		return fault.New(fault.Usage, "--shard keeps a part, which is no version to be named").Hint("mlx snapshot %s --shard 1/4 -o FILE", name)
+	case o.ownRules && (o.shard == "" || !filepath.IsAbs(o.from)):
+		return fault.New(fault.Usage, "--own-rules is for a part of a folder that --from names").Hint("mlx snapshot PATH --from /DIR --own-rules --shard 1/4 -o FILE")
 	case o.from != "" && !o.divided && o.shard == "":
 		return fault.New(fault.Usage, "--from says where the nodes of a backend find the data, and --on is missing").
 			Hint("mlx snapshot %s --from %s --on BACKEND --shards 4", name, shellWord(source.Plain(o.from))).
@@ -179,7 +182,11 @@ func (d *dividedSnapshot) there(ctx context.Context, i *importer) error {
 			a.streams.Why("cannot list %s from here: %v", d.data.shown(), err) // nodes may well have what it takes
 		}
 	case d.backend.Type == "" || d.backend.Type == localBackend:
-		seen, err := lookAtFolder(ctx, d.data.place, d.data.ignore)
+		dir, err := filepath.EvalSymlinks(d.data.place) // as a node does
+		var seen seenData
+		if err == nil {
+			seen, err = lookAtFolder(ctx, dir, d.data.ignore)
+		}
 		if err != nil {
 			return fault.New(fault.KindOf(err), "cannot read %s: %w", d.data.place, err)
 		}
@@ -233,7 +240,11 @@ func (d *dividedSnapshot) work() shardWork {
 		w.source = d.seen.state.Hex()
 	}
 	w.command = func(i int, out string) []string {
-		return []string{"mlx", "snapshot", d.data.rel, "--from", d.data.place, "--shard", fmt.Sprintf("%d/%d", i+1, o.shards.n), "-o", out}
+		words := []string{"mlx", "snapshot", asArgument(d.data.rel), "--from", d.data.place, "--shard", fmt.Sprintf("%d/%d", i+1, o.shards.n), "-o", out}
+		if o.from == "" {
+			words = append(words, "--own-rules")
+		}
+		return words
 	}
 	return w
 }

@@ -146,23 +146,41 @@ func ignoreFiles(root, dir, name string) (ignoreRules, error) {
 		folders = append(folders, dir)
 	}
 	for _, folder := range folders {
-		file := filepath.Join(root, filepath.FromSlash(folder), name)
-		text, err := readSmall(file, maxIgnore)
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-			continue // dir may be a file itself
-		}
+		more, err := ignoreFile(filepath.Join(root, filepath.FromSlash(folder), name), folder)
 		if err != nil {
-			return nil, fault.New(fault.KindOf(err), "cannot read %s: %w", file, err)
+			return nil, err
 		}
-		rules = append(rules, parseIgnore(folder, text)...)
+		rules = append(rules, more...)
 	}
 	return rules, nil
+}
+
+// ignoreFile reads an ignore file whose rules are about folder; none where there is no such file.
+func ignoreFile(file, folder string) (ignoreRules, error) {
+	text, err := readSmall(file, maxIgnore)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) { // the folder may be a file itself
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fault.New(fault.KindOf(err), "cannot read %s: %w", file, err)
+	}
+	return parseIgnore(folder, text), nil
 }
 
 // Matcher returns what the .mlxignore files from Root down to dir, a slash path relative to Root, leave out of a
 // snapshot of dir; nil when there is none. rel is relative to dir. Ignore files deeper inside are data.
 func (r *Repo) Matcher(dir string) (func(rel string, isDir bool) bool, error) {
+	return r.MatcherAt(dir, "")
+}
+
+// MatcherAt is Matcher of a dir whose content lies in another folder of this machine: its own .mlxignore is there. Empty: it lies in dir.
+func (r *Repo) MatcherAt(dir, folder string) (func(rel string, isDir bool) bool, error) {
 	rules, err := ignoreFiles(r.Root, dir, ".mlxignore")
+	if err == nil && folder != "" {
+		var own ignoreRules
+		own, err = ignoreFile(filepath.Join(folder, ".mlxignore"), dir)
+		rules = append(rules, own...)
+	}
 	if err != nil || len(rules) == 0 {
 		return nil, err
 	}

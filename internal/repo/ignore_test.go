@@ -92,6 +92,14 @@ func TestMatcher(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	far := t.TempDir()
+	writeFile(t, filepath.Join(far, ".mlxignore"), "/logs\n!b.tmp\n")
+	other := &Repo{Root: t.TempDir()}
+	writeFile(t, filepath.Join(other.Root, ".mlxignore"), "*.tmp\n/data/x/cache/\n!keep.tmp\n")
+	there, err := other.MatcherAt("data/x", far)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		rel   string
 		isDir bool
@@ -100,6 +108,9 @@ func TestMatcher(t *testing.T) {
 		{"cache", false, false}, {"sub/cache", true, false}, {"logs", true, true}, {"sub/logs", true, false}, {"a.csv", false, false}} {
 		if got := m(c.rel, c.isDir); got != c.want {
 			t.Errorf("%s: %v", c.rel, got)
+		}
+		if got := there(c.rel, c.isDir); got != c.want {
+			t.Errorf("%s of a folder that lies elsewhere: %v", c.rel, got)
 		}
 	}
 }
