@@ -115,12 +115,13 @@ func (x *acting) outcomeOfRun(v run.View) outcome {
 			out.why += ": " + *v.Cause
 		}
 	}
-	if v.DurationS != nil {
-		p := x.price("", train.Resources{})
-		if v.Job != nil {
-			p = x.price(v.Job.Backend, resourcesIn(v.Job))
+	switch {
+	case v.Job != nil: // as it is shown everywhere: by the price that its record keeps, of all its attempts
+		if c := x.app.costOfEnded(v); c != nil {
+			out.cost = &drift.Cost{Amount: c.Amount, Currency: c.Currency, Basis: c.Basis}
 		}
-		out.cost = p.cost(*v.DurationS, train.BasisMeasured)
+	case v.DurationS != nil:
+		out.cost = x.price("", train.Resources{}).cost(*v.DurationS, train.BasisMeasured)
 	}
 	return out
 }
