@@ -87,7 +87,11 @@ func (a *app) seeAll(ctx context.Context, sights map[object.Digest]sight, known 
 		if known[id] && !there {
 			continue
 		}
-		if err := run.See(jobsOf(r), id, s.seen(before, a.now())); err != nil {
+		after := s.seen(before, a.now())
+		if there && after.NothingNew(before) {
+			continue
+		}
+		if err := run.See(jobsOf(r), id, after); err != nil {
 			return err
 		}
 	}

@@ -126,6 +126,13 @@ type Seen struct {
 	Ready   bool      `json:"ready,omitempty"`   // its results can be fetched
 }
 
+// NothingNew says whether a look need not be kept: the job waits, or is over, as it did before. When one that is running was last seen is of
+// use, since its cost is known until then.
+func (s Seen) NothingNew(before Seen) bool {
+	before.At = s.At
+	return s == before && (s.Ready || s.State == Pending)
+}
+
 // Names in the folder of a job.
 const (
 	SeenName = "seen.json"

@@ -31,3 +31,25 @@ func TestSeenByManyAtOnce(t *testing.T) {
 		t.Errorf("left: %v, %v", left, err)
 	}
 }
+
+// TestNothingNew: a look that says what was known is not kept, but for when a run was last seen running, until which its cost is known.
+func TestNothingNew(t *testing.T) {
+	then := time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
+	now := then.Add(time.Minute)
+	for _, c := range []struct {
+		name          string
+		before, after Seen
+		want          bool
+	}{
+		{"it waits as before", Seen{State: Pending, Reason: "full", At: then}, Seen{State: Pending, Reason: "full", At: now}, true},
+		{"it waits for something else", Seen{State: Pending, Reason: "full", At: then}, Seen{State: Pending, Reason: "quota", At: now}, false},
+		{"it is running", Seen{State: Running, At: then}, Seen{State: Running, At: now}, false},
+		{"it is over", Seen{State: Running, Ready: true, At: then}, Seen{State: Running, Ready: true, At: now}, true},
+		{"it has ended", Seen{State: Running, At: then}, Seen{State: Running, Ready: true, At: now}, false},
+		{"nobody knows", Seen{State: Unobserved, At: then}, Seen{State: Unobserved, At: now}, false},
+	} {
+		if got := c.after.NothingNew(c.before); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
