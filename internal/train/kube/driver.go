@@ -193,8 +193,8 @@ func (d *Driver) Logs(ctx context.Context, job train.Ref, from int64) (io.ReadCl
 	return log, nil
 }
 
-// Cancel deletes the Job first, so that it makes no pod anew, and then gives its pods the grace. What belongs to the Job
-// goes with it. One that has ended stays for those who want to look.
+// Cancel gives the pods of a job the grace, and removes the Job. What belongs to the Job goes with it. One that has ended stays for those
+// who want to look.
 func (d *Driver) Cancel(ctx context.Context, job train.Ref, grace time.Duration) error {
 	all, err := d.jobs(ctx, job)
 	if err != nil {
@@ -226,13 +226,23 @@ func (d *Driver) jobs(ctx context.Context, job train.Ref) (all jobList, err erro
 	return all, err
 }
 
+// remove deletes the pods first: those of a Job that is deleted get the grace of their specification, and a node that has begun to wait for
+// that does not shorten it. A Job makes no pod anew for one that has not ended (podReplacementPolicy), but where a cluster does not know of
+// that: hence the second time.
 func (d *Driver) remove(ctx context.Context, job train.Ref, jobs jobList, grace time.Duration) error {
+	if err := d.removePods(ctx, job, grace); err != nil {
+		return err
+	}
 	for _, j := range jobs.Items {
 		err := d.api.Delete(ctx, kube.Jobs, j.Metadata.Name, kube.Removal{Propagation: "Foreground"})
 		if err != nil && !kube.Missing(err) {
 			return err
 		}
 	}
+	return d.removePods(ctx, job, grace)
+}
+
+func (d *Driver) removePods(ctx context.Context, job train.Ref, grace time.Duration) error {
 	pods, err := d.pods(ctx, job)
 	if err != nil {
 		return err

@@ -59,6 +59,7 @@ func (d *Driver) build(j train.Job) (job object, owned []object, err error) {
 	jobSpec := object{
 		"backoffLimit": 0, "completions": nodes, "parallelism": nodes,
 		"ttlSecondsAfterFinished": int(ttl / time.Second), "template": template,
+		"podReplacementPolicy": "Failed", // no pod beside one that is about to end
 	}
 	if nodes > 1 {
 		jobSpec["completionMode"] = "Indexed"
