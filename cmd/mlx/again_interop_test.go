@@ -78,7 +78,7 @@ func TestInteropAgainSlurm(t *testing.T) {
 
 func TestInteropAgainRay(t *testing.T) {
 	l := newLossy(t)
-	l.on("ray", "type: ray, agent: '"+staticProgram(t)+"', url: '"+needs(t, "MLX_TEST_RAY")+"'")
+	l.on("ray", "type: ray, agent: '"+staticProgram(t)+"', url: '"+needs(t, "MLX_TEST_RAY")+"'", rayTokenPath+"="+needs(t, rayTokenPath))
 	l.loses("ray")
 }
 

@@ -53,7 +53,7 @@ func triedBackends(t *testing.T) []triedBackend {
 		{name: "local", backends: "{type: local}"},
 		{name: "ssh", backends: "{type: ssh, hosts: [gpu-box, gpu-two]}", env: map[string]string{"MLX_SSH": "ssh -F " + value("MLX_TEST_SSH")}, disturb: filepath.Join(ci, "sshd")},
 		{name: "slurm", backends: "{type: slurm, resources: {gpus: 1}}", env: map[string]string{"SLURM_CONF": value("MLX_TEST_SLURM")}, disturb: filepath.Join(ci, "slurm")},
-		{name: "ray", backends: "{type: ray, url: '" + value("MLX_TEST_RAY") + "', resources: {gpus: 1}}", disturb: filepath.Join(ci, "ray")},
+		{name: "ray", backends: "{type: ray, url: '" + value("MLX_TEST_RAY") + "', resources: {gpus: 1}}", env: map[string]string{rayTokenPath: value(rayTokenPath)}, disturb: filepath.Join(ci, "ray")},
 		{name: "kubernetes", backends: "{type: kubernetes, image: '" + value("MLX_TEST_KUBE_IMAGE") + "', agent: '" + staticProgram(t) + "', resources: {gpus: 1}, pod: " + kept + "}",
 			env: map[string]string{"KUBECONFIG": value("MLX_TEST_KUBE")}, disturb: filepath.Join(ci, "kube")},
 	}

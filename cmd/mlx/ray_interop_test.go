@@ -22,6 +22,7 @@ func TestRayRuns(t *testing.T) {
 		Dir: "testdata/interop/ray", RequireExplicitExec: true, Cmds: interopCommands(),
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("MLX_TEST_RAY", address)
+			env.Setenv(rayTokenPath, os.Getenv(rayTokenPath))
 			if err := isolate(env); err != nil {
 				return err
 			}

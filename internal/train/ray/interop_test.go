@@ -47,6 +47,16 @@ func rayURL(t *testing.T) string {
 	return u
 }
 
+// realToken is the token that Ray asks for.
+func realToken(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(os.Getenv("RAY_AUTH_TOKEN_PATH"))
+	if err != nil {
+		t.Error(err)
+	}
+	return strings.TrimSpace(string(text))
+}
+
 type cluster struct {
 	*Driver
 	root string
@@ -63,6 +73,7 @@ func realRay(t *testing.T) cluster {
 		Backend: train.Backend{Name: "ray", Type: "ray", URL: rayURL(t), Dir: root},
 		Agent:   func() (string, error) { return agent, nil },
 		Now:     time.Now,
+		Token:   func() string { return realToken(t) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -187,7 +198,12 @@ func TestRaySecrets(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 	}
 	for _, path := range []string{"/api/jobs/", "/api/jobs/" + j.Name(), "/api/v0/actors?detail=true&limit=10000", "/api/v0/runtime_envs?detail=true", "/api/v0/tasks?detail=true"} {
-		resp, err := http.Get(rayURL(t) + path)
+		req, err := http.NewRequest(http.MethodGet, rayURL(t)+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+realToken(t))
+		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
