@@ -127,7 +127,7 @@ func profileRun(ctx context.Context, a *app, o profileOptions) error {
 		return err
 	}
 	v := profileViewOf(o.tables, p)
-	if o.parts == 1 && o.keeps() { // a part keeps every cell, so that parts merge into the very profile of the whole
+	if o.keeps() {
 		p = p.Compact()
 	}
 	for _, out := range o.outs {

@@ -12,9 +12,12 @@ const (
 // rare are no longer told from the cell. Then cells within coarse ones are joined while they hold at most 1/12,500 of the values, so that
 // no rank is further off than that, and texts of which there are more than 10,000 are no longer counted one by one; then also cells of
 // columns with few different floats. What verdicts rest on, coarse cells, stays what it is. Compact profiles still merge, but what was
-// joined stays so.
+// joined stays so. One of some shards of a table keeps every cell, so that all of them merge into the very profile of the table.
 func (p *Profile) Compact() *Profile {
-	small := &Profile{rows: p.rows, limits: p.limits, columns: p.columns, shards: p.shards}
+	if p.shards != nil {
+		return p
+	}
+	small := &Profile{rows: p.rows, limits: p.limits, columns: p.columns}
 	for i, step := range []func(*profileColumn){
 		(*profileColumn).vague,
 		func(c *profileColumn) { c.thin(profileNames) },

@@ -68,6 +68,24 @@ func TestProfileShardsApart(t *testing.T) {
 	}
 }
 
+// TestProfileShardsStayLarge: nothing is made vague before all shards are there.
+func TestProfileShardsStayLarge(t *testing.T) {
+	rng := rand.New(rand.NewPCG(6, 7))
+	whole, schema := measured(rng, 400_000)
+	table := tableOf(2, schema, cuts(rng, whole, 9)...)
+	part := profiled(t, table.Shard(0, 3), ProfileOptions{})
+	if err := part.Merge(profiled(t, table.Shard(2, 3), ProfileOptions{}), [2]string{"a", "b"}); err != nil {
+		t.Fatal(err)
+	}
+	want := encoded(t, part)
+	if len(want) < profileFile {
+		t.Fatalf("%d bytes need not be made smaller", len(want))
+	}
+	if !bytes.Equal(encoded(t, part.Compact()), want) {
+		t.Error("two of three shards are made smaller")
+	}
+}
+
 // TestParquetUnits: how a file is cut does not depend on the machine, else shards on several would not make one table.
 func TestParquetUnits(t *testing.T) {
 	var first []parquetUnit
