@@ -30,8 +30,8 @@ func slurmProject(t *testing.T, stages string) *somebody {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Half of a node each, so that what runs side by side needs both.
-	text = fmt.Appendf(text, "backends:\n  slurm: {type: slurm, dir: '%s', resources: {cpus: 32}}\n%s", p.path("node"), stages)
+	// Two have room on a node of 64, three have not, so that four side by side need both nodes; what other tests run fits beside them.
+	text = fmt.Appendf(text, "backends:\n  slurm: {type: slurm, dir: '%s', resources: {cpus: 24}}\n%s", p.path("node"), stages)
 	p.write(text, "project/mlx.yaml")
 	p.do("project", "mlx", "trust", "-y")
 	return p
@@ -192,7 +192,7 @@ func TestInteropSlurmMatrix(t *testing.T) {
 	p.write([]byte(fmt.Sprintf(`echo "$SLURMD_NODENAME" >$1
 mkdir -p %[1]s
 touch %[1]s/$1
-for try in $(seq 300); do
+for try in $(seq 1500); do
   [ "$(ls %[1]s | wc -l)" = 4 ] && exit
   sleep 0.1
 done

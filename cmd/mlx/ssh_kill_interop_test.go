@@ -44,6 +44,7 @@ func newKilledClient(t *testing.T) *killedClient {
 	c.do("project", "mlx", "push", "-q")
 	c.do(".", "git", "clone", "-q", "project", "clone")
 	c.do("clone", "mlx", "trust", "-y")
+	c.do("clone", "mlx", "pull", "-q") // it has the data, however few of the rounds ask it to go on
 	return c
 }
 
