@@ -8,6 +8,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -21,6 +22,9 @@ type Driver interface {
 	// Observe tells what is so. An error says that the target could not be asked: nothing is known then.
 	Observe(ctx context.Context, service string) (Actual, error)
 }
+
+// ErrStale says that a target has obeyed a later generation than the one that was asked for: somebody else has acted meanwhile.
+var ErrStale = errors.New("a later generation is in force")
 
 // Share is a part of the traffic in ten thousandths: 10000 is all of it.
 type Share int
