@@ -122,6 +122,8 @@ type Seen struct {
 	Ready    int      `json:"ready"` // of these
 	Restarts int      `json:"restarts"`
 	Trouble  string   `json:"trouble,omitempty"` // why one is not ready: what its server said last
+	Servers  []string `json:"servers,omitempty"` // HOST:PORT of those that are ready, where they can be asked past the router
+	Memory   int64    `json:"memory,omitempty"`  // bytes that one of them holds, the largest; 0: not known
 	Counts   Counters `json:"counts"`
 }
 
