@@ -59,6 +59,8 @@ type Plan struct {
 	Level float64 // confidence; 0: 0.95
 	// Margin is the relative difference that does not matter: when the bounds are within it there is no difference. 0: 0.01.
 	Margin float64
+	// MarginIs is that difference in the unit of the values; 0: Margin counts.
+	MarginIs float64
 	// MinUnits is how many units of each arm there are at the first look. 0: 1000.
 	MinUnits float64
 	// MinNotZero is how many values of both arms that are not zero there are then: a mean over few buyers is not nearly normal. 0: 200.
@@ -68,6 +70,8 @@ type Plan struct {
 	// Cap is the quantile, of the values above zero, that larger ones are counted as: few very large ones would else decide. 0: 0.99.
 	// 1: nothing is capped.
 	Cap float64
+	// CapAt is the value that larger ones are counted as, known before; 0: Cap counts.
+	CapAt float64
 	// LowerIsBetter says that the arm with the smaller mean wins.
 	LowerIsBetter bool
 }
@@ -97,7 +101,7 @@ func (p Plan) check() error {
 	if !(p.Cap > 0 && p.Cap <= 1) {
 		return problem(-1, "there is no quantile %v", p.Cap)
 	}
-	if !(p.Margin > 0) || !(p.MinUnits >= 2) || !(p.MinNotZero >= 1) {
+	if !(p.MarginIs >= 0) || !(p.CapAt >= 0) || math.IsInf(p.CapAt, 1) || !(p.Margin > 0) || !(p.MinUnits >= 2) || !(p.MinNotZero >= 1) {
 		return problem(-1, "an experiment needs a margin above 0, at least 2 units an arm and one value that is not zero")
 	}
 	return Mixture{p.Level, p.Expected}.check(0)
@@ -123,7 +127,11 @@ func NewExperiment(p Plan) (*Experiment, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	return &Experiment{plan: p, cap: math.Inf(1)}, nil
+	e := &Experiment{plan: p, cap: math.Inf(1)}
+	if p.CapAt > 0 {
+		e.cap = p.CapAt
+	}
+	return e, nil
 }
 
 // Add adds one unit of arm b or else of arm a.
@@ -227,7 +235,9 @@ func (e *Experiment) Look() (Look, error) {
 	if l.P, err = m.P(l.Bounds.Value, se, n); err != nil {
 		return l, err
 	}
-	l.Margin = e.plan.Margin * math.Abs(e.A.Mean())
+	if l.Margin = e.plan.MarginIs; l.Margin == 0 {
+		l.Margin = e.plan.Margin * math.Abs(e.A.Mean())
+	}
 	l.Outcome = e.outcome(l)
 	if half := l.Bounds.Upper - l.Bounds.Value; half > l.Margin && l.Margin > 0 {
 		l.Needed = math.Ceil(n * (half / l.Margin) * (half / l.Margin))
