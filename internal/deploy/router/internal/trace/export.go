@@ -34,7 +34,7 @@ type Fact struct {
 }
 
 // Text and Number make facts.
-func Text(name, value string) Fact        { return Fact{Name: name, Text: value, IsText: true} }
+func Text(name, value string) Fact         { return Fact{Name: name, Text: value, IsText: true} }
 func Number(name string, value int64) Fact { return Fact{Name: name, Number: value} }
 
 // Bounds of an exporter.
