@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"sync"
-	"time"
 
 	"mlx/internal/deploy"
 	"mlx/internal/deploy/router/internal/answer"
