@@ -108,7 +108,9 @@ type Sticky struct {
 	Header string `json:"header,omitempty"` // name of a header
 	Cookie string `json:"cookie,omitempty"` // name of a cookie
 	Field  string `json:"field,omitempty"`  // JSON pointer into the body
-	Salt   string `json:"salt"`             // another for each rollout, so that not always the same are asked first
+	// Strict sends who has no word to stable, and counts them for no arm: of an experiment.
+	Strict bool   `json:"strict,omitempty"`
+	Salt   string `json:"salt"` // another for each rollout, so that not always the same are asked first
 }
 
 // Actual is what is so.
