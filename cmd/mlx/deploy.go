@@ -97,7 +97,9 @@ func deployRun(ctx context.Context, a *app, o deployOptions) error {
 	if err != nil {
 		return err
 	}
-	spec.From = known.Current
+	if spec.From = known.Current; spec.From == nil { // there is nothing to be judged against, and nobody to be spared
+		spec.Strategy, spec.Steps, spec.Mirror = deploy.Canary, nil, 0
+	}
 	spec = spec.Filled()
 	if known.Current != nil && known.Current.Key == release.Key {
 		return s.inService(ctx, known)

@@ -53,7 +53,9 @@ func (s *served) carryOut(ctx context.Context, r deploy.Rollout) error {
 	defer stop()
 	told := newTelling(s)
 	c := s.controller(func(n deploy.News) {
-		told.news(n)
+		if driving.Err() == nil {
+			told.news(n)
+		}
 		if n.Seen && n.After.State == deploy.StatePaused {
 			stop()
 		}
