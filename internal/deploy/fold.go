@@ -242,6 +242,9 @@ func (f *folding) moved(r Rollout) Rollout {
 		}
 		r.Generation, r.State, r.Held, r.Step, r.Since = m.Generation, m.To, m.Held, m.Step, mv.rec.At
 		r.Reason, r.Actor, r.Findings = m.Reason, m.Actor, m.Findings
+		if m.Until != nil {
+			r.Until = *m.Until
+		}
 		r.Marks = Marks{}
 		if m.Marks != nil {
 			r.Marks = *m.Marks

@@ -26,6 +26,9 @@ func (r Rollout) Next(seen Actual, j Judgement, now time.Time) (Rollout, Desired
 	next := r.decide(seen, j)
 	if next.Generation != r.Generation || next.State != r.State {
 		next.Since = now
+		if next.State == StateCompleted {
+			next.Until = now.Add(r.Keep).UTC().Truncate(time.Second)
+		}
 	}
 	return next, next.Desired()
 }
@@ -250,7 +253,7 @@ func (r Rollout) judged(seen Actual, j Judgement) Rollout {
 	switch {
 	case wait == "" && r.Watched >= r.Bake:
 		return r.forward(fmt.Sprintf("%s answers, all checks pass", group(r.Sample().Candidate.Ended())), Mlx)
-	case wait != "" && r.Watched >= r.MaxBake:
+	case wait != "" && r.Watched >= r.MaxBake && (j.Verdict != "" || r.Watched >= 2*r.MaxBake): // a judge that never ends is no verdict
 		return r.pause(fmt.Sprintf("%s in %s", wait, span(r.Watched)), Mlx)
 	}
 	return r
@@ -290,7 +293,7 @@ func (r Rollout) forward(reason, actor string) Rollout {
 		return r
 	case phase != StateStep && len(r.Steps) > 0:
 		r = r.to(StateStep, reason, actor)
-		r.Step, r.Marks = 0, r.Marks.step(phase != StateShadow)
+		r.Step, r.Marks = 0, r.Marks.step(phase != StateShadow && r.Steps[0] < All)
 		return r
 	}
 	return r.complete(reason, actor)
