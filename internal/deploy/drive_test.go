@@ -325,7 +325,7 @@ func TestAnAbortThatCouldNotBeWritten(t *testing.T) {
 	p.m.full, p.d = false, nil
 	r = p.finish(r.ID)
 	p.must(StateRolledBack, r)
-	if r.Reason != "the target gave all requests to v2" {
+	if r.Reason != "the target has given it up" {
 		t.Errorf("the reason is %q", r.Reason)
 	}
 }

@@ -41,7 +41,7 @@ func (r Rollout) decide(seen Actual, j Judgement) Rollout {
 	case asked && ask.Word == Abort:
 		return r.abort(seen, saidWhy(ask), ask.By)
 	case r.takenBack(seen):
-		return r.abort(seen, "the target gave all requests to "+r.stableName(), Mlx)
+		return r.abort(seen, "the target has given it up", Mlx)
 	case seen.Generation > r.Generation:
 		return r // somebody else is ahead: whoever keeps the records finds out who
 	case r.Share() > 0 && seen.Reverted != nil && seen.Reverted.Generation >= r.First:
@@ -112,14 +112,21 @@ func (r Rollout) aborting(seen Actual) Rollout {
 	return r.to(StateRolledBack, r.Reason, r.Actor)
 }
 
-// takenBack says that the target was told to give all to stable by somebody who could not write it down: it is one generation ahead.
+// takenBack says that the target was told to give the candidate up by somebody who could not write it down: it is ahead of the records, and
+// serves what was in service and nothing else. That ends the rollout, and not what somebody else may be doing.
 func (r Rollout) takenBack(seen Actual) bool {
-	if r.From == nil || r.Share() == 0 || seen.Generation != r.Generation+1 {
+	if seen.Generation <= r.Generation {
 		return false
 	}
-	stable, _ := seenArm(seen, r.From.Key)
-	candidate, _ := seenArm(seen, r.To.Key)
-	return stable.Share == All && candidate.Share == 0
+	for _, s := range seen.Arms {
+		if isStable := r.From != nil && s.Key == r.From.Key; !isStable && s.Share > 0 || isStable && s.Share != All {
+			return false
+		}
+		if s.Key != r.To.Key && (r.From == nil || s.Key != r.From.Key) && s.Role != Previous {
+			return false
+		}
+	}
+	return r.From == nil || len(seen.Arms) > 0
 }
 
 func (r Rollout) stableName() string {

@@ -98,11 +98,14 @@ type Rollout struct {
 	looked   time.Time // when it was last looked at
 }
 
-// How long one look may last, and how long a candidate may be without a server.
-const (
-	longestLook = 30 * time.Second
-	deadFor     = 30 * time.Second
-)
+// deadFor is how long a candidate may be without a server.
+const deadFor = 30 * time.Second
+
+// longestLook is what counts at most as watched between two looks. The clock of a machine has a part that does not jump, which Go takes; where
+// there is none, and where the machine slept, this is what a jump is worth.
+func (r Rollout) longestLook() time.Duration {
+	return min(30*time.Second, max(r.Bake/4, time.Second))
+}
 
 // phase is the state, and of a paused rollout the one that it holds.
 func (r Rollout) phase() State {
@@ -210,7 +213,7 @@ func (r Rollout) obeys(seen Actual) bool {
 func (r Rollout) Watch(seen Actual, now time.Time) Rollout {
 	span := time.Duration(0)
 	if !r.looked.IsZero() {
-		span = min(max(now.Sub(r.looked), 0), longestLook)
+		span = min(max(now.Sub(r.looked), 0), r.longestLook())
 	}
 	obeys := r.obeys(seen)
 	if obeys && r.watching {
