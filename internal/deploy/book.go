@@ -42,12 +42,12 @@ type Planning struct {
 // Plan begins a rollout. One that is under way ends with it: its candidate is given up, and nothing that was counted for it counts for the
 // new one. It is planned above every generation that is known.
 func (b Book) Plan(ctx context.Context, p Planning) (Rollout, error) {
-	p.Spec = p.Spec.Filled()
 	s, err := b.Service(ctx, p.Spec.Service)
 	if err != nil {
 		return Rollout{}, err
 	}
 	p.Spec.From = s.Current
+	p.Spec = p.Spec.Filled()
 	if err := p.Spec.Check(); err != nil {
 		return Rollout{}, err
 	}

@@ -105,8 +105,9 @@ func read(rec lineage.Record) (s said, ok bool, err error) {
 	switch {
 	case Planned.Is(rec):
 		var b Plan
-		if b, err = Planned.Decode(rec); err == nil && (b.To.Key == "" || len(b.Steps) > maxSteps) {
-			err = unreadable(rec, "a plan without a release")
+		strange := func(s Share) bool { return s <= 0 || s > All }
+		if b, err = Planned.Decode(rec); err == nil && (b.To.Key == "" || len(b.Steps) > maxSteps || slices.ContainsFunc(b.Steps, strange)) {
+			err = unreadable(rec, "a plan without a release, or with such steps,")
 		}
 		s.body = b
 	case Moved.Is(rec):
