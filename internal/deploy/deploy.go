@@ -57,6 +57,7 @@ type Release struct {
 	Run     object.Digest `json:"run"`              // that made it
 	Data    []string      `json:"data,omitempty"`   // digests of the snapshots that the run read
 	Commit  string        `json:"commit,omitempty"` // of git, of the code that made it
+	Code    object.Digest `json:"code"`             // snapshot of the code that serves it
 	Serve   Serve         `json:"serve"`            // how it is served
 }
 
@@ -67,6 +68,9 @@ type Serve struct {
 	Ready   string        `json:"ready,omitempty"` // path that answers 200 when it can work; empty: it is found by trying those that servers use
 	Start   time.Duration `json:"start"`           // longest time until it is ready
 	Stop    time.Duration `json:"stop"`            // what it has to end after TERM
+
+	Protocol   string `json:"protocol"`             // v2, mlflow, json or raw
+	Idempotent bool   `json:"idempotent,omitempty"` // asking twice does no harm
 }
 
 // Name is what a person would type: flights@v7.
@@ -104,7 +108,9 @@ type Sticky struct {
 	Header string `json:"header,omitempty"` // name of a header
 	Cookie string `json:"cookie,omitempty"` // name of a cookie
 	Field  string `json:"field,omitempty"`  // JSON pointer into the body
-	Salt   string `json:"salt"`             // another for each rollout, so that not always the same are asked first
+	// Strict sends who has no word to stable, and counts them for no arm: of an experiment.
+	Strict bool   `json:"strict,omitempty"`
+	Salt   string `json:"salt"` // another for each rollout, so that not always the same are asked first
 }
 
 // Actual is what is so.
