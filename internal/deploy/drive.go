@@ -24,6 +24,9 @@ type Records interface {
 type Controller struct {
 	Driver  Driver
 	Records Records
+	// Renew says that the candidate of a generation may keep its traffic for another lease, of a target that takes each generation once.
+	// nil: it is asked for the same again.
+	Renew func(ctx context.Context, service string, generation uint64) error
 	// Judge says what is known of a rollout in its state; see Judgement. It may take long: the lease is renewed meanwhile. It is told to end
 	// when the state changes. An error is no verdict.
 	Judge func(ctx context.Context, r Rollout, seen Actual) (Judgement, error)
@@ -267,11 +270,17 @@ func (d *driving) ask(ctx context.Context) (sooner bool) {
 	if d.pending != nil {
 		return false
 	}
-	desired := d.r.Desired()
-	if d.askedIn == d.r.Generation && d.r.obeys(d.seen) && desired.Lease == 0 {
+	desired, obeyed := d.r.Desired(), d.r.obeys(d.seen)
+	if obeyed && desired.Lease == 0 {
+		d.askedIn = d.r.Generation
 		return false
 	}
-	err := d.Driver.Apply(ctx, desired)
+	var err error
+	if obeyed && d.Renew != nil {
+		err = d.Renew(ctx, d.r.Service, d.r.Generation)
+	} else {
+		err = d.Driver.Apply(ctx, desired)
+	}
 	switch {
 	case errors.Is(err, ErrStale):
 		return d.stale(ctx)

@@ -293,7 +293,7 @@ func TestFaults(t *testing.T) {
 	for seed := range uint64(n) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			s := &storm{play: inService(t, 1000+seed), random: rand.New(rand.NewPCG(seed, 3)), deployed: map[string]*fate{}, rejected: map[string]uint64{}}
-			s.w.rate = 120
+			s.w.rate, s.w.once = 120, seed%2 == 1
 			s.plan([]string{"good", "good", "bad", "broken"}[s.random.IntN(4)])
 			s.resume()
 			for range 200 + s.random.IntN(200) {

@@ -113,16 +113,13 @@ func (r Rollout) aborting(seen Actual) Rollout {
 }
 
 // takenBack says that the target was told to give the candidate up by somebody who could not write it down: it is ahead of the records, and
-// serves what was in service and nothing else. That ends the rollout, and not what somebody else may be doing.
+// gives all to what was in service. That ends the rollout, and not what somebody else may be doing.
 func (r Rollout) takenBack(seen Actual) bool {
 	if seen.Generation <= r.Generation {
 		return false
 	}
 	for _, s := range seen.Arms {
 		if isStable := r.From != nil && s.Key == r.From.Key; !isStable && s.Share > 0 || isStable && s.Share != All {
-			return false
-		}
-		if s.Key != r.To.Key && (r.From == nil || s.Key != r.From.Key) && s.Role != Previous {
 			return false
 		}
 	}

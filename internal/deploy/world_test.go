@@ -29,6 +29,7 @@ type world struct {
 	rate    float64 // requests per second
 	breaks  []time.Duration
 	deaf    bool // it cannot be asked
+	once    bool // it takes each generation once, and is renewed by another call
 	lost    int64
 
 	// What is known of candidates, for those who check.
@@ -78,7 +79,7 @@ func (w *world) Apply(_ context.Context, d Desired) error {
 	switch {
 	case w.deaf:
 		return errDeaf
-	case d.Generation < w.gen, d.Generation == w.gen && (w.back != nil || !reflect.DeepEqual(d, w.desired)):
+	case d.Generation < w.gen, d.Generation == w.gen && (w.once || w.back != nil || !reflect.DeepEqual(d, w.desired)):
 		return ErrStale
 	}
 	sum, stable := Share(0), false
@@ -111,6 +112,18 @@ func (w *world) Apply(_ context.Context, d Desired) error {
 			delete(w.servers, key)
 		}
 	}
+	return nil
+}
+
+// renew is what a target has that takes each generation once.
+func (w *world) renew(_ context.Context, _ string, generation uint64) error {
+	switch {
+	case w.deaf:
+		return errDeaf
+	case generation != w.gen || w.back != nil:
+		return ErrStale
+	}
+	w.left = w.desired.Lease
 	return nil
 }
 
@@ -311,7 +324,11 @@ func (p *play) clock() time.Time {
 }
 
 func (p *play) controller() Controller {
-	return Controller{Driver: p.w, Records: p.m, Now: p.clock, Tell: func(n News) { p.news = append(p.news, n) }}
+	c := Controller{Driver: p.w, Records: p.m, Now: p.clock, Tell: func(n News) { p.news = append(p.news, n) }}
+	if p.w.once {
+		c.Renew = p.w.renew
+	}
+	return c
 }
 
 func release(n int, command string) Release {
