@@ -148,8 +148,9 @@ func (m Marks) see(seen Actual, stable, candidate string) Marks {
 // step begins a step, and with whole the whole too.
 func (m Marks) step(whole bool) Marks {
 	m.Candidate, m.Stable, m.Pairs = m.Candidate.mark(), m.Stable.mark(), m.Pairs.mark()
-	if whole {
-		m.Whole = m.Whole.mark()
+	so := m.Whole.since()
+	if m.Whole = m.Whole.mark(); !whole {
+		m.Whole.Kept = so
 	}
 	return m
 }

@@ -29,6 +29,8 @@ type world struct {
 	rate    float64 // requests per second
 	breaks  []time.Duration
 	deaf    bool // it cannot be asked
+	mirrors bool
+	pairs   Pairs
 	once    bool // it takes each generation once, and is renewed by another call
 	lost    int64
 
@@ -133,7 +135,7 @@ func (w *world) Observe(context.Context, string) (Actual, error) {
 	if w.deaf {
 		return Actual{}, errDeaf
 	}
-	a := Actual{Generation: w.gen, Reverted: w.back}
+	a := Actual{Generation: w.gen, Reverted: w.back, Pairs: w.pairs}
 	for _, arm := range w.now {
 		s := w.servers[arm.Release.Key]
 		seen := Seen{Key: arm.Release.Key, Role: arm.Role, Share: arm.Share, Replicas: arm.Replicas, Counts: s.counts}
@@ -188,8 +190,28 @@ func (w *world) pass(d time.Duration) {
 		}
 	}
 	for _, a := range w.now {
+		if a.Role == Shadow && w.mirrors {
+			w.copies(a, int64(w.rate*d.Seconds()*w.desired.Mirror.Float()))
+			continue
+		}
 		w.serve(a, int64(math.Round(w.rate*d.Seconds()*a.Share.Float()*(0.9+0.2*w.random.Float64()))))
 	}
+}
+
+// mirror makes copies for shadows from here on.
+func (w *world) mirror() { w.mirrors = true }
+
+// copies serves copies to a shadow, which answers as it does.
+func (w *world) copies(a Arm, n int64) {
+	s := w.servers[a.Release.Key]
+	if !s.ready(w) {
+		w.pairs.Eligible, w.pairs.Dropped = w.pairs.Eligible+n, w.pairs.Dropped+n
+		return
+	}
+	before := s.counts.Errors
+	w.serve(a, n)
+	w.pairs.Eligible, w.pairs.Compared = w.pairs.Eligible+n, w.pairs.Compared+n
+	w.pairs.Disagreed += s.counts.Errors - before
 }
 
 // serve answers n requests of one arm; what a candidate without a server cannot answer stable does.
