@@ -92,7 +92,7 @@ func TestFalseWinners(t *testing.T) {
 }
 
 func TestSampleRatio(t *testing.T) {
-	// Fabijan et al. (2019): 821,588 against 815,482 users of a fair split is p = 1.8e-6.
+	// Kohavi, Tang and Xu (2020), chapter 21: 821,588 against 815,482 users of a fair split is p = 1.8e-6.
 	r, err := NewSampleRatio(821_588, 815_482, 0.5)
 	if err != nil || !r.Mismatch() {
 		t.Errorf("%+v, %v", r, err)
