@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -120,7 +121,7 @@ func TestLowTrafficPausesAndNeverDecides(t *testing.T) {
 		p.w.rate = rate
 		r := p.deploy(spec(3, "good"))
 		p.must(StatePaused, r)
-		if !strings.HasPrefix(r.Reason, "too few answers: ") || !strings.HasSuffix(r.Reason, " in 6 min") || p.w.share(r.To.Key) != 100 {
+		if !strings.HasPrefix(r.Reason, "too few answers: ") || !strings.HasSuffix(r.Reason, ", after 6 min") || p.w.share(r.To.Key) != 100 {
 			t.Errorf("%q, it has %v", r.Reason, p.w.share(r.To.Key))
 		}
 		// It is still watched, and may still fail.
@@ -301,7 +302,7 @@ func TestAFullDiskMovesNothingForwardAndEverythingBack(t *testing.T) {
 	if !strings.HasPrefix(now.Reason, "errors ") {
 		t.Errorf("the reason is %q", now.Reason)
 	}
-	if dead == nil || !slices.ContainsFunc(p.news, func(n News) bool { return n.Err == errFull }) {
+	if dead == nil || !slices.ContainsFunc(p.news, func(n News) bool { return errors.Is(n.Err, errFull) }) {
 		t.Error("nobody was told that the disk is full")
 	}
 }

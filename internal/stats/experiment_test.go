@@ -71,6 +71,7 @@ func TestFalseWinners(t *testing.T) {
 					won++
 				case Invalid:
 					invalid++
+				default:
 				}
 				if s < 40 {
 					outcome, _ := watch(t, uint64(s), k, 1.5, users)
