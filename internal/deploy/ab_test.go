@@ -96,9 +96,7 @@ func TestAnABTestFromEndToEnd(t *testing.T) {
 	s.Strategy, s.Sticky, s.Hold, s.Bake = AB, Sticky{Header: "X-User"}, true, time.Minute
 	r := p.m.plan(s)
 	p.start(r.ID)
-	for p.w.share(r.To.Key) != All/2 {
-		p.turn(time.Second)
-	}
+	p.until(func() bool { return p.w.share(r.To.Key) == All/2 })
 	if p.w.desired.Lease != 0 || p.w.desired.Breaks == 0 || p.w.desired.Sticky.Header == "" {
 		t.Errorf("the arms do not hold: %+v", p.w.desired)
 	}

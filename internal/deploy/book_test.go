@@ -273,6 +273,43 @@ func TestFoldIsOfASet(t *testing.T) {
 	}
 }
 
+// TestGivingUpWins: of two changes of one generation the one that gives the candidate up counts, whichever was written first; and what comes
+// after the end comes to nothing.
+func TestGivingUpWins(t *testing.T) {
+	for _, abortFirst := range []bool{false, true} {
+		p := inService(t, 21)
+		r := p.m.plan(spec(3, "good"))
+		p.start(r.ID)
+		p.until(func() bool { return p.d.r.State == StateStep })
+		now := p.d.r
+		step, abort := now.forward("", Mlx), now.abort(Actual{}, "no", "li")
+		if step.Generation != abort.Generation {
+			t.Fatalf("generations %d and %d", step.Generation, abort.Generation)
+		}
+		both := []Rollout{step, abort}
+		if abortFirst {
+			both = []Rollout{abort, step}
+		}
+		for _, next := range both {
+			if err := p.m.Moved(t.Context(), now, next); err != nil {
+				t.Fatal(err)
+			}
+		}
+		service := p.m.service()
+		if got, _ := service.Rollout(r.ID); got.State != StateAborting || got.Share() != 0 || len(service.Conflicts) != 1 {
+			t.Errorf("it is %s with %v, conflicts %v", got.State, got.Share(), service.Conflicts)
+		}
+		late := step.forward("", Mlx)
+		if err := p.m.Moved(t.Context(), step, late); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := p.m.service().Rollout(r.ID); got.State != StateAborting || got.Generation != abort.Generation {
+			t.Errorf("a late step makes it %s in generation %d", got.State, got.Generation)
+		}
+		p.must(StateRolledBack, p.finish(r.ID))
+	}
+}
+
 // FuzzRecords reads bodies that anybody may have written: no service that is folded of them panics, and none desires shares beyond all.
 func FuzzRecords(f *testing.F) {
 	for _, body := range []string{

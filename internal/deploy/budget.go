@@ -87,7 +87,7 @@ func happened(periods []Period, from, to time.Time) (requests, errors float64) {
 
 // Burning says that errors come so fast that somebody must look: a fiftieth of the budget of 30 days within an hour, or a twentieth within six
 // (the burn rates 14.4 and 6 of the SRE workbook of Google, chapter 5).
-func (b Budget) Burning() bool { return b.Fast >= 14.4 && b.Slow >= 6 }
+func (b Budget) Burning() bool { return b.Fast >= 14.4 || b.Slow >= 6 }
 
 // String says it in words: "92% of the error budget left (38 of 479 errors in 30 d)".
 func (b Budget) String() string {

@@ -21,12 +21,11 @@ type storm struct {
 
 // fate is what truly happened to a candidate.
 type fate struct {
-	spec    Spec
-	served  map[Share]time.Duration // true time at each share, while it was watched or not
-	answers int64
-	asked   bool // a person told it to skip waits
-	proven  bool
-	jumps   time.Duration // of the clock, while it was a candidate
+	spec   Spec
+	served map[Share]time.Duration // true time at each share, while it was watched or not
+	asked  bool                    // a person told it to skip waits
+	proven bool
+	jumps  time.Duration // of the clock, while it was a candidate
 }
 
 func (s *storm) say(format string, args ...any) {

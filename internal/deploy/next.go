@@ -255,9 +255,9 @@ func (r Rollout) hold(j Judgement) Rollout {
 func (r Rollout) judged(seen Actual, j Judgement) Rollout {
 	wait := r.wait(seen, j)
 	switch {
+	case r.Strategy == Replace && !r.up(seen): // it starts, or StartTimeout ends it
 	case r.From == nil && r.obeys(seen) && ready(seen, r.To.Key):
 		return r.forward("nothing was in service before", Mlx) // nobody is better off while it waits
-	case r.Strategy == Replace && !r.up(seen): // it starts, or StartTimeout ends it
 	case wait == "" && r.Watched >= r.Bake:
 		return r.forward(fmt.Sprintf("%s answers, all checks pass", group(r.Sample().Candidate.Ended())), Mlx)
 	case wait != "" && r.Watched >= r.MaxBake && (j.Verdict != "" || r.Watched >= 2*r.MaxBake): // a judge that never ends is no verdict

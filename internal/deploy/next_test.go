@@ -99,6 +99,10 @@ func TestNext(t *testing.T) {
 		{"nobody has judged yet", StatePlanned, nil, none, StatePlanned, ""},
 		{"the target has not obeyed", StatePlanned, behind, pass, StatePlanned, ""},
 		{"somebody else is ahead", StatePlanned, both(ahead, func(_ *Rollout, seen *Actual) { arm(seen, stable).Share = 0 }), pass, StatePlanned, ""},
+		{"and a check fails", StateStep, both(ahead, func(_ *Rollout, seen *Actual) { arm(seen, stable).Share = 7000 }), fail, StateStep, ""},
+		{"the target gave it up, and nobody wrote it down", StateStep, both(ahead, func(_ *Rollout, seen *Actual) {
+			arm(seen, stable).Share, arm(seen, candidate).Share = All, 0
+		}), none, StateAborting, "the target has given it up"},
 		{"its servers are ready", StatePackaged, nil, none, StateReady, "1 of 1 servers"},
 		{"they start", StatePackaged, dead(candidate), pass, StatePackaged, ""},
 		{"they start for too long", StatePackaged, unready(180 * time.Second), none, StateAborting, "v2 was not ready within 3 min"},
@@ -112,10 +116,10 @@ func TestNext(t *testing.T) {
 		{"good, too early", StateStep, watched(59 * time.Second), pass, StateStep, ""},
 		{"good", StateStep, hour, pass, StateStep, ""},
 		{"good, too few answers", StateStep, both(watched(time.Minute), few), pass, StateStep, ""},
-		{"good, too few for too long", StateStep, both(hour, few), pass, StatePaused, "too few answers: 299 of 300 in 1 h"},
+		{"good, too few for too long", StateStep, both(hour, few), pass, StatePaused, "too few answers: 299 of 300, after 1 h"},
 		{"no traffic at all", StateStep, both(hour, func(_ *Rollout, seen *Actual) { arm(seen, candidate).Counts = Counters{} }), unsure, StatePaused, "too few answers"},
 		{"unsure", StateStep, watched(time.Minute), unsure, StateStep, ""},
-		{"unsure for too long", StateStep, hour, unsure, StatePaused, "cannot tell in 1 h"},
+		{"unsure for too long", StateStep, hour, unsure, StatePaused, "cannot tell, after 1 h"},
 		{"a judge that never ends", StateStep, watched(13 * time.Minute), none, StatePaused, "no verdict"},
 		{"a judge that is slow", StateStep, watched(7 * time.Minute), none, StateStep, ""},
 		{"stable is down", StateStep, both(hour, dead(stable)), pass, StatePaused, "v1 has no server that is ready"},
@@ -165,6 +169,62 @@ func TestNext(t *testing.T) {
 				t.Error("Next wrote to its receiver")
 			}
 		})
+	}
+}
+
+// TestOnlyWhatIsSeenCounts: time in which the target does something else, or nobody looks, is no bake.
+func TestOnlyWhatIsSeenCounts(t *testing.T) {
+	r, seen := at0(StateStep, nil)
+	now := time.Unix(2000, 0)
+	look := func(seen Actual, after time.Duration) time.Duration {
+		before := r.Watched
+		now = now.Add(after)
+		r = r.Watch(seen, now)
+		return r.Watched - before
+	}
+	other := obeying(r)
+	arm(&other, r.To.Key).Share = 50
+	taken := obeying(r)
+	taken.Reverted = &Reverted{Generation: r.Generation}
+	earlier := obeying(r)
+	earlier.Generation--
+	for i, c := range []struct {
+		seen  Actual
+		after time.Duration
+		want  time.Duration
+	}{
+		{seen, 0, 0}, {seen, 5 * time.Second, 5 * time.Second}, {seen, time.Hour, 15 * time.Second}, {seen, -time.Hour, 0}, {seen, 3 * time.Second, 3 * time.Second},
+		{other, 3 * time.Second, 0}, {seen, 3 * time.Second, 0}, {seen, 3 * time.Second, 3 * time.Second}, {taken, 3 * time.Second, 0}, {earlier, 3 * time.Second, 0},
+		{seen, 9 * time.Second, 0},
+	} {
+		if got := look(c.seen, c.after); got != c.want {
+			t.Errorf("look %d counts %v, not %v", i, got, c.want)
+		}
+	}
+}
+
+func TestTallies(t *testing.T) {
+	seen := func(n int64) Counters { return Counters{Requests: n, Answers: n} }
+	tally := Tally{}.see(seen(100)).mark()
+	for _, c := range []struct{ see, want int64 }{{100, 0}, {150, 50}, {20, 70}, {30, 80}, {5, 85}} {
+		if tally = tally.see(seen(c.see)); tally.since().Answers != c.want {
+			t.Errorf("after %d it is %d, not %d", c.see, tally.since().Answers, c.want)
+		}
+	}
+	back := Tally{Base: tally.Base, Kept: tally.Kept} // as a record has it
+	if got := back.since().Answers; got != 80 {
+		t.Errorf("read again it is %d", got)
+	}
+	if got := back.see(seen(9)).since().Answers; got != 89 {
+		t.Errorf("read again, and then seen, it is %d", got)
+	}
+	lost := Tally{}.see(seen(100)).mark()
+	if got := (Tally{Base: lost.Base}).see(seen(7)).since().Answers; got != 7 {
+		t.Errorf("counts that were lost while nobody looked: %d", got)
+	}
+	pairs := PairTally{}.see(Pairs{Eligible: 10}).mark().see(Pairs{Eligible: 15}).see(Pairs{Eligible: 3})
+	if pairs.since().Eligible != 8 {
+		t.Errorf("pairs: %+v", pairs.since())
 	}
 }
 

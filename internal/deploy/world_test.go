@@ -428,6 +428,18 @@ func (p *play) finish(id object.Digest) Rollout {
 	return r
 }
 
+// until lets seconds go by until something is so.
+func (p *play) until(so func() bool) {
+	p.t.Helper()
+	for range 5000 {
+		if so() {
+			return
+		}
+		p.turn(time.Second)
+	}
+	p.t.Fatal("it never came to that")
+}
+
 // deploy puts a release into service without troubles.
 func (p *play) deploy(s Spec) Rollout {
 	p.t.Helper()
