@@ -22,7 +22,7 @@ type Options struct {
 	Settings  Settings
 	Now       func() time.Time
 	Sink      Sink         // nil: nobody wants to know of each request
-	Log       *slog.Logger // what a person should see
+	Log       *slog.Logger // what a person should see; nil: nobody
 	Ready     func()       // called once, when traffic is accepted and the control socket answers; may be nil
 }
 
@@ -236,6 +236,9 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	o.Settings = settings
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	r, err := start(ctx, o)
 	if err != nil {
 		return err
