@@ -92,6 +92,9 @@ func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	defer x.arm.pool.gate.leave()
 	x.body.attach(req)
+	if !x.body.whole { // a server may answer while the body still comes
+		_ = http.NewResponseController(w).EnableFullDuplex() // HTTP/2 always can
+	}
 	r.proxy.ServeHTTP(w, req.WithContext(context.WithValue(ctx, exchangeKey{}, x)))
 }
 

@@ -103,6 +103,7 @@ func run(t *testing.T, o Options) *running {
 }
 
 func (r *running) stop() {
+	http.DefaultClient.CloseIdleConnections()
 	r.end()
 	select {
 	case err := <-r.ended:
