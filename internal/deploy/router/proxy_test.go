@@ -578,3 +578,29 @@ func TestSettings(t *testing.T) {
 	r := run(t, Options{State: filepath.Join(t.TempDir(), long.String())}) // longer than the name of a socket may be
 	r.apply(desired(1, 0))
 }
+
+// TestEarlyAnswers holds that a server which answers before it has read the body costs nobody the next request on the connection.
+func TestEarlyAnswers(t *testing.T) {
+	m := handles(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnprocessableEntity) })
+	for name, address := range map[string]string{"early": m.Listener.Addr().String(), "refused": freeAddress(t)} {
+		r := run(t, Options{Settings: Settings{Limits: Limits{Keep: 1}}})
+		r.serve("one", Servers{Addresses: []string{address}})
+		r.apply(desired(1, 0))
+		for _, size := range []int{2, 1000, 200 << 10, 300 << 10, 600 << 10, 2 << 20} {
+			body := strings.Repeat("a", size)
+			for i := range 10 {
+				for kind, reader := range map[string]io.Reader{"known": strings.NewReader(body), "chunked": io.MultiReader(strings.NewReader(body))} {
+					resp, err := http.Post(r.url, "text/plain", reader)
+					if err != nil {
+						t.Fatalf("%s, %s, %d bytes, request %d: %v", name, kind, size, i, err)
+					}
+					_, _ = io.Copy(io.Discard, resp.Body)
+					resp.Body.Close()
+					if resp.StatusCode != http.StatusUnprocessableEntity && resp.StatusCode != http.StatusBadGateway {
+						t.Fatalf("%s, %s, %d bytes: status %d", name, kind, size, resp.StatusCode)
+					}
+				}
+			}
+		}
+	}
+}
