@@ -61,7 +61,7 @@ func TestHeaders(t *testing.T) {
 		return resp, m.last.Load()
 	}
 	const traced = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-	forged := []string{"X-Forwarded-For", "6.6.6.6", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "evil", "Authorization", "Basic x", "Traceparent", traced, "Tracestate", "a=b"}
+	forged := []string{"X-Forwarded-For", "6.6.6.6", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "evil", "Authorization", "Basic x", "Traceparent", traced, "Tracestate", "a=b", shadowHeader, "true"}
 
 	r := to(t, m, Settings{})
 	resp, got := ask(r, forged...)
@@ -69,6 +69,9 @@ func TestHeaders(t *testing.T) {
 		if got.Header.Get(name) != want {
 			t.Errorf("%s: %s", name, got.Header.Get(name))
 		}
+	}
+	if _, ok := got.Header["Idempotency-Key"]; ok || got.Header.Get(shadowHeader) != "" {
+		t.Errorf("passed on %v", got.Header)
 	}
 	id := got.Header.Get(idHeader)
 	if len(id) != 32 || resp.Header.Get(idHeader) != id || len(resp.Header[idHeader]) != 1 || resp.Header.Get("X-Own") != "1" {

@@ -168,3 +168,23 @@ func TestHealth(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 }
+
+// TestIdleConnections holds that a server which closes idle connections early costs nobody an answer, and counts as broken nowhere.
+func TestIdleConnections(t *testing.T) {
+	m := handles(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") })
+	m.Config.IdleTimeout = 5 * time.Millisecond
+	r := run(t, Options{})
+	r.serve("one", answers(t, "1").servers())
+	r.serve("two", m.servers())
+	r.apply(desired(1, deploy.All))
+	const n = 200
+	for i := range n {
+		if status, text := post(t, r.url, "{}"); status != 200 || text != "{}" {
+			t.Fatalf("request %d: %d %s", i, status, text)
+		}
+		time.Sleep(time.Duration(4500+10*i) * time.Microsecond) // about when the server closes
+	}
+	if c := r.seen(deploy.Candidate).Counts; c.Answers != n || c.Errors != 0 {
+		t.Errorf("counted %+v", c)
+	}
+}
