@@ -8,7 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
+	"log/slog" //nolint:depguard // the router wants one
 	"net"
 	"net/http"
 	"os"
@@ -142,7 +142,7 @@ func (b *bench) host(think, thinkOfTwo, settings string) (*host, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }() // file goes on
 	h := &host{address: l.Addr().String(), settings: settings}
 	if h.file, err = l.(*net.TCPListener).File(); err != nil {
 		return nil, err

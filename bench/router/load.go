@@ -113,7 +113,7 @@ func one(address string, request []byte, end time.Time) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // nothing is left to be said
 	lines := bufio.NewReader(conn)
 	n := 0
 	for ; time.Now().Before(end); n++ {

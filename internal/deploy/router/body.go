@@ -19,7 +19,6 @@ type body struct {
 	tried  bool
 	source io.ReadCloser // what is left to be read
 	read   atomic.Bool   // some of it was passed on, and cannot be sent again
-	passed int64         // bytes that were read of source; with mu
 
 	mu      sync.Mutex // of source, which a transport may still read when its request is answered
 	ended   bool       // nothing is left in source

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -52,7 +51,7 @@ func (r *router) newProxy() *httputil.ReverseProxy {
 			}
 			exchangeOf(req.Context()).fail(w, err)
 		},
-		ErrorLog: slog.NewLogLogger(r.o.Log.Handler(), slog.LevelDebug),
+		ErrorLog: r.o.listen(&http.Server{}).ErrorLog,
 	}
 }
 

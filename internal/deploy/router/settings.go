@@ -3,8 +3,9 @@ package router
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
+	"log/slog" //nolint:depguard // net/http reports what clients do wrong to no other kind of logger
 	"net"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -225,6 +226,13 @@ type Pair struct {
 	Result answer.Result `json:"result"`
 	// Dropped: there was no comparison, because the shadow did not keep up, or stable gave no whole answer.
 	Dropped bool `json:"dropped"`
+}
+
+// listen gives a server what it says of clients that do wrong: nobody need see it.
+func (o Options) listen(s *http.Server) *http.Server {
+	s.ErrorLog = slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)
+	s.ReadHeaderTimeout = o.Settings.Limits.HeaderTime
+	return s
 }
 
 // Run serves until ctx ends, and then until the requests under way are answered or Settings.Drain is over. A second router that is started
