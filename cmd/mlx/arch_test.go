@@ -73,7 +73,7 @@ var owners = map[string][]string{
 	"golang.org/x/mod":                  {"internal/lineage"},
 	"golang.org/x/crypto":               {"internal/lineage", "tests"},
 	"golang.org/x/text":                 {"internal/snapshot", "internal/repo"}, // normalisation of file names
-	"golang.org/x/sys":                  {"internal/snapshot", "internal/lineage", "internal/repo", "internal/run", "internal/train", "internal/audit"},
+	"golang.org/x/sys":                  {"internal/snapshot", "internal/lineage", "internal/repo", "internal/run", "internal/train", "internal/audit", "internal/deploy"},
 	"gocloud.dev":                       {"internal/bucket"},
 	"cloud.google.com/go":               {"internal/bucket"},
 	"github.com/aws/aws-sdk-go-v2":      {"internal/bucket"},

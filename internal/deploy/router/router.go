@@ -148,10 +148,9 @@ func (r *router) change(to func(state) (state, error)) error {
 		if err := next.store(r.o.State); err != nil {
 			return fault.New(fault.Unavailable, "cannot store the routing: nothing has changed: %w", err)
 		}
-		r.state = next
+		r.state, r.troubled = next, ""
 		r.table.Store(r.build(next))
 		r.newEpoch()
-		r.troubled = ""
 		r.armLease()
 		return nil
 	})
@@ -215,9 +214,6 @@ func (r *router) note(what string, err error) {
 	r.troubled = what + ": " + err.Error()
 	r.o.Log.Error(what, "error", err)
 }
-
-// trouble is note of what build meets.
-func (r *router) trouble(what string, err error) { r.note(what, err) }
 
 // prune removes the oldest files, so that at most so many stay.
 func prune(dir string, most int) {

@@ -85,7 +85,7 @@ func (r *router) counters(key string) *counters {
 	}
 	cells, err := counts.Open(filepath.Join(r.o.State, countsDir, key), numCells)
 	if err != nil {
-		r.trouble("the counters of "+key+" end with the router", err)
+		r.note("the counters of "+key+" end with the router", err)
 		cells = counts.InMemory(numCells)
 	}
 	c := newCounters(cells)
