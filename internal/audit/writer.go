@@ -75,9 +75,8 @@ type Writer struct {
 	// What is being written; it belongs to run.
 	taken  []Prediction // from the queue
 	next   int          // of these, which is not encoded yet
-	weight int64
-	coded  uint64 // requests that are encoded
-	rows   []byte // of the next frame
+	coded  uint64       // requests that are encoded
+	rows   []byte       // of the next frame
 	info   frameInfo
 	since  time.Time // when its first row came
 	file   *os.File  // nil: no segment is open
@@ -133,7 +132,7 @@ func Open(ctx context.Context, o Options) (*Writer, error) {
 	}
 	w := &Writer{opts: o, name: name, claim: claim, codec: codec, queue: newQueue(o.Queue, o.QueueBytes), number: 0,
 		stop: make(chan struct{}), stopped: make(chan struct{})}
-	w.enc = &encoder{service: o.Service, writer: name, layout: o.Columns, redactor: newRedactor(o.Policy, key), releases: make(map[string][]byte), maxBody: o.MaxBody}
+	w.enc = &encoder{service: o.Service, writer: name, in: grid{layout: o.Columns}, redactor: newRedactor(o.Policy, key), releases: make(map[string][]byte), maxBody: o.MaxBody}
 	if w.seal, err = newSealer(ctx, &w.opts, name, func(err error) { w.alarm(&w.sealing, err) }); err != nil {
 		codec.close()
 		return nil, errors.Join(failed(err), claim.Close())
