@@ -24,9 +24,13 @@ func (c *Config) validateMonitors(body ast.Node) error {
 				return err
 			}
 		}
-		if service, ok := strings.CutPrefix(m.Predictions.Table, "service:"); ok {
-			if _, known := c.Services.Get(service); !known {
-				return missing(m.Predictions.At, "monitor "+name, "service", service, c.Services.Names())
+		for _, service := range []struct {
+			of string
+			at fault.Position
+		}{{m.Predictions.Table, m.Predictions.At}, {m.Current, m.At}} {
+			word, is := strings.CutPrefix(service.of, "service:")
+			if _, known := c.Services.Get(word); is && !known {
+				return missing(service.at, "monitor "+name, "service", word, c.Services.Names())
 			}
 		}
 		if err := checkSubjects(m.Quality); err != nil {
