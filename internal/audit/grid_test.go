@@ -1,6 +1,8 @@
 package audit
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -160,6 +162,21 @@ func TestLargeBodies(t *testing.T) {
 		}
 		if row.Request.Bytes != body.size() || row.Request.Digest != body.digest() || row.Features != nil || row.Score != 0.5 {
 			t.Errorf("%s: %s", name, text)
+		}
+	}
+	// What is packed is unpacked, as far as a body may be long.
+	for _, long := range []bool{false, true} {
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		text := `{"a":1}`
+		if long {
+			text = `{"a":"` + strings.Repeat("x", 1<<20) + `"}`
+		}
+		_, _ = z.Write([]byte(text))
+		_ = z.Close()
+		p := Prediction{ID: "r", At: noon, Status: 200, Request: Body{Coding: "gzip", Bytes: packed.Bytes()}}
+		if text, _ := e.rows(nil, 1, &p); strings.Contains(string(text), `"features":{"a":1}`) == long {
+			t.Errorf("packed: %s", text)
 		}
 	}
 	// Long names stand in every row: the rows of a request stay bounded.

@@ -3,10 +3,13 @@ package audit
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"mime"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/klauspost/compress/gzip"
 
 	"mlx/internal/object"
 )
@@ -26,6 +29,7 @@ type encoder struct {
 	in       grid   // of the request that is being written
 	out      answer // and of its answer
 	redactor *redactor
+	said     []byte            // the text of the answer
 	common   []byte            // what the rows of a request have in common
 	releases map[string][]byte // what is written of each, by its key
 	maxBody  int               // a longer one is written by its digest
@@ -69,9 +73,9 @@ func (e *encoder) each(b []byte, number uint64, p *Prediction, c content) ([]byt
 		}
 		switch {
 		case c.told && e.out.rows == rows:
-			b = e.said(b, &e.out, i)
+			b = e.instance(b, &e.out, i)
 		case c.told && i == 0:
-			b = e.raw(b, p.Answer.Bytes)
+			b = e.raw(b)
 		}
 		if i == 0 {
 			b = e.explanation(b, p)
@@ -85,13 +89,40 @@ func (e *encoder) each(b []byte, number uint64, p *Prediction, c content) ([]byt
 
 // features reads those of a request, where its body has some.
 func (e *encoder) features(body *Body) bool {
-	return len(body.Bytes) > 0 && len(body.Bytes) <= e.maxBody && isJSON(body.Type) && e.in.read(object.QuoteWords(body.Bytes))
+	text, ok := e.text(body)
+	return ok && e.in.read(text)
 }
 
 // answer reads what the model said, unless what was sent is an error.
 func (e *encoder) answer(p *Prediction) bool {
-	return p.Status >= 200 && p.Status <= 299 && len(p.Answer.Bytes) > 0 && len(p.Answer.Bytes) <= e.maxBody && isJSON(p.Answer.Type) &&
-		e.out.read(object.QuoteWords(p.Answer.Bytes))
+	if p.Status < 200 || p.Status > 299 {
+		return false
+	}
+	text, ok := e.text(&p.Answer)
+	e.said = text
+	return ok && e.out.read(text)
+}
+
+// text is the JSON of a body, where it may be some and is not too long.
+func (e *encoder) text(body *Body) ([]byte, bool) {
+	b := body.Bytes
+	if len(b) == 0 || len(b) > e.maxBody || !isJSON(body.Type) {
+		return nil, false
+	}
+	switch strings.ToLower(body.Coding) {
+	case "", "identity":
+	case "gzip":
+		in, err := gzip.NewReader(bytes.NewReader(b))
+		if err != nil {
+			return nil, false
+		}
+		if b, err = io.ReadAll(io.LimitReader(in, int64(e.maxBody)+1)); err != nil || len(b) > e.maxBody {
+			return nil, false
+		}
+	default:
+		return nil, false
+	}
+	return object.QuoteWords(b), true
 }
 
 // isJSON says whether a media type may be one of JSON. Many clients say nothing, or that it is a form or text.
@@ -241,8 +272,8 @@ func (e *encoder) object(b []byte, g *grid, row int, without func(column int) bo
 	return append(b, '}')
 }
 
-// said writes what the model said of an instance.
-func (e *encoder) said(b []byte, a *answer, row int) []byte {
+// instance writes what the model said of an instance.
+func (e *encoder) instance(b []byte, a *answer, row int) []byte {
 	others := len(a.columns)
 	if a.score >= 0 {
 		b = e.redactor.appendOutput(append(b, `,"score":`...), a.columns[a.score].cells[row])
@@ -259,8 +290,8 @@ func (e *encoder) said(b []byte, a *answer, row int) []byte {
 }
 
 // raw writes an answer that does not have an item for each instance as it came.
-func (e *encoder) raw(b, body []byte) []byte {
-	n, err := parse(object.QuoteWords(body))
+func (e *encoder) raw(b []byte) []byte {
+	n, err := parse(e.said)
 	if err != nil || e.redactor.policy.Features == None || len(n.raw) > maxCell || bytes.IndexByte(n.raw, '\n') >= 0 {
 		return b
 	}

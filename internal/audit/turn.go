@@ -123,6 +123,9 @@ func (w *Writer) put() error {
 	w.written.Rows += int64(w.info.rows)
 	w.written.Requests += int64(w.info.requests)
 	w.mu.Unlock()
+	if w.sink != nil {
+		w.sink.add(w.rows, int64(w.info.rows))
+	}
 	w.info = frameInfo{}
 	if w.rows = w.rows[:0]; cap(w.rows) > 4*frameBreak {
 		w.rows = nil
