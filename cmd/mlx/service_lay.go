@@ -94,4 +94,3 @@ func (a *app) recordedVersion(ctx context.Context, rel deploy.Release) (*registr
 	}
 	return v, nil
 }
-

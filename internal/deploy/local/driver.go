@@ -10,8 +10,10 @@ import (
 
 // Control is how a router is told.
 type Control interface {
-	// Obey asks the router for a state. deploy.ErrStale: it has obeyed a later generation.
-	Obey(ctx context.Context, d deploy.Desired) error
+	// Apply asks the router for a state. deploy.ErrStale: it has obeyed that generation, or a later one.
+	Apply(ctx context.Context, d deploy.Desired) error
+	// Renew says that the candidate of a generation may keep its traffic for another lease.
+	Renew(ctx context.Context, generation uint64) error
 	Actual(ctx context.Context) (deploy.Actual, error)
 }
 
@@ -36,17 +38,51 @@ func (d *Driver) Apply(ctx context.Context, want deploy.Desired) error {
 			both.Arms = append(both.Arms, w)
 		}
 	}
-	if _, err := d.Supervisor.Want(ctx, both); err != nil {
+	if !same(both, have) {
+		if _, err := d.Supervisor.Want(ctx, both); err != nil {
+			return err
+		}
+	}
+	if err := d.obey(ctx, want); err != nil {
 		return err
 	}
-	if err := d.Router.Obey(ctx, want); err != nil {
-		return err
-	}
-	if len(both.Arms) == len(after.Arms) {
+	if same(both, after) {
 		return nil
 	}
 	_, err = d.Supervisor.Want(ctx, after)
 	return err
+}
+
+// obey asks the router, or renews the lease of what it was asked for before.
+func (d *Driver) obey(ctx context.Context, want deploy.Desired) error {
+	err := d.Router.Apply(ctx, want)
+	if !errors.Is(err, deploy.ErrStale) {
+		return err
+	}
+	seen, lookErr := d.Router.Actual(ctx)
+	if lookErr != nil {
+		return lookErr
+	}
+	if seen.Generation != want.Generation || seen.Reverted != nil || !does(seen, want) {
+		return err
+	}
+	if want.Lease == 0 {
+		return nil
+	}
+	return d.Router.Renew(ctx, want.Generation)
+}
+
+// does says whether every release gets the share that is wanted.
+func does(seen deploy.Actual, want deploy.Desired) bool {
+	return !slices.ContainsFunc(want.Arms, func(a deploy.Arm) bool {
+		return !slices.ContainsFunc(seen.Arms, func(s deploy.Seen) bool { return s.Key == a.Release.Key && s.Share == a.Share }) && a.Share > 0
+	})
+}
+
+func same(a, b Arms) bool {
+	return slices.EqualFunc(a.Arms, b.Arms, func(x, y Wanted) bool {
+		return x.Release.Key == y.Release.Key && x.Replicas == y.Replicas && x.Until.Equal(y.Until)
+	})
 }
 
 func armsOf(d deploy.Desired) Arms {

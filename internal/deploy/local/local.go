@@ -112,8 +112,8 @@ func (o Options) log(format string, args ...any) {
 	}
 }
 
-// errLocked says that somebody else does what only one may do at a time.
-var errLocked = errors.New("somebody else holds the lock")
+// ErrLocked says that somebody else does what only one may do at a time.
+var ErrLocked = errors.New("somebody else holds the lock")
 
 // private makes a folder that nobody else may look into.
 func private(dir string) error { return os.MkdirAll(dir, 0o700) }

@@ -27,6 +27,7 @@ type plane struct {
 	changed  func() // a router began
 
 	upgrades chan chan error
+	first    chan struct{} // closed when a router answers for the first time
 
 	mu    sync.Mutex
 	state RouterState
@@ -34,7 +35,7 @@ type plane struct {
 
 // newPlane takes over the router that an earlier supervisor has left, with its socket, or opens the socket.
 func newPlane(ctx context.Context, o Options, changed func()) (*plane, process, error) {
-	p := &plane{o: o, listener: o.Listener, changed: changed, upgrades: make(chan chan error)}
+	p := &plane{o: o, listener: o.Listener, changed: changed, upgrades: make(chan chan error), first: make(chan struct{})}
 	var left noted
 	text, err := os.ReadFile(o.file(routerName))
 	if err == nil && json.Unmarshal(text, &left) == nil && left.Process.alive() {
@@ -79,6 +80,11 @@ func (p *plane) keep(ctx context.Context, now process) {
 			}
 		}
 		p.set(func(s *RouterState) { s.PID, s.Trouble = now.identity().PID, "" })
+		select {
+		case <-p.first:
+		default:
+			close(p.first)
+		}
 		p.changed()
 		select {
 		case <-now.ended():

@@ -146,8 +146,8 @@ func memoryOf(id identity) int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// lock keeps others from doing the same at the same time, until the file is closed or the process ends.
-func lock(name string) (*os.File, error) {
+// Lock keeps others from doing the same at the same time, until the file is closed or the process ends.
+func Lock(name string) (*os.File, error) {
 	if err := private(filepath.Dir(name)); err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func lock(name string) (*os.File, error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close() // it was only opened to be locked
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, errLocked
+			return nil, ErrLocked
 		}
 		return nil, fmt.Errorf("cannot lock %s: %w", name, err)
 	}

@@ -39,8 +39,8 @@ type arm struct {
 // Run keeps a service running until the context ends. ready is called once, when the router answers. One supervisor of a service runs at a
 // time: a second one is a conflict.
 func Run(ctx context.Context, o Options, ready func(Running)) error {
-	held, err := lock(o.file(lockName))
-	if errors.Is(err, errLocked) {
+	held, err := Lock(o.file(lockName))
+	if errors.Is(err, ErrLocked) {
 		return fault.New(fault.Conflict, "cannot run %s: it runs already on this machine", o.Service).Hint("mlx service status %s", o.Service)
 	}
 	if err != nil {
@@ -75,7 +75,11 @@ func Run(ctx context.Context, o Options, ready func(Running)) error {
 	go s.pushAll(pushing)
 	s.apply(serving, s.wanted)
 	go s.tidy(serving)
-	ready(s.running())
+	select {
+	case <-plane.first:
+		ready(s.running())
+	case <-ctx.Done():
+	}
 	<-ctx.Done()
 	stopRouter() // first: it answers what it is answering, and for that it needs the servers
 	<-routerEnded
