@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"net/url"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"mlx/internal/audit"
 	"mlx/internal/drift"
@@ -195,6 +197,27 @@ func (t *driftTurn) driftService(ctx context.Context, where string, span *drift.
 // predictionTime is the column of a log with the time of the request.
 const predictionTime = "at"
 
+// betweenLogs is how a side that is the log of a service is compared. What says how a request was routed is not compared, and its time groups
+// rows only where the other side has one as well.
+func (t *driftTurn) betweenLogs(ref, cur drift.Source) drift.Spec {
+	spec := t.spec
+	if !strings.HasPrefix(t.monitor.Current, refService+":") && !strings.HasPrefix(t.monitor.Predictions.Table, refService+":") || cur.Table == nil {
+		return spec
+	}
+	has := func(s drift.Source, column string) bool { return s.Table != nil && s.Table.Schema().Index(column) >= 0 }
+	spec.Ignore = slices.Clone(spec.Ignore)
+	for _, column := range audit.RoutingColumns() {
+		if has(ref, column) || has(cur, column) {
+			spec.Ignore = append(spec.Ignore, column)
+		}
+	}
+	if spec.Time == predictionTime && !has(ref, predictionTime) {
+		spec.Time = ""
+		spec.Ignore = append(spec.Ignore, predictionTime)
+	}
+	return spec
+}
+
 // everyLogged opens all predictions of a service; nil where there are none yet. They stay open until the command ends.
 func (a *app) everyLogged(ctx context.Context, where string) (*openedTable, error) {
 	found, err := a.predictionTable(ctx, where[len(refService)+1:], audit.Window{}, false)
@@ -251,4 +274,10 @@ func (a *app) verifyPredictions(ctx context.Context, l *lineage.Ledger, v *verif
 	}
 	v.Clean = v.Clean && len(problems) == 0
 	return nil
+}
+
+// explainSealed finds the version of a segment.
+func explainSealed(m lineage.Match) (target, bool) {
+	body, err := audit.SegmentSealed.Decode(m.Record)
+	return target{Kind: refSnapshot, ID: m.ID, Name: predictionPath(body), Record: m.Record}, err == nil && body.Kept == m.ID
 }

@@ -230,8 +230,7 @@ func explain(m lineage.Match) (target, bool) {
 	case run.Started.Is(rec), run.Ended.Is(rec):
 		return explainInRun(m)
 	case audit.SegmentSealed.Is(rec):
-		body, err := audit.SegmentSealed.Decode(rec)
-		return target{Kind: refSnapshot, ID: m.ID, Name: predictionPath(body), Record: rec}, err == nil && body.Kept == m.ID
+		return explainSealed(m)
 	}
 	return target{}, false
 }

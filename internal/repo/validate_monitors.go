@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -110,6 +111,9 @@ func byDay(table string) (parts, whole bool) {
 func (m writtenMonitor) checkWindow() *fault.Error {
 	length := m.Window.Duration.Duration
 	parts, whole := byDay(m.table())
+	if strings.HasPrefix(m.table(), "service:") {
+		m.Time = cmp.Or(m.Time, "at") // the log knows when each was
+	}
 	switch {
 	case parts && length == 0:
 		return m.wrong("current", "%q needs a window of time, such as window: 1d", m.table())
