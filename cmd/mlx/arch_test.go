@@ -74,7 +74,7 @@ var owners = map[string][]string{
 	"golang.org/x/crypto":               {"internal/lineage", "tests"},
 	"golang.org/x/text":                 {"internal/snapshot", "internal/repo"}, // normalisation of file names
 	"golang.org/x/sys":                  {"internal/snapshot", "internal/lineage", "internal/repo", "internal/run", "internal/train", "internal/audit", "internal/deploy"},
-	"gocloud.dev":                       {"internal/bucket"},
+	"gocloud.dev":                       {"internal/bucket", "internal/audit"}, // pubsub: predictions go on to a broker
 	"cloud.google.com/go":               {"internal/bucket"},
 	"github.com/aws/aws-sdk-go-v2":      {"internal/bucket"},
 	"github.com/aws/smithy-go":          {"internal/bucket"},

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strings"
 
+	"mlx/internal/audit"
 	"mlx/internal/cli"
 	"mlx/internal/drift"
 	"mlx/internal/fault"
@@ -119,6 +120,8 @@ func (t *teller) event(rec lineage.Record) (event, error) {
 		err = t.model(&e)
 	case drift.LabelsAdded.Is(rec):
 		err = t.labels(&e)
+	case audit.SegmentSealed.Is(rec):
+		err = t.predictions(&e)
 	case registry.Signed.Is(rec):
 		err = t.signOff(&e)
 	case drift.Checked.Is(rec):

@@ -53,6 +53,7 @@ type Release struct {
 // Body is what came or went. It must not change after it was given to a writer.
 type Body struct {
 	Type   string        // media type
+	Coding string        // Content-Encoding: empty or gzip, or it cannot be read
 	Bytes  []byte        // nil: it was too long or is no text; then Size and Digest say what it was
 	Size   int64         // 0: that of Bytes
 	Digest object.Digest // zero: that of Bytes

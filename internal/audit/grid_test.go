@@ -1,6 +1,8 @@
 package audit
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -125,7 +127,7 @@ func TestPolicies(t *testing.T) {
 		}
 	}
 	one, other := testEncoder(Hashed), testEncoder(Hashed)
-	other.redactor.key = []byte("another")
+	other.redactor = newRedactor(Policy{Features: Hashed}, []byte("another"))
 	a := rowsOf(t, one, `{"a":1}`, `1`)[0]["features"]
 	if b := rowsOf(t, one, `{"a":1}`, `1`)[0]["features"]; !cmp.Equal(a, b) {
 		t.Errorf("a value has the hashes %v and %v", a, b)
@@ -160,6 +162,21 @@ func TestLargeBodies(t *testing.T) {
 		}
 		if row.Request.Bytes != body.size() || row.Request.Digest != body.digest() || row.Features != nil || row.Score != 0.5 {
 			t.Errorf("%s: %s", name, text)
+		}
+	}
+	// What is packed is unpacked, as far as a body may be long.
+	for _, long := range []bool{false, true} {
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		text := `{"a":1}`
+		if long {
+			text = `{"a":"` + strings.Repeat("x", 1<<20) + `"}`
+		}
+		_, _ = z.Write([]byte(text))
+		_ = z.Close()
+		p := Prediction{ID: "r", At: noon, Status: 200, Request: Body{Coding: "gzip", Bytes: packed.Bytes()}}
+		if text, _ := e.rows(nil, 1, &p); strings.Contains(string(text), `"features":{"a":1}`) == long {
+			t.Errorf("packed: %s", text)
 		}
 	}
 	// Long names stand in every row: the rows of a request stay bounded.
@@ -240,4 +257,18 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q is JSON", b)
 		}
 	})
+}
+
+// TestTimes: each time that is written is read again, and nothing else.
+func TestTimes(t *testing.T) {
+	for _, at := range []time.Time{noon, {}, time.Date(2000, 2, 29, 23, 59, 59, 999999000, time.UTC), time.Date(9999, 12, 31, 0, 0, 0, 1000, time.UTC)} {
+		if got, ok := readTime(at.AppendFormat(nil, timeLayout)); !ok || !got.Equal(at) {
+			t.Errorf("%v is read as %v", at, got)
+		}
+	}
+	for _, text := range []string{"2026-13-20T12:00:00.000000Z", "2026-11-20T24:00:00.000000Z", "2026-11-20 12:00:00.000000Z", "2026-1a-20T12:00:00.000000Z", "2026-11-20T12:00:00.00000ZZ"} {
+		if got, ok := readTime([]byte(text)); ok {
+			t.Errorf("%s is read as %v", text, got)
+		}
+	}
 }
