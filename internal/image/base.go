@@ -38,7 +38,7 @@ func (a Access) OpenBase(ctx context.Context, word string, p Platform) (*Base, e
 }
 
 func (a Access) openBase(ctx context.Context, word string, p Platform) (*Base, error) {
-	from, closer, err := a.open(word, "latest")
+	from, closer, err := a.open(Place(word), "latest")
 	if err != nil {
 		return nil, err
 	}

@@ -129,13 +129,21 @@ type Package struct {
 	Form     Form          `json:"form"`
 	Platform string        `json:"platform,omitempty"`
 	Base     *BaseName     `json:"base,omitempty"`
-	Recipe   object.Digest `json:"recipe"` // of what decided the bytes: see Recipe.Key
+	Code     *Code         `json:"code,omitempty"`
+	Command  []string      `json:"command,omitempty"`
+	Recipe   object.Digest `json:"recipe"` // of what decided the bytes: Recipe.Key; zero for a package that came from elsewhere
 	Bytes    int64         `json:"bytes"`  // of all layers
 	Layers   []Layer       `json:"layers"`
-	Place    *At           `json:"place,omitempty"` // nil: it was made and went nowhere
-	Signed   string        `json:"signed,omitempty"`
-	// Attached are the manifests that refer to the image.
-	Attached []Attached `json:"attached,omitempty"`
+	Place    *At           `json:"place,omitempty"`    // nil: it was made and went nowhere
+	Signed   string        `json:"signed,omitempty"`   // fingerprint of the key that signed its provenance
+	Attached []Attached    `json:"attached,omitempty"` // the manifests that refer to it
+}
+
+// Code is the files beside the model.
+type Code struct {
+	From   string `json:"from"`   // as it was typed: REVISION:PATH
+	Commit string `json:"commit"` // of git
+	Tree   string `json:"tree"`   // of git: what the files are
 }
 
 // BaseName is the image that a package was built on.
@@ -147,8 +155,14 @@ type BaseName struct {
 // At is where a package lies.
 type At struct {
 	Kind string `json:"kind"` // registry or file
-	Name string `json:"name"` // REGISTRY/REPO:TAG, or the path of the file as it was typed
+	Name string `json:"name"` // REGISTRY/REPO:TAG, or a path: in records from the root of the repository, or absolute
 }
+
+// The words of At.Kind.
+const (
+	InRegistry = "registry"
+	InFile     = "file"
+)
 
 // Attached is a statement about a package.
 type Attached struct {

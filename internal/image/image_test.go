@@ -320,14 +320,14 @@ func TestPushAndVerify(t *testing.T) {
 		attached := signed(t, b, by)
 		var a Access
 		ctx := context.WithoutCancel(t.Context())
-		if here, err := a.Present(ctx, at.Name, b.Digest, nil); here || err != nil {
+		if here, err := a.Present(ctx, at, b.Digest, nil); here || err != nil {
 			t.Fatal("it is there before it was pushed", err)
 		}
 		if err := a.Push(ctx, at.Name, b, attached); err != nil {
 			t.Fatal(err)
 		}
 		names := []Attached{attached[0].Attached, attached[1].Attached}
-		if here, err := a.Present(ctx, at.Name, b.Digest, names); !here || err != nil {
+		if here, err := a.Present(ctx, at, b.Digest, names); !here || err != nil {
 			t.Error("it is not there after it was pushed", err)
 		}
 		v, err := a.Verify(ctx, at, Want{Digest: b.Digest, Model: strings.Repeat("ab", 32), Trust: trust})

@@ -15,7 +15,7 @@ import (
 // Open opens a package that lies somewhere, and what refers to it, so that it can go to another place as it is. Verify says whether it may
 // be believed. Whoever opens it closes it.
 func (a Access) Open(ctx context.Context, at At, v Verified) (*Built, []Attachment, io.Closer, error) {
-	from, closer, err := a.open(at.Name, "latest")
+	from, closer, err := a.open(at, "latest")
 	if err != nil {
 		return nil, nil, nil, err
 	}

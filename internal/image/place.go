@@ -44,13 +44,24 @@ func isPath(word string) bool {
 	return strings.HasPrefix(word, ".") || strings.HasPrefix(word, "/") || strings.HasSuffix(word, ".tar")
 }
 
-// open opens a place. Without a tag its name stands for the given one.
-func (a Access) open(word, tag string) (place, io.Closer, error) {
+// Place is what a word means: a file or folder here where it begins with . or / or ends with .tar, else an image of a registry.
+func Place(word string) At {
 	if isPath(word) {
-		l, err := openLayout(word)
-		return l, l, err
+		return At{InFile, word}
 	}
-	ref, err := reference(word, tag)
+	return At{InRegistry, word}
+}
+
+// open opens a place. Without a tag its name stands for the given one.
+func (a Access) open(at At, tag string) (place, io.Closer, error) {
+	if at.Kind == InFile {
+		l, err := openLayout(at.Name)
+		if err != nil {
+			return nil, nil, err
+		}
+		return l, l, nil
+	}
+	ref, err := reference(at.Name, tag)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -167,6 +178,13 @@ func openLayout(file string) (*ociLayout, error) {
 			return nil, fault.New(fault.KindOf(err), "cannot read %s: %w", file, err)
 		}
 		l.close, l.at = root.Close, func(name string) (io.ReadCloser, error) { return root.Open(name) }
+		l.size = func(name string) (int64, error) {
+			info, err := root.Stat(name)
+			if err != nil {
+				return 0, err
+			}
+			return info.Size(), nil
+		}
 	} else if err := l.indexTar(); err != nil {
 		return nil, err
 	}
@@ -182,7 +200,14 @@ type ociLayout struct {
 	name  string
 	index v1.IndexManifest
 	at    func(name string) (io.ReadCloser, error)
+	size  func(name string) (int64, error)
 	close func() error
+}
+
+// sizes is how long the blob of a digest is.
+func (l *ociLayout) sizes(d v1.Hash) (int64, bool) {
+	n, err := l.size("blobs/" + d.Algorithm + "/" + d.Hex)
+	return n, err == nil
 }
 
 // Close implements io.Closer.

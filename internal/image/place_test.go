@@ -39,6 +39,12 @@ func TestExportAndImport(t *testing.T) {
 	if err != nil || v.Digest != b.Digest || v.Signed != by.Fingerprint || len(v.Attached) != 2 {
 		t.Fatalf("%+v: %v", v, err)
 	}
+	if here, err := a.Present(t.Context(), at, b.Digest, v.Attached); !here || err != nil {
+		t.Error("the file is not there", err)
+	}
+	if here, err := a.Present(t.Context(), at, b.Layers[0].Digest, nil); here || err != nil {
+		t.Error("the file is taken for another package", err)
+	}
 	again, attached, closer, err := a.Open(t.Context(), at, v)
 	if err != nil {
 		t.Fatal(err)
@@ -321,7 +327,7 @@ func TestOnlyThisMachineIsSpokenToWithoutEncryption(t *testing.T) {
 		"127.0.0.1:5000/x": true, "localhost:5000/x": true, "[::1]:5000/x": true, "10.1.2.3:5000/x": false, "registry.local/x": false, "registry.example/x": false,
 	} {
 		var asked []string
-		_, err := Access{Transport: sent{&asked}}.Present(t.Context(), word, "", nil)
+		_, err := Access{Transport: sent{&asked}}.Present(t.Context(), At{"registry", word}, "", nil)
 		if err == nil {
 			t.Errorf("%s answers", word)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"mlx/internal/fault"
@@ -48,9 +49,13 @@ func (a Access) Push(ctx context.Context, to string, b *Built, attached []Attach
 	return nil
 }
 
-// Present says whether REGISTRY/REPO:TAG is a package, with all that refers to it. It reads no layer.
-func (a Access) Present(ctx context.Context, at, digest string, attached []Attached) (bool, error) {
-	ref, err := reference(at, "latest")
+// Present says whether a place has a package, with all that refers to it. Of a registry it reads no layer; of a file it looks whether
+// each is as long as it must be.
+func (a Access) Present(ctx context.Context, at At, digest string, attached []Attached) (bool, error) {
+	if at.Kind == InFile {
+		return presentFile(ctx, at.Name, digest, attached), nil
+	}
+	ref, err := reference(at.Name, "latest")
 	if err != nil {
 		return false, err
 	}
@@ -64,8 +69,41 @@ func (a Access) Present(ctx context.Context, at, digest string, attached []Attac
 			asked, want = ref.Context().Digest(attached[i].Digest), attached[i].Digest
 		}
 		if ok, err := r.has(ctx, asked, want); err != nil || !ok {
-			return false, failed(ctx, "cannot ask "+at, err)
+			return false, failed(ctx, "cannot ask "+at.Name, err)
 		}
 	}
 	return true, nil
+}
+
+// presentFile is Present of a file. What cannot be read is not there: it is written anew.
+func presentFile(ctx context.Context, file, digest string, attached []Attached) bool {
+	l, err := openLayout(file)
+	if err != nil {
+		return false
+	}
+	defer l.Close()
+	d, err := l.named(ctx)
+	if err != nil || d.Digest.String() != digest {
+		return false
+	}
+	digests := []string{digest}
+	for _, o := range attached {
+		digests = append(digests, o.Digest)
+	}
+	for _, digest := range digests {
+		h, err := v1.NewHash(digest)
+		if err != nil {
+			return false
+		}
+		m, _, err := readManifest(ctx, l, h)
+		if err != nil {
+			return false
+		}
+		for _, part := range append(m.Layers[:len(m.Layers):len(m.Layers)], m.Config) {
+			if size, ok := l.sizes(part.Digest); !ok || size != part.Size {
+				return false
+			}
+		}
+	}
+	return true
 }

@@ -42,6 +42,12 @@ func (l *ociLayout) indexTar() error {
 		places[path.Clean(h.Name)] = span{at, h.Size}
 	}
 	l.close = f.Close
+	l.size = func(name string) (int64, error) {
+		if s, ok := places[name]; ok {
+			return s.size, nil
+		}
+		return 0, fs.ErrNotExist
+	}
 	l.at = func(name string) (io.ReadCloser, error) {
 		s, ok := places[name]
 		if !ok {

@@ -44,7 +44,7 @@ func (a Access) Verify(ctx context.Context, at At, w Want) (Verified, error) {
 }
 
 func (a Access) verify(ctx context.Context, at At, w Want) (v Verified, err error) {
-	from, closer, err := a.open(at.Name, "latest")
+	from, closer, err := a.open(at, "latest")
 	if err != nil {
 		return v, err
 	}
