@@ -13,6 +13,7 @@ import (
 	"mlx/internal/drift"
 	"mlx/internal/fault"
 	"mlx/internal/gate"
+	"mlx/internal/image"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
 	"mlx/internal/registry"
@@ -121,6 +122,8 @@ func (t *teller) event(rec lineage.Record) (event, error) {
 		err = t.labels(&e)
 	case registry.Signed.Is(rec):
 		err = t.signOff(&e)
+	case image.Packaged.Is(rec):
+		err = t.packaged(&e)
 	case drift.Checked.Is(rec):
 		err = t.drift(&e)
 	case drift.Acted.Is(rec):

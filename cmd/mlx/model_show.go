@@ -24,8 +24,9 @@ type modelShown struct {
 	Scan     *scanView             `json:"scan"`    // the newest of these bytes
 	SignOffs []heldSignOff         `json:"sign_offs"`
 	Judged   []judgement           `json:"judged"`
-	Policy   *policyView           `json:"policy"` // of the next stage that mlx.yaml has a policy for
-	AsOf     *time.Time            `json:"as_of"`  // with --at
+	Packages []packageView         `json:"packages"` // newest first, each place of each
+	Policy   *policyView           `json:"policy"`   // of the next stage that mlx.yaml has a policy for
+	AsOf     *time.Time            `json:"as_of"`    // with --at
 
 	version *registry.Version
 	made    *run.View
@@ -142,7 +143,7 @@ func (a *app) modelThen(ctx context.Context, o showOptions) (*registry.Model, *r
 // versionShown collects what is known of a version.
 func (a *app) versionShown(ctx context.Context, m *registry.Model, v *registry.Version) (modelShown, error) {
 	s := modelShown{modelView: viewOfVersion(v), Params: map[string]any{}, Metrics: map[string]run.Number{}, Data: []fault.Ref{},
-		SignOffs: []heldSignOff{}, Judged: []judgement{}, version: v}
+		SignOffs: []heldSignOff{}, Judged: []judgement{}, Packages: []packageView{}, version: v}
 	var err error
 	if s.made, err = a.viewOfMaker(ctx, v); err != nil {
 		return s, err
@@ -158,6 +159,13 @@ func (a *app) versionShown(ctx context.Context, m *registry.Model, v *registry.V
 		return s, err
 	}
 	s.evidence(proof)
+	packages, err := a.packagesOf(ctx, v)
+	if err != nil {
+		return s, err
+	}
+	for _, p := range packages {
+		s.Packages = append(s.Packages, p.view())
+	}
 	return s, a.nextPolicy(proof, &s)
 }
 

@@ -101,7 +101,7 @@ func failed(ctx context.Context, what string, err error) error {
 
 // answered is what the refusal of a registry means.
 func answered(what string, t *transport.Error) error {
-	words := t.Error()
+	words := http.StatusText(t.StatusCode)
 	if len(t.Errors) > 0 {
 		words = t.Errors[0].String()
 	}

@@ -33,7 +33,10 @@ func (r *Repo) TreeAt(ctx context.Context, rev, folder string) (Tree, error) {
 	if at == "." {
 		at = ""
 	}
-	out, err := r.git(ctx, "rev-parse", "--verify", "--quiet", "--end-of-options", commit+":"+at+"^{tree}")
+	out, err := r.git(ctx, "rev-parse", "--verify", "--quiet", "--end-of-options", commit+":"+at)
+	if err == nil { // it may be a file
+		out, err = r.git(ctx, "rev-parse", "--verify", "--quiet", strings.TrimSpace(string(out))+"^{tree}")
+	}
 	if fault.KindOf(err) == fault.Conflict {
 		return Tree{}, fault.New(fault.NotFound, "cannot read %s: commit %.12s has no such folder", folder, commit)
 	}
