@@ -88,10 +88,10 @@ var owners = map[string][]string{
 	"k8s.io/streaming":                       {"internal/kube"}, // says which refusals of a stream mean: try SPDY
 	"filippo.io/age":                         {"internal/remote"},
 	"github.com/jackc/pgx":                   {"internal/source"},
-	"github.com/CycloneDX/cyclonedx-go":      {"internal/registry"}, // bills of materials
-	"github.com/tsenart/vegeta/v12":          {"internal/gate"},     // the load generator
-	"gonum.org/v1/gonum":                     {"internal/stats"},    // special functions
-	"github.com/google/go-containerregistry": {"internal/image"},    // registries, their credentials, and images of OCI
+	"github.com/CycloneDX/cyclonedx-go":      {"internal/registry"},       // bills of materials
+	"github.com/tsenart/vegeta/v12":          {"internal/gate"},           // the load generator
+	"gonum.org/v1/gonum":                     {"internal/stats"},          // special functions
+	"github.com/google/go-containerregistry": {"internal/image", "tests"}, // registries, their credentials, and images of OCI
 	"github.com/spf13/cobra":                 {"cmd/mlx"},
 	"github.com/spf13/pflag":                 {"cmd/mlx"}, // the flags of cobra
 	"github.com/google/go-cmp":               {"tests"},

@@ -42,9 +42,10 @@ file, the signature of the files that model-signing verifies. Without --key it i
 docker login. What is there already is not sent again.
 
 --from takes a package that was made elsewhere, checks every byte and its signature, records it and brings it to --push or -o.`,
-		Example: `mlx model package flights@v1 --push registry.example/team/flights
-mlx model package flights@v1 --base python:3.13-slim --code HEAD:serve -o flights.tar -- python serve.py
-mlx model package flights@v1 --from flights.tar --push 127.0.0.1:5000/flights`,
+		Example: `mlx model package flights@v1
+mlx model package flights@v1 --push registry.example/team/flights --dry-run
+mlx model package flights@v1 --base base.tar --code HEAD:serve -o flights.tar -- python serve.py
+mlx model package flights@v1 --from flights.tar`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if dash := cmd.ArgsLenAtDash(); dash >= 0 {
 				args = args[:dash]

@@ -101,6 +101,7 @@ func (p *packaging) make(ctx context.Context, missing []image.At) error {
 		p.recipe.Model = m.FS
 		progress := p.app.streams.Progress("packaging "+p.version.Name(), "bytes", 0)
 		defer progress.Done()
+		p.recipe.Read = progress.Add
 		b, err := image.Build(ctx, p.recipe.Recipe)
 		if err != nil {
 			return err

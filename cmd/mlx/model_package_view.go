@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"strings"
 
 	"mlx/internal/cli"
@@ -104,12 +105,11 @@ func (p *packaging) text(v packagedView, t *cli.Text) {
 		verb := "pushed"
 		if at.Kind == image.InFile {
 			verb = "wrote"
-			at.Name = p.app.shown(at.Name)
 		}
 		if !v.Changed {
 			verb = "there"
 		}
-		t.Indented(2, cli.Str(verb), cli.Str(at.Name))
+		t.Indented(2, cli.Str(verb), cli.Str(p.app.placeName(at)))
 	}
 	if v.Changed {
 		packageFacts(v.packageView, t, 2)
@@ -156,14 +156,14 @@ func (p *packaging) emitPlan(missing []image.At) error {
 }
 
 // packagesText names the packages of a version, each image once, and where it lies.
-func packagesText(all []packageView, t *cli.Text) {
+func (a *app) packagesText(all []packageView, t *cli.Text) {
 	for i, v := range all {
 		cells := []cli.Cell{imageCell(v.Image), cli.Bytes(v.Bytes)}
 		if v.Form != image.Image {
 			cells = append(cells, cli.Str(string(v.Form)))
 		}
 		if v.Place != nil {
-			cells = append(cells, cli.Str(v.Place.Name))
+			cells = append(cells, cli.Str(a.placeName(*v.Place)))
 		}
 		if v.Signed == nil {
 			cells = append(cells, cli.Word(cli.RoleWarn, "not signed"))
@@ -174,6 +174,14 @@ func packagesText(all []packageView, t *cli.Text) {
 		}
 		t.KeyValue(2, "package", cells...)
 	}
+}
+
+// placeName is a place as it is typed from here.
+func (a *app) placeName(at image.At) string {
+	if at.Kind == image.InFile && !filepath.IsAbs(filepath.FromSlash(at.Name)) {
+		return a.shown(at.Name)
+	}
+	return at.Name
 }
 
 // maxPackages is how many packages of a version a person is shown.

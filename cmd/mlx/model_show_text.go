@@ -86,7 +86,7 @@ func (s modelShown) text(a *app, t *cli.Text) {
 		t.KeyValue(2, "tag", cli.Str(name), cli.Str(v.Tags[name]))
 	}
 	s.evidenceText(t)
-	packagesText(s.Packages, t)
+	a.packagesText(s.Packages, t)
 	if s.next != nil {
 		t.KeyValue(2, "policy", cli.Fmt("for %s", cli.Str(string(s.next.To))), gateWord(string(s.next.Verdict), string(s.next.Verdict)))
 		needsText(*s.next, 4, t)

@@ -99,10 +99,10 @@ func (r Recipe) layers(ctx context.Context) (stack, error) {
 	if r.Form == ModelPack {
 		weights, code, models, app = mediaWeights, mediaCode, ".", "."
 	}
-	if err := s.add(ctx, source{LayerWeights, r.Model, models, weights, r.Weights}); err != nil || r.Code == nil {
+	if err := s.add(ctx, source{LayerWeights, r.Model, models, weights, r.Weights, r.Read}); err != nil || r.Code == nil {
 		return s, err
 	}
-	return s, s.add(ctx, source{LayerCode, r.Code, app, code, nil})
+	return s, s.add(ctx, source{LayerCode, r.Code, app, code, nil, r.Read})
 }
 
 // source is the files of a layer.
@@ -112,12 +112,16 @@ type source struct {
 	below string
 	kind  types.MediaType
 	known *Layer
+	read  func(int64)
 }
 
 func (s *stack) add(ctx context.Context, from source) error {
 	tree, err := newFolder(ctx, from.files, from.below)
 	if err != nil {
 		return err
+	}
+	if from.read != nil {
+		tree.read = from.read
 	}
 	l := newLayer(ctx, tree, from.kind, from.known)
 	diff, err := l.DiffID()

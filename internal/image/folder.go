@@ -22,6 +22,7 @@ type folder struct {
 	files   fs.FS
 	entries []entry
 	size    int64
+	read    func(bytes int64) // is told of what was read
 }
 
 type entry struct {
@@ -32,7 +33,7 @@ type entry struct {
 
 // newFolder lists the files of a tree below a folder of a layer, in the order of their names. It reads no content.
 func newFolder(ctx context.Context, files fs.FS, below string) (*folder, error) {
-	f := &folder{files: files}
+	f := &folder{files: files, read: func(int64) {}}
 	for dir := below; dir != "." && dir != ""; dir = path.Dir(dir) {
 		f.entries = append(f.entries, entry{name: dir + "/", info: tar.Header{Typeflag: tar.TypeDir, Mode: 0o755}})
 	}
@@ -144,11 +145,23 @@ func (f *folder) content(t *tar.Writer, e entry, buffer []byte) error {
 		return err
 	}
 	defer in.Close()
-	n, err := io.CopyBuffer(onlyWriter{t}, onlyReader{in}, buffer) // one byte too many is an error of the writer
+	n, err := io.CopyBuffer(onlyWriter{t}, countingReader{in, f.read}, buffer) // one byte too many is an error of the writer
 	if errors.Is(err, tar.ErrWriteTooLong) || err == nil && n != e.info.Size {
 		err = fault.New(fault.Conflict, "cannot package %s: it changed while it was read", e.source)
 	}
 	return err
+}
+
+// countingReader tells how much is read.
+type countingReader struct {
+	r    io.Reader
+	read func(int64)
+}
+
+func (c countingReader) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.read(int64(n))
+	return n, err
 }
 
 // onlyWriter and onlyReader hide what else a type can do, so that the buffer is used.

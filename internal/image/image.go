@@ -68,6 +68,9 @@ type Recipe struct {
 	// Weights is the layer of the same model files as an earlier package of this form had it, so that they need not be read to be named.
 	// A registry refuses bytes that are not these.
 	Weights *Layer
+
+	// Read is told how many more bytes of files were read; nil: nobody wants to know.
+	Read func(bytes int64)
 }
 
 // Platform is what an image runs on.
