@@ -122,6 +122,8 @@ func (t *teller) event(rec lineage.Record) (event, error) {
 		err = t.labels(&e)
 	case registry.Signed.Is(rec):
 		err = t.signOff(&e)
+	case modelConverted.Is(rec):
+		err = t.converted(&e)
 	case image.Packaged.Is(rec):
 		err = t.packaged(&e)
 	case drift.Checked.Is(rec):

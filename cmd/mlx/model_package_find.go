@@ -47,7 +47,7 @@ func (a *app) packagesOf(ctx context.Context, v *registry.Version) ([]packageRec
 	return all, nil
 }
 
-// packagedOf adds the packages of all versions of a model.
+// packagedOf adds the packages of all versions of a model, and what they were converted from.
 func packagedOf(ctx context.Context, r registry.Registry, m *registry.Model, ids map[object.Digest]lineage.Record) error {
 	var digests []object.Digest
 	for _, v := range m.Versions {
@@ -58,7 +58,7 @@ func packagedOf(ctx context.Context, r registry.Registry, m *registry.Model, ids
 	if len(digests) == 0 {
 		return nil
 	}
-	for rec, err := range r.Ledger.Mentioning(ctx, digests, image.Packaged.Name()) {
+	for rec, err := range r.Ledger.Mentioning(ctx, digests, image.Packaged.Name(), modelConverted.Name()) {
 		if err != nil {
 			return err
 		}

@@ -82,6 +82,9 @@ func (s modelShown) text(a *app, t *cli.Text) {
 	if s.Derived != nil {
 		t.KeyValue(2, "derived", cli.Str(s.Derived.Text))
 	}
+	if s.Converted != nil {
+		t.KeyValue(2, "converted", s.Converted.cells()...)
+	}
 	for _, name := range sortedKeys(v.Tags) {
 		t.KeyValue(2, "tag", cli.Str(name), cli.Str(v.Tags[name]))
 	}
