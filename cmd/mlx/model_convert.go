@@ -34,7 +34,7 @@ it prints goes to stderr.
 The change in size is recorded, and that of what gates measure: those of --gate, else all of mlx.yaml that say how the model is asked
 (model:), judge both versions. What was not measured is said.`,
 		Example: `mlx model convert flights@v1 --name flights-int8 -o model.int8 -- python quantise.py
-mlx model convert flights@v1 --name flights-int8 -o model.int8 --gate quality -- python quantise.py`,
+mlx model convert flights@v1 --name small --gate quality -- python distil.py`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.ref, o.command = args[0], args[1:]

@@ -251,8 +251,7 @@ func (r Runner) childEnv(s Spec, id object.Digest, tmp string) []string {
 			env = append(env, v)
 		}
 	}
-	env = append(append(env, s.Env...), s.Because.environ()...)
-	if len(s.Outs) == 1 { // where what it writes is expected
+	if env = append(append(env, s.Env...), s.Because.environ()...); len(s.Outs) == 1 {
 		env = append(env, "MLX_OUT="+s.Outs[0].Abs)
 	}
 	return append(env, "MLX_RUN_ID="+id.Hex(), "MLX_METRICS="+filepath.Join(tmp, metricsName),
