@@ -2,7 +2,10 @@ package image
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -63,16 +66,20 @@ func (a Access) Present(ctx context.Context, at At, digest string, attached []At
 	if err != nil {
 		return false, err
 	}
-	for i := -1; i < len(attached); i++ {
-		asked, want := ref, digest
-		if i >= 0 {
-			asked, want = ref.Context().Digest(attached[i].Digest), attached[i].Digest
-		}
-		if ok, err := r.has(ctx, asked, want); err != nil || !ok {
-			return false, failed(ctx, "cannot ask "+at.Name, err)
-		}
+	there, err := r.has(ctx, ref, digest)
+	if err != nil || !there {
+		return false, failed(ctx, "cannot ask "+at.Name, err)
 	}
-	return true, nil
+	found, errs := make([]bool, len(attached)), make([]error, len(attached))
+	var asked sync.WaitGroup // each is a question and an answer: at once, they take as long as one
+	for i, o := range attached {
+		asked.Go(func() { found[i], errs[i] = r.has(ctx, ref.Context().Digest(o.Digest), o.Digest) })
+	}
+	asked.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return false, failed(ctx, "cannot ask "+at.Name, err)
+	}
+	return !slices.Contains(found, false), nil
 }
 
 // presentFile is Present of a file. What cannot be read is not there: it is written anew.
