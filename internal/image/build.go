@@ -143,7 +143,7 @@ func (r Recipe) image(s stack) (*packed, error) {
 	if r.Platform.OS != "" {
 		config.OS, config.Architecture, config.Variant = r.Platform.OS, r.Platform.Arch, r.Platform.Variant
 	}
-	config.Created, config.Author, config.Container, config.DockerVersion = epoch, "", "", ""
+	config.Created, config.Author, config.Container = epoch, "", ""
 	config.RootFS = v1.RootFS{Type: "layers", DiffIDs: s.diffs}
 	for _, what := range s.what {
 		if what != LayerBase {

@@ -88,7 +88,7 @@ func presentFile(ctx context.Context, file, digest string, attached []Attached) 
 	if err != nil {
 		return false
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }() // it was only read
 	d, err := l.named(ctx)
 	if err != nil || d.Digest.String() != digest {
 		return false
