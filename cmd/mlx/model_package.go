@@ -25,6 +25,7 @@ type modelPackageOptions struct {
 	code     string
 	from     string
 	command  []string
+	verify   bool
 	dryRun   bool
 }
 
@@ -45,7 +46,8 @@ docker login. What is there already is not sent again.
 		Example: `mlx model package flights@v1
 mlx model package flights@v1 --push registry.example/team/flights --dry-run
 mlx model package flights@v1 --base base.tar --code HEAD:serve -o flights.tar -- python serve.py
-mlx model package flights@v1 --from flights.tar`,
+mlx model package flights@v1 --from flights.tar
+mlx model package flights@v1 --verify`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if dash := cmd.ArgsLenAtDash(); dash >= 0 {
 				args = args[:dash]
@@ -68,6 +70,7 @@ mlx model package flights@v1 --from flights.tar`,
 	flags.StringVar(&o.platform, "platform", "", "`OS/ARCH` that it is for; default: linux/amd64")
 	flags.StringVar(&o.code, "code", "", "add the folder `REV:PATH` of git as /app")
 	flags.StringVar(&o.from, "from", "", "take the package at `PLACE`, a file or REGISTRY/REPO:TAG, instead of building one")
+	flags.BoolVar(&o.verify, "verify", false, "check every byte of the newest package where it lies, and who signed it; build nothing")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "say what would be done; change nothing")
 	completeFlag(cmd, "form", completeWords(string(image.Image), string(image.ModelPack)))
 	return cmd
@@ -77,6 +80,9 @@ mlx model package flights@v1 --from flights.tar`,
 func (o modelPackageOptions) check() error {
 	if !slices.Contains(image.Forms(), image.Form(o.form)) {
 		return fault.New(fault.Usage, "unknown form %q", o.form).Hint("--form image or --form modelpack")
+	}
+	if o.verify && (o.push != "" || o.out != "" || o.from != "" || o.base != "" || o.code != "" || len(o.command) > 0 || o.platform != "" || o.key != "" || o.dryRun) {
+		return fault.New(fault.Usage, "cannot build and verify at once: --verify checks the newest package that was recorded")
 	}
 	if o.from != "" && (o.base != "" || o.code != "" || len(o.command) > 0 || o.platform != "" || o.key != "") {
 		return fault.New(fault.Usage, "cannot change a package that was made elsewhere: --from goes with --push, -o and --dry-run only")
@@ -98,6 +104,9 @@ func modelPackageRun(ctx context.Context, a *app, o modelPackageOptions) error {
 	}
 	if v.Root.IsZero() {
 		return fault.New(fault.NotFound, "cannot package %s: mlx does not have its bytes", v.Name()).Hint("mlx show %s", shellWord(v.Name()))
+	}
+	if o.verify {
+		return a.verifyPackage(ctx, v)
 	}
 	p := &packaging{app: a, o: o, model: m, version: v}
 	if p.places, err = a.packagePlaces(o, v); err != nil {

@@ -90,7 +90,8 @@ func (a *app) verifiedPackage(ctx context.Context, v *registry.Version) (package
 		found, err := a.believe(ctx, at, image.Want{Digest: p.body.Image, Model: v.Digest.Hex()})
 		return p, found, err
 	}
-	return packageRecord{}, image.Verified{}, notPackaged(v)
+	return packageRecord{}, image.Verified{}, fault.New(fault.NotFound, "cannot verify a package of %s: none was brought to a place", v.Name()).
+		Hint("mlx model package %s --push REGISTRY/REPO", shellWord(v.Name()))
 }
 
 // believe checks a package by the keys that are trusted here: those of the ledger and of mlx.yaml that nobody revoked.
@@ -133,8 +134,14 @@ func (a *app) believe(ctx context.Context, at image.At, want image.Want) (image.
 	progress := a.streams.Progress("checking "+at.Name, "bytes", 0)
 	defer progress.Done()
 	v, err := a.access().Verify(ctx, at, want)
-	if fault.KindOf(err) == fault.Denied && len(keys) == 0 {
-		return v, fault.New(fault.Denied, "%w", err).Hint("mlx key add FILE.pub   # no key is trusted here")
+	switch fault.KindOf(err) {
+	case fault.Denied:
+		if len(keys) == 0 {
+			err = fault.New(fault.Denied, "%w", err).Hint("mlx key add FILE.pub   # no key is trusted here")
+		}
+	case fault.Integrity:
+		err = fault.New(fault.Integrity, "%w", err).Hint("mlx model package NAME@vN -o FILE   # makes it again")
+	default:
 	}
 	return v, err
 }

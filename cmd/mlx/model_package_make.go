@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"errors"
 
-	"mlx/internal/fault"
 	"mlx/internal/image"
 	"mlx/internal/lineage"
 	"mlx/internal/registry"
@@ -294,9 +293,4 @@ func (p *packaging) carry(ctx context.Context) (err error) {
 		return err
 	}
 	return p.emit(true)
-}
-
-// notPackaged says that a version has no package.
-func notPackaged(v *registry.Version) error {
-	return fault.New(fault.NotFound, "%s has no package", v.Name()).Hint("mlx model package %s --push REGISTRY/REPO", shellWord(v.Name()))
 }

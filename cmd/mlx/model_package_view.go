@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"path/filepath"
 	"strings"
 
 	"mlx/internal/cli"
 	"mlx/internal/fault"
 	"mlx/internal/image"
+	"mlx/internal/registry"
 	"mlx/internal/snapshot"
 )
 
@@ -114,6 +116,26 @@ func (p *packaging) text(v packagedView, t *cli.Text) {
 	if v.Changed {
 		packageFacts(v.packageView, t, 2)
 	}
+}
+
+// verifiedView is package/v1 of a package that was checked.
+type verifiedView struct {
+	packageView
+	Verified bool `json:"verified"`
+}
+
+// verifyPackage checks the newest package of a version where it lies. What does not hold is an error.
+func (a *app) verifyPackage(ctx context.Context, v *registry.Version) error {
+	p, found, err := a.verifiedPackage(ctx, v)
+	if err != nil {
+		return err
+	}
+	view := verifiedView{p.view(), true}
+	view.Signed, view.Attached, view.Layers = &found.Signed, found.Attached, found.Layers
+	return a.streams.EmitVerdict(view, false, func(t *cli.Text) {
+		t.Line(cli.Word(cli.RolePass, "verified"), cli.Str(view.Model.Name), imageCell(view.Image), cli.Bytes(view.Bytes), cli.Str(a.placeName(*view.Place)))
+		packageFacts(view.packageView, t, 2)
+	})
 }
 
 // packageFacts says what a package consists of, and who stands for it.
