@@ -14,6 +14,7 @@ import (
 	"mlx/internal/drift"
 	"mlx/internal/fault"
 	"mlx/internal/gate"
+	"mlx/internal/image"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
 	"mlx/internal/registry"
@@ -124,6 +125,10 @@ func (t *teller) event(rec lineage.Record) (event, error) {
 		err = t.predictions(&e)
 	case registry.Signed.Is(rec):
 		err = t.signOff(&e)
+	case modelConverted.Is(rec):
+		err = t.converted(&e)
+	case image.Packaged.Is(rec):
+		err = t.packaged(&e)
 	case drift.Checked.Is(rec):
 		err = t.drift(&e)
 	case drift.Acted.Is(rec):

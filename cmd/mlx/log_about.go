@@ -194,6 +194,11 @@ func (a *app) collectModel(ctx context.Context, t target, ids map[object.Digest]
 	if err != nil {
 		return nil, err
 	}
+	if v == nil { // those of one version refer to it
+		if err := packagedOf(ctx, r, m, ids); err != nil {
+			return nil, err
+		}
+	}
 	for _, rec := range records {
 		if v == nil || v.About(rec) {
 			ids[rec.ID] = rec
