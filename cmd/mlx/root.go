@@ -53,6 +53,11 @@ func sections() []section {
 			newModel,
 			newPromote,
 		}},
+		{"Serve", []func(*app) *cobra.Command{
+			newDeploy,
+			newRollback,
+			newService,
+		}},
 		{"Share", []func(*app) *cobra.Command{
 			newPush,
 			newPull,
@@ -71,6 +76,7 @@ func sections() []section {
 			newCompletion,
 			newHook,
 			newAgent,
+			newRouter,
 			newMan,
 			newDocs,
 		}},
