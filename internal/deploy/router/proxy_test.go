@@ -109,7 +109,8 @@ func TestSchema(t *testing.T) {
 	seen := make(chan Answered, 10)
 	r := run(t, Options{Sink: func(a Answered) { seen <- a }})
 	s := m.servers()
-	s.Signature = []byte(`{"inputs":"[{\"type\":\"double\",\"name\":\"delay\",\"required\":true}]","outputs":"[{\"type\":\"double\"}]"}`)
+	signature := []byte(`{"inputs":"[{\"type\":\"double\",\"name\":\"delay\",\"required\":true}]","outputs":"[{\"type\":\"double\"}]"}`)
+	s.Signature = signature
 	r.serve("one", s)
 	r.apply(desired(1, 0))
 	status, text := post(t, r.url, `{"dataframe_records":[{"delay":"soon"}]}`)
@@ -124,6 +125,14 @@ func TestSchema(t *testing.T) {
 	if a := <-seen; a.Schema != Fits {
 		t.Errorf("handed %+v", a)
 	}
+	s.Signature = []byte(`{"inputs":"a form of tomorrow"}`)
+	r.serve("one", s)
+	if status, _ := post(t, r.url, `{"dataframe_records":[{"delay":"soon"}]}`); status != 200 || !strings.Contains(r.log.String(), "not held against the signature") {
+		t.Errorf("a signature that nobody knows: %d", status)
+	}
+	<-seen
+	s.Signature = signature
+	r.serve("one", s)
 	wrong.Store(true)
 	if status, _ := post(t, r.url, `{"dataframe_records":[{"delay":1}]}`); status != 200 {
 		t.Errorf("an answer that does not fit: %d", status)
@@ -131,7 +140,7 @@ func TestSchema(t *testing.T) {
 	if a := <-seen; a.Schema != BadAnswer || !strings.Contains(a.SchemaWhy, "late") {
 		t.Errorf("handed %+v", a)
 	}
-	if c := r.seen(deploy.Stable).Counts; c.Requests != 3 || c.Refused != 1 || c.Schema != 1 || c.Answers != 2 || c.Errors != 0 {
+	if c := r.seen(deploy.Stable).Counts; c.Requests != 4 || c.Refused != 1 || c.Schema != 1 || c.Answers != 3 || c.Errors != 0 {
 		t.Errorf("counted %+v", c)
 	}
 }

@@ -2,6 +2,7 @@ package router
 
 import (
 	"path/filepath"
+	"slices"
 
 	"mlx/internal/deploy"
 	"mlx/internal/deploy/router/internal/counts"
@@ -12,6 +13,7 @@ type table struct {
 	desired                   deploy.Desired
 	reverted                  *deploy.Reverted
 	stable, candidate, shadow *arm
+	previous                  *arm // kept ready; nothing goes there
 	sticky                    sticky
 }
 
@@ -36,7 +38,9 @@ func (r *router) build(s state) *table {
 		if r.pools[key] == nil {
 			r.pools[key] = &pool{key: key, count: r.counters(key), gate: newGate(r.o.Settings.Limits.Arm, r.o.Settings.Limits.ArmQueue)}
 		}
-		r.pools[key].set(s.Servers[key])
+		if err := r.pools[key].set(s.Servers[key]); err != nil {
+			r.o.Log.Warn("requests are not held against the signature of the model", "release", key, "error", err)
+		}
 	}
 	for key := range r.pools {
 		if !needed[key] {
@@ -52,12 +56,19 @@ func (r *router) build(s state) *table {
 			t.candidate = a
 		case deploy.Shadow:
 			t.shadow = a
+		case deploy.Previous:
+			t.previous = a
 		}
 	}
 	if s.Reverted != nil {
 		t.revert()
 	}
 	return t
+}
+
+// arms are those that there are.
+func (t *table) arms() []*arm {
+	return slices.DeleteFunc([]*arm{t.stable, t.candidate, t.shadow, t.previous}, func(a *arm) bool { return a == nil })
 }
 
 // revert gives all to stable.
@@ -98,10 +109,7 @@ func (r *router) actual() deploy.Actual {
 	t := r.table.Load()
 	now := r.clock()
 	out := deploy.Actual{Generation: t.desired.Generation, At: r.o.Now().UTC(), Reverted: t.reverted, Arms: []deploy.Seen{}}
-	for _, a := range []*arm{t.stable, t.candidate, t.shadow} {
-		if a == nil {
-			continue
-		}
+	for _, a := range t.arms() {
 		s := a.pool.serving.Load()
 		out.Arms = append(out.Arms, deploy.Seen{
 			Key: a.Release.Key, Role: a.Role, Share: a.given, Replicas: a.Replicas, Ready: s.ready(now), Counts: a.pool.count.counts(),
