@@ -45,8 +45,12 @@ func (a *app) predictionOptions(name string, s repo.Service) (audit.Options, err
 	if err != nil {
 		return audit.Options{}, err
 	}
+	to, err := predictionSink(name, s)
+	if err != nil {
+		return audit.Options{}, err
+	}
 	return audit.Options{
-		Service: name, Dir: dir, Strict: s.Log.Strict, Now: a.now, Ledger: ledger, Policy: audit.Policy{Features: s.Log.Features, Mask: s.Log.Mask},
+		Service: name, Dir: dir, Sink: to, Strict: s.Log.Strict, Now: a.now, Ledger: ledger, Policy: audit.Policy{Features: s.Log.Features, Mask: s.Log.Mask},
 		Keep: func(ctx context.Context, path string) (object.Digest, func() error, error) {
 			kept, err := store.Save(ctx, snapshot.SaveOptions{Path: path, Once: true})
 			return kept.Root, kept.Release, err

@@ -109,7 +109,7 @@ func TestPolicies(t *testing.T) {
 		{Hashed, nil, []string{"AA", "12.5", "ana@", "4111", "digest"}},
 	} {
 		e := testEncoder(c.policy, "*_plan", "contact_name")
-		p := Prediction{ID: "r", At: noon, Status: 200, Word: "user-7", Bucket: 5, Request: Body{Bytes: []byte(request)}, Answer: Body{Bytes: []byte(answer)}}
+		p := Prediction{ID: "r", At: noon, Status: 200, Word: "user-7", Bucket: 5, Schema: "request", Why: "AA ana@example.com", Request: Body{Bytes: []byte(request)}, Answer: Body{Bytes: []byte(answer)}}
 		text, _ := e.rows(nil, 1, &p)
 		for _, never := range append(c.never, "user-7") {
 			if strings.Contains(strings.ReplaceAll(string(text), `"digest":""`, ""), never) {
@@ -190,14 +190,14 @@ func TestLargeBodies(t *testing.T) {
 // TestFailures: an answer that is an error has no score, and what else is said stands in the row.
 func TestFailures(t *testing.T) {
 	e := testEncoder(Masked)
-	p := Prediction{ID: `quo"te` + "\n", At: noon, Status: 503, Retried: "k0", Schema: "no column km", Latency: 1500 * time.Microsecond, Cost: 0.25, Generation: 3,
+	p := Prediction{ID: `quo"te` + "\n", At: noon, Status: 503, Retried: "k0", Schema: "request", Why: "no column km", Latency: 1500 * time.Microsecond, Cost: 0.25, Generation: 3,
 		Request: Body{Bytes: []byte(`{"a":1}`)}, Answer: Body{Bytes: []byte(`{"score":1}`)}, Explanation: json.RawMessage(`{"a":0.5}`)}
 	text, _ := e.rows(nil, 9, &p)
 	var row map[string]any
 	if err := json.Unmarshal(text, &row); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]any{"seq": 9.0, "id": p.ID, "status": 503.0, "retried_from": "k0", "schema": "no column km", "latency_us": 1500.0, "cost": 0.25, "generation": 3.0}
+	want := map[string]any{"seq": 9.0, "id": p.ID, "status": 503.0, "retried_from": "k0", "schema": "request", "schema_why": "no column km", "latency_us": 1500.0, "cost": 0.25, "generation": 3.0}
 	for name, v := range want {
 		if row[name] != v {
 			t.Errorf("%s is %v, not %v", name, row[name], v)

@@ -209,6 +209,9 @@ func (e *encoder) tail(b []byte, p *Prediction, c content) []byte {
 	if p.Schema != "" {
 		b = appendText(append(b, `,"schema":`...), cut(p.Schema))
 	}
+	if p.Why != "" && e.explains() && (e.redactor.policy.Features == Full || !personal([]byte(p.Why))) { // it may name a value
+		b = appendText(append(b, `,"schema_why":`...), cut(p.Why))
+	}
 	b = e.body(b, `,"request":`, &p.Request, c.read)
 	return e.body(b, `,"answer":`, &p.Answer, c.told)
 }
@@ -251,8 +254,8 @@ func (e *encoder) body(b []byte, name string, body *Body, read bool) []byte {
 	if body.Type != "" && !read {
 		b = appendText(append(b, `,"type":`...), cut(body.Type))
 	}
-	if !read || e.redactor.policy.Features == Full {
-		b = append(append(append(b, `,"digest":"`...), body.digest().String()...), '"')
+	if d := body.digest(); !d.IsZero() && (!read || e.redactor.policy.Features == Full) {
+		b = append(append(append(b, `,"digest":"`...), d.String()...), '"')
 	}
 	return append(b, '}')
 }

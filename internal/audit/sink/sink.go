@@ -16,32 +16,43 @@ import (
 	"mlx/internal/fault"
 )
 
-// Topic is where rows go. It implements audit.Sender.
+// Topic is where rows go. It implements audit.Sender, for one goroutine.
 type Topic struct {
-	topic   *pubsub.Topic
+	address string
+	topic   *pubsub.Topic // nil: the broker was not reached yet
 	service string
 }
 
 // Schemes are the kinds of address that Open knows.
 func Schemes() []string { return []string{"kafka", "rabbit"} }
 
-// Open opens a topic by its address: kafka://TOPIC or rabbit://EXCHANGE. Which broker is meant is said by the environment, as it is for other
-// programs that use the Go CDK: KAFKA_BROKERS, RABBIT_SERVER_URL. A topic or exchange is not made.
-func Open(ctx context.Context, address, service string) (*Topic, error) {
+// Open takes the address of a topic: kafka://TOPIC or rabbit://EXCHANGE. Which broker is meant is said by the environment, as it is for other
+// programs that use the Go CDK: KAFKA_BROKERS, RABBIT_SERVER_URL. It is reached when the first rows go, again and again until it answers. A
+// topic or exchange is not made.
+func Open(address, service string) (*Topic, error) {
 	u, err := url.Parse(address)
 	if err != nil || !slices.Contains(Schemes(), u.Scheme) {
 		return nil, fault.New(fault.Usage, "cannot send predictions on to %q: it is no address of a topic", address).
 			Hint("sink: kafka://TOPIC or rabbit://EXCHANGE")
 	}
-	topic, err := pubsub.OpenTopic(ctx, address)
+	return &Topic{address: address, service: service}, nil
+}
+
+// reach opens the topic.
+func (t *Topic) reach(ctx context.Context) error {
+	if t.topic != nil {
+		return nil
+	}
+	topic, err := pubsub.OpenTopic(ctx, t.address)
 	if err != nil {
 		kind := fault.Unavailable
 		if strings.Contains(err.Error(), "environment variable not set") {
 			kind = fault.Usage
 		}
-		return nil, fault.New(kind, "cannot send predictions on to %s: %w", address, err)
+		return fault.New(kind, "cannot reach %s: %w", t.address, err)
 	}
-	return New(topic, service), nil
+	t.topic = topic
+	return nil
 }
 
 // New is a Topic of any driver of the Go CDK.
@@ -52,6 +63,9 @@ const many = 200
 
 // Send implements audit.Sender. Each row is a message, with the name of the service beside it.
 func (t *Topic) Send(ctx context.Context, rows [][]byte) ([][]byte, error) {
+	if err := t.reach(ctx); err != nil {
+		return rows, err
+	}
 	var mu sync.Mutex
 	var unsent [][]byte
 	var failed error
@@ -80,6 +94,9 @@ func (t *Topic) Send(ctx context.Context, rows [][]byte) ([][]byte, error) {
 
 // Close ends the connection to the broker.
 func (t *Topic) Close(ctx context.Context) error {
+	if t.topic == nil {
+		return nil
+	}
 	err := t.topic.Shutdown(ctx)
 	if errors.Is(err, context.Canceled) {
 		return nil

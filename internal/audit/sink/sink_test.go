@@ -46,14 +46,28 @@ func TestSend(t *testing.T) {
 	}
 }
 
-// TestAddresses: what is no topic is refused, and it is said which broker is missing.
+// TestAddresses: what is no topic is refused; a broker that is not there is tried again, and it is said which one is missing.
 func TestAddresses(t *testing.T) {
 	t.Setenv("KAFKA_BROKERS", "127.0.0.1:1")
 	t.Setenv("RABBIT_SERVER_URL", "")
-	for address, want := range map[string]fault.Kind{"mem://x": fault.Usage, "http://x": fault.Usage, "x": fault.Usage, ":": fault.Usage, "rabbit://x": fault.Usage,
-		"kafka://x": fault.Unavailable} {
-		if _, err := Open(t.Context(), address, "flights"); err == nil || fault.KindOf(err) != want {
+	for _, address := range []string{"mem://x", "http://x", "x", ":"} {
+		if _, err := Open(address, "flights"); fault.KindOf(err) != fault.Usage {
 			t.Errorf("%s: %v", address, err)
+		}
+	}
+	rows := [][]byte{[]byte("{}")}
+	for address, want := range map[string]fault.Kind{"rabbit://x": fault.Usage, "kafka://x": fault.Unavailable} {
+		to, err := Open(address, "flights")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if unsent, err := to.Send(t.Context(), rows); len(unsent) != 1 || fault.KindOf(err) != want {
+				t.Errorf("%s: %v", address, err)
+			}
+		}
+		if err := to.Close(t.Context()); err != nil {
+			t.Error(err)
 		}
 	}
 }
