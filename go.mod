@@ -45,6 +45,8 @@ require (
 	k8s.io/streaming v0.37.2
 )
 
+require gotest.tools/v3 v3.5.2 // indirect
+
 require (
 	cel.dev/expr v0.25.3 // indirect
 	cloud.google.com/go v0.123.0 // indirect
