@@ -14,7 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
+	"log" //nolint:depguard // the registry takes no other logger
 	"math/rand/v2"
 	"net/http/httptest"
 	"os"
@@ -189,7 +189,7 @@ func (b *bench) push() error {
 	if err := os.Mkdir(blobs, 0o777); err != nil {
 		return err
 	}
-	s := httptest.NewServer(registry.New(registry.WithReferrersSupport(true), registry.Logger(slog.NewLogLogger(slog.DiscardHandler, 0)),
+	s := httptest.NewServer(registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0)),
 		registry.WithBlobHandler(registry.NewDiskBlobHandler(blobs))))
 	defer s.Close()
 	return b.pushTo("a registry of Go", strings.TrimPrefix(s.URL, "http://"), 50)
