@@ -134,6 +134,9 @@ func (l liveRoots) records(ctx context.Context, ledger *lineage.Ledger, of strin
 			return err
 		}
 	}
+	if err := pinned(ctx, ledger, of, yield); err != nil {
+		return err
+	}
 	for id, list := range marked {
 		if list[0].Target.Kind == refSnapshot {
 			if err := yield(snapshot.Root{Digest: id, Why: "tagged" + of}); err != nil {
