@@ -149,3 +149,36 @@ func TestNeverToTheCandidate(t *testing.T) {
 		t.Errorf("the candidate was asked %d times", two.asked.Load())
 	}
 }
+
+// TestSlowDisk holds that a disk on which a write hangs does not hold up the end of a lease, and that what was to be written meanwhile does
+// not give the candidate its traffic back.
+func TestSlowDisk(t *testing.T) {
+	one, two := answers(t, "1"), answers(t, "2")
+	r := run(t, Options{})
+	r.serve("one", one.servers())
+	r.serve("two", two.servers())
+	r.apply(desired(1, deploy.All, func(d *deploy.Desired) { d.Lease = 300 * time.Millisecond }))
+	held, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 2)
+	go func() {
+		done <- locked(r.state, func() error { close(held); <-release; return nil })
+	}()
+	<-held
+	go func() { done <- r.client.Serve(t.Context(), "two", two.servers()) }() // hangs
+	until(t, "reverted while the disk hangs", func() bool { return r.actual().Reverted != nil })
+	if _, text := post(t, r.url, "{}"); !says(text, "1") {
+		t.Errorf("answered %s", text)
+	}
+	close(release)
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	until(t, "stored", func() bool {
+		s, err := load(r.state)
+		return err == nil && s.Reverted != nil
+	})
+	if _, text := post(t, r.url, "{}"); !says(text, "1") || r.actual().Reverted == nil {
+		t.Errorf("after the disk works again: answered %s", text)
+	}
+}

@@ -145,10 +145,11 @@ func (r *router) end(ctx context.Context, server *http.Server) {
 		<-r.spans.Done()
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.lease != nil {
 		r.lease.Stop()
 	}
+	r.mu.Unlock()
+	r.stores.Wait()
 }
 
 // certificates are read again when their files change.

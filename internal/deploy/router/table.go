@@ -91,6 +91,8 @@ func (t *table) choose(d draw) *arm {
 
 // counters are those of a release. They were perhaps begun by another process, and stay mapped when the release goes: it may come back.
 func (r *router) counters(key string) *counters {
+	r.countMu.Lock()
+	defer r.countMu.Unlock()
 	if c := r.counted[key]; c != nil {
 		return c
 	}
@@ -102,6 +104,16 @@ func (r *router) counters(key string) *counters {
 	c := newCounters(cells)
 	r.counted[key] = c
 	return c
+}
+
+// count makes the counters ready that build will want.
+func (r *router) count(s state) {
+	for key := range s.Servers {
+		r.counters(key)
+	}
+	for _, a := range s.Desired.Arms {
+		r.counters(a.Release.Key)
+	}
 }
 
 // actual tells what is so.
@@ -121,8 +133,8 @@ func (r *router) actual() deploy.Actual {
 	} else if t.candidate != nil {
 		out.Pairs = t.candidate.pool.count.pairs()
 	}
-	r.mu.Lock()
+	r.noteMu.Lock()
 	out.Trouble = r.troubled
-	r.mu.Unlock()
+	r.noteMu.Unlock()
 	return out
 }
