@@ -128,7 +128,7 @@ func (c *codec) encoder() (*zstd.Encoder, error) {
 
 func (c *codec) close() {
 	if c.enc != nil {
-		c.enc.Close()
+		_ = c.enc.Close() // of what writes to no stream it has nothing to say
 	}
 	c.dec.Close()
 }

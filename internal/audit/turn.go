@@ -26,14 +26,14 @@ func (w *Writer) turn(last bool) {
 	accepted, dropped := w.queue.numbers()
 	_ = taken{accepted, dropped}.write(w.claim) // for who finds what a killed writer left; it will do without
 	now := w.opts.Now()
-	due := w.info.rows > 0 && (last || now.Sub(w.since) >= w.opts.Flush)
+	due := w.info.rows > 0 && (last || left(w.opts.Flush, w.since, now) == 0)
 	if due && !w.flush() {
 		return
 	}
 	if last && w.file == nil && dropped > w.told && w.begin() != nil {
 		return
 	}
-	if w.file != nil && (last || w.size >= w.opts.SegmentBytes || now.Sub(w.begun) >= w.opts.SegmentAge) {
+	if w.file != nil && (last || w.size >= w.opts.SegmentBytes || left(w.opts.SegmentAge, w.begun, w.opts.Now()) == 0) {
 		if w.info.rows > 0 && !w.flush() {
 			return
 		}

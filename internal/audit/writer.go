@@ -256,9 +256,17 @@ func (w *Writer) wait() time.Duration {
 	case !w.retry.IsZero():
 		return again
 	case w.info.rows > 0:
-		return max(0, w.opts.Flush-w.opts.Now().Sub(w.since))
+		return left(w.opts.Flush, w.since, w.opts.Now())
 	case w.file != nil:
-		return max(0, w.opts.SegmentAge-w.opts.Now().Sub(w.begun))
+		return left(w.opts.SegmentAge, w.begun, w.opts.Now())
 	}
 	return time.Hour
+}
+
+// left is what is left of a time that began at since. Where the clock was set back it is over: nothing waits for that.
+func left(of time.Duration, since, now time.Time) time.Duration {
+	if now.Before(since) {
+		return 0
+	}
+	return max(0, of-now.Sub(since))
 }

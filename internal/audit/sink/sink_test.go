@@ -14,7 +14,7 @@ import (
 func TestSend(t *testing.T) {
 	topic := mempubsub.NewTopic()
 	sub := mempubsub.NewSubscription(topic, time.Minute)
-	defer sub.Shutdown(context.Background()) //nolint:errcheck // of a broker in memory
+	defer sub.Shutdown(context.Background())
 	to := New(topic, "flights")
 	rows := [][]byte{[]byte(`{"id":"1"}`), []byte(`{"id":"2"}`), []byte(`{"id":"3"}`)}
 	if unsent, err := to.Send(t.Context(), rows); len(unsent) > 0 || err != nil {
