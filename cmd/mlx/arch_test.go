@@ -63,18 +63,18 @@ var owners = map[string][]string{
 	"github.com/spf13/viper":                 {"internal/repo"},
 	"github.com/go-git/go-git/v5":            {"internal/repo"},
 	"github.com/go-git/go-billy/v5":          {"internal/repo"},
-	"github.com/goccy/go-yaml":               {"internal/repo", "internal/history"},                                                          // files that MLflow and W&B write
-	"github.com/pelletier/go-toml":           {"internal/repo"},                                                                              // files of parameters
-	"github.com/klauspost/compress":          {"internal/snapshot", "internal/lineage", "internal/run", "internal/scan", "internal/dataset"}, // packs and series are zstd frames
-	"github.com/ulikunitz/xz":                {"internal/scan"},                                                                              // models are also kept as xz and lzma
-	"github.com/expr-lang/expr":              {"internal/gate"},                                                                              // conditions over columns and metrics
+	"github.com/goccy/go-yaml":               {"internal/repo", "internal/history"},                                                                            // files that MLflow and W&B write
+	"github.com/pelletier/go-toml":           {"internal/repo"},                                                                                                // files of parameters
+	"github.com/klauspost/compress":          {"internal/snapshot", "internal/lineage", "internal/run", "internal/scan", "internal/dataset", "internal/audit"}, // packs, series and predictions are zstd frames
+	"github.com/ulikunitz/xz":                {"internal/scan"},                                                                                                // models are also kept as xz and lzma
+	"github.com/expr-lang/expr":              {"internal/gate"},                                                                                                // conditions over columns and metrics
 	"github.com/pierrec/lz4/v4":              {"internal/scan", "internal/dataset"},
 	"github.com/andybalholm/brotli":          {"internal/dataset"}, // pages of Parquet
 	"golang.org/x/mod":                       {"internal/lineage"},
 	"golang.org/x/crypto":                    {"internal/lineage", "tests"},
 	"golang.org/x/text":                      {"internal/snapshot", "internal/repo"}, // normalisation of file names
-	"golang.org/x/sys":                       {"internal/snapshot", "internal/lineage", "internal/repo", "internal/run", "internal/train"},
-	"gocloud.dev":                            {"internal/bucket"},
+	"golang.org/x/sys":                       {"internal/snapshot", "internal/lineage", "internal/repo", "internal/run", "internal/train", "internal/audit", "internal/deploy"},
+	"gocloud.dev":                            {"internal/bucket", "internal/audit"}, // pubsub: predictions go on to a broker
 	"cloud.google.com/go":                    {"internal/bucket"},
 	"github.com/aws/aws-sdk-go-v2":           {"internal/bucket"},
 	"github.com/aws/smithy-go":               {"internal/bucket"},

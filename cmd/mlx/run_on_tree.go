@@ -48,10 +48,7 @@ func (a *app) treeOf(ctx context.Context, r *repo.Repo, spec run.Spec) (sentTree
 		if err != nil || info.IsDir() || !info.Mode().IsRegular() && info.Mode()&fs.ModeSymlink == 0 {
 			continue // deleted here, or nothing that can be kept
 		}
-		t.files = append(t.files, train.TreeFile{Path: name, Bytes: info.Size()})
-		for at := name; at != "." && !t.wanted[at]; at = path.Dir(at) {
-			t.wanted[at] = true
-		}
+		t.add(train.TreeFile{Path: name, Bytes: info.Size()})
 	}
 	large, sum, err := train.Weigh(t.files)
 	t.bytes = sum
@@ -65,6 +62,13 @@ func (a *app) treeOf(ctx context.Context, r *repo.Repo, spec run.Spec) (sentTree
 		a.streams.Hint("mlx snapshot "+a.typed(large[0].Path), "data travels once: mlx run -d")
 	}
 	return t, nil
+}
+
+func (t *sentTree) add(f train.TreeFile) {
+	t.files = append(t.files, f)
+	for at := f.Path; at != "." && !t.wanted[at]; at = path.Dir(at) {
+		t.wanted[at] = true
+	}
 }
 
 // treeNames are the paths of what is sent, before they are looked at.

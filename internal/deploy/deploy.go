@@ -42,7 +42,8 @@ type Role string
 const (
 	Stable    Role = "stable"
 	Candidate Role = "candidate"
-	Shadow    Role = "shadow" // it gets copies, and its answers go to nobody
+	Shadow    Role = "shadow"   // it gets copies, and its answers go to nobody
+	Previous  Role = "previous" // it gets nothing, and is kept ready to return to
 )
 
 // Release is a version of a model as it is served: exactly these bytes by exactly this command.
@@ -56,7 +57,20 @@ type Release struct {
 	Run     object.Digest `json:"run"`              // that made it
 	Data    []string      `json:"data,omitempty"`   // digests of the snapshots that the run read
 	Commit  string        `json:"commit,omitempty"` // of git, of the code that made it
-	Command string        `json:"command"`          // that serves it
+	Code    object.Digest `json:"code"`             // snapshot of the code that serves it
+	Serve   Serve         `json:"serve"`            // how it is served
+}
+
+// Serve is how a server of a release is started. A server is any command that listens on port PORT of 127.0.0.1.
+type Serve struct {
+	Command string        `json:"command"`
+	Env     []string      `json:"env,omitempty"`   // NAME=value, beside those of the machine
+	Ready   string        `json:"ready,omitempty"` // path that answers 200 when it can work; empty: it is found by trying those that servers use
+	Start   time.Duration `json:"start"`           // longest time until it is ready
+	Stop    time.Duration `json:"stop"`            // what it has to end after TERM
+
+	Protocol   string `json:"protocol"`             // v2, mlflow, json or raw
+	Idempotent bool   `json:"idempotent,omitempty"` // asking twice does no harm
 }
 
 // Name is what a person would type: flights@v7.
@@ -84,6 +98,8 @@ type Arm struct {
 	Release  Release `json:"release"`
 	Share    Share   `json:"share"`
 	Replicas int     `json:"replicas"`
+	// Until is when a previous release need not be kept ready any longer.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // Sticky says how a request gets its arm. Key names where the word stands that is hashed; without one every request is drawn by itself.
@@ -92,7 +108,9 @@ type Sticky struct {
 	Header string `json:"header,omitempty"` // name of a header
 	Cookie string `json:"cookie,omitempty"` // name of a cookie
 	Field  string `json:"field,omitempty"`  // JSON pointer into the body
-	Salt   string `json:"salt"`             // another for each rollout, so that not always the same are asked first
+	// Strict sends who has no word to stable, and counts them for no arm: of an experiment.
+	Strict bool   `json:"strict,omitempty"`
+	Salt   string `json:"salt"` // another for each rollout, so that not always the same are asked first
 }
 
 // Actual is what is so.
@@ -122,6 +140,9 @@ type Seen struct {
 	Ready    int      `json:"ready"` // of these
 	Restarts int      `json:"restarts"`
 	Trouble  string   `json:"trouble,omitempty"` // why one is not ready: what its server said last
+	Servers  []string `json:"servers,omitempty"` // HOST:PORT of those that are ready, where they can be asked past the router
+	InFlight int64    `json:"in_flight"`         // requests that it is answering
+	Memory   int64    `json:"memory,omitempty"`  // bytes that one of them holds, the largest; 0: not known
 	Counts   Counters `json:"counts"`
 }
 

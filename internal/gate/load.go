@@ -156,7 +156,10 @@ func (s *session) loaded(ctx context.Context, about Subject, r Rule, batch int) 
 	if !ok || drawn.rows.rows == 0 {
 		return nil, s.wrong(r, "%s has no rows to ask the model for", drawn.table)
 	}
-	g := generator{asker: target, rate: l.Rate, time: l.Time, timeout: cmp.Or(s.spec.Model.Timeout, loadTimeout), clients: loadClients}
+	g := generator{
+		targets: []string{target.address}, kind: "application/json", decode: target.protocol.decode,
+		rate: l.Rate, time: l.Time, timeout: cmp.Or(s.spec.Model.Timeout, loadTimeout), clients: loadClients,
+	}
 	if g.bodies, err = loadBodies(target, drawn.rows.project(drawn.features), batch); err != nil {
 		return nil, s.wrong(r, "%v", err)
 	}

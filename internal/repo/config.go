@@ -70,45 +70,6 @@ type Stage struct {
 	At fault.Position `yaml:"-"`
 }
 
-// Service is a model that answers requests.
-type Service struct {
-	Model    string     `yaml:"model" doc:"Name of the model." need:"true"`
-	Stage    string     `yaml:"stage" doc:"Stage that the served version is in."`
-	Cmd      string     `yaml:"cmd" doc:"Anything that listens on $PORT." need:"true"`
-	Ready    string     `yaml:"ready" doc:"Path that answers 200 when the server can work."`
-	Replicas int        `yaml:"replicas" doc:"Number of servers."`
-	Target   string     `yaml:"target" enum:"host haproxy kubernetes" doc:"Where it runs."`
-	Rollout  Rollout    `yaml:"rollout" doc:"How a new version takes over."`
-	Log      ServiceLog `yaml:"log" doc:"Which predictions are kept."`
-
-	At fault.Position `yaml:"-"`
-}
-
-// Rollout says how a new version takes over.
-type Rollout struct {
-	Strategy   string   `yaml:"strategy" enum:"canary shadow ab bluegreen" doc:"How traffic moves."`
-	Steps      []Share  `yaml:"steps" doc:"Shares of traffic, rising to 100%."`
-	Bake       Duration `yaml:"bake" doc:"A step lasts at least this."`
-	MaxBake    Duration `yaml:"max_bake" doc:"Inconclusive for longer than this pauses."`
-	MinSamples int      `yaml:"min_samples" doc:"Answers that a step needs."`
-	Load       Load     `yaml:"load" doc:"Load test before the first step."`
-	Checks     []Check  `yaml:"checks" doc:"What must hold at every step."`
-}
-
-// Load is a load test.
-type Load struct {
-	Rate Rate     `yaml:"rate" doc:"Requests per second."`
-	Time Duration `yaml:"time" doc:"How long."`
-	P99  Duration `yaml:"p99" doc:"99 of 100 answers must be faster."`
-}
-
-// ServiceLog says which predictions are kept.
-type ServiceLog struct {
-	Share    Share    `yaml:"share" doc:"Share of the predictions."`
-	Features string   `yaml:"features" doc:"How inputs are kept, for example masked."`
-	Keep     Duration `yaml:"keep" doc:"How long."`
-}
-
 // Need is one condition of a move to a stage. It has exactly one subject: Gate, Scan or SignOff.
 type Need struct {
 	Gate    string   `yaml:"gate" group:"Subjects" doc:"A gate that passed."`

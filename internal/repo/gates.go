@@ -77,6 +77,7 @@ type Check struct {
 	Column  string `yaml:"column" group:"Subjects" doc:"A column of the table, or a pattern of names."`
 	Expr    string `yaml:"expr" group:"Subjects" doc:"An expression that must be true: of every row, or of the metrics of a run."`
 	Command string `yaml:"command" group:"Subjects" doc:"A command whose exit status is the verdict: 0 pass, 1 fail, 3 inconclusive; or that prints JSON."`
+	Query   string `yaml:"query" group:"Subjects" doc:"PromQL whose value is judged; in rollouts."`
 
 	Min        Limit    `yaml:"min" group:"Limits" doc:"At least."`
 	Max        Limit    `yaml:"max" group:"Limits" doc:"At most."`

@@ -20,8 +20,8 @@ const (
 	TrustStage   = "stage"
 	TrustCheck   = "check"
 	TrustService = "service"
-	TrustTable   = "table" // a URL that a gate or a monitor reads
-	TrustModel   = "model" // a URL that a gate sends rows to
+	TrustTable   = "table" // a URL that a gate, a monitor or a rollout reads
+	TrustModel   = "model" // a URL that a gate sends rows to, or a service what it does
 	TrustGates   = "gates" // a file of another repository that gates are included from
 )
 
@@ -103,15 +103,7 @@ func (c *Config) commands(add func(kind, name, value string)) {
 	}
 	c.gates(add, TrustCheck)
 	c.monitors(add, TrustCheck)
-	for name, service := range c.Services.All() {
-		for _, check := range service.Rollout.Checks {
-			add(TrustCheck, name, check.Command)
-		}
-	}
-	for name, service := range c.Services.All() {
-		add(TrustService, name, service.Cmd)
-	}
-	c.changed("services.", ".cmd", func(name, value string) { add(TrustService, name, value) })
+	c.services(add)
 }
 
 // gates adds what gates include, contact and run, of some kinds.

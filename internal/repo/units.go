@@ -81,14 +81,19 @@ func (m *Money) setScalar(s scalar) error {
 	return nil
 }
 
-func (r *Rate) setScalar(s scalar) error {
-	number, ok := strings.CutSuffix(s.text, "/s")
+func (r *Rate) setScalar(s scalar) (err error) {
+	*r, err = ParseRate(s.text)
+	return err
+}
+
+// ParseRate reads a rate such as 1000/s.
+func ParseRate(text string) (Rate, error) {
+	number, ok := strings.CutSuffix(text, "/s")
 	n, err := parseNumber(number)
 	if !ok || err != nil {
-		return fmt.Errorf("%q is no rate such as 1000/s", s.text)
+		return 0, fmt.Errorf("%q is no rate such as 1000/s", text)
 	}
-	*r = Rate(n)
-	return nil
+	return Rate(n), nil
 }
 
 func (l *Limit) setScalar(s scalar) error {

@@ -40,10 +40,8 @@ func (c *Config) validate(body ast.Node) error {
 			return err
 		}
 	}
-	for _, s := range c.Services.All() {
-		if err := checkSubjects(s.Rollout.Checks); err != nil {
-			return err
-		}
+	if err := c.validateServices(); err != nil {
+		return err
 	}
 	if err := c.validateMonitors(body); err != nil {
 		return err
@@ -116,7 +114,7 @@ func declares(n ast.Node, path string, depth int) bool {
 
 func checkSubjects(checks []Check) error {
 	for _, c := range checks {
-		if count(c.Metric, c.Measure, c.Column, c.Expr, c.Command) != 1 {
+		if count(c.Metric, c.Measure, c.Column, c.Expr, c.Command) != 1 || c.Query != "" {
 			return failPosition(c.At, "a check has exactly one subject: metric, measure, column, expr or command")
 		}
 	}

@@ -66,3 +66,14 @@ func bisect(low, high float64, below func(float64) bool) float64 {
 		}
 	}
 }
+
+// binomialBelow is P(X < k) for n throws of a coin that falls on q.
+func binomialBelow(k, n, q float64) float64 {
+	switch {
+	case k <= 0:
+		return 0
+	case k > n:
+		return 1
+	}
+	return mathext.RegIncBeta(n-k+1, k, 1-q)
+}

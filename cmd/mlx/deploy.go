@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mlx/internal/cli"
+	"mlx/internal/deploy"
+	"mlx/internal/fault"
+	"mlx/internal/registry"
+)
+
+type deployOptions struct {
+	service, model string
+	strategy       string
+	steps          []string
+	bake           string
+	minSamples     int64
+	checks         []string
+	load           string
+	why            string
+	detach, dryRun bool
+}
+
+func newDeploy(a *app) *cobra.Command {
+	var o deployOptions
+	cmd := &cobra.Command{
+		Use:   "deploy SERVICE MODEL",
+		Short: "Put a model into service, step by step, watched",
+		Long: `MODEL is a version: flights@v8, flights@staging. It is started beside what is in service, warmed up and put under load, and then gets
+more and more of the requests as long as the checks of mlx.yaml pass. When one fails, or mlx is gone for longer than the lease, all
+requests go back to what was in service. The service must run: mlx service run.
+
+Status: 0 it is in service, 1 it was rolled back or refused, 3 paused, or evidence for it is missing. Interrupted, mlx service resume
+goes on; until then the lease holds.`,
+		Example: `mlx deploy flights flights@v8
+mlx deploy flights flights@v8 --strategy shadow --dry-run
+mlx deploy flights flights@v8 --steps 5%,50%,100% --bake 10m --load 1000/s,p99=100ms`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.service, o.model = args[0], args[1]
+			return deployRun(cmd.Context(), a, o)
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 1 {
+				return a.completeVersions(cmd, nil, typed)
+			}
+			return a.completeServices(cmd, args, typed)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.strategy, "strategy", "", "`HOW` it takes over: canary, shadow, ab, bluegreen or replace")
+	f.StringSliceVar(&o.steps, "steps", nil, "`SHARES` of the requests, rising to 100%")
+	f.StringVar(&o.bake, "bake", "", "a step lasts at least this `TIME`")
+	f.Int64Var(&o.minSamples, "min-samples", 0, "a step needs at least `N` answers")
+	f.StringArrayVar(&o.checks, "check", nil, "`EXPRESSION` that must hold at every step, beside the checks of mlx.yaml: 'errors < 0.01'")
+	f.StringVar(&o.load, "load", "", "`LOAD` that it must hold before the first step: 1000/s,p99=100ms,time=30s")
+	f.StringVarP(&o.why, "message", "m", "", "`REASON`, which is recorded")
+	f.BoolVar(&o.detach, "detach", false, "return when it is under way; mlx service status --watch shows it")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan; change nothing")
+	return cmd
+}
+
+func deployRun(ctx context.Context, a *app, o deployOptions) error {
+	s, err := a.openService(o.service)
+	if err != nil {
+		return err
+	}
+	if err := s.mayServe(ctx); err != nil {
+		return err
+	}
+	v, err := s.versionToServe(ctx, o.model)
+	if err != nil {
+		return err
+	}
+	spec, err := s.spec(o)
+	if err != nil {
+		return err
+	}
+	allowed, err := s.mayEnter(ctx, v)
+	if err != nil || !allowed {
+		return err
+	}
+	release, free, err := a.newRelease(ctx, s.cfg, v)
+	if free != nil {
+		defer func() { _ = free() }() // by then a record names the code, or nobody needs it
+	}
+	if err != nil {
+		return err
+	}
+	spec.To = release
+	known, err := s.book.Service(ctx, s.name)
+	if err != nil {
+		return err
+	}
+	if spec.From = known.Current; spec.From == nil { // there is nothing to be judged against, and nobody to be spared
+		spec.Strategy, spec.Steps, spec.Mirror = deploy.Canary, nil, 0
+	}
+	spec = spec.Filled()
+	if known.Current != nil && known.Current.Key == release.Key {
+		return s.inService(ctx, known)
+	}
+	if err := spec.Check(); err != nil {
+		return err
+	}
+	if o.dryRun {
+		return s.emitPlan(known, spec)
+	}
+	return s.rollOut(ctx, spec, o)
+}
+
+// rollOut plans a rollout and carries it out.
+func (s *served) rollOut(ctx context.Context, spec deploy.Spec, o deployOptions) error {
+	seen, err := s.observe(ctx)
+	if err != nil {
+		return err
+	}
+	head := ""
+	if r, err := s.app.repo(); err == nil && !r.NoGit {
+		if h, err := r.Head(ctx); err == nil {
+			head = h.Commit
+		}
+	}
+	r, err := s.book.Plan(ctx, deploy.Planning{Spec: spec, Message: strings.TrimSpace(o.why), Commit: head, Seen: seen.Generation})
+	if err != nil {
+		return err
+	}
+	s.app.streams.Note("%s", planLine(r.Spec))
+	if o.detach {
+		if err := s.detach(ctx, r); err != nil {
+			return err
+		}
+		return s.emitStatus(ctx, r.ID)
+	}
+	return s.carryOut(ctx, r)
+}
+
+// versionToServe is the version that a word names, which must be one of the service's model.
+func (s *served) versionToServe(ctx context.Context, word string) (*registry.Version, error) {
+	m, v, err := s.app.versionNamed(ctx, word)
+	if err != nil {
+		return nil, err
+	}
+	if m.Name != s.cfg.Model {
+		return nil, fault.New(fault.Usage, "cannot deploy %s to %s: it serves model %s", v.Name(), s.name, s.cfg.Model).In(s.cfg.At).
+			Hint("mlx show model:%s   # lists its versions", shellWord(s.cfg.Model))
+	}
+	if v.Retired {
+		return nil, fault.New(fault.Conflict, "cannot deploy %s to %s: it is retired", v.Name(), s.name).Hint("mlx show %s", shellWord(v.Name()))
+	}
+	return v, nil
+}
+
+// mayEnter asks the policy of the stage that the service owns. What is missing is told; the answer is the exit status.
+func (s *served) mayEnter(ctx context.Context, v *registry.Version) (bool, error) {
+	if s.cfg.Stage == "" {
+		return true, nil
+	}
+	d, err := s.policy(ctx, v)
+	if err != nil || d.Allowed {
+		return err == nil, err
+	}
+	s.app.answer(decisionAnswer(d))
+	err = s.app.streams.EmitVerdict(viewOfDecision(d), true, func(t *cli.Text) { refusedText(d, "deployed", t) })
+	if err == nil {
+		s.app.hintNeeds(d)
+	}
+	return false, err
+}
+
+func (s *served) policy(ctx context.Context, v *registry.Version) (registry.Decision, error) {
+	to, err := readStage(s.cfg.Stage)
+	if err != nil {
+		return registry.Decision{}, err
+	}
+	if err := s.app.bringVersion(ctx, v, to); err != nil {
+		return registry.Decision{}, err
+	}
+	return s.app.judgeMove(ctx, v, to)
+}
+
+// inService says that there is nothing to do.
+func (s *served) inService(ctx context.Context, known deploy.Service) error {
+	s.app.streams.Note("nothing changed: %s is in service", known.Current.Name())
+	return s.emitStatus(ctx, known.Rollouts[len(known.Rollouts)-1].ID)
+}
+
+// planLine is a rollout in one line.
+func planLine(s deploy.Spec) string {
+	from := "nothing"
+	if s.From != nil {
+		from = "v" + numberWord(s.From.Version)
+	}
+	line := "plan  " + s.Service + " " + from + " -> v" + numberWord(s.To.Version) + "  " + string(s.Strategy)
+	for _, step := range s.Steps {
+		line += " " + step.String()
+	}
+	if s.From == nil || len(s.Steps) < 2 && s.Mirror == 0 && s.Strategy != deploy.AB {
+		return line
+	}
+	return line + ", at least " + cli.FormatDuration(s.Bake) + " and " + cli.FormatNum(s.MinSamples, "answer") + " a step"
+}
+
+// dryStep is what a rollout does at a step.
+func (s *served) emitPlan(known deploy.Service, spec deploy.Spec) error {
+	v := planView{Kind: "plan/v1", Command: "deploy", Applies: true, Steps: []planStep{}, Needs: []struct{}{}}
+	add := func(do, what, why string) { v.Steps = append(v.Steps, planStep{Do: do, What: what, Why: why}) }
+	if r, busy := known.Progress(); busy {
+		add("end", r.To.Name(), "it is being rolled out, and this takes its place")
+	}
+	add("start", spec.To.Name(), cli.FormatNum(int64(spec.Replicas), "server")+": "+spec.To.Serve.Command)
+	if s.cfg.Warmup.File != "" {
+		add("warm", spec.To.Name(), s.cfg.Warmup.File)
+	}
+	if s.cfg.Rollout.Load.Rate > 0 {
+		add("load", spec.To.Name(), loadWords(s.cfg))
+	}
+	if spec.Mirror > 0 {
+		add("shadow", spec.To.Name(), "copies of "+spec.Mirror.String()+" of the requests, at least "+cli.FormatDuration(spec.Bake))
+	}
+	for _, step := range spec.Steps {
+		add("step", step.String(), "at least "+cli.FormatDuration(spec.Bake)+" and "+cli.FormatNum(spec.MinSamples, "answer"))
+	}
+	for _, rule := range spec.Checks {
+		add("check", rule.Called(), "at every step")
+	}
+	return s.app.streams.Emit(v, func(t *cli.Text) {
+		t.Line(cli.Str(planLine(spec)))
+		for _, step := range v.Steps {
+			t.Indented(2, cli.Str(step.Do), cli.Str(step.What), cli.Str(step.Why))
+		}
+	})
+}
+
+// resumeHint says how somebody goes on.
+func (s *served) resumeHint() string { return "mlx service resume " + shellWord(s.name) }
+
+// deployWait is how long a controller that is told something has until somebody wonders.
+const deployWait = 15 * time.Second

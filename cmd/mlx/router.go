@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mlx/internal/deploy"
+	"mlx/internal/deploy/local"
+	"mlx/internal/deploy/router"
+	"mlx/internal/fault"
+	"mlx/internal/repo"
+)
+
+// The files that a router gets from its supervisor.
+const (
+	routerSocket = 3 // where requests come
+	routerSay    = 4 // where it says that it answers
+)
+
+func newRouter(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:    "router SERVICE",
+		Short:  "Pass the requests of a service on; mlx service run starts it",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return routerRun(cmd.Context(), a, args[0])
+		},
+		ValidArgsFunction: a.completeServices,
+	}
+}
+
+func routerRun(ctx context.Context, a *app, name string) error {
+	s, err := a.openService(name)
+	if err != nil {
+		return err
+	}
+	listener, err := net.FileListener(os.NewFile(routerSocket, "socket"))
+	if err != nil {
+		return fault.New(fault.Usage, "cannot route: this is started by mlx service run, which holds the socket: %w", err).Hint("mlx service run %s", shellWord(name))
+	}
+	settings, err := routerSettings(s.cfg)
+	if err != nil {
+		return err
+	}
+	if err := local.Offer(ctx, s.dir, listener); err != nil {
+		return fault.New(fault.KindOf(err), "cannot route: %w", err)
+	}
+	options := router.Options{
+		Service: name, Listeners: []net.Listener{listener}, State: s.routerDir(), Settings: settings, Now: a.now,
+		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Ready: sayReady,
+	}
+	if settings.Sample.Share == 0 {
+		return router.Run(ctx, options)
+	}
+	keeper, err := s.keepPredictions(ctx)
+	if err != nil {
+		return err
+	}
+	options.Sink = keeper.take
+	err = router.Run(ctx, options)
+	return errors.Join(err, keeper.close(context.WithoutCancel(ctx)))
+}
+
+// sayReady tells the supervisor that requests are taken.
+func sayReady() {
+	f := os.NewFile(routerSay, "say")
+	_, _ = f.Write([]byte{1}) // a supervisor that was killed does not hear it
+	_ = f.Close()
+}
+
+// routerSettings are those of mlx.yaml.
+func routerSettings(c repo.Service) (router.Settings, error) {
+	l := c.Limits
+	s := router.Settings{
+		Limits: router.Limits{Body: int64(l.Body), Time: l.Time.Duration, AllQueue: l.Queue, Arm: l.InFlight, Idle: l.Idle.Duration,
+			Answer: int(c.Compare.Body)},
+		Health:  router.Health{Path: c.Ready},
+		Compare: router.Compare{Pointer: c.Compare.Part, Absolute: orDefault(c.Compare.Absolute, 1e-6), Relative: orDefault(c.Compare.Relative, 1e-4)},
+		Sample:  router.Sample{Share: trafficShare(c.Log.Share, 0)},
+		Traces:  router.Traces{Endpoint: c.Traces, Share: deploy.All},
+		Metrics: c.Metrics,
+		Drain:   orDefault(l.Drain.Duration, usualDrain),
+	}
+	if c.TLS.Cert != "" {
+		s.TLS = &router.TLS{Cert: c.TLS.Cert, Key: c.TLS.Key}
+	}
+	for _, p := range c.Proxies {
+		if !strings.Contains(p, "/") {
+			addr, err := netip.ParseAddr(p)
+			if err != nil {
+				return s, fault.New(fault.Usage, "cannot route: %q is no address", p)
+			}
+			s.Trusted = append(s.Trusted, netip.PrefixFrom(addr, addr.BitLen()))
+			continue
+		}
+		prefix, err := netip.ParsePrefix(p)
+		if err != nil {
+			return s, fault.New(fault.Usage, "cannot route: %q is no network", p)
+		}
+		s.Trusted = append(s.Trusted, prefix)
+	}
+	return s, nil
+}
+
+func orDefault[T comparable](v, usual T) T {
+	var zero T
+	if v == zero {
+		return usual
+	}
+	return v
+}
+
+// trafficShare is a share of mlx.yaml in ten thousandths.
+func trafficShare(s repo.Share, usual float64) deploy.Share {
+	if !s.Set {
+		s.Value = usual
+	}
+	return deploy.Share(s.Value*float64(deploy.All) + 0.5)
+}

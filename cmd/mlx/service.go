@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"mlx/internal/deploy"
+	"mlx/internal/deploy/local"
+	"mlx/internal/deploy/router"
+	"mlx/internal/fault"
+	"mlx/internal/repo"
+)
+
+func newService(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "service",
+		Short: "Services: models that answer requests",
+		Long: `A service of mlx.yaml answers requests by a version of a model. On a host it runs as mlx service run: a router and the model
+servers behind it. mlx deploy brings another version into service, step by step; these commands watch it, hold it and end it.`,
+	}
+	cmd.AddCommand(newServiceList(a), newServiceStatus(a), newServiceRun(a), newServicePause(a), newServiceResume(a), newServiceAbort(a))
+	return cmd
+}
+
+// served is a service of mlx.yaml, with what it takes to deal with it on this machine.
+type served struct {
+	app  *app
+	name string
+	cfg  repo.Service
+	dir  string // what this clone keeps of it
+	book deploy.Book
+}
+
+// openService finds a service of mlx.yaml.
+func (a *app) openService(name string) (*served, error) {
+	cfg, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	s, ok := cfg.Services.Get(name)
+	if !ok {
+		err := fault.New(fault.NotFound, "cannot find service %q: %s has no such service", name, repo.ConfigName)
+		if near := fault.Nearest(name, cfg.Services.Names()); near != "" {
+			return nil, err.Hint("did you mean %s?", near)
+		}
+		if len(cfg.Services.Names()) == 0 {
+			return nil, err.Hint("edit %s   # services: {%s: {model: …, cmd: …}}", repo.ConfigName, shellWord(name))
+		}
+		return nil, err.Hint("mlx service list")
+	}
+	if s.Target != "" && s.Target != "host" {
+		return nil, fault.New(fault.Usage, "cannot serve %s: its target is %s, and this mlx serves on a host", name, s.Target).In(s.At).
+			Hint("target: host   # in %s", repo.ConfigName)
+	}
+	r, err := a.repo()
+	if err != nil {
+		return nil, err
+	}
+	l, err := a.ledger()
+	if err != nil {
+		return nil, err
+	}
+	return &served{app: a, name: name, cfg: s, dir: serviceDir(r, name), book: deploy.Book{Ledger: l}}, nil
+}
+
+// mayServe refuses what a service runs when its user has not allowed it here.
+func (s *served) mayServe(ctx context.Context) error {
+	t, err := s.app.allowed()
+	if err != nil {
+		return err
+	}
+	item := repo.TrustItem{Kind: repo.TrustService, Name: s.name, Value: s.cfg.TrustValue()}
+	if t.Approved(item.Kind, item.Name, item.Value) {
+		return nil
+	}
+	own, err := s.app.ownWords(ctx, t, []repo.TrustItem{item})
+	if err != nil || len(own) > 0 {
+		return err
+	}
+	return fault.New(fault.Denied, "cannot serve %s: %s says %q, which you have not allowed here", s.name, repo.ConfigName, item.Value).
+		Hint("mlx trust   # shows it and asks")
+}
+
+// routerDir is the folder of the router.
+func (s *served) routerDir() string { return routerDir(s.dir) }
+
+func (s *served) supervisor() local.Client { return local.Client{Dir: s.dir} }
+
+// driver is the target that the service runs on.
+func (s *served) driver() *local.Driver {
+	return &local.Driver{Supervisor: s.supervisor(), Router: router.NewClient(s.routerDir())}
+}
+
+// completeServices offers the services of mlx.yaml.
+func (a *app) completeServices(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	cfg, err := a.config()
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return slices.Clone(cfg.Services.Names()), cobra.ShellCompDirectiveNoFileComp
+}

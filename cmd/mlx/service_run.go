@@ -1,0 +1,198 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mlx/internal/cli"
+	"mlx/internal/deploy"
+	"mlx/internal/deploy/local"
+	"mlx/internal/deploy/router"
+	"mlx/internal/fault"
+)
+
+type serviceRunOptions struct {
+	service string
+	port    int
+}
+
+func newServiceRun(a *app) *cobra.Command {
+	var o serviceRunOptions
+	cmd := &cobra.Command{
+		Use:   "run SERVICE",
+		Short: "Run a service on this machine: router and model servers",
+		Long: `It runs until it is interrupted, starts again what ends, and keeps the socket open meanwhile. What is served is what mlx deploy has
+brought into service; before the first release every request is answered with 503. When it is killed, requests are answered all the
+same, and the next mlx service run takes over.`,
+		Example: `mlx service run flights --port 8080`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.service = args[0]
+			return serviceRun(cmd.Context(), a, o)
+		},
+		ValidArgsFunction: a.completeServices,
+	}
+	cmd.Flags().IntVar(&o.port, "port", 0, "`PORT` of 127.0.0.1 that the router listens on")
+	return cmd
+}
+
+func serviceRun(ctx context.Context, a *app, o serviceRunOptions) error {
+	if o.port < 0 || o.port > 65535 {
+		return fault.New(fault.Usage, "cannot listen on port %d: ports are 1 to 65535", o.port)
+	}
+	s, err := a.openService(o.service)
+	if err != nil {
+		return err
+	}
+	if err := s.mayServe(ctx); err != nil {
+		return err
+	}
+	options, err := s.options(o.port)
+	if err != nil {
+		return err
+	}
+	return local.Run(ctx, options, func(r local.Running) { s.begun(ctx, r) })
+}
+
+// options are what the supervisor keeps running.
+func (s *served) options(port int) (local.Options, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return local.Options{}, fault.New(fault.Internal, "cannot find this program: %w", err)
+	}
+	r, err := s.app.repo()
+	if err != nil {
+		return local.Options{}, err
+	}
+	listen := cmp.Or(s.cfg.Listen, "127.0.0.1:0")
+	if port > 0 {
+		listen = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	}
+	return local.Options{
+		Service: s.name, Dir: s.dir, Listen: listen, Program: []string{self, "-C", r.Root, "router", s.name}, Environ: s.app.environ,
+		Router: &servedRouter{Client: router.NewClient(s.routerDir()), served: s, known: map[string]router.Servers{}}, Now: s.app.now,
+		Lay: func(ctx context.Context, rel deploy.Release) (local.Place, error) {
+			return s.app.layRelease(ctx, s.name, rel)
+		},
+		Log:   func(format string, args ...any) { s.app.streams.Note(format, args...) },
+		Drain: cmp.Or(s.cfg.Limits.Drain.Duration, usualDrain),
+	}, nil
+}
+
+// usualDrain is what requests have to end when a server or router stops.
+const usualDrain = 30 * time.Second
+
+// restore has the target do what the records say, where it knows nothing of it: this machine is new, or the release came into service
+// elsewhere. A rollout that is under way is left to whoever carries it out.
+func (s *served) restore(ctx context.Context) error {
+	known, err := s.book.Service(ctx, s.name)
+	if err != nil || known.Current == nil {
+		return err
+	}
+	d := s.driver()
+	seen, err := d.Observe(ctx, s.name)
+	if err != nil {
+		return err
+	}
+	want := known.Desired()
+	if _, busy := known.Progress(); busy {
+		if seen.Generation > 0 {
+			return nil
+		}
+		want = deploy.Desired{Service: s.name, Generation: known.Generation,
+			Arms: []deploy.Arm{{Role: deploy.Stable, Release: *known.Current, Share: deploy.All, Replicas: max(s.cfg.Replicas, 1)}}}
+	}
+	if seen.Generation >= want.Generation {
+		return nil
+	}
+	return d.Apply(ctx, want)
+}
+
+// begun says where the service answers.
+func (s *served) begun(ctx context.Context, r local.Running) {
+	where := "http://" + r.Address
+	if s.cfg.TLS.Cert != "" {
+		where = "https://" + r.Address
+	}
+	if err := s.restore(ctx); err != nil {
+		s.app.streams.Note("what is in service cannot be brought back: %v", err)
+	}
+	serving := "nothing is in service"
+	if known, err := s.book.Service(ctx, s.name); err == nil && known.Current != nil {
+		serving = known.Current.Name()
+	}
+	err := s.app.streams.Row(struct {
+		Kind    string `json:"kind"`
+		Service string `json:"service"`
+		URL     string `json:"url"`
+		PID     int    `json:"pid"`
+	}{"service-run/v1", s.name, where, r.PID}, func(t *cli.Text) {
+		t.Line(cli.Str(s.name), cli.Str(where), cli.Str(serving))
+	})
+	if err != nil {
+		s.app.streams.Why("cannot say where it answers: %v", err)
+	}
+	_ = s.app.streams.Flush() // a pipe that nobody reads is no reason to stop serving
+}
+
+func routerDir(dir string) string { return filepath.Join(dir, "router") }
+
+// servedRouter tells a router of the servers, and with them what it needs to know of what they serve.
+type servedRouter struct {
+	*router.Client
+	served *served
+	known  map[string]router.Servers // that the router was told, by release
+}
+
+// Serve says where the servers of each release are. A release that is not named any more has none.
+func (r *servedRouter) Serve(ctx context.Context, servers map[string][]string) error {
+	releases, err := r.served.supervisor().Arms()
+	if err != nil {
+		return err
+	}
+	for _, w := range releases.Arms {
+		addresses, ok := servers[w.Release.Key]
+		if !ok {
+			continue
+		}
+		all, known := r.known[w.Release.Key]
+		if !known {
+			all = router.Servers{Idempotent: w.Release.Serve.Idempotent, Signature: r.signature(ctx, w.Release)}
+		}
+		all.Addresses = addresses
+		if err := r.Client.Serve(ctx, w.Release.Key, all); err != nil {
+			return err
+		}
+		r.known[w.Release.Key] = all
+	}
+	for key := range r.known {
+		if _, ok := servers[key]; !ok {
+			if err := r.Client.Serve(ctx, key, router.Servers{Addresses: []string{}}); err != nil {
+				return err
+			}
+			delete(r.known, key)
+		}
+	}
+	return nil
+}
+
+// signature is what requests of a release are held against; nil: nothing is known of it.
+func (r *servedRouter) signature(ctx context.Context, rel deploy.Release) json.RawMessage {
+	v, err := r.served.app.recordedVersion(ctx, rel)
+	if err != nil {
+		r.served.app.streams.Note("requests of %s are not checked: %v", rel.Name(), err)
+		return nil
+	}
+	if r.served.cfg.Schema == "none" {
+		return nil
+	}
+	return v.Signature
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mlx/internal/cli"
+	"mlx/internal/deploy/local"
+	"mlx/internal/fault"
+	"mlx/internal/object"
+)
+
+type serviceStatusOptions struct {
+	service string
+	watch   bool
+	wait    bool
+	timeout time.Duration
+}
+
+func newServiceStatus(a *app) *cobra.Command {
+	var o serviceStatusOptions
+	cmd := &cobra.Command{
+		Use:   "status SERVICE",
+		Short: "Compare what serves with what should serve",
+		Long: `It asks the router and its supervisor, and holds that against the records. Status: 0 it serves what it should, 1 it does not, or does
+not run, 3 a rollout is paused.`,
+		Example: `mlx service status flights
+mlx service status flights --wait --timeout 10m`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.service = args[0]
+			return serviceStatus(cmd.Context(), a, o)
+		},
+		ValidArgsFunction: a.completeServices,
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.BoolVar(&o.watch, "watch", false, "show it again and again")
+	f.BoolVar(&o.wait, "wait", false, "until no rollout is under way")
+	f.DurationVar(&o.timeout, "timeout", 0, "longest `TIME` of --wait")
+	return cmd
+}
+
+func serviceStatus(ctx context.Context, a *app, o serviceStatusOptions) error {
+	s, err := a.openService(o.service)
+	if err != nil {
+		return err
+	}
+	if o.timeout > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, o.timeout)
+		defer stop()
+	}
+	for {
+		now, err := s.look(ctx)
+		if err != nil {
+			return err
+		}
+		_, busy := now.known.Progress()
+		waiting := o.wait && busy && now.state() != "paused" && now.state() != "down"
+		if !waiting || o.watch {
+			if err := s.emit(now, !waiting && !o.watch); err != nil {
+				return err
+			}
+		}
+		if !waiting && !o.watch {
+			return nil
+		}
+		s.sleep(ctx, time.Second)
+		switch err := ctx.Err(); {
+		case errors.Is(err, context.DeadlineExceeded):
+			return fault.New(fault.Unavailable, "%s: the rollout is still under way after %s", s.name, o.timeout).Hint("mlx service status %s", shellWord(s.name))
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// look takes a look at the service.
+func (s *served) look(ctx context.Context) (serviceNow, error) {
+	known, err := s.book.Service(ctx, s.name)
+	if err != nil {
+		return serviceNow{}, err
+	}
+	now := serviceNow{name: s.name, known: known, now: s.app.now()}
+	seen, err := s.driver().Observe(ctx, s.name)
+	switch {
+	case errors.Is(err, local.ErrNotRunning):
+		now.trouble = "it does not run on this machine"
+	case err != nil && ctx.Err() != nil:
+		return now, ctx.Err()
+	case err != nil:
+		now.trouble = err.Error()
+	default:
+		now.seen, now.trouble = &seen, seen.Trouble
+	}
+	if running, err := s.supervisor().Running(ctx); err == nil {
+		now.url = s.scheme() + running.Address
+	}
+	return now, nil
+}
+
+func (s *served) scheme() string {
+	if s.cfg.TLS.Cert != "" {
+		return "https://"
+	}
+	return "http://"
+}
+
+// emit shows what was seen; answer: its state is the exit status.
+func (s *served) emit(now serviceNow, answer bool) error {
+	if answer {
+		switch now.state() {
+		case "down", "diverged":
+			s.app.answer(no)
+		case "paused":
+			s.app.answer(unclear)
+		}
+	}
+	err := s.app.streams.EmitVerdict(now.view(), s.app.status != yes, now.text)
+	if err == nil && now.state() == "down" {
+		s.app.streams.Hint("mlx service run "+shellWord(s.name), "")
+	}
+	return err
+}
+
+// emitStatus shows the service after something was done with a rollout of it. What came of the rollout is the exit status already.
+func (s *served) emitStatus(ctx context.Context, _ object.Digest) error {
+	now, err := s.look(ctx)
+	if err != nil {
+		return err
+	}
+	return s.app.streams.Emit(now.view(), func(t *cli.Text) { now.text(t) })
+}

@@ -1,0 +1,334 @@
+package main
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"mlx/internal/cli"
+	"mlx/internal/deploy"
+	"mlx/internal/fault"
+	"mlx/internal/gate"
+)
+
+// serviceView is service/v1.
+type serviceView struct {
+	Kind       string        `json:"kind"`
+	Service    string        `json:"service"`
+	State      string        `json:"state"`
+	Rollout    *rolloutView  `json:"rollout"`
+	Arms       []armView     `json:"arms"`
+	RollbackTo *rollbackView `json:"rollback_to"`
+	Generation uint64        `json:"generation"`
+	ObservedAt *time.Time    `json:"observed_at"`
+	URL        *string       `json:"url"`
+	Trouble    *string       `json:"trouble"`
+	Copies     *copiesView   `json:"copies"`
+}
+
+type rolloutView struct {
+	ID       string      `json:"id"`
+	State    string      `json:"state"`
+	Strategy string      `json:"strategy"`
+	Step     int         `json:"step"` // from 1; 0 before the first
+	Steps    []float64   `json:"steps"`
+	Since    time.Time   `json:"since"`
+	NextAt   *time.Time  `json:"next_at"`
+	Reason   *string     `json:"reason"`
+	Checks   []checkView `json:"checks"`
+	By       string      `json:"by"`
+}
+
+type armView struct {
+	Role          string    `json:"role"`
+	Model         fault.Ref `json:"model"`
+	Image         *string   `json:"image"`
+	DesiredShare  float64   `json:"desired_share"`
+	ObservedShare *float64  `json:"observed_share"`
+	Answers       int64     `json:"answers"`
+	ErrorsShare   *float64  `json:"errors_share"`
+	P50           *float64  `json:"p50_s"`
+	P99           *float64  `json:"p99_s"`
+	Ready         int       `json:"ready"`
+	Replicas      int       `json:"replicas"`
+	Restarts      int       `json:"restarts"`
+	Release       string    `json:"release"`
+	Trouble       *string   `json:"trouble"`
+}
+
+type rollbackView struct {
+	Model fault.Ref `json:"model"`
+	Warm  bool      `json:"warm"`
+}
+
+type copiesView struct {
+	Eligible  int64 `json:"eligible"`
+	Compared  int64 `json:"compared"`
+	Dropped   int64 `json:"dropped"`
+	Disagreed int64 `json:"disagreed"`
+}
+
+type checkView struct {
+	Name     string      `json:"name"`
+	Subject  string      `json:"subject"`
+	Verdict  string      `json:"verdict"`
+	Severity string      `json:"severity"`
+	Value    *float64    `json:"value"`
+	Baseline *float64    `json:"baseline"`
+	Change   *float64    `json:"difference"`
+	Interval *[2]float64 `json:"interval"`
+	Limit    gate.Limit  `json:"limit"`
+	Rows     *int64      `json:"rows"`
+	Needed   *int64      `json:"rows_needed"`
+	Text     string      `json:"text"`
+}
+
+// serviceNow is what is known of a service: the records, and what was observed. Without an observation the reason is there.
+type serviceNow struct {
+	name    string
+	known   deploy.Service
+	seen    *deploy.Actual
+	url     string
+	trouble string
+	now     time.Time
+}
+
+// state is the word of the service.
+func (s serviceNow) state() string {
+	r, busy := s.known.Progress()
+	switch {
+	case s.seen == nil:
+		return "down"
+	case s.diverged():
+		return "diverged"
+	case busy && r.State == deploy.StatePaused:
+		return "paused"
+	case busy:
+		return "rolling"
+	case s.known.Current == nil:
+		return "empty"
+	}
+	if n := len(s.known.Rollouts); s.known.Rollouts[n-1].State == deploy.StateRolledBack {
+		return "rolled_back"
+	}
+	return "stable"
+}
+
+// diverged says whether the target does something else than the records say: another generation, shares, or no server of what is in service.
+func (s serviceNow) diverged() bool {
+	want := s.known.Desired()
+	if len(want.Arms) == 0 {
+		return false
+	}
+	if s.seen.Generation != want.Generation || s.seen.Reverted != nil {
+		return true
+	}
+	for _, a := range want.Arms {
+		got := s.arm(a.Release.Key)
+		if a.Share > 0 && (got == nil || got.Share != a.Share || got.Ready == 0) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s serviceNow) arm(key string) *deploy.Seen {
+	if s.seen == nil {
+		return nil
+	}
+	for i := range s.seen.Arms {
+		if s.seen.Arms[i].Key == key {
+			return &s.seen.Arms[i]
+		}
+	}
+	return nil
+}
+
+// view makes the JSON.
+func (s serviceNow) view() serviceView {
+	v := serviceView{Kind: "service/v1", Service: s.name, State: s.state(), Arms: []armView{}, URL: some(s.url), Trouble: some(s.trouble)}
+	if s.seen != nil {
+		v.Generation, v.ObservedAt = s.seen.Generation, &s.seen.At
+		if p := s.seen.Pairs; p.Eligible > 0 {
+			v.Copies = &copiesView{p.Eligible, p.Compared, p.Dropped, p.Disagreed}
+		}
+	}
+	if n := len(s.known.Rollouts); n > 0 {
+		v.Rollout = s.rollout(s.known.Rollouts[n-1])
+	}
+	for _, a := range s.known.Desired().Arms {
+		v.Arms = append(v.Arms, s.armOf(a))
+	}
+	s.observedShares(v.Arms)
+	if targets := s.known.Targets(); len(targets) > 0 {
+		got := s.arm(targets[0].Key)
+		v.RollbackTo = &rollbackView{Model: refOf(refModel, targets[0].Record.Hex(), targets[0].Name()), Warm: got != nil && got.Ready > 0}
+	}
+	return v
+}
+
+func (s serviceNow) armOf(a deploy.Arm) armView {
+	v := armView{Role: string(a.Role), Model: refOf(refModel, a.Release.Record.Hex(), a.Release.Name()), Image: some(a.Release.Image),
+		DesiredShare: a.Share.Float(), Replicas: a.Replicas, Release: a.Release.Key}
+	got := s.arm(a.Release.Key)
+	if got == nil {
+		return v
+	}
+	c := got.Counts
+	v.Answers, v.Ready, v.Restarts, v.Trouble = c.Ended(), got.Ready, got.Restarts, some(got.Trouble)
+	v.ErrorsShare = numeric(float64(c.Errors) / float64(c.Ended()))
+	v.P50, v.P99 = numeric(c.Latency.Quantile(0.5)/1e6), numeric(c.Latency.Quantile(0.99)/1e6)
+	return v
+}
+
+// observedShares are what arms really got of the requests, of those that they got beside each other.
+func (s serviceNow) observedShares(arms []armView) {
+	r, busy := s.known.Progress()
+	if s.seen == nil {
+		return
+	}
+	since := map[string]int64{}
+	if sample := r.Sample(); busy && sample.Candidate.Requests > 0 {
+		since[r.To.Key] = sample.Candidate.Requests
+		if r.From != nil {
+			since[r.From.Key] = sample.Stable.Requests
+		}
+	}
+	total := int64(0)
+	for _, a := range arms {
+		if a.Role != string(deploy.Shadow) {
+			total += since[a.Release]
+		}
+	}
+	for i, a := range arms {
+		if total > 0 && a.Role != string(deploy.Shadow) {
+			arms[i].ObservedShare = numeric(float64(since[a.Release]) / float64(total))
+		}
+	}
+}
+
+func (s serviceNow) rollout(r deploy.Rollout) *rolloutView {
+	v := &rolloutView{ID: r.ID.Hex(), State: string(r.State), Strategy: string(r.Strategy), Steps: []float64{}, Since: r.Since, Reason: some(r.Reason),
+		Checks: []checkView{}, By: r.By}
+	for _, step := range r.Steps {
+		v.Steps = append(v.Steps, step.Float())
+	}
+	if r.Share() > 0 {
+		v.Step = r.Step + 1
+	}
+	if r.State == deploy.StateStep || r.State == deploy.StateShadow {
+		next := r.Since.Add(r.Bake)
+		v.NextAt = &next
+	}
+	for _, f := range r.Findings {
+		v.Checks = append(v.Checks, checkView{f.Name, f.Subject, string(f.Verdict), string(f.Severity), f.Value, f.Baseline, f.Difference, f.Interval,
+			f.Limit, f.Rows, f.RowsNeeded, strings.TrimSpace(f.Shown + "  " + f.Needs)})
+	}
+	return v
+}
+
+// numeric is a value that JSON can hold.
+func numeric(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
+}
+
+// text shows it to a person, and to a program a line a thing.
+func (s serviceNow) text(t *cli.Text) {
+	v := s.view()
+	s.headline(v, t)
+	rows := make([][]cli.Cell, 0, len(v.Arms))
+	for _, a := range v.Arms {
+		rows = append(rows, armRow(a))
+	}
+	if len(rows) > 0 {
+		t.Table([]string{"ARM", "MODEL", "SHARE", "SEEN", "ANSWERS", "ERRORS", "P50", "P99", "READY"}, rows)
+	}
+	for _, a := range v.Arms {
+		if a.Trouble != nil {
+			t.Indented(2, cli.Str("trouble"), cli.Str(a.Model.Name), cli.Str(*a.Trouble))
+		}
+	}
+	if v.Rollout != nil && (s.state() == "rolling" || s.state() == "paused" || s.state() == "diverged") {
+		s.rolloutText(v, t)
+	}
+	if v.RollbackTo != nil && t.TTY() {
+		warm := "cold"
+		if v.RollbackTo.Warm {
+			warm = "warm"
+		}
+		t.Line(cli.Fmt("back  %s, %s: mlx rollback %s", cli.Str(v.RollbackTo.Model.Name), cli.Str(warm), cli.Str(s.name)))
+	}
+}
+
+func (s serviceNow) headline(v serviceView, t *cli.Text) {
+	cells := []cli.Cell{cli.Str(s.name), stateOfService(v.State)}
+	if r := v.Rollout; r != nil && v.State != "stable" && v.State != "empty" {
+		cells = append(cells, cli.Fmt("rollout %s", cli.Hex(r.ID, 12)), cli.Str(strings.ReplaceAll(r.State, "_", " ")))
+		if r.Step > 0 {
+			cells = append(cells, cli.Fmt("step %s of %s", cli.Count(int64(r.Step)), cli.Count(int64(len(r.Steps)))))
+		}
+		cells = append(cells, cli.Time(r.Since))
+	}
+	if v.URL != nil {
+		cells = append(cells, cli.Str(*v.URL))
+	}
+	t.Line(cells...)
+	if v.Trouble != nil {
+		t.Indented(2, cli.Word(cli.RoleWarn, *v.Trouble))
+	}
+	if v.Rollout != nil && v.Rollout.Reason != nil && v.State != "stable" {
+		t.Indented(2, cli.Str(*v.Rollout.Reason))
+	}
+}
+
+func stateOfService(word string) cli.Cell {
+	role := cli.RoleBold
+	switch word {
+	case "stable":
+		role = cli.RolePass
+	case "down", "diverged", "rolled_back":
+		role = cli.RoleFail
+	case "paused":
+		role = cli.RoleWarn
+	}
+	return cli.Word(role, strings.ReplaceAll(word, "_", " "))
+}
+
+func armRow(a armView) []cli.Cell {
+	share := func(v *float64) cli.Cell {
+		if v == nil {
+			return cli.None()
+		}
+		return cli.Str(shareWord(*v))
+	}
+	span := func(v *float64) cli.Cell {
+		if v == nil {
+			return cli.None()
+		}
+		return cli.Duration(time.Duration(*v * 1e9))
+	}
+	_, version, _ := strings.Cut(a.Model.Name, "@")
+	return []cli.Cell{cli.Str(a.Role), cli.Said(version, a.Model.Name), share(&a.DesiredShare), share(a.ObservedShare), cli.Count(a.Answers), share(a.ErrorsShare),
+		span(a.P50), span(a.P99), cli.Fmt("%s/%s", cli.Count(int64(a.Ready)), cli.Count(int64(a.Replicas)))}
+}
+
+// shareWord writes a share as 5%, with two digits that mean something.
+func shareWord(v float64) string { return cli.FormatFloat(100*v) + "%" }
+
+func (s serviceNow) rolloutText(v serviceView, t *cli.Text) {
+	rows := make([][]cli.Cell, 0, len(v.Rollout.Checks))
+	for _, c := range v.Rollout.Checks {
+		rows = append(rows, []cli.Cell{gateWord(c.Verdict, c.Verdict), cli.Str(c.Name), cli.Str(c.Text)})
+	}
+	t.Rows(2, rows)
+	if v.Rollout.NextAt != nil && v.Rollout.Step < len(v.Rollout.Steps) {
+		t.Line(cli.Fmt("next  %s at the earliest %s", cli.Str(shareWord(v.Rollout.Steps[v.Rollout.Step])), cli.Time(*v.Rollout.NextAt)))
+	}
+	if v.Copies != nil {
+		t.Line(cli.Fmt("copies  %s of %s compared, %s disagree, %s dropped", cli.Count(v.Copies.Compared), cli.Count(v.Copies.Eligible),
+			cli.Count(v.Copies.Disagreed), cli.Count(v.Copies.Dropped)))
+	}
+}

@@ -1,0 +1,115 @@
+package audit
+
+import (
+	"errors"
+	"sync"
+
+	"mlx/internal/fault"
+)
+
+var (
+	errClosed = fault.New(fault.Unavailable, "cannot keep a prediction: %w", errors.New("the log is closed"))
+	errFull   = fault.New(fault.Unavailable, "cannot keep a prediction: %w", errors.New("too many wait to be written"))
+)
+
+// queue holds predictions until they are written. It is bounded by their number and by their bytes.
+type queue struct {
+	mu       sync.Mutex
+	waiting  []Prediction
+	spare    []Prediction // the memory of what was taken before
+	bytes    int64        // of what waits and is not encoded yet
+	held     int          // the same as a number
+	most     int
+	mostSize int64
+	accepted uint64
+	dropped  int64
+	refusing error // nothing is taken in for this reason
+	closed   bool
+
+	wake chan struct{} // something waits, or much does
+}
+
+func newQueue(most int, mostSize int64) *queue {
+	return &queue{most: most, mostSize: mostSize, wake: make(chan struct{}, 1)}
+}
+
+// add takes a prediction in, or drops it. It never waits for the disk.
+func (q *queue) add(p Prediction) error {
+	size := p.weight()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var err error
+	switch {
+	case q.closed:
+		err = errClosed
+	case q.refusing != nil:
+		err = q.refusing
+	case q.held >= q.most || q.bytes+size > q.mostSize:
+		err = errFull
+	}
+	if err != nil {
+		q.dropped++
+		return err
+	}
+	q.waiting = append(q.waiting, p)
+	q.accepted++
+	q.held++
+	q.bytes += size
+	if len(q.waiting) == 1 || q.held == q.most/2 {
+		select {
+		case q.wake <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// crowded says whether half of the room is taken.
+func (q *queue) crowded() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.held >= q.most/2 || q.bytes >= q.mostSize/2 || q.closed
+}
+
+// take returns all that waits, in order. It counts as held until it is released.
+func (q *queue) take() []Prediction {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	taken := q.waiting
+	q.waiting, q.spare = q.spare[:0], nil
+	return taken
+}
+
+// release makes room: so many of what was taken are encoded.
+func (q *queue) release(n int, size int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.held -= n
+	q.bytes -= size
+}
+
+// recycle takes the memory of what was taken back.
+func (q *queue) recycle(taken []Prediction) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.spare = taken[:0]
+}
+
+// numbers are how many were taken in and dropped so far.
+func (q *queue) numbers() (accepted uint64, dropped int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.accepted, q.dropped
+}
+
+func (q *queue) refuse(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.refusing = err
+}
+
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+}

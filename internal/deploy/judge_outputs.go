@@ -1,0 +1,106 @@
+package deploy
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"mlx/internal/gate"
+	"mlx/internal/stats"
+)
+
+// The predictions are compared over tenths of those of stable.
+const (
+	outputBins  = 10
+	usualMaxPSI = 0.2
+	chance      = 0.001 // p of a difference that is none
+)
+
+// judgePSI judges how far the predictions of the candidate are from those of stable, which answered other requests: an index above the limit
+// counts when it is no chance.
+func judgePSI(rule Rule, c, b Outputs) gate.Finding {
+	limit := usualMaxPSI
+	if rule.Max != nil {
+		limit = *rule.Max
+	}
+	now, reference := binned(c, b), binned(b, b)
+	rows, rowsOfStable := int64(total(now)), int64(total(reference))
+	f := gate.Finding{Verdict: gate.Inconclusive, Rows: &rows, Needs: "limit " + number(limit)}
+	need := max(rule.MinSamples, enough)
+	if rows == 0 || rowsOfStable == 0 {
+		f.Shown, f.RowsNeeded = "no predictions", &need
+		return f
+	}
+	psi, err := stats.PSI(reference, now, stats.PSIFloor)
+	if err != nil {
+		f.Shown = err.Error()
+		return f
+	}
+	f.Value, f.Shown = finite(psi), "PSI "+digits(psi)
+	test, err := stats.Chi2Homogeneity(reference, now, false)
+	surely := err == nil && test.P < chance
+	switch {
+	case psi > limit && surely:
+		f.Verdict = gate.Fail
+	case min(rows, rowsOfStable) < need:
+		f.RowsNeeded = &need
+		f.Note = f.Shown + fmt.Sprintf(" of %s predictions, %s are needed", group(min(rows, rowsOfStable)), group(need))
+	case psi <= limit:
+		f.Verdict = gate.Pass
+	}
+	return f
+}
+
+func total(counts []float64) float64 {
+	sum := 0.0
+	for _, n := range counts {
+		sum += n
+	}
+	return sum
+}
+
+// binned counts outputs in bins of about a tenth each of the numbers of a reference, and in one bin for each of its words.
+func binned(o, reference Outputs) []float64 {
+	var bins []float64
+	for _, side := range []struct{ of, by Histogram }{{o.Low, reference.Low}, {o.High, reference.High}} {
+		below := 0.0
+		for _, edge := range edges(side.by) {
+			now := side.of.Below(edge)
+			bins = append(bins, now-below)
+			below = now
+		}
+		bins = append(bins, float64(side.of.Count())-below)
+	}
+	known := slices.Sorted(maps.Keys(reference.Words))
+	other := 0.0
+	for word, n := range o.Words {
+		if _, ok := reference.Words[word]; !ok {
+			other += float64(n)
+		}
+	}
+	for _, word := range known {
+		bins = append(bins, float64(o.Words[word]))
+	}
+	return append(bins, other)
+}
+
+// edges cut a histogram into tenths, at bounds of its buckets so that no bucket is split; values that repeat leave fewer.
+func edges(h Histogram) []float64 {
+	var all []float64
+	if h.Count() == 0 {
+		return nil
+	}
+	for i := 1; i < outputBins; i++ {
+		v := h.Quantile(float64(i) / outputBins)
+		low, high := bucketRange(Bucket(int64(math.Floor(v))))
+		edge := high
+		if v <= low {
+			edge = low
+		}
+		if n := len(all); edge > 0 && (n == 0 || edge > all[n-1]) {
+			all = append(all, edge)
+		}
+	}
+	return all
+}

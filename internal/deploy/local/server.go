@@ -1,0 +1,209 @@
+//go:build unix
+
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"time"
+
+	"mlx/internal/deploy"
+)
+
+// Times of a server that ends again and again.
+const (
+	backoffFirst = 500 * time.Millisecond
+	backoffMost  = 30 * time.Second
+	backoffReset = time.Minute // of work: then the next end counts as a first one
+)
+
+// server is one process that serves a release, which is started again when it ends.
+type server struct {
+	o       Options
+	release deploy.Release
+	n       int // from 1, among those of its release
+	place   Place
+	changed func()           // somebody wants to know that it became ready, or is no longer
+	quiet   func(key string) // waits until nothing is asked of the release any more
+
+	mu       sync.Mutex
+	address  string // when it is ready
+	restarts int
+	trouble  string
+	running  identity
+}
+
+// noted is what the folder of a service says of a server that runs, for a supervisor that comes later.
+type noted struct {
+	Key     string   `json:"key"`
+	N       int      `json:"n"`
+	Port    int      `json:"port"`
+	Process identity `json:"process"`
+}
+
+func (s *server) noteName() string {
+	return s.o.file(serversName, shortKey(s.release.Key)+"-"+strconv.Itoa(s.n)+".json")
+}
+
+// keep runs the server until the context ends; then it is asked to end, and killed when it does not.
+func (s *server) keep(ctx context.Context) {
+	wait := backoffFirst
+	for ctx.Err() == nil {
+		began := s.o.Now()
+		err := s.once(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		if s.o.Now().Sub(began) > backoffReset {
+			wait = backoffFirst
+		}
+		s.set(func() { s.address, s.trouble, s.restarts = "", err.Error(), s.restarts+1 })
+		s.o.log("%s server %d: %v; it is started again in %s", s.release.Name(), s.n, err, wait)
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, backoffMost)
+	}
+	s.set(func() { s.address = "" })
+}
+
+// set changes what is told of the server.
+func (s *server) set(change func()) {
+	s.mu.Lock()
+	change()
+	s.mu.Unlock()
+	s.changed()
+}
+
+// once takes over the process that an earlier supervisor has left, or starts one, and waits for its end.
+func (s *server) once(ctx context.Context) error {
+	p, port, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	s.set(func() { s.running = p.identity() })
+	defer func() {
+		s.set(func() { s.address, s.running = "", identity{} })
+		_ = os.Remove(s.noteName()) // it ended, so a note that stayed would name nobody
+	}()
+	probing, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ready := make(chan string, 1)
+	go s.probe(probing, port, ready)
+	late := time.NewTimer(s.release.Serve.Start)
+	defer late.Stop()
+	for {
+		select {
+		case address := <-ready:
+			late.Stop()
+			s.set(func() { s.address, s.trouble = address, "" })
+			s.warnOfOpenPorts(p)
+		case <-p.ended():
+			return s.ended(p)
+		case <-late.C:
+			p.stop(s.release.Serve.Stop)
+			return fmt.Errorf("it was not ready after %s: %s", s.release.Serve.Start, s.lastTrouble())
+		case <-ctx.Done():
+			s.set(func() { s.address = "" }) // the router sends it nothing new
+			s.quiet(s.release.Key)
+			p.stop(s.release.Serve.Stop)
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *server) lastTrouble() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.trouble
+}
+
+// ready is its address when it is ready.
+func (s *server) ready() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.address
+}
+
+// tell adds what is known of the server to that of its release.
+func (s *server) tell(a *RunningArm) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.address != "" {
+		a.Servers = append(a.Servers, s.address)
+	}
+	a.Restarts += s.restarts
+	if a.Trouble == "" {
+		a.Trouble = s.trouble
+	}
+	a.Memory = max(a.Memory, memoryOf(s.running))
+}
+
+// ended says how a process ended that was not asked to.
+func (s *server) ended(p process) error {
+	said := lastLines(LogOf(s.o.Dir, s.release.Key, s.n), 3)
+	if said == "" {
+		return fmt.Errorf("it ended with %s and said nothing", p.status())
+	}
+	return fmt.Errorf("it ended with %s: %s", p.status(), said)
+}
+
+// begin finds the process that serves, or starts it.
+func (s *server) begin(ctx context.Context) (process, int, error) {
+	var left noted
+	text, err := os.ReadFile(s.noteName())
+	if err == nil && json.Unmarshal(text, &left) == nil && left.Key == s.release.Key && left.Process.alive() {
+		s.o.log("%s server %d runs already", s.release.Name(), s.n)
+		return adopted{left.Process}, left.Port, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, err
+	}
+	port, err := freePort(ctx)
+	if err != nil {
+		return nil, 0, fmt.Errorf("it has no port: %w", err)
+	}
+	out, err := openLog(LogOf(s.o.Dir, s.release.Key, s.n))
+	if err != nil {
+		return nil, 0, err
+	}
+	defer out.Close()
+	cmd := exec.Command(shell[0], append(shell[1:], s.release.Serve.Command)...) //nolint:noctx // it outlives this supervisor when that is killed
+	cmd.Dir = s.place.Dir
+	cmd.Env = append(append(append(append([]string{}, s.o.Environ...), s.place.Env...), s.release.Serve.Env...),
+		"PORT="+strconv.Itoa(port), "HOST=127.0.0.1")
+	cmd.Stdout, cmd.Stderr = out, out
+	p, err := start(cmd)
+	if err != nil {
+		return nil, 0, fmt.Errorf("it cannot be started: %w", err)
+	}
+	note := noted{Key: s.release.Key, N: s.n, Port: port, Process: p.identity()}
+	if err := writeJSON(s.noteName(), note); err != nil {
+		p.stop(0)
+		return nil, 0, err
+	}
+	return p, port, nil
+}
+
+// freePort is a port of the loopback interface that nobody listens on now.
+func freePort(ctx context.Context) (int, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	tcp, ok := l.Addr().(*net.TCPAddr)
+	if !ok {
+		return 0, fmt.Errorf("%s is no address of TCP", l.Addr())
+	}
+	return tcp.Port, nil
+}
