@@ -71,27 +71,43 @@ func packagedOf(ctx context.Context, r registry.Registry, m *registry.Model, ids
 	return nil
 }
 
-// verifiedPackage is the newest package of a version that somebody signed who is trusted here, read where it lies and compared byte by byte:
-// what a deploy starts from. It is of the kind NotFound where there is none, Denied where nobody who is trusted stands for the newest, and
-// Integrity where a byte is wrong. A package that went nowhere has nothing that could be read, and is passed over.
+// verifiedPackage is the newest package of a version, read where it lies and compared byte by byte, that somebody signed who is trusted here:
+// what a deploy starts from. Of several places with this package the newest that can be asked counts. It is of the kind NotFound where there
+// is none, Denied where nobody who is trusted stands for it, and Integrity where a byte is wrong, whatever lies elsewhere. A package that
+// went nowhere has nothing that could be read, and is passed over.
 func (a *app) verifiedPackage(ctx context.Context, v *registry.Version) (packageRecord, image.Verified, error) {
 	known, err := a.packagesOf(ctx, v)
 	if err != nil {
 		return packageRecord{}, image.Verified{}, err
 	}
+	newest := ""
+	var first error
 	for _, p := range known {
-		if p.body.Place == nil {
+		if p.body.Place == nil || newest != "" && p.body.Image != newest {
 			continue
 		}
+		newest = p.body.Image
 		at, err := a.reached(*p.body.Place)
 		if err != nil {
 			return p, image.Verified{}, err
 		}
 		found, err := a.believe(ctx, at, image.Want{Digest: p.body.Image, Model: v.Digest.Hex()})
+		switch fault.KindOf(err) {
+		case fault.NotFound, fault.Unavailable, fault.Denied: // it may be whole in another place
+			a.streams.Why("%v", err)
+			if first == nil {
+				first = err
+			}
+			continue
+		default:
+		}
 		return p, found, err
 	}
-	return packageRecord{}, image.Verified{}, fault.New(fault.NotFound, "cannot verify a package of %s: none was brought to a place", v.Name()).
-		Hint("mlx model package %s --push REGISTRY/REPO", shellWord(v.Name()))
+	if first == nil {
+		first = fault.New(fault.NotFound, "cannot verify a package of %s: none was brought to a place", v.Name()).
+			Hint("mlx model package %s --push REGISTRY/REPO", shellWord(v.Name()))
+	}
+	return packageRecord{}, image.Verified{}, first
 }
 
 // believe checks a package by the keys that are trusted here: those of the ledger and of mlx.yaml that nobody revoked.

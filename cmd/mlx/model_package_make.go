@@ -45,9 +45,21 @@ func (p *packaging) missing(ctx context.Context) ([]image.At, error) {
 			}
 		}
 	}
+	if len(p.places) == 0 {
+		return nil, nil
+	}
+	signers, signing, err := p.signers(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var missing []image.At
 	for _, at := range p.places {
-		there, err := p.there(ctx, at, func(b image.Package) bool { return b.Recipe == p.recipe.key && (b.Signed != "" || p.o.key == "") })
+		there, err := p.there(ctx, at, func(b image.Package) bool {
+			if b.Signed == "" {
+				return b.Recipe == p.recipe.key && !signing
+			}
+			return b.Recipe == p.recipe.key && counts(signers, b.Signed)
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -59,6 +71,24 @@ func (p *packaging) missing(ctx context.Context) ([]image.At, error) {
 		p.done = append(p.done, *there)
 	}
 	return missing, nil
+}
+
+// signers are the keys that are believed here, and whether this package is to be signed. Who signed what is there already may have been
+// revoked since: then it is signed anew.
+func (p *packaging) signers(ctx context.Context) (known []registry.Signer, signing bool, err error) {
+	l, err := p.app.ledger()
+	if err != nil {
+		return nil, false, err
+	}
+	if known, err = p.app.signers(ctx, l); err != nil || p.o.key != "" {
+		return known, true, err
+	}
+	r, err := p.app.repo()
+	if err != nil {
+		return nil, false, err
+	}
+	key, err := r.SigningKey(ctx)
+	return known, key != "", err
 }
 
 // there is the record of the package that a place has, which must still be so; nil: it has none.
