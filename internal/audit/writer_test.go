@@ -172,7 +172,7 @@ func TestBytesAreBounded(t *testing.T) {
 	if err := q.add(p); err == nil {
 		t.Error("what is being written takes no room")
 	}
-	q.done(taken, 3*p.weight())
+	q.release(len(taken), 3*p.weight())
 	if err := q.add(p); err != nil {
 		t.Error(err)
 	}

@@ -57,7 +57,7 @@ func NewBudget(slo SLO, periods []Period, now time.Time) (Budget, error) {
 	}
 	b.Fast, b.Slow = burn(time.Hour), burn(6*time.Hour)
 	if b.Slow > 0 {
-		b.Lasts = max(time.Duration(min(b.Left/b.Slow*float64(slo.Window), float64(longest))), 0)
+		b.Lasts = max(time.Duration(min(b.Left/b.Slow*float64(slo.Window), float64(longest))), 0).Round(time.Second)
 	}
 	return b, nil
 }
@@ -87,12 +87,12 @@ func happened(periods []Period, from, to time.Time) (requests, errors float64) {
 
 // Burning says that errors come so fast that somebody must look: a fiftieth of the budget of 30 days within an hour, or a twentieth within six
 // (the burn rates 14.4 and 6 of the SRE workbook of Google, chapter 5).
-func (b Budget) Burning() bool { return b.Fast >= 14.4 && b.Slow >= 6 }
+func (b Budget) Burning() bool { return b.Fast >= 14.4 || b.Slow >= 6 }
 
 // String says it in words: "92% of the error budget left (38 of 479 errors in 30 d)".
 func (b Budget) String() string {
-	text := fmt.Sprintf("%s of the error budget left (%s of %s errors in %s)", percent(math.Floor(1000*max(b.Left, 0))/1000), group(b.Errors),
-		group(int64(b.Allowed)), span(b.SLO.Window))
+	text := fmt.Sprintf("%s of the error budget left (%s of %s errors in %s)", percent(math.Floor(1000*max(b.Left, 0)+1e-6)/1000), group(b.Errors),
+		group(int64(math.Round(b.Allowed))), span(b.SLO.Window))
 	if b.Fast >= 1 {
 		text += fmt.Sprintf(", burning %s times too fast", digits(b.Fast))
 	}

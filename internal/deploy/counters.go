@@ -127,7 +127,7 @@ func (t PairTally) since() Pairs { return t.Kept.And(t.last.Since(t.Base)) }
 type Marks struct {
 	Candidate Tally     `json:"candidate"` // since the step began
 	Stable    Tally     `json:"stable"`    // since the step began
-	Whole     Tally     `json:"whole"`     // stable, since the rollout first gave the candidate requests or copies
+	Whole     Tally     `json:"whole"`     // stable, since the candidate first had requests or copies; where it has all at once, since ever
 	Pairs     PairTally `json:"pairs"`     // since the step began
 }
 
@@ -145,11 +145,12 @@ func (m Marks) see(seen Actual, stable, candidate string) Marks {
 	return m
 }
 
-// step begins a step; the first one of a rollout also begins the whole.
-func (m Marks) step(first bool) Marks {
+// step begins a step, and with whole the whole too.
+func (m Marks) step(whole bool) Marks {
 	m.Candidate, m.Stable, m.Pairs = m.Candidate.mark(), m.Stable.mark(), m.Pairs.mark()
-	if first {
-		m.Whole = m.Whole.mark()
+	so := m.Whole.since()
+	if m.Whole = m.Whole.mark(); !whole {
+		m.Whole.Kept = so
 	}
 	return m
 }

@@ -24,6 +24,9 @@ type Records interface {
 type Controller struct {
 	Driver  Driver
 	Records Records
+	// Renew says that the candidate of a generation may keep its traffic for another lease, of a target that takes each generation once.
+	// nil: it is asked for the same again.
+	Renew func(ctx context.Context, service string, generation uint64) error
 	// Judge says what is known of a rollout in its state; see Judgement. It may take long: the lease is renewed meanwhile. It is told to end
 	// when the state changes. An error is no verdict.
 	Judge func(ctx context.Context, r Rollout, seen Actual) (Judgement, error)
@@ -140,6 +143,12 @@ func (d *driving) turn(ctx context.Context, j Judgement) (sooner, done bool, err
 		return false, false, d.blind(ctx)
 	}
 	d.seen = seen
+	if d.pending != nil {
+		if seen.Generation < d.pending.Generation {
+			d.apply(ctx, d.pending.Desired())
+		}
+		return false, false, nil
+	}
 	next, _ := d.r.Next(seen, j, d.Now())
 	if next.Generation != d.r.Generation {
 		d.r = d.r.Watch(seen, d.Now())
@@ -216,9 +225,13 @@ func (d *driving) move(ctx context.Context, next Rollout) {
 	d.trouble(err)
 	if next.State == StateAborting {
 		d.pending = &next
-		if err := d.Driver.Apply(ctx, next.Desired()); err != nil {
-			d.trouble(err)
-		}
+		d.apply(ctx, next.Desired())
+	}
+}
+
+func (d *driving) apply(ctx context.Context, desired Desired) {
+	if err := d.Driver.Apply(ctx, desired); err != nil {
+		d.trouble(err)
 	}
 }
 
@@ -257,11 +270,17 @@ func (d *driving) ask(ctx context.Context) (sooner bool) {
 	if d.pending != nil {
 		return false
 	}
-	desired := d.r.Desired()
-	if d.askedIn == d.r.Generation && d.r.obeys(d.seen) && desired.Lease == 0 {
+	desired, obeyed := d.r.Desired(), d.r.obeys(d.seen)
+	if obeyed && desired.Lease == 0 {
+		d.askedIn = d.r.Generation
 		return false
 	}
-	err := d.Driver.Apply(ctx, desired)
+	var err error
+	if obeyed && d.Renew != nil {
+		err = d.Renew(ctx, d.r.Service, d.r.Generation)
+	} else {
+		err = d.Driver.Apply(ctx, desired)
+	}
 	switch {
 	case errors.Is(err, ErrStale):
 		return d.stale(ctx)
@@ -312,7 +331,7 @@ func (a *asking) answer(r Rollout) Judgement {
 	return j
 }
 
-// start begins to judge, if nobody does and there is something to judge. wake is called at the end.
+// start begins to judge, if nobody does and there is something to judge. wake is called when that ends what everybody waits for.
 func (a *asking) start(ctx context.Context, d *driving, wake context.CancelFunc) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -320,15 +339,14 @@ func (a *asking) start(ctx context.Context, d *driving, wake context.CancelFunc)
 		a.cancel()
 		return
 	}
-	if a.busy || a.got != nil && a.of == d.r.Generation || d.seenIn != d.r.Generation || !d.r.Judged() {
+	if a.judge == nil || a.busy || a.got != nil && a.of == d.r.Generation || d.seenIn != d.r.Generation || !d.r.Judged() {
 		return
 	}
-	ctx, a.cancel = context.WithCancel(ctx)
-	a.of, a.busy, a.got = d.r.Generation, true, nil
+	ctx, cancel := context.WithCancel(ctx)
+	a.of, a.busy, a.got, a.cancel = d.r.Generation, true, nil, cancel
 	r, seen := d.r, d.seen
-	a.ended.Add(1)
-	go func() {
-		defer a.ended.Done()
+	a.ended.Go(func() {
+		defer cancel()
 		j, err := a.judge(ctx, r, seen)
 		if err != nil {
 			j = Judgement{Verdict: gate.Inconclusive, Reason: err.Error()}
@@ -336,8 +354,10 @@ func (a *asking) start(ctx context.Context, d *driving, wake context.CancelFunc)
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.busy, a.got = false, &j
-		wake()
-	}()
+		if j.Verdict != "" && r.phase().rank() < StateShadow.rank() {
+			wake() // it moves on at once; steps are judged once a look
+		}
+	})
 }
 
 func (a *asking) stop() {

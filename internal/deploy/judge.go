@@ -65,7 +65,7 @@ func (j Judge) find(ctx context.Context, rule Rule, r Rollout) gate.Finding {
 	c, b := s.Candidate, s.Stable
 	switch rule.Name {
 	case MeasureErrors:
-		return judgeShares(rule, share{c.Errors, c.Ended()}, share{b.Errors, b.Ended()}, r.From != nil && r.Strategy != Replace)
+		return judgeShares(rule, share{c.Errors, c.Ended()}, share{b.Errors, b.Ended()}, r.From != nil)
 	case MeasureSchema:
 		return judgeShares(rule, share{c.Schema, c.Answers}, share{b.Schema, b.Answers}, true)
 	case MeasureFallbacks:

@@ -26,6 +26,9 @@ func (r Rollout) Next(seen Actual, j Judgement, now time.Time) (Rollout, Desired
 	next := r.decide(seen, j)
 	if next.Generation != r.Generation || next.State != r.State {
 		next.Since = now
+		if next.State == StateCompleted {
+			next.Until = now.Add(r.Keep).UTC().Truncate(time.Second)
+		}
 	}
 	return next, next.Desired()
 }
@@ -38,7 +41,7 @@ func (r Rollout) decide(seen Actual, j Judgement) Rollout {
 	case asked && ask.Word == Abort:
 		return r.abort(seen, saidWhy(ask), ask.By)
 	case r.takenBack(seen):
-		return r.abort(seen, "the target gave all requests to "+r.stableName(), Mlx)
+		return r.abort(seen, "the target has given it up", Mlx)
 	case seen.Generation > r.Generation:
 		return r // somebody else is ahead: whoever keeps the records finds out who
 	case r.Share() > 0 && seen.Reverted != nil && seen.Reverted.Generation >= r.First:
@@ -109,14 +112,18 @@ func (r Rollout) aborting(seen Actual) Rollout {
 	return r.to(StateRolledBack, r.Reason, r.Actor)
 }
 
-// takenBack says that the target was told to give all to stable by somebody who could not write it down: it is one generation ahead.
+// takenBack says that the target was told to give the candidate up by somebody who could not write it down: it is ahead of the records, and
+// gives all to what was in service. That ends the rollout, and not what somebody else may be doing.
 func (r Rollout) takenBack(seen Actual) bool {
-	if r.From == nil || r.Share() == 0 || seen.Generation != r.Generation+1 {
+	if seen.Generation <= r.Generation {
 		return false
 	}
-	stable, _ := seenArm(seen, r.From.Key)
-	candidate, _ := seenArm(seen, r.To.Key)
-	return stable.Share == All && candidate.Share == 0
+	for _, s := range seen.Arms {
+		if isStable := r.From != nil && s.Key == r.From.Key; !isStable && s.Share > 0 || isStable && s.Share != All {
+			return false
+		}
+	}
+	return r.From == nil || len(seen.Arms) > 0
 }
 
 func (r Rollout) stableName() string {
@@ -248,11 +255,12 @@ func (r Rollout) hold(j Judgement) Rollout {
 func (r Rollout) judged(seen Actual, j Judgement) Rollout {
 	wait := r.wait(seen, j)
 	switch {
+	case r.Strategy == Replace && !r.up(seen): // it starts, or StartTimeout ends it
 	case r.From == nil && r.obeys(seen) && ready(seen, r.To.Key):
 		return r.forward("nothing was in service before", Mlx) // nobody is better off while it waits
 	case wait == "" && r.Watched >= r.Bake:
 		return r.forward(fmt.Sprintf("%s answers, all checks pass", group(r.Sample().Candidate.Ended())), Mlx)
-	case wait != "" && r.Watched >= r.MaxBake:
+	case wait != "" && r.Watched >= r.MaxBake && (j.Verdict != "" || r.Watched >= 2*r.MaxBake): // a judge that never ends is no verdict
 		return r.pause(fmt.Sprintf("%s, after %s", wait, span(r.Watched)), Mlx)
 	}
 	return r
@@ -292,7 +300,7 @@ func (r Rollout) forward(reason, actor string) Rollout {
 		return r
 	case phase != StateStep && len(r.Steps) > 0:
 		r = r.to(StateStep, reason, actor)
-		r.Step, r.Marks = 0, r.Marks.step(phase != StateShadow)
+		r.Step, r.Marks = 0, r.Marks.step(phase != StateShadow && r.Steps[0] < All)
 		return r
 	}
 	return r.complete(reason, actor)

@@ -46,6 +46,7 @@ type Move struct {
 	Stable     string          `json:"stable,omitempty"`
 	Candidate  string          `json:"candidate"` // keys of the releases
 	Commit     string          `json:"commit,omitempty"`
+	Until      *time.Time      `json:"until,omitempty"` // of a completed one: until when the release before it is kept ready
 	Marks      *Marks          `json:"marks,omitempty"` // of a state in which the candidate has requests or copies
 }
 
@@ -88,6 +89,9 @@ func moveOf(before, after Rollout) Move {
 		Candidate: after.To.Key, Commit: after.To.Commit}
 	if after.From != nil {
 		m.Stable = after.From.Key
+	}
+	if after.State == StateCompleted {
+		m.Until = &after.Until
 	}
 	if p := after.phase(); p == StateShadow || p == StateStep {
 		marks := after.Marks

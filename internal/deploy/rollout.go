@@ -87,6 +87,8 @@ type Rollout struct {
 	Asks       []Ask
 	Obeyed     []object.Digest // records of the words that this state obeys
 
+	Until time.Time // once it is completed: until when the release before it is kept ready
+
 	// Watched is for how long somebody has watched the target do what this state asks for. A clock that jumps does not add to it.
 	Watched time.Duration
 	Dead    time.Duration // of it, the last span without one server of the candidate that is ready
@@ -96,11 +98,14 @@ type Rollout struct {
 	looked   time.Time // when it was last looked at
 }
 
-// How long one look may last, and how long a candidate may be without a server.
-const (
-	longestLook = 30 * time.Second
-	deadFor     = 30 * time.Second
-)
+// deadFor is how long a candidate may be without a server.
+const deadFor = 30 * time.Second
+
+// longestLook is what counts at most as watched between two looks. The clock of a machine has a part that does not jump, which Go takes; where
+// there is none, and where the machine slept, this is what a jump is worth.
+func (r Rollout) longestLook() time.Duration {
+	return min(30*time.Second, max(r.Bake/4, time.Second))
+}
 
 // phase is the state, and of a paused rollout the one that it holds.
 func (r Rollout) phase() State {
@@ -136,14 +141,15 @@ func (r Rollout) Last() bool { return r.phase() == StateStep && r.Step == len(r.
 // Desired is what the target is to do in this state.
 func (r Rollout) Desired() Desired {
 	d := Desired{Service: r.Service, Generation: r.Generation, Sticky: r.Sticky}
-	arm := func(role Role, of Release, share Share) {
+	arm := func(role Role, of Release, share Share) *Arm {
 		d.Arms = append(d.Arms, Arm{Role: role, Release: of, Share: share, Replicas: r.Replicas})
+		return &d.Arms[len(d.Arms)-1]
 	}
 	phase, share := r.phase(), r.Share()
 	if phase == StateCompleted && r.Served() {
 		arm(Stable, r.To, All)
 		if r.From != nil && r.Strategy != Replace && r.Strategy != Back {
-			arm(Candidate, *r.From, 0) // kept ready for a rollback
+			arm(Previous, *r.From, 0).Until = r.Until
 		}
 		return d
 	}
@@ -151,6 +157,10 @@ func (r Rollout) Desired() Desired {
 		arm(Stable, *r.From, All-share)
 	}
 	switch phase {
+	case StatePlanned:
+		if r.Strategy == Back { // it may be ready still
+			arm(Previous, r.To, 0)
+		}
 	case StatePackaged, StateReady, StateGated:
 		if r.Strategy != Replace {
 			arm(Candidate, r.To, 0)
@@ -203,7 +213,7 @@ func (r Rollout) obeys(seen Actual) bool {
 func (r Rollout) Watch(seen Actual, now time.Time) Rollout {
 	span := time.Duration(0)
 	if !r.looked.IsZero() {
-		span = min(max(now.Sub(r.looked), 0), longestLook)
+		span = min(max(now.Sub(r.looked), 0), r.longestLook())
 	}
 	obeys := r.obeys(seen)
 	if obeys && r.watching {

@@ -37,6 +37,7 @@ type Spec struct {
 	MaxBake      time.Duration `json:"max_bake_ns"` // inconclusive for longer: paused
 	MinSamples   int64         `json:"min_samples"` // answers of the candidate that a step has at least
 	StartTimeout time.Duration `json:"start_timeout_ns"`
+	Keep         time.Duration `json:"keep_ns"`          // how long the release before it is kept ready at the end
 	Mirror       Share         `json:"mirror,omitempty"` // copies that the candidate is judged by before it gets any request; 0: none
 	Lease        time.Duration `json:"lease_ns"`         // see Desired
 	Hold         bool          `json:"hold,omitempty"`   // of ab: the arms stay as they are without a controller
@@ -53,6 +54,7 @@ const (
 	defaultMaxBakes     = 6 // times the bake
 	defaultMinSamples   = 1000
 	defaultStartTimeout = 180 * time.Second
+	defaultKeep         = 24 * time.Hour
 	defaultLease        = 30 * time.Second
 	defaultBreaks       = 3
 	defaultBreaksIn     = 10 * time.Second
@@ -73,7 +75,9 @@ func (s Spec) Filled() Spec {
 	fill(&s.Bake, defaultBake)
 	fill(&s.MaxBake, defaultMaxBakes*s.Bake)
 	fill(&s.MinSamples, defaultMinSamples)
+	fill(&s.StartTimeout, s.To.Serve.Start)
 	fill(&s.StartTimeout, defaultStartTimeout)
+	fill(&s.Keep, defaultKeep)
 	fill(&s.Lease, defaultLease)
 	fill(&s.Breaks, defaultBreaks)
 	fill(&s.BreaksIn, defaultBreaksIn)
@@ -121,7 +125,7 @@ func (s Spec) Check() error {
 		return bad("max_bake is at least bake, and at most 90d")
 	case s.Replicas < 1 || s.MinSamples < 0 || s.Breaks < 0:
 		return bad("there is at least one replica, and no count is below zero")
-	case s.StartTimeout <= 0 || s.StartTimeout > longest || s.Lease < 0 || s.Lease > longest || s.BreaksIn < 0 || s.BreaksIn > longest:
+	case s.StartTimeout <= 0 || s.StartTimeout > longest || s.Lease < 0 || s.Lease > longest || s.BreaksIn < 0 || s.BreaksIn > longest || s.Keep < 0 || s.Keep > longest:
 		return bad("time-outs are above zero, and at most 90d")
 	case s.Mirror < 0 || s.Mirror > All:
 		return bad("between none and all requests are copied")

@@ -50,19 +50,32 @@ func span(d time.Duration) string {
 func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 // percent writes a share: 0.02%, 3.1%, 20%.
-func percent(share float64) string { return digits(100*share) + "%" }
+func percent(share float64) string {
+	v, decimals := 100*share, 2
+	switch {
+	case math.Abs(v) >= 1:
+		decimals = 1
+	case math.Abs(v) < 0.01:
+		return digits(v) + "%"
+	}
+	return trimmed(strconv.FormatFloat(v, 'f', decimals, 64)) + "%"
+}
 
-// digits keeps two decimals of what is below 1, one of what is below 10 and none above; at least two digits that mean something.
+// trimmed leaves out zeros at the end of decimals.
+func trimmed(text string) string {
+	if strings.Contains(text, ".") {
+		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
+	}
+	return text
+}
+
+// digits keeps at least two digits that mean something.
 func digits(v float64) string {
 	if v == 0 || math.IsNaN(v) || math.IsInf(v, 0) {
 		return strconv.FormatFloat(v, 'f', 0, 64)
 	}
 	decimals := min(max(1-int(math.Floor(math.Log10(math.Abs(v)))), 0), 6)
-	text := strconv.FormatFloat(v, 'f', decimals, 64)
-	if strings.Contains(text, ".") {
-		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
-	}
-	return text
+	return trimmed(strconv.FormatFloat(v, 'f', decimals, 64))
 }
 
 // points writes a difference of two shares in points of a hundred: +0.38.

@@ -71,6 +71,7 @@ func TestFalseWinners(t *testing.T) {
 					won++
 				case Invalid:
 					invalid++
+				default:
 				}
 				if s < 40 {
 					outcome, _ := watch(t, uint64(s), k, 1.5, users)
@@ -92,7 +93,7 @@ func TestFalseWinners(t *testing.T) {
 }
 
 func TestSampleRatio(t *testing.T) {
-	// Fabijan et al. (2019): 821,588 against 815,482 users of a fair split is p = 1.8e-6.
+	// Kohavi, Tang and Xu (2020), chapter 21: 821,588 against 815,482 users of a fair split is p = 1.8e-6.
 	r, err := NewSampleRatio(821_588, 815_482, 0.5)
 	if err != nil || !r.Mismatch() {
 		t.Errorf("%+v, %v", r, err)

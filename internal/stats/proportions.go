@@ -78,14 +78,3 @@ func searchWhole(low, high float64, holds func(k float64) bool) float64 {
 	}
 	return low
 }
-
-// RatioInterval bounds x/y of two positive values with bounds, on the logarithms of all (MOVER-R, Zou and Donner 2010). NaN and infinite
-// where a value is not positive.
-func RatioInterval(x, y Interval) Interval {
-	log := func(v Interval) Interval { return Interval{math.Log(v.Value), math.Log(v.Lower), math.Log(v.Upper)} }
-	r := recovered(log(x), log(y))
-	return Interval{math.Exp(r.Value), math.Exp(r.Lower), math.Exp(r.Upper)}
-}
-
-// DifferenceInterval bounds x - y of two values with bounds.
-func DifferenceInterval(x, y Interval) Interval { return recovered(x, y) }

@@ -82,7 +82,7 @@ type Mixture struct {
 }
 
 // weight is the variance that is mixed over against that of the estimate, after n units. Its factor makes the bounds narrowest at
-// n = Sharpest (Waudby-Smith et al. 2021, equation 9).
+// n = Sharpest (the choice of rho of Waudby-Smith et al. 2021).
 func (m Mixture) weight(n float64) float64 {
 	a := -2 * math.Log(1-m.Level)
 	return (a + math.Log(1+a)) * n / m.Sharpest

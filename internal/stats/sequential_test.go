@@ -194,14 +194,3 @@ func TestQuantileSharesCover(t *testing.T) {
 		}
 	}
 }
-
-func TestRatioInterval(t *testing.T) {
-	r := RatioInterval(Interval{10, 9, 11}, Interval{5, 4.5, 5.5})
-	closeTo(t, "ratio", r.Value, 2, 1e-12)
-	if !(r.Lower > 1.6 && r.Lower < 1.8 && r.Upper > 2.2 && r.Upper < 2.4) {
-		t.Errorf("%+v", r)
-	}
-	if d := DifferenceInterval(Interval{10, 9, 11}, Interval{5, 4.5, 5.5}); d.Value != 5 || math.Abs(d.Upper-5-math.Hypot(1, 0.5)) > 1e-12 {
-		t.Errorf("%+v", d)
-	}
-}
