@@ -9,9 +9,10 @@ import (
 
 func newAgentRollout(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "rollout SERVICE ROLLOUT",
-		Short: "Carry a rollout out that nobody waits for",
-		Args:  cobra.ExactArgs(2),
+		Use:    "rollout SERVICE ROLLOUT",
+		Short:  "Carry a rollout out that nobody waits for",
+		Hidden: true,
+		Args:   cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := object.ParseDigest("sha256:" + args[1])
 			if err != nil {

@@ -36,9 +36,9 @@ requests go back to what was in service. The service must run: mlx service run.
 
 Status: 0 it is in service, 1 it was rolled back or refused, 3 paused, or evidence for it is missing. Interrupted, mlx service resume
 goes on; until then the lease holds.`,
-		Example: `mlx deploy flights flights@v8
-mlx deploy flights flights@v8 --strategy shadow --dry-run
-mlx deploy flights flights@v8 --steps 5%,50%,100% --bake 10m --load 1000/s,p99=100ms`,
+		Example: `mlx deploy flights flights@v2 --dry-run
+mlx deploy flights flights@v2 -m "twice as good"
+mlx deploy flights flights@v2 --steps 50%,100% --bake 400ms --load 50/s,p99=2s,time=3s --dry-run`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.service, o.model = args[0], args[1]

@@ -1,10 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
-	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"mlx/internal/cli"
@@ -74,28 +75,23 @@ func (a *app) printLog(ctx context.Context, name string) error {
 		return fault.New(fault.KindOf(err), "cannot print a log: %w", err)
 	}
 	defer f.Close()
-	block := make([]byte, 64<<10)
-	for ctx.Err() == nil {
-		n, err := f.Read(block)
-		if n > 0 {
-			if a.streams.JSON {
-				text := string(block[:n])
-				if err := a.streams.Row(struct {
-					Kind string `json:"kind"`
-					Text string `json:"text"`
-				}{"log/v1", text}, func(*cli.Text) {}); err != nil {
-					return err
-				}
-			} else if err := a.streams.Raw(block[:n]); err != nil {
-				return err
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, maxLogLine)
+	for ctx.Err() == nil && lines.Scan() {
+		line := serverLine{"server-log/v1", filepath.Base(name), lines.Text()}
+		if err := a.streams.Row(line, func(t *cli.Text) { t.Plain(line.Text) }); err != nil {
 			return err
 		}
 	}
-	return ctx.Err()
+	return errors.Join(ctx.Err(), lines.Err())
+}
+
+// maxLogLine bounds a line that a server printed.
+const maxLogLine = 1 << 20
+
+// serverLine is a line that a model server printed.
+type serverLine struct {
+	Kind string `json:"kind"`
+	Log  string `json:"log"` // which server's
+	Text string `json:"text"`
 }

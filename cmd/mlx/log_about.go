@@ -61,20 +61,16 @@ func (a *app) about(ctx context.Context, refs []string) (*filter, error) {
 			tests = append(tests, m.test)
 			continue
 		}
-		if m.target.Kind == refConfig && m.target.Section == "services" {
-			if err := a.collectService(ctx, m.target.Name, ids); err != nil {
-				return nil, err
-			}
+		switch {
+		case m.target.Kind == refConfig && m.target.Section == "services":
 			services = true
-			continue
+			err = a.collectService(ctx, m.target.Name, ids)
+		case m.target.Kind == refModel:
+			known, err = a.collectModel(ctx, m.target, ids, known)
+		default:
+			err = a.collect(ctx, m.target, ids)
 		}
-		if m.target.Kind == refModel {
-			if known, err = a.collectModel(ctx, m.target, ids, known); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if err := a.collect(ctx, m.target, ids); err != nil {
+		if err != nil {
 			return nil, err
 		}
 	}

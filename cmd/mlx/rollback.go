@@ -27,7 +27,7 @@ func newRollback(a *app) *cobra.Command {
 		Long: `All requests go to the release that was in service before, in one step: it was judged then. While a rollout is under way, that is
 what is in service, and the rollout ends. A release that still runs takes over at once; another one is started first.`,
 		Example: `mlx rollback flights -m "timeouts at LGA"
-mlx rollback flights --to flights@v6`,
+mlx rollback flights --to flights@v1 --dry-run`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.service = args[0]

@@ -13,9 +13,10 @@ import (
 
 func newServiceList(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "list",
-		Short: "List services with model, share and state",
-		Args:  cobra.NoArgs,
+		Use:     "list",
+		Short:   "List services with model, share and state",
+		Example: `mlx service list`,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serviceList(cmd.Context(), a)
 		},

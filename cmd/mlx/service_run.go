@@ -32,7 +32,7 @@ func newServiceRun(a *app) *cobra.Command {
 		Long: `It runs until it is interrupted, starts again what ends, and keeps the socket open meanwhile. What is served is what mlx deploy has
 brought into service; before the first release every request is answered with 503. When it is killed, requests are answered all the
 same, and the next mlx service run takes over.`,
-		Example: `mlx service run flights --port 8080`,
+		Example: `mlx service run flights`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.service = args[0]

@@ -28,7 +28,7 @@ func newServiceStatus(a *app) *cobra.Command {
 		Long: `It asks the router and its supervisor, and holds that against the records. Status: 0 it serves what it should, 1 it does not, or does
 not run, 3 a rollout is paused.`,
 		Example: `mlx service status flights
-mlx service status flights --wait --timeout 10m`,
+mlx service status flights --wait --timeout 10s`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.service = args[0]

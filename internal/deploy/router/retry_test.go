@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -171,11 +172,13 @@ func TestHealth(t *testing.T) {
 
 // TestIdleConnections holds that a server which closes idle connections early costs nobody an answer, and counts as broken nowhere.
 func TestIdleConnections(t *testing.T) {
-	m := handles(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") })
+	m := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
 	m.Config.IdleTimeout = 5 * time.Millisecond
+	m.Start()
+	defer m.Close()
 	r := run(t, Options{})
 	r.serve("one", answers(t, "1").servers())
-	r.serve("two", m.servers())
+	r.serve("two", Servers{Addresses: []string{m.Listener.Addr().String()}, Idempotent: true})
 	r.apply(desired(1, deploy.All))
 	const n = 200
 	for i := range n {
