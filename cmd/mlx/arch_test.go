@@ -58,45 +58,46 @@ var sameFloor = map[string][]string{
 
 // owners says which packages may import a third-party module. cmd/mlx tests may use all of the test helpers.
 var owners = map[string][]string{
-	"charm.land/lipgloss/v2":            {"internal/cli"},
-	"golang.org/x/term":                 {"internal/cli"},
-	"github.com/spf13/viper":            {"internal/repo"},
-	"github.com/go-git/go-git/v5":       {"internal/repo"},
-	"github.com/go-git/go-billy/v5":     {"internal/repo"},
-	"github.com/goccy/go-yaml":          {"internal/repo", "internal/history"},                                                                            // files that MLflow and W&B write
-	"github.com/pelletier/go-toml":      {"internal/repo"},                                                                                                // files of parameters
-	"github.com/klauspost/compress":     {"internal/snapshot", "internal/lineage", "internal/run", "internal/scan", "internal/dataset", "internal/audit"}, // packs, series and predictions are zstd frames
-	"github.com/ulikunitz/xz":           {"internal/scan"},                                                                                                // models are also kept as xz and lzma
-	"github.com/expr-lang/expr":         {"internal/gate"},                                                                                                // conditions over columns and metrics
-	"github.com/pierrec/lz4/v4":         {"internal/scan", "internal/dataset"},
-	"github.com/andybalholm/brotli":     {"internal/dataset"}, // pages of Parquet
-	"golang.org/x/mod":                  {"internal/lineage"},
-	"golang.org/x/crypto":               {"internal/lineage", "tests"},
-	"golang.org/x/text":                 {"internal/snapshot", "internal/repo"}, // normalisation of file names
-	"golang.org/x/sys":                  {"internal/snapshot", "internal/lineage", "internal/repo", "internal/run", "internal/train", "internal/audit"},
-	"gocloud.dev":                       {"internal/bucket"},
-	"cloud.google.com/go":               {"internal/bucket"},
-	"github.com/aws/aws-sdk-go-v2":      {"internal/bucket"},
-	"github.com/aws/smithy-go":          {"internal/bucket"},
-	"github.com/Azure/azure-sdk-for-go": {"internal/bucket"},
-	"google.golang.org/api":             {"internal/bucket"},
-	"golang.org/x/oauth2":               {"internal/bucket"},
-	"k8s.io/api":                        {"internal/kube"},
-	"k8s.io/apimachinery":               {"internal/kube"},
-	"k8s.io/client-go":                  {"internal/kube"},
-	"k8s.io/klog":                       {"internal/kube"}, // told to be silent
-	"k8s.io/streaming":                  {"internal/kube"}, // says which refusals of a stream mean: try SPDY
-	"filippo.io/age":                    {"internal/remote"},
-	"github.com/jackc/pgx":              {"internal/source"},
-	"github.com/CycloneDX/cyclonedx-go": {"internal/registry"}, // bills of materials
-	"github.com/tsenart/vegeta/v12":     {"internal/gate"},     // the load generator
-	"gonum.org/v1/gonum":                {"internal/stats"},    // special functions
-	"github.com/spf13/cobra":            {"cmd/mlx"},
-	"github.com/spf13/pflag":            {"cmd/mlx"}, // the flags of cobra
-	"github.com/google/go-cmp":          {"tests"},
-	"github.com/in-toto/attestation":    {"tests"},                     // the published definitions that export slsa is read with
-	"google.golang.org/protobuf":        {"internal/history", "tests"}, // the log of W&B
-	"github.com/rogpeppe/go-internal":   {"tests"},
+	"charm.land/lipgloss/v2":                 {"internal/cli"},
+	"golang.org/x/term":                      {"internal/cli"},
+	"github.com/spf13/viper":                 {"internal/repo"},
+	"github.com/go-git/go-git/v5":            {"internal/repo"},
+	"github.com/go-git/go-billy/v5":          {"internal/repo"},
+	"github.com/goccy/go-yaml":               {"internal/repo", "internal/history"},                                                                            // files that MLflow and W&B write
+	"github.com/pelletier/go-toml":           {"internal/repo"},                                                                                                // files of parameters
+	"github.com/klauspost/compress":          {"internal/snapshot", "internal/lineage", "internal/run", "internal/scan", "internal/dataset", "internal/audit"}, // packs, series and predictions are zstd frames
+	"github.com/ulikunitz/xz":                {"internal/scan"},                                                                                                // models are also kept as xz and lzma
+	"github.com/expr-lang/expr":              {"internal/gate"},                                                                                                // conditions over columns and metrics
+	"github.com/pierrec/lz4/v4":              {"internal/scan", "internal/dataset"},
+	"github.com/andybalholm/brotli":          {"internal/dataset"}, // pages of Parquet
+	"golang.org/x/mod":                       {"internal/lineage"},
+	"golang.org/x/crypto":                    {"internal/lineage", "tests"},
+	"golang.org/x/text":                      {"internal/snapshot", "internal/repo"}, // normalisation of file names
+	"golang.org/x/sys":                       {"internal/snapshot", "internal/lineage", "internal/repo", "internal/run", "internal/train", "internal/audit", "internal/deploy"},
+	"gocloud.dev":                            {"internal/bucket", "internal/audit"}, // pubsub: predictions go on to a broker
+	"cloud.google.com/go":                    {"internal/bucket"},
+	"github.com/aws/aws-sdk-go-v2":           {"internal/bucket"},
+	"github.com/aws/smithy-go":               {"internal/bucket"},
+	"github.com/Azure/azure-sdk-for-go":      {"internal/bucket"},
+	"google.golang.org/api":                  {"internal/bucket"},
+	"golang.org/x/oauth2":                    {"internal/bucket"},
+	"k8s.io/api":                             {"internal/kube"},
+	"k8s.io/apimachinery":                    {"internal/kube"},
+	"k8s.io/client-go":                       {"internal/kube"},
+	"k8s.io/klog":                            {"internal/kube"}, // told to be silent
+	"k8s.io/streaming":                       {"internal/kube"}, // says which refusals of a stream mean: try SPDY
+	"filippo.io/age":                         {"internal/remote"},
+	"github.com/jackc/pgx":                   {"internal/source"},
+	"github.com/CycloneDX/cyclonedx-go":      {"internal/registry"},       // bills of materials
+	"github.com/tsenart/vegeta/v12":          {"internal/gate"},           // the load generator
+	"gonum.org/v1/gonum":                     {"internal/stats"},          // special functions
+	"github.com/google/go-containerregistry": {"internal/image", "tests"}, // registries, their credentials, and images of OCI
+	"github.com/spf13/cobra":                 {"cmd/mlx"},
+	"github.com/spf13/pflag":                 {"cmd/mlx"}, // the flags of cobra
+	"github.com/google/go-cmp":               {"tests"},
+	"github.com/in-toto/attestation":         {"tests"},                     // the published definitions that export slsa is read with
+	"google.golang.org/protobuf":             {"internal/history", "tests"}, // the log of W&B
+	"github.com/rogpeppe/go-internal":        {"tests"},
 }
 
 // strangers never import each other: what one needs of another is a function passed by cmd/mlx.

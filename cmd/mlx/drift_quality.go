@@ -30,7 +30,7 @@ func (t *driftTurn) findPredictions(ctx context.Context, w driftWindow) (p *drif
 	if m.Predictions.Table == "" {
 		return p, nil
 	}
-	if p.current, err = t.inWindow(ctx, m.Predictions.Table, w.span); err != nil {
+	if p.current, err = t.inWindow(ctx, m.Predictions.Table, w.span, false); err != nil {
 		return p, err
 	}
 	p.current.last = m.Window.Rows
@@ -73,7 +73,7 @@ func (t *driftTurn) referencePredictions(ctx context.Context, w driftWindow) (d 
 		return d, own, err
 	}
 	if years, days, ok := drift.Season(m.Reference); ok && w.span != nil {
-		d, err = t.inEarlier(ctx, m.Predictions.Table, t.calendar.Earlier(*w.span, years, days))
+		d, err = t.inEarlier(ctx, m.Predictions.Table, t.calendar.Earlier(*w.span, years, days), false)
 		return d, true, err
 	}
 	switch {
@@ -107,7 +107,7 @@ func (t *driftTurn) ofLog(ctx context.Context, d driftData) (of bool, err error)
 		return false, nil
 	}
 	every, dated := everyDate(t.monitor.Predictions.Table)
-	if dated && isWeb(every) || strings.HasPrefix(every, "service:") {
+	if dated && isWeb(every) || strings.HasPrefix(every, refService+":") {
 		return false, nil
 	}
 	log, err := t.app.tableFiles(ctx, t.app.fromConfig(every))
@@ -167,16 +167,18 @@ func (t *driftTurn) judgedPredictions(ctx context.Context, where string) (driftD
 // everyPrediction opens all predictions of a monitor, of every date; nil where they cannot be listed, or where there are none yet.
 func (a *app) everyPrediction(ctx context.Context, name string, m repo.Monitor) (*drift.Predictions, error) {
 	where := m.Predictions.Table
-	if strings.HasPrefix(where, "service:") {
-		return nil, fault.New(fault.Usage, "cannot read the predictions of %s: this mlx keeps no log of %s", name, where).In(m.Predictions.At).
-			Hint("predictions: TABLE   # a file, a pattern or a URL")
-	}
 	every, dated := everyDate(where)
 	if dated && isWeb(every) {
 		return nil, nil
 	}
-	t, err := a.configTable(ctx, every)
-	if dated && fault.KindOf(err) == fault.NotFound {
+	var t *openedTable
+	var err error
+	if strings.HasPrefix(where, refService+":") {
+		t, err = a.everyLogged(ctx, where)
+	} else {
+		t, err = a.configTable(ctx, every)
+	}
+	if err == nil && t == nil || dated && fault.KindOf(err) == fault.NotFound {
 		return nil, nil
 	}
 	if err != nil {

@@ -203,10 +203,10 @@ func (j *predictionsJudge) columns(q drift.Quality) []string {
 // news.
 func (t *driftTurn) between(ref, cur drift.Source) drift.Spec {
 	m := t.monitor
+	spec := t.betweenLogs(ref, cur)
 	if m.Predictions.Table == "" || m.Current != "" || ref.Table == nil || cur.Table == nil {
-		return t.spec
+		return spec
 	}
-	spec := t.spec
 	spec.Ignore = slices.Clone(spec.Ignore)
 	for _, column := range []string{cmp.Or(m.Predictions.ID, "id"), cmp.Or(m.Predictions.Label, "label"), m.Predictions.Model} {
 		if column != "" && (ref.Table.Schema().Index(column) >= 0 || cur.Table.Schema().Index(column) >= 0) {

@@ -220,16 +220,15 @@ func (t *driftTurn) findCurrent(ctx context.Context, w driftWindow) (driftData, 
 		d, err := t.app.driftTable(ctx, t.current)
 		return d, err
 	}
-	d, err := t.inWindow(ctx, t.table(), w.span)
+	d, err := t.inWindow(ctx, t.table(), w.span, t.monitor.Current != "")
 	d.last = t.monitor.Window.Rows
 	return d, err
 }
 
-// inWindow is a table of the monitor, of which the rows of a span count; all without one.
-func (t *driftTurn) inWindow(ctx context.Context, where string, span *drift.Span) (driftData, error) {
-	if strings.HasPrefix(where, "service:") {
-		return driftData{}, fault.New(fault.Usage, "cannot read %s: mlx keeps no log of a service's predictions yet", where).In(t.monitor.At).
-			Hint("edit mlx.yaml   # name the table in which the service writes them")
+// inWindow is a table of the monitor, of which the rows of a span count; all without one. Of the log of a service bare leaves only features.
+func (t *driftTurn) inWindow(ctx context.Context, where string, span *drift.Span, bare bool) (driftData, error) {
+	if strings.HasPrefix(where, refService+":") {
+		return t.driftService(ctx, where, span, bare)
 	}
 	if span == nil {
 		return t.app.driftNamed(ctx, where)
@@ -249,6 +248,9 @@ func (t *driftTurn) inWindow(ctx context.Context, where string, span *drift.Span
 
 // cuts says whether the rows of a window are picked from a table by their time: what it holds beside them may change at any time.
 func (t *driftTurn) cuts(table string) bool {
+	if strings.HasPrefix(table, refService+":") && t.monitor.Time == predictionTime {
+		return false // the log has its rows by time
+	}
 	return t.monitor.Time != "" && t.calendar != nil && (!drift.WholeDays(table) || t.calendar.Length < 24*time.Hour)
 }
 
@@ -267,7 +269,7 @@ func (t *driftTurn) findReference(ctx context.Context, w driftWindow) (driftData
 		if w.span == nil {
 			return driftData{}, fault.New(fault.Usage, "cannot compare with the data of %s: the monitor has no window of time", where).In(t.monitor.At)
 		}
-		return t.inEarlier(ctx, t.table(), t.calendar.Earlier(*w.span, years, days))
+		return t.inEarlier(ctx, t.table(), t.calendar.Earlier(*w.span, years, days), t.monitor.Current != "")
 	}
 	if where == refModel {
 		return t.trainingData(ctx, t.monitor.Model)
@@ -279,8 +281,8 @@ func (t *driftTurn) findReference(ctx context.Context, w driftWindow) (driftData
 }
 
 // inEarlier is a table in the window that another one is compared with: of the same name, so that its time is said.
-func (t *driftTurn) inEarlier(ctx context.Context, table string, before drift.Span) (driftData, error) {
-	d, err := t.inWindow(ctx, table, &before)
+func (t *driftTurn) inEarlier(ctx context.Context, table string, before drift.Span, bare bool) (driftData, error) {
+	d, err := t.inWindow(ctx, table, &before, bare)
 	d.name = fmt.Sprintf("%s of %s", table, spanDays(before))
 	d.ref.Name = d.name
 	return d, err

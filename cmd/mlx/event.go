@@ -9,10 +9,13 @@ import (
 	"sort"
 	"strings"
 
+	"mlx/internal/audit"
 	"mlx/internal/cli"
+	"mlx/internal/deploy"
 	"mlx/internal/drift"
 	"mlx/internal/fault"
 	"mlx/internal/gate"
+	"mlx/internal/image"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
 	"mlx/internal/registry"
@@ -40,10 +43,11 @@ func (e event) hidden() bool {
 
 // teller turns records into events. It knows what was said of each thing.
 type teller struct {
-	history run.History
-	tags    map[object.Digest][]tagBody
-	moments *moments // of the models that are asked about; nil for none
-	app     *app     // knows the jobs of runs on backends
+	history  run.History
+	tags     map[object.Digest][]tagBody
+	moments  *moments // of the models that are asked about; nil for none
+	services func(name string) (deploy.Service, error)
+	app      *app // knows the jobs of runs on backends
 }
 
 func (a *app) teller(ctx context.Context) (*teller, error) {
@@ -60,7 +64,7 @@ func (a *app) tellerOf(ctx context.Context, where string) (*teller, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &teller{history: a.history(l), tags: all, app: a}, nil
+	return &teller{history: a.history(l), tags: all, app: a, services: a.servicesOf(ctx)}, nil
 }
 
 // learn looks up the tags of what some records are about.
@@ -119,12 +123,20 @@ func (t *teller) event(rec lineage.Record) (event, error) {
 		err = t.model(&e)
 	case drift.LabelsAdded.Is(rec):
 		err = t.labels(&e)
+	case audit.SegmentSealed.Is(rec):
+		err = t.predictions(&e)
 	case registry.Signed.Is(rec):
 		err = t.signOff(&e)
+	case modelConverted.Is(rec):
+		err = t.converted(&e)
+	case image.Packaged.Is(rec):
+		err = t.packaged(&e)
 	case drift.Checked.Is(rec):
 		err = t.drift(&e)
 	case drift.Acted.Is(rec):
 		err = t.acted(&e)
+	case rec.Noun() == "deploy":
+		err = t.deployed(&e)
 	case tracking.Experiments.Is(rec):
 		err = t.experiment(&e)
 	default:

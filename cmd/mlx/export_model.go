@@ -37,7 +37,7 @@ func (a *app) exportOfModel(ctx context.Context, o exportOptions, v *exportView)
 	if err != nil {
 		return err
 	}
-	card, err := a.cardOf(ctx, m, version)
+	card, err := a.cardOf(ctx, m, version, a.modelFiles)
 	if err != nil {
 		return err
 	}
@@ -56,8 +56,11 @@ func (a *app) exportOfModel(ctx context.Context, o exportOptions, v *exportView)
 	return err
 }
 
-// cardOf collects what is known of a version. The digests of its files are those of the bytes, read now.
-func (a *app) cardOf(ctx context.Context, m *registry.Model, v *registry.Version) (registry.Card, error) {
+// listFiles lists the files of a version.
+type listFiles func(context.Context, exactBytes) ([]registry.CardFile, error)
+
+// cardOf collects what is known of a version, with the files as they are listed.
+func (a *app) cardOf(ctx context.Context, m *registry.Model, v *registry.Version, list listFiles) (registry.Card, error) {
 	v, err := a.tagged(ctx, v)
 	if err != nil {
 		return registry.Card{}, err
@@ -69,7 +72,7 @@ func (a *app) cardOf(ctx context.Context, m *registry.Model, v *registry.Version
 	card := registry.NewCard(m, v, proof)
 	card.Mlx = mlxVersion()
 	if !v.Root.IsZero() {
-		if card.Files, err = a.modelFiles(ctx, bytesOf(v)); err != nil {
+		if card.Files, err = list(ctx, bytesOf(v)); err != nil {
 			return card, err
 		}
 	}

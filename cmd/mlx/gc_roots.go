@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"mlx/internal/audit"
 	"mlx/internal/fault"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
@@ -120,14 +121,21 @@ func (l liveRoots) records(ctx context.Context, ledger *lineage.Ledger, of strin
 	if err != nil {
 		return err
 	}
-	k := keeper{options: l.options, since: l.now.Add(-l.options.within), marked: marked, of: of, seen: map[string][]object.Digest{}, yield: yield}
-	for rec, err := range ledger.Select(ctx, lineage.Query{Nouns: []string{"snapshot", "run", "model"}, All: true}) {
+	over, err := l.app.predictionsOver()
+	if err != nil {
+		return err
+	}
+	k := keeper{options: l.options, since: l.now.Add(-l.options.within), marked: marked, of: of, seen: map[string][]object.Digest{}, yield: yield, over: over}
+	for rec, err := range ledger.Select(ctx, lineage.Query{Nouns: []string{"snapshot", "run", "model", "prediction"}, All: true}) {
 		if err != nil {
 			return err
 		}
 		if err := k.record(rec); err != nil {
 			return err
 		}
+	}
+	if err := pinned(ctx, ledger, of, yield); err != nil {
+		return err
 	}
 	for id, list := range marked {
 		if list[0].Target.Kind == refSnapshot {
@@ -160,6 +168,16 @@ type keeper struct {
 	of      string
 	seen    map[string][]object.Digest // by path, the newest distinct versions
 	yield   func(snapshot.Root) error
+	over    func(audit.Sealed) bool // of predictions: mlx.yaml wants them no longer
+}
+
+// predictions keeps the log of a service for the time that mlx.yaml says; what another project logged for ever.
+func (k keeper) predictions(rec lineage.Record) error {
+	body, err := audit.SegmentSealed.Decode(rec)
+	if err != nil || k.of == "" && k.over(body) {
+		return err
+	}
+	return k.yield(snapshot.Root{Digest: body.Kept, Why: "predictions of " + body.Service + k.of})
 }
 
 func (k keeper) record(rec lineage.Record) error {
@@ -172,6 +190,9 @@ func (k keeper) record(rec lineage.Record) error {
 	}
 	if m, ok := keptModelOf(rec); ok {
 		return k.model(rec, m)
+	}
+	if audit.SegmentSealed.Is(rec) {
+		return k.predictions(rec)
 	}
 	kind := run.Ended
 	if run.Started.Is(rec) {

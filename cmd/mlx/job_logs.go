@@ -65,6 +65,12 @@ func jobLogsRun(ctx context.Context, a *app, o jobLogsOptions) error {
 		}
 		out.since = q.Since
 	}
+	if r, ok, err := a.rolloutNamed(ctx, o.ref); err != nil || ok {
+		if err != nil {
+			return err
+		}
+		return a.rolloutLogs(ctx, r)
+	}
 	if _, err := a.recovered(ctx); err != nil {
 		return err
 	}

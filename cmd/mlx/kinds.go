@@ -12,8 +12,9 @@ import (
 
 // The kinds of record that no library owns: they tie a library's value to a name of the user's.
 var (
-	snapshotSaved = lineage.Define[savedBody]("snapshot.saved/v1")
-	tagSet        = lineage.Define[tagBody]("tag.set/v1")
+	snapshotSaved  = lineage.Define[savedBody]("snapshot.saved/v1")
+	tagSet         = lineage.Define[tagBody]("tag.set/v1")
+	modelConverted = lineage.Define[convertedBody]("model.converted/v1")
 )
 
 // savedBody says that a path had this content. Path and Pointer start at the root of the repository, with slashes.

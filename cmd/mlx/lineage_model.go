@@ -5,6 +5,7 @@ import (
 
 	"mlx/internal/fault"
 	"mlx/internal/gate"
+	"mlx/internal/image"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
 	"mlx/internal/registry"
@@ -86,6 +87,8 @@ func (b *grapher) belowVersion(ctx context.Context, t target) ([]neighbour, erro
 			all = add(all, neighbour{"derived", found})
 		case found.Kind == refRun:
 			all = add(all, neighbour{"read by", found})
+		case image.Packaged.Is(rec):
+			all = add(all, neighbour{"packaged", found})
 		}
 	}
 	return all, nil

@@ -34,7 +34,7 @@ const screenful = 20
 
 // logKinds are the values of -k.
 func logKinds() []string {
-	return []string{"snapshot", "import", "run", "rerun", "gate", "drift", "label", "model", "sign-off", "stage", "deploy", "tag", "erase", "key"}
+	return []string{"snapshot", "import", "run", "rerun", "gate", "drift", "label", "model", "sign-off", "stage", "image", "deploy", "prediction", "tag", "erase", "key"}
 }
 
 func newLog(a *app) *cobra.Command {

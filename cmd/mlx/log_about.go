@@ -26,6 +26,7 @@ type filter struct {
 
 	moments  *moments // of the models that are asked about: then what is superseded is history, and is shown
 	monitors []string // all that is asked about, if it is that
+	services bool     // one is asked about: all its rollouts are shown
 }
 
 // whole reports whether the ledger alone can select what is asked for.
@@ -44,6 +45,7 @@ func (a *app) about(ctx context.Context, refs []string) (*filter, error) {
 	var clauses, monitors []string
 	ids := make(map[object.Digest]lineage.Record)
 	var known *moments
+	services := false
 	for _, ref := range refs {
 		m, err := a.meaning(ctx, ref)
 		if err != nil {
@@ -57,6 +59,13 @@ func (a *app) about(ctx context.Context, refs []string) (*filter, error) {
 		}
 		if m.test != nil {
 			tests = append(tests, m.test)
+			continue
+		}
+		if m.target.Kind == refConfig && m.target.Section == "services" {
+			if err := a.collectService(ctx, m.target.Name, ids); err != nil {
+				return nil, err
+			}
+			services = true
 			continue
 		}
 		if m.target.Kind == refModel {
@@ -76,7 +85,7 @@ func (a *app) about(ctx context.Context, refs []string) (*filter, error) {
 		}
 		return f, nil
 	}
-	f := &filter{all: ids, moments: known}
+	f := &filter{all: ids, moments: known, services: services}
 	if len(tests) > 0 {
 		f.all = nil
 	}
@@ -152,6 +161,9 @@ func (a *app) lookingAt(t target) func(lineage.Record) bool {
 			return ok && body.Code.Commit == t.Commit
 		}
 	case refConfig:
+		if t.Section == "services" {
+			return nil
+		}
 		return func(rec lineage.Record) bool {
 			body, err := gate.Judged.Decode(rec)
 			return err == nil && slices.ContainsFunc(body.Gates, func(g gate.Result) bool { return g.Name == t.Name })
@@ -194,6 +206,11 @@ func (a *app) collectModel(ctx context.Context, t target, ids map[object.Digest]
 	if err != nil {
 		return nil, err
 	}
+	if v == nil { // those of one version refer to it
+		if err := packagedOf(ctx, r, m, ids); err != nil {
+			return nil, err
+		}
+	}
 	for _, rec := range records {
 		if v == nil || v.About(rec) {
 			ids[rec.ID] = rec
@@ -221,7 +238,7 @@ func (f *filter) selected(q lineage.Query) iter.Seq2[lineage.Record, error] {
 	superseded := make(map[object.Digest]bool)
 	for _, rec := range f.all {
 		for _, p := range rec.Prev {
-			if f.moments == nil && f.all[p].Noun() == rec.Noun() {
+			if f.moments == nil && !f.services && f.all[p].Noun() == rec.Noun() {
 				superseded[p] = true
 			}
 		}

@@ -14,7 +14,7 @@ import (
 )
 
 func newModel(a *app) *cobra.Command {
-	return noun("model", "Register, name, judge and retire versions of models", newModelList(a), newModelRegister(a), newModelAlias(a), newModelScan(a), newModelSign(a), newModelRetire(a))
+	return noun("model", "Register, name, judge and retire versions of models", newModelList(a), newModelRegister(a), newModelAlias(a), newModelScan(a), newModelSign(a), newModelRetire(a), newModelPackage(a), newModelConvert(a))
 }
 
 type modelListOptions struct {

@@ -16,16 +16,18 @@ import (
 // modelShown is the JSON of `mlx show NAME@v3`: model/v1, and what is known of the version.
 type modelShown struct {
 	modelView
-	Params   map[string]any        `json:"params"`
-	Metrics  map[string]run.Number `json:"metrics"`
-	Data     []fault.Ref           `json:"data"` // that its run read
-	Commit   *string               `json:"commit"`
-	Derived  *derivation           `json:"derived"` // null for a first version that names no parent
-	Scan     *scanView             `json:"scan"`    // the newest of these bytes
-	SignOffs []heldSignOff         `json:"sign_offs"`
-	Judged   []judgement           `json:"judged"`
-	Policy   *policyView           `json:"policy"` // of the next stage that mlx.yaml has a policy for
-	AsOf     *time.Time            `json:"as_of"`  // with --at
+	Params    map[string]any        `json:"params"`
+	Metrics   map[string]run.Number `json:"metrics"`
+	Data      []fault.Ref           `json:"data"` // that its run read
+	Commit    *string               `json:"commit"`
+	Derived   *derivation           `json:"derived"` // null for a first version that names no parent
+	Scan      *scanView             `json:"scan"`    // the newest of these bytes
+	SignOffs  []heldSignOff         `json:"sign_offs"`
+	Judged    []judgement           `json:"judged"`
+	Converted *convertedView        `json:"converted"` // how it differs from what it was converted from; null: it was not
+	Packages  []packageView         `json:"packages"`  // newest first, each place of each
+	Policy    *policyView           `json:"policy"`    // of the next stage that mlx.yaml has a policy for
+	AsOf      *time.Time            `json:"as_of"`     // with --at
 
 	version *registry.Version
 	made    *run.View
@@ -142,7 +144,7 @@ func (a *app) modelThen(ctx context.Context, o showOptions) (*registry.Model, *r
 // versionShown collects what is known of a version.
 func (a *app) versionShown(ctx context.Context, m *registry.Model, v *registry.Version) (modelShown, error) {
 	s := modelShown{modelView: viewOfVersion(v), Params: map[string]any{}, Metrics: map[string]run.Number{}, Data: []fault.Ref{},
-		SignOffs: []heldSignOff{}, Judged: []judgement{}, version: v}
+		SignOffs: []heldSignOff{}, Judged: []judgement{}, Packages: []packageView{}, version: v}
 	var err error
 	if s.made, err = a.viewOfMaker(ctx, v); err != nil {
 		return s, err
@@ -158,6 +160,16 @@ func (a *app) versionShown(ctx context.Context, m *registry.Model, v *registry.V
 		return s, err
 	}
 	s.evidence(proof)
+	if s.Converted, err = a.conversionOf(ctx, v); err != nil {
+		return s, err
+	}
+	packages, err := a.packagesOf(ctx, v)
+	if err != nil {
+		return s, err
+	}
+	for _, p := range packages {
+		s.Packages = append(s.Packages, p.view())
+	}
 	return s, a.nextPolicy(proof, &s)
 }
 

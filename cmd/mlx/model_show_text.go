@@ -82,10 +82,14 @@ func (s modelShown) text(a *app, t *cli.Text) {
 	if s.Derived != nil {
 		t.KeyValue(2, "derived", cli.Str(s.Derived.Text))
 	}
+	if s.Converted != nil {
+		t.KeyValue(2, "converted", s.Converted.cells()...)
+	}
 	for _, name := range sortedKeys(v.Tags) {
 		t.KeyValue(2, "tag", cli.Str(name), cli.Str(v.Tags[name]))
 	}
 	s.evidenceText(t)
+	a.packagesText(s.Packages, t)
 	if s.next != nil {
 		t.KeyValue(2, "policy", cli.Fmt("for %s", cli.Str(string(s.next.To))), gateWord(string(s.next.Verdict), string(s.next.Verdict)))
 		needsText(*s.next, 4, t)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mlx/internal/audit"
 	"mlx/internal/cli"
 	"mlx/internal/fault"
 	"mlx/internal/object"
@@ -220,7 +221,7 @@ func (a *app) recordedRoots(ctx context.Context, known func(object.Digest) bool)
 			all = append(all, remote.Root{Root: root, Path: path, Kind: kind})
 		}
 	}
-	for rec, err := range l.Naming(ctx, []string{"snapshot", "run", "model"}, []string{"root", "patch", "files", "list"}, known) {
+	for rec, err := range l.Naming(ctx, []string{"snapshot", "run", "model", "prediction"}, []string{"root", "patch", "files", "list", "kept"}, known) {
 		if err != nil {
 			return nil, err
 		}
@@ -233,6 +234,13 @@ func (a *app) recordedRoots(ctx context.Context, known func(object.Digest) bool)
 		}
 		if m, ok := keptModelOf(rec); ok {
 			add(m.root, m.path, m.kind)
+		}
+		if audit.SegmentSealed.Is(rec) {
+			body, err := audit.SegmentSealed.Decode(rec)
+			if err != nil {
+				return nil, err
+			}
+			add(body.Kept, predictionPath(body), snapshot.File)
 		}
 		body, ok := runBody(rec)
 		if !ok {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"mlx/internal/audit"
 	"mlx/internal/fault"
 	"mlx/internal/gate"
 	"mlx/internal/lineage"
@@ -228,6 +229,8 @@ func explain(m lineage.Match) (target, bool) {
 		return target{Kind: refSnapshot, ID: m.ID, Name: body.Path, Record: rec}, err == nil && body.Root == m.ID
 	case run.Started.Is(rec), run.Ended.Is(rec):
 		return explainInRun(m)
+	case audit.SegmentSealed.Is(rec):
+		return explainSealed(m)
 	}
 	return target{}, false
 }

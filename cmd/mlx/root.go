@@ -66,25 +66,30 @@ func sections() []section {
 			newExport,
 			newServer,
 		}},
-		{"Care", []func(*app) *cobra.Command{
-			newVerify,
-			newGC,
-			newErase,
-			newConfig,
-			newKey,
-			newVersion,
-			newCompletion,
-			newHook,
-			newAgent,
-			newRouter,
-			newMan,
-			newDocs,
-		}},
+		{"Care", care()},
 	}
 }
 
 // troubleStatus is the annotation of a command whose own failures have a status other than 2.
 const troubleStatus = "trouble-status"
+
+// care are the commands that look after a repository, and those that no help shows.
+func care() []func(*app) *cobra.Command {
+	return []func(*app) *cobra.Command{
+		newVerify,
+		newGC,
+		newErase,
+		newConfig,
+		newKey,
+		newVersion,
+		newCompletion,
+		newHook,
+		newAgent,
+		newRouter,
+		newMan,
+		newDocs,
+	}
+}
 
 // needsNothing is the annotation of a command that works anywhere and reads no settings.
 const needsNothing = "needs-nothing"

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -52,10 +53,20 @@ func routerRun(ctx context.Context, a *app, name string) error {
 	if err := local.Offer(ctx, s.dir, listener); err != nil {
 		return fault.New(fault.KindOf(err), "cannot route: %w", err)
 	}
-	return router.Run(ctx, router.Options{
+	options := router.Options{
 		Service: name, Listeners: []net.Listener{listener}, State: s.routerDir(), Settings: settings, Now: a.now,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Ready: sayReady,
-	})
+	}
+	if settings.Sample.Share == 0 {
+		return router.Run(ctx, options)
+	}
+	keeper, err := s.keepPredictions(ctx)
+	if err != nil {
+		return err
+	}
+	options.Sink = keeper.take
+	err = router.Run(ctx, options)
+	return errors.Join(err, keeper.close(context.WithoutCancel(ctx)))
 }
 
 // sayReady tells the supervisor that requests are taken.
@@ -73,7 +84,7 @@ func routerSettings(c repo.Service) (router.Settings, error) {
 			Answer: int(c.Compare.Body)},
 		Health:  router.Health{Path: c.Ready},
 		Compare: router.Compare{Pointer: c.Compare.Part, Absolute: orDefault(c.Compare.Absolute, 1e-6), Relative: orDefault(c.Compare.Relative, 1e-4)},
-		Sample:  router.Sample{Share: trafficShare(c.Log.Share, 1)},
+		Sample:  router.Sample{Share: trafficShare(c.Log.Share, 0)},
 		Traces:  router.Traces{Endpoint: c.Traces, Share: deploy.All},
 		Metrics: c.Metrics,
 		Drain:   orDefault(l.Drain.Duration, usualDrain),

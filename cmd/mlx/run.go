@@ -38,7 +38,7 @@ The command finds MLX_PARAMS (a JSON file with the parameters), MLX_METRICS (a f
 of numbers, or one a line with "step" and "time"), MLX_CHILDREN (a file to write runs inside this one to, such as the trials
 of a study, one JSON object a line), MLX_RUN_ID and MLX_ATTEMPT in its environment, and MLFLOW_TRACKING_URI: what a
 program tracks with MLflow becomes part of the run. A version of a model that -d names is laid out for the command:
-MLX_MODEL and MLX_MODEL_NAME hold its path. What the run makes of it is derived from that version.
+MLX_MODEL and MLX_MODEL_NAME hold its path. With one -o MLX_OUT holds the path of the output. What the run makes of it is derived from that version.
 
 With --on the command runs on a backend of mlx.yaml. The work tree as it is now travels there, without what git ignores, .git and
 virtual environments; so does the data of -d, unless the node has it already. Its output is shown as it comes, and its outputs, records

@@ -19,6 +19,9 @@ import (
 // set for each.
 const modelVariable = "MLX_MODEL"
 
+// modelDirVariable is the folder of the one model that a run was given: a model that is a folder, or the folder of the one file.
+const modelDirVariable = "MLX_MODEL_DIR"
+
 // given is the versions of models that a run reads, laid out for it.
 type given struct {
 	used []run.UsedModel
@@ -104,7 +107,11 @@ func (a *app) layOut(ctx context.Context, versions []*registry.Version) (g given
 		g.used = append(g.used, run.UsedModel{Model: v.Model, Version: v.Version, Record: v.Record, Root: v.Root})
 		g.env = append(g.env, modelVariable+"_"+variableWord(v.Model)+"="+file)
 		if len(versions) == 1 {
-			g.env = append(g.env, modelVariable+"="+file)
+			folder := file
+			if v.Kind == string(snapshot.File) {
+				folder = filepath.Dir(file)
+			}
+			g.env = append(g.env, modelVariable+"="+file, modelDirVariable+"="+folder)
 		}
 	}
 	return g, nil

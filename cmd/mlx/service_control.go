@@ -119,7 +119,25 @@ func (s *served) ended(ctx context.Context, r deploy.Rollout) error {
 
 // controller carries out rollouts of the service.
 func (s *served) controller(tell func(deploy.News)) deploy.Controller {
-	return deploy.Controller{Driver: s.driver(), Records: s.book, Judge: s.judge, Now: s.app.now, Sleep: s.sleep, Tell: tell}
+	return deploy.Controller{Driver: s.driver(), Records: s.book, Judge: s.judge, Now: s.app.now, Sleep: s.sleep, Tell: tell, Every: s.every()}
+}
+
+// Bounds of how often a controller looks.
+const (
+	looksOften = 200 * time.Millisecond
+	looksRare  = 5 * time.Second
+)
+
+// every is how often a controller looks: several times a step, and before a lease is over.
+func (s *served) every() time.Duration {
+	every := looksRare
+	if bake := s.cfg.Rollout.Bake.Duration; bake > 0 {
+		every = min(every, bake/10)
+	}
+	if lease := s.cfg.Rollout.Lease.Duration; lease > 0 {
+		every = min(every, lease/6)
+	}
+	return max(every, looksOften)
 }
 
 // pokeEvery is how often a controller that sleeps looks whether somebody has said something.

@@ -57,7 +57,10 @@ func (s *served) typedSpec(spec *deploy.Spec, o deployOptions) error {
 		if err != nil {
 			return bad("bake", err)
 		}
-		spec.Bake, spec.MaxBake = bake, max(spec.MaxBake, bake)
+		spec.Bake = bake
+		if spec.MaxBake > 0 {
+			spec.MaxBake = max(spec.MaxBake, bake)
+		}
 	}
 	if o.minSamples < 0 {
 		return fault.New(fault.Usage, "cannot deploy to %s: --min-samples is no number below zero", s.name)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"mlx/internal/audit"
 	"mlx/internal/cli"
 	"mlx/internal/drift"
 	"mlx/internal/fault"
@@ -32,6 +33,9 @@ func (a *app) showDrift(ctx context.Context, t target, o showOptions) (bool, err
 	}
 	if drift.LabelsAdded.Is(rec) {
 		return true, a.showLabels(rec)
+	}
+	if audit.SegmentSealed.Is(rec) {
+		return true, a.showPredictions(rec)
 	}
 	if drift.Acted.Is(rec) {
 		return true, a.showActed(rec)

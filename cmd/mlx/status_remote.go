@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"mlx/internal/audit"
 	"mlx/internal/cli"
 	"mlx/internal/fault"
 	"mlx/internal/lineage"
@@ -126,6 +127,15 @@ func (u *unpushed) records(ctx context.Context, l *lineage.Ledger) error {
 	}
 	if len(u.unsent) == 0 {
 		return nil
+	}
+	sealed, err := audit.Entries(ctx, l, "")
+	if err != nil {
+		return err
+	}
+	for _, e := range sealed {
+		if u.unsent[e.ID] {
+			u.add(e.Kept, e.Bytes)
+		}
 	}
 	for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"model"}, All: true, Where: "root != null"}) {
 		if err != nil {

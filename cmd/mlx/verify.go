@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mlx/internal/audit"
 	"mlx/internal/cli"
 	"mlx/internal/fault"
 	"mlx/internal/lineage"
@@ -181,7 +182,7 @@ func (a *app) verifyLedger(ctx context.Context, v *verifyView) error {
 		v.Ledger.Damage = append(v.Ledger.Damage, viewOfProblem(p, r.Ledger()))
 	}
 	v.Clean = v.Clean && report.OK()
-	return nil
+	return a.verifyPredictions(ctx, l, v)
 }
 
 func (a *app) verifyStore(ctx context.Context, v *verifyView, o verifyOptions) error {
@@ -296,7 +297,7 @@ func (a *app) allVersions(ctx context.Context) ([]dataAt, error) {
 	if err != nil {
 		return nil, err
 	}
-	for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"snapshot", "run", "model"}, All: true}) {
+	for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"snapshot", "run", "model", "prediction"}, All: true}) {
 		if fault.KindOf(err) == fault.Integrity {
 			return all, nil // a damaged ledger names fewer paths; its damage is reported by itself
 		}
@@ -312,6 +313,13 @@ func (a *app) allVersions(ctx context.Context) ([]dataAt, error) {
 		}
 		if m, ok := keptModelOf(rec); ok && m.version != "" {
 			all = append(all, dataAt{m.path, m.root})
+		}
+		if audit.SegmentSealed.Is(rec) {
+			body, err := audit.SegmentSealed.Decode(rec)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, dataAt{predictionPath(body), body.Kept})
 		}
 		if body, ok := runBody(rec); ok {
 			for _, d := range body.Data {

@@ -18,21 +18,19 @@ var (
 	classNames = []string{"class", "label", "predicted_class", "output_label", "predicted_label"}
 )
 
-// readAnswer makes a grid of the body of an answer, and tells score and class where it can.
-func readAnswer(body []byte) (a *answer, ok bool) {
-	n, err := parse(body)
-	if err != nil {
-		return nil, false
-	}
-	a = &answer{score: -1, class: -1}
-	if !a.read(&n) || a.wide || a.rows == 0 {
-		return nil, false
+// read makes a grid of the body of an answer, and tells score and class where it can. It returns false where nothing can be made of it.
+func (a *answer) read(body []byte) bool {
+	a.reset()
+	a.score, a.class = -1, -1
+	n, err := a.parser.parse(body)
+	if err != nil || !a.content(&n) || a.wide || a.rows == 0 {
+		return false
 	}
 	a.tell()
-	return a, true
+	return true
 }
 
-func (a *answer) read(n *node) bool {
+func (a *answer) content(n *node) bool {
 	if n.kind != '{' {
 		return a.rowsOf(n, "prediction")
 	}

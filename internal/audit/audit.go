@@ -33,7 +33,8 @@ type Prediction struct {
 	Latency time.Duration // until its last byte
 	Cost    float64       // in the currency of the project; 0: not known
 	Retried string        // key of the release whose connection broke before this one answered
-	Schema  string        // what of the request or the answer does not fit the schema of the model; "ok": all does; empty: nobody looked
+	Schema  string        // whether request and answer fit the schema of the model, in a word; empty: nobody looked
+	Why     string        // what does not fit
 	// Explanation is JSON, where the model server gave one with its answer.
 	Explanation json.RawMessage
 }
@@ -53,6 +54,7 @@ type Release struct {
 // Body is what came or went. It must not change after it was given to a writer.
 type Body struct {
 	Type   string        // media type
+	Coding string        // Content-Encoding: empty or gzip, or it cannot be read
 	Bytes  []byte        // nil: it was too long or is no text; then Size and Digest say what it was
 	Size   int64         // 0: that of Bytes
 	Digest object.Digest // zero: that of Bytes

@@ -101,39 +101,51 @@ func readFull(r io.ReaderAt, b []byte, at int64) error {
 
 // codec compresses and decompresses frames. It belongs to one goroutine.
 type codec struct {
-	enc *zstd.Encoder
+	enc *zstd.Encoder // nil until something is compressed
 	dec *zstd.Decoder
 	in  []byte
 	out []byte
 }
 
 func newCodec() (*codec, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(true),
-		zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
-	if err != nil {
-		return nil, err
-	}
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxRaw), zstd.WithDecoderMaxWindow(maxRaw))
 	if err != nil {
 		return nil, err
 	}
-	return &codec{enc: enc, dec: dec}, nil
+	return &codec{dec: dec}, nil
+}
+
+func (c *codec) encoder() (*zstd.Encoder, error) {
+	if c.enc == nil {
+		var err error
+		if c.enc, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(true),
+			zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true)); err != nil {
+			return nil, err
+		}
+	}
+	return c.enc, nil
 }
 
 func (c *codec) close() {
-	c.enc.Close()
+	if c.enc != nil {
+		_ = c.enc.Close() // of what writes to no stream it has nothing to say
+	}
 	c.dec.Close()
 }
 
 // frame appends rows as a frame and what stands before it. It fills in the sizes.
-func (c *codec) frame(b, rows []byte, f *frameInfo) []byte {
+func (c *codec) frame(b, rows []byte, f *frameInfo) ([]byte, error) {
+	enc, err := c.encoder()
+	if err != nil {
+		return b, err
+	}
 	start := len(b)
 	b = skippable(b, magicFrame, make([]byte, frameBytes))
 	from := len(b)
-	b = c.enc.EncodeAll(rows, b)
+	b = enc.EncodeAll(rows, b)
 	f.size, f.raw = uint32(len(b)-from), uint32(len(rows))
 	f.append(b[start+skipBytes : start+skipBytes : from])
-	return b
+	return b, nil
 }
 
 // rows reads a frame. What it returns is valid until the next call.

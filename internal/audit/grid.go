@@ -17,6 +17,27 @@ type grid struct {
 	wide    bool // it has more columns or rows than are kept
 	layout  []string
 	index   map[string]int // of the names, once they are many
+	slab    [][]byte       // memory of cells
+	parser  parser
+}
+
+// reset makes a grid that keeps its memory empty.
+func (g *grid) reset() {
+	clear(g.slab)
+	if cap(g.slab) > keptMemory {
+		g.slab = nil
+	}
+	g.rows, g.columns, g.wide, g.index, g.slab = 0, g.columns[:0], false, nil, g.slab[:0]
+}
+
+// cells makes the cells of a column.
+func (g *grid) cells() [][]byte {
+	if cap(g.slab)-len(g.slab) < g.rows {
+		g.slab = make([][]byte, 0, max(64, g.rows, 2*cap(g.slab))) // the columns that were made before keep the memory that they have
+	}
+	at := len(g.slab)
+	g.slab = g.slab[:at+g.rows]
+	return g.slab[at : at+g.rows : at+g.rows]
 }
 
 type column struct {
@@ -25,15 +46,12 @@ type column struct {
 	cells [][]byte
 }
 
-// readRequest makes a grid of the body of a request: of the Open Inference Protocol, of MLflow, or of any JSON. layout names the columns of
-// what comes without names. ok is false where nothing can be made of it.
-func readRequest(body []byte, layout []string) (g *grid, ok bool) {
-	n, err := parse(body)
-	if err != nil {
-		return nil, false
-	}
-	g = &grid{layout: layout}
-	return g, g.request(&n) && !g.wide && g.rows > 0 && len(g.columns) > 0
+// read makes a grid of the body of a request: of the Open Inference Protocol, of MLflow, or of any JSON. It returns false where nothing can
+// be made of it. What it has is valid until it reads another one.
+func (g *grid) read(body []byte) bool {
+	g.reset()
+	n, err := g.parser.parse(body)
+	return err == nil && g.request(&n) && !g.wide && g.rows > 0 && len(g.columns) > 0
 }
 
 func (g *grid) request(n *node) bool {
@@ -132,7 +150,7 @@ func (g *grid) matrix(name []byte, flat [][]byte, whole bool) {
 		return
 	}
 	for c := range width {
-		cells := make([][]byte, g.rows)
+		cells := g.cells()
 		for r := range cells {
 			cells[r] = flat[r*width+c]
 		}
@@ -206,7 +224,7 @@ func (g *grid) byColumn(n *node) bool {
 		if g.wide = g.wide || len(list.kids) > maxInstances; g.wide || len(list.kids) != g.rows {
 			return false
 		}
-		cells := make([][]byte, g.rows)
+		cells := g.cells()
 		for r := range cells {
 			cells[r] = list.kids[r].raw
 		}
@@ -238,7 +256,7 @@ func (g *grid) split(n *node) bool {
 		if names.kids[c].kind != '"' {
 			name = appendText(nil, string(name))
 		}
-		cells := make([][]byte, g.rows)
+		cells := g.cells()
 		for r := range cells {
 			cells[r] = data.kids[r].kids[c].raw
 		}
@@ -255,7 +273,9 @@ func (g *grid) rowsOf(n *node, name string) bool {
 	quoted := appendText(nil, name)
 	if n.kind != '[' {
 		g.rows = 1
-		g.add(column{name: quoted, cells: [][]byte{n.raw}})
+		cells := g.cells()
+		cells[0] = n.raw
+		g.add(column{name: quoted, cells: cells})
 		return true
 	}
 	if g.wide = len(n.kids) > maxInstances; g.wide || len(n.kids) == 0 {
@@ -320,7 +340,7 @@ func (g *grid) fill(n *node, row int, outer []byte) bool {
 				return false
 			}
 			at = len(g.columns)
-			g.append(column{name: name, cells: make([][]byte, g.rows)})
+			g.append(column{name: name, cells: g.cells()})
 		}
 		g.columns[at].cells[row] = v.raw
 	}

@@ -1,6 +1,8 @@
 package audit
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -107,7 +109,7 @@ func TestPolicies(t *testing.T) {
 		{Hashed, nil, []string{"AA", "12.5", "ana@", "4111", "digest"}},
 	} {
 		e := testEncoder(c.policy, "*_plan", "contact_name")
-		p := Prediction{ID: "r", At: noon, Status: 200, Word: "user-7", Bucket: 5, Request: Body{Bytes: []byte(request)}, Answer: Body{Bytes: []byte(answer)}}
+		p := Prediction{ID: "r", At: noon, Status: 200, Word: "user-7", Bucket: 5, Schema: "request", Why: "AA ana@example.com", Request: Body{Bytes: []byte(request)}, Answer: Body{Bytes: []byte(answer)}}
 		text, _ := e.rows(nil, 1, &p)
 		for _, never := range append(c.never, "user-7") {
 			if strings.Contains(strings.ReplaceAll(string(text), `"digest":""`, ""), never) {
@@ -125,7 +127,7 @@ func TestPolicies(t *testing.T) {
 		}
 	}
 	one, other := testEncoder(Hashed), testEncoder(Hashed)
-	other.redactor.key = []byte("another")
+	other.redactor = newRedactor(Policy{Features: Hashed}, []byte("another"))
 	a := rowsOf(t, one, `{"a":1}`, `1`)[0]["features"]
 	if b := rowsOf(t, one, `{"a":1}`, `1`)[0]["features"]; !cmp.Equal(a, b) {
 		t.Errorf("a value has the hashes %v and %v", a, b)
@@ -162,6 +164,21 @@ func TestLargeBodies(t *testing.T) {
 			t.Errorf("%s: %s", name, text)
 		}
 	}
+	// What is packed is unpacked, as far as a body may be long.
+	for _, long := range []bool{false, true} {
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		text := `{"a":1}`
+		if long {
+			text = `{"a":"` + strings.Repeat("x", 1<<20) + `"}`
+		}
+		_, _ = z.Write([]byte(text))
+		_ = z.Close()
+		p := Prediction{ID: "r", At: noon, Status: 200, Request: Body{Coding: "gzip", Bytes: packed.Bytes()}}
+		if text, _ := e.rows(nil, 1, &p); strings.Contains(string(text), `"features":{"a":1}`) == long {
+			t.Errorf("packed: %s", text)
+		}
+	}
 	// Long names stand in every row: the rows of a request stay bounded.
 	wide := `{"dataframe_split":{"columns":["` + strings.Repeat("n", 100<<10) + `"],"data":[` + strings.Repeat("[1],", 900) + `[1]]}}`
 	p := Prediction{ID: "r", At: noon, Status: 200, Request: Body{Bytes: []byte(wide)}}
@@ -173,14 +190,14 @@ func TestLargeBodies(t *testing.T) {
 // TestFailures: an answer that is an error has no score, and what else is said stands in the row.
 func TestFailures(t *testing.T) {
 	e := testEncoder(Masked)
-	p := Prediction{ID: `quo"te` + "\n", At: noon, Status: 503, Retried: "k0", Schema: "no column km", Latency: 1500 * time.Microsecond, Cost: 0.25, Generation: 3,
+	p := Prediction{ID: `quo"te` + "\n", At: noon, Status: 503, Retried: "k0", Schema: "request", Why: "no column km", Latency: 1500 * time.Microsecond, Cost: 0.25, Generation: 3,
 		Request: Body{Bytes: []byte(`{"a":1}`)}, Answer: Body{Bytes: []byte(`{"score":1}`)}, Explanation: json.RawMessage(`{"a":0.5}`)}
 	text, _ := e.rows(nil, 9, &p)
 	var row map[string]any
 	if err := json.Unmarshal(text, &row); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]any{"seq": 9.0, "id": p.ID, "status": 503.0, "retried_from": "k0", "schema": "no column km", "latency_us": 1500.0, "cost": 0.25, "generation": 3.0}
+	want := map[string]any{"seq": 9.0, "id": p.ID, "status": 503.0, "retried_from": "k0", "schema": "request", "schema_why": "no column km", "latency_us": 1500.0, "cost": 0.25, "generation": 3.0}
 	for name, v := range want {
 		if row[name] != v {
 			t.Errorf("%s is %v, not %v", name, row[name], v)
@@ -240,4 +257,18 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q is JSON", b)
 		}
 	})
+}
+
+// TestTimes: each time that is written is read again, and nothing else.
+func TestTimes(t *testing.T) {
+	for _, at := range []time.Time{noon, {}, time.Date(2000, 2, 29, 23, 59, 59, 999999000, time.UTC), time.Date(9999, 12, 31, 0, 0, 0, 1000, time.UTC)} {
+		if got, ok := readTime(at.AppendFormat(nil, timeLayout)); !ok || !got.Equal(at) {
+			t.Errorf("%v is read as %v", at, got)
+		}
+	}
+	for _, text := range []string{"2026-13-20T12:00:00.000000Z", "2026-11-20T24:00:00.000000Z", "2026-11-20 12:00:00.000000Z", "2026-1a-20T12:00:00.000000Z", "2026-11-20T12:00:00.00000ZZ"} {
+		if got, ok := readTime([]byte(text)); ok {
+			t.Errorf("%s is read as %v", text, got)
+		}
+	}
 }

@@ -20,11 +20,27 @@ const maxDepth = 32
 var errNoJSON = errors.New("it is no JSON")
 
 // parse takes a JSON text apart. It is as strict as RFC 8259, so that every raw piece can stand in another JSON text.
-func parse(text []byte) (node, error) {
+func parse(text []byte) (node, error) { return new(parser).parse(text) }
+
+// keptMemory is how many values of a text the memory is kept for. That of a larger one is given back.
+const keptMemory = 16 << 10
+
+// parser keeps its memory for the next text. What it returned is valid until then.
+type parser struct {
+	text  []byte
+	at    int
+	parts []node // of values that are still open
+	arena []node // of those that are complete
+}
+
+func (p *parser) parse(text []byte) (node, error) {
 	if !utf8.Valid(text) {
 		return node{}, errNoJSON
 	}
-	p := parser{text: text}
+	if cap(p.arena) > keptMemory || cap(p.parts) > keptMemory {
+		p.parts, p.arena = nil, nil
+	}
+	p.text, p.at, p.parts, p.arena = text, 0, p.parts[:0], p.arena[:0]
 	n, ok := p.value(0)
 	if p.space(); !ok || p.at != len(text) {
 		return node{}, errNoJSON
@@ -32,9 +48,16 @@ func parse(text []byte) (node, error) {
 	return n, nil
 }
 
-type parser struct {
-	text []byte
-	at   int
+// close takes the parts since from off the open ones.
+func (p *parser) close(from int) []node {
+	n := len(p.parts) - from
+	if cap(p.arena)-len(p.arena) < n {
+		p.arena = make([]node, 0, max(64, n, 2*cap(p.arena))) // lists that were made before keep the memory that they have
+	}
+	at := len(p.arena)
+	p.arena = append(p.arena, p.parts[from:]...)
+	p.parts = p.parts[:from]
+	return p.arena[at : at+n : at+n]
 }
 
 func (p *parser) space() {
@@ -67,7 +90,7 @@ func (p *parser) value(depth int) (n node, ok bool) {
 	case '{', '[':
 		n.kind = c
 		p.at++
-		n.kids, ok = p.parts(c, depth)
+		n.kids, ok = p.list(c, depth)
 	case '"':
 		n.kind = c
 		ok = p.quoted()
@@ -92,12 +115,13 @@ func (p *parser) word(w string) bool {
 	return true
 }
 
-// parts reads what stands between brackets, the closing one included.
-func (p *parser) parts(open byte, depth int) (kids []node, ok bool) {
+// list reads what stands between brackets, the closing one included.
+func (p *parser) list(open byte, depth int) (kids []node, ok bool) {
 	end := open + 2 // in ASCII both brackets close two after they open
 	if p.space(); p.take(end) {
 		return nil, true
 	}
+	from := len(p.parts)
 	for {
 		var key []byte
 		if open == '{' {
@@ -116,10 +140,10 @@ func (p *parser) parts(open byte, depth int) (kids []node, ok bool) {
 			return nil, false
 		}
 		n.key = key
-		kids = append(kids, n)
+		p.parts = append(p.parts, n)
 		p.space()
 		if p.take(end) {
-			return kids, true
+			return p.close(from), true
 		}
 		if !p.take(',') {
 			return nil, false

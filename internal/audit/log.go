@@ -91,6 +91,8 @@ type Log struct {
 	Ledger  *lineage.Ledger
 	// Open opens the bytes of a sealed segment.
 	Open func(ctx context.Context, e Entry) (File, int64, error)
+	// Gone says of a segment that its bytes were removed on purpose: it is left out. May be nil.
+	Gone func(e Entry) bool
 }
 
 // part is one segment that is read.
@@ -118,7 +120,7 @@ func (l *Log) parts(ctx context.Context, w Window) ([]*part, error) {
 	all = firsts(all)
 	for i := range all {
 		sealed[spooled{writer: all[i].Writer, number: all[i].Number}] = true
-		if all[i].overlaps(w) {
+		if all[i].overlaps(w) && (l.Gone == nil || !l.Gone(all[i])) {
 			parts = append(parts, &part{entry: &all[i], name: all[i].Name()})
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"hash"
 	"regexp"
 	"slices"
 	"strings"
@@ -61,12 +62,13 @@ const keyBytes = 32
 // redactor writes values as the policy says. It belongs to one goroutine.
 type redactor struct {
 	policy Policy
-	key    []byte // of hashes
+	mac    hash.Hash // keyed
+	sum    []byte
 	hidden map[string]bool
 }
 
 func newRedactor(p Policy, key []byte) *redactor {
-	return &redactor{policy: p, key: key, hidden: make(map[string]bool)}
+	return &redactor{policy: p, mac: hmac.New(sha256.New, key), hidden: make(map[string]bool)}
 }
 
 // maxCell bounds a value. A longer one is written by its digest.
@@ -80,7 +82,7 @@ func (r *redactor) appendCell(b, name, cell []byte) []byte {
 	case r.hides(name):
 		return append(b, maskedText...)
 	case r.policy.Features == Hashed:
-		return append(append(append(b, '"'), r.hash(cell)...), '"')
+		return r.appendHash(b, cell)
 	case r.policy.Features == Masked && cell[0] == '"' && personal(cell[1:len(cell)-1]),
 		r.policy.Features == Masked && (cell[0] == '[' || cell[0] == '{') && personalPart(cell):
 		return append(b, maskedText...)
@@ -108,11 +110,12 @@ func (r *redactor) appendOutput(b, cell []byte) []byte {
 	return append(b, cell...)
 }
 
-// hash is a keyed hash, so that nobody without the key can try all values.
-func (r *redactor) hash(text []byte) string {
-	m := hmac.New(sha256.New, r.key)
-	m.Write(text)
-	return hex.EncodeToString(m.Sum(nil)[:16])
+// appendHash writes a keyed hash, so that nobody without the key can try all values.
+func (r *redactor) appendHash(b, text []byte) []byte {
+	r.mac.Reset()
+	r.mac.Write(text)
+	r.sum = r.mac.Sum(r.sum[:0])
+	return append(hex.AppendEncode(append(b, '"'), r.sum[:16]), '"')
 }
 
 // maxHidden bounds what is remembered of names that callers choose.

@@ -17,7 +17,7 @@ type queue struct {
 	mu       sync.Mutex
 	waiting  []Prediction
 	spare    []Prediction // the memory of what was taken before
-	bytes    int64        // of what waits and of what is being written
+	bytes    int64        // of what waits and is not encoded yet
 	held     int          // the same as a number
 	most     int
 	mostSize int64
@@ -71,7 +71,7 @@ func (q *queue) crowded() bool {
 	return q.held >= q.most/2 || q.bytes >= q.mostSize/2 || q.closed
 }
 
-// take returns all that waits, in order. It counts as held until done is called for it.
+// take returns all that waits, in order. It counts as held until it is released.
 func (q *queue) take() []Prediction {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -80,14 +80,18 @@ func (q *queue) take() []Prediction {
 	return taken
 }
 
-// done lets go of what was taken and has been written.
-func (q *queue) done(taken []Prediction, size int64) {
-	n := len(taken)
-	clear(taken) // lets go of the bodies
+// release makes room: so many of what was taken are encoded.
+func (q *queue) release(n int, size int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.held -= n
 	q.bytes -= size
+}
+
+// recycle takes the memory of what was taken back.
+func (q *queue) recycle(taken []Prediction) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	q.spare = taken[:0]
 }
 

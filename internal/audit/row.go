@@ -3,10 +3,13 @@ package audit
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"mime"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/klauspost/compress/gzip"
 
 	"mlx/internal/object"
 )
@@ -23,8 +26,11 @@ const (
 type encoder struct {
 	service  string
 	writer   string
-	layout   []string
+	in       grid   // of the request that is being written
+	out      answer // and of its answer
 	redactor *redactor
+	said     []byte            // the text of the answer
+	common   []byte            // what the rows of a request have in common
 	releases map[string][]byte // what is written of each, by its key
 	maxBody  int               // a longer one is written by its digest
 }
@@ -37,9 +43,7 @@ const maxReleases = 64
 
 // rows appends the rows of a prediction, a line an instance, and returns how many they are.
 func (e *encoder) rows(b []byte, number uint64, p *Prediction) ([]byte, int) {
-	c := content{}
-	c.features, c.read = e.features(&p.Request)
-	c.said, c.told = e.answer(p)
+	c := content{read: e.features(&p.Request), told: e.answer(p)}
 	start := len(b)
 	b, n := e.each(b, number, p, c)
 	if len(b)-start > maxRequest {
@@ -48,34 +52,30 @@ func (e *encoder) rows(b []byte, number uint64, p *Prediction) ([]byte, int) {
 	return b, n
 }
 
-// content is what could be read of a request and its answer.
-type content struct {
-	features *grid
-	read     bool
-	said     *answer
-	told     bool
-}
+// content says what could be read of a request: its features, what the model said.
+type content struct{ read, told bool }
 
 func (e *encoder) each(b []byte, number uint64, p *Prediction, c content) ([]byte, int) {
 	rows := 1
 	if c.read {
-		rows = c.features.rows
+		rows = e.in.rows
 	} else if c.told {
-		rows = c.said.rows
+		rows = e.out.rows
 	}
-	start, tail := len(b), e.tail(nil, p, c)
+	start := len(b)
+	e.common = e.tail(e.common[:0], p, c)
 	for i := range rows {
 		b = e.head(b, number, i, rows > 1, p)
-		b = append(b, tail...)
+		b = append(b, e.common...)
 		if c.read && e.redactor.policy.Features != None {
 			b = append(b, `,"features":`...)
-			b = e.object(b, c.features, i, nil)
+			b = e.object(b, &e.in, i, nil)
 		}
 		switch {
-		case c.told && c.said.rows == rows:
-			b = e.said(b, c.said, i)
+		case c.told && e.out.rows == rows:
+			b = e.instance(b, &e.out, i)
 		case c.told && i == 0:
-			b = e.raw(b, p.Answer.Bytes)
+			b = e.raw(b)
 		}
 		if i == 0 {
 			b = e.explanation(b, p)
@@ -87,20 +87,42 @@ func (e *encoder) each(b []byte, number uint64, p *Prediction, c content) ([]byt
 	return b, rows
 }
 
-// features are those of a request, where its body has some.
-func (e *encoder) features(body *Body) (*grid, bool) {
-	if len(body.Bytes) == 0 || len(body.Bytes) > e.maxBody || !isJSON(body.Type) {
-		return nil, false
-	}
-	return readRequest(object.QuoteWords(body.Bytes), e.layout)
+// features reads those of a request, where its body has some.
+func (e *encoder) features(body *Body) bool {
+	text, ok := e.text(body)
+	return ok && e.in.read(text)
 }
 
-// answer is what the model said, unless what was sent is an error.
-func (e *encoder) answer(p *Prediction) (*answer, bool) {
-	if p.Status < 200 || p.Status > 299 || len(p.Answer.Bytes) == 0 || len(p.Answer.Bytes) > e.maxBody || !isJSON(p.Answer.Type) {
+// answer reads what the model said, unless what was sent is an error.
+func (e *encoder) answer(p *Prediction) bool {
+	if p.Status < 200 || p.Status > 299 {
+		return false
+	}
+	text, ok := e.text(&p.Answer)
+	e.said = text
+	return ok && e.out.read(text)
+}
+
+// text is the JSON of a body, where it may be some and is not too long.
+func (e *encoder) text(body *Body) ([]byte, bool) {
+	b := body.Bytes
+	if len(b) == 0 || len(b) > e.maxBody || !isJSON(body.Type) {
 		return nil, false
 	}
-	return readAnswer(object.QuoteWords(p.Answer.Bytes))
+	switch strings.ToLower(body.Coding) {
+	case "", "identity":
+	case "gzip":
+		in, err := gzip.NewReader(bytes.NewReader(b))
+		if err != nil {
+			return nil, false
+		}
+		if b, err = io.ReadAll(io.LimitReader(in, int64(e.maxBody)+1)); err != nil || len(b) > e.maxBody {
+			return nil, false
+		}
+	default:
+		return nil, false
+	}
+	return object.QuoteWords(b), true
 }
 
 // isJSON says whether a media type may be one of JSON. Many clients say nothing, or that it is a form or text.
@@ -171,7 +193,7 @@ func (e *encoder) tail(b []byte, p *Prediction, c content) []byte {
 	if p.Word != "" {
 		b = append(b, `,"bucket":`...)
 		b = strconv.AppendInt(b, int64(p.Bucket), 10)
-		b = append(append(append(b, `,"word":"`...), e.redactor.hash([]byte(p.Word))...), '"')
+		b = e.redactor.appendHash(append(b, `,"word":`...), []byte(p.Word))
 	}
 	b = append(b, `,"status":`...)
 	b = strconv.AppendInt(b, int64(p.Status), 10)
@@ -186,6 +208,9 @@ func (e *encoder) tail(b []byte, p *Prediction, c content) []byte {
 	}
 	if p.Schema != "" {
 		b = appendText(append(b, `,"schema":`...), cut(p.Schema))
+	}
+	if p.Why != "" && e.explains() && (e.redactor.policy.Features == Full || !personal([]byte(p.Why))) { // it may name a value
+		b = appendText(append(b, `,"schema_why":`...), cut(p.Why))
 	}
 	b = e.body(b, `,"request":`, &p.Request, c.read)
 	return e.body(b, `,"answer":`, &p.Answer, c.told)
@@ -229,8 +254,8 @@ func (e *encoder) body(b []byte, name string, body *Body, read bool) []byte {
 	if body.Type != "" && !read {
 		b = appendText(append(b, `,"type":`...), cut(body.Type))
 	}
-	if !read || e.redactor.policy.Features == Full {
-		b = append(append(append(b, `,"digest":"`...), body.digest().String()...), '"')
+	if d := body.digest(); !d.IsZero() && (!read || e.redactor.policy.Features == Full) {
+		b = append(append(append(b, `,"digest":"`...), d.String()...), '"')
 	}
 	return append(b, '}')
 }
@@ -250,8 +275,8 @@ func (e *encoder) object(b []byte, g *grid, row int, without func(column int) bo
 	return append(b, '}')
 }
 
-// said writes what the model said of an instance.
-func (e *encoder) said(b []byte, a *answer, row int) []byte {
+// instance writes what the model said of an instance.
+func (e *encoder) instance(b []byte, a *answer, row int) []byte {
 	others := len(a.columns)
 	if a.score >= 0 {
 		b = e.redactor.appendOutput(append(b, `,"score":`...), a.columns[a.score].cells[row])
@@ -268,8 +293,8 @@ func (e *encoder) said(b []byte, a *answer, row int) []byte {
 }
 
 // raw writes an answer that does not have an item for each instance as it came.
-func (e *encoder) raw(b, body []byte) []byte {
-	n, err := parse(object.QuoteWords(body))
+func (e *encoder) raw(b []byte) []byte {
+	n, err := parse(e.said)
 	if err != nil || e.redactor.policy.Features == None || len(n.raw) > maxCell || bytes.IndexByte(n.raw, '\n') >= 0 {
 		return b
 	}
@@ -339,7 +364,23 @@ func (p *parser) words() (string, bool) {
 	return s, err == nil
 }
 
-func readTime(b []byte) (time.Time, bool) {
-	at, err := time.Parse(timeLayout, string(b))
-	return at, err == nil
+// readTime reads a time as it is written: all digits have their place.
+func readTime(b []byte) (at time.Time, ok bool) {
+	var n [7]int
+	field := 0
+	for i, c := range b {
+		switch want := timeLayout[i]; {
+		case '0' <= want && want <= '9':
+			if !isDigit(c) {
+				return at, false
+			}
+			n[field] = 10*n[field] + int(c-'0')
+		case c != want:
+			return at, false
+		default:
+			field++
+		}
+	}
+	at = time.Date(n[0], time.Month(n[1]), n[2], n[3], n[4], n[5], n[6]*1000, time.UTC)
+	return at, n[1] >= 1 && n[1] <= 12 && n[2] >= 1 && n[2] <= 31 && n[3] < 24 && n[4] < 60 && n[5] < 60
 }

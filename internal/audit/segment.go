@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -114,6 +115,7 @@ type packer struct {
 	rows   []byte // of a frame that is being put together
 	frame  frameInfo
 	keys   [][2]uint64
+	buffer []byte
 	failed error
 }
 
@@ -193,7 +195,12 @@ func (p *packer) flush() {
 		return
 	}
 	f := p.frame
-	b := p.codec.frame(nil, p.rows, &f)
+	b, err := p.codec.frame(p.buffer[:0], p.rows, &f)
+	if err != nil {
+		p.failed = cmp.Or(p.failed, err)
+		return
+	}
+	p.buffer = b
 	f.offset = p.at + skipBytes + frameBytes
 	p.write(b)
 	bloom := make([]byte, bloomBytes(int(f.requests)))

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"mlx/internal/fault"
-	"mlx/internal/object"
 )
 
 // The files of a spool. Each writer has one that says that it lives, by a lock, and how much it has taken in; and its segments, of which all
@@ -188,14 +187,4 @@ func openFile(path string) (*os.File, *segment, error) {
 		return nil, nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
 	}
 	return f, s, nil
-}
-
-// digestOf is the SHA-256 of a file.
-func digestOf(path string) (object.Digest, int64, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return object.Digest{}, 0, err
-	}
-	defer f.Close()
-	return sumOf(f)
 }

@@ -34,6 +34,9 @@ func (t *Table) Close() error {
 // The columns of a table that are no features. A feature of the same name is called feature.NAME.
 var tableColumns = []string{"id", "at", "model", "release", "role", "status", "latency_us", "score", "class"}
 
+// RoutingColumns are those that say how a request was routed, and nothing of what was asked or said.
+func RoutingColumns() []string { return []string{"model", "release", "role", "status", "latency_us"} }
+
 // Table finds the rows of a window. bare leaves all columns but the time and the features out, so that it can be compared with data.
 func (l *Log) Table(ctx context.Context, w Window, bare bool) (*Table, error) {
 	parts, err := l.parts(ctx, w)

@@ -26,14 +26,14 @@ func (w *Writer) turn(last bool) {
 	accepted, dropped := w.queue.numbers()
 	_ = taken{accepted, dropped}.write(w.claim) // for who finds what a killed writer left; it will do without
 	now := w.opts.Now()
-	due := w.info.rows > 0 && (last || now.Sub(w.since) >= w.opts.Flush)
+	due := w.info.rows > 0 && (last || left(w.opts.Flush, w.since, now) == 0)
 	if due && !w.flush() {
 		return
 	}
 	if last && w.file == nil && dropped > w.told && w.begin() != nil {
 		return
 	}
-	if w.file != nil && (last || w.size >= w.opts.SegmentBytes || now.Sub(w.begun) >= w.opts.SegmentAge) {
+	if w.file != nil && (last || w.size >= w.opts.SegmentBytes || left(w.opts.SegmentAge, w.begun, w.opts.Now()) == 0) {
 		if w.info.rows > 0 && !w.flush() {
 			return
 		}
@@ -45,21 +45,23 @@ func (w *Writer) turn(last bool) {
 func (w *Writer) encode() bool {
 	for {
 		if w.next == len(w.taken) {
-			w.queue.done(w.taken, w.weight)
-			w.taken, w.next, w.weight = w.queue.take(), 0, 0
-			for i := range w.taken {
-				w.weight += w.taken[i].weight()
-			}
+			w.queue.recycle(w.taken)
+			w.taken, w.next = w.queue.take(), 0
 		}
 		if len(w.taken) == 0 {
 			return true
 		}
-		for w.next < len(w.taken) {
-			w.one(&w.taken[w.next])
+		size, from := int64(0), w.next
+		for w.next < len(w.taken) && w.info.rows < frameRows && len(w.rows) < frameBreak {
+			p := &w.taken[w.next]
+			size += p.weight()
+			w.one(p)
+			*p = Prediction{} // lets go of the bodies
 			w.next++
-			if (w.info.rows >= frameRows || len(w.rows) >= frameBreak) && !w.flush() {
-				return false
-			}
+		}
+		w.queue.release(w.next-from, size)
+		if (w.info.rows >= frameRows || len(w.rows) >= frameBreak) && !w.flush() {
+			return false
 		}
 	}
 }
@@ -110,7 +112,10 @@ func (w *Writer) put() error {
 			return err
 		}
 	}
-	w.buffer = w.codec.frame(w.buffer[:0], w.rows, &w.info)
+	var err error
+	if w.buffer, err = w.codec.frame(w.buffer[:0], w.rows, &w.info); err != nil {
+		return err
+	}
 	if err := w.append(w.buffer); err != nil {
 		return err
 	}
@@ -118,6 +123,9 @@ func (w *Writer) put() error {
 	w.written.Rows += int64(w.info.rows)
 	w.written.Requests += int64(w.info.requests)
 	w.mu.Unlock()
+	if w.sink != nil {
+		w.sink.add(w.rows, int64(w.info.rows))
+	}
 	w.info = frameInfo{}
 	if w.rows = w.rows[:0]; cap(w.rows) > 4*frameBreak {
 		w.rows = nil

@@ -32,6 +32,9 @@ func (l *Log) Verify(ctx context.Context, withBytes bool) (problems []Problem, a
 		return problems, nil, err
 	}
 	for _, e := range firsts(all) {
+		if l.Gone != nil && l.Gone(e) {
+			continue
+		}
 		what, err := l.check(ctx, e)
 		switch {
 		case fault.KindOf(err) == fault.NotFound:
@@ -43,6 +46,15 @@ func (l *Log) Verify(ctx context.Context, withBytes bool) (problems []Problem, a
 		}
 	}
 	return problems, absent, nil
+}
+
+// VerifyChain checks the records of all services: those of each writer must follow each other.
+func VerifyChain(ctx context.Context, l *lineage.Ledger) ([]Problem, error) {
+	all, err := Entries(ctx, l, "")
+	if err != nil {
+		return nil, err
+	}
+	return checkChain(ctx, l, all)
 }
 
 // checkChain holds the segments of each writer against each other: numbers, requests and digests must follow.
@@ -87,11 +99,13 @@ func checkChain(ctx context.Context, l *lineage.Ledger, all []Entry) ([]Problem,
 			}
 		}
 	}
+	first := make(map[spooled]object.Digest, len(kept))
 	for _, e := range all {
-		for _, k := range kept {
-			if e.Writer == k.Writer && e.Number == k.Number && e.Segment != k.Segment {
-				tell(e, "it is recorded twice, as %s and as %s", k.Segment.Short(), e.Segment.Short())
-			}
+		key := spooled{writer: e.Writer, number: e.Number}
+		if was, known := first[key]; !known {
+			first[key] = e.Segment
+		} else if was != e.Segment {
+			tell(e, "it is recorded twice, as %s and as %s", was.Short(), e.Segment.Short())
 		}
 	}
 	return problems, nil

@@ -31,6 +31,10 @@ type Options struct {
 	SegmentBytes int64         // a segment is sealed when it is so long; 32 MiB
 	SegmentAge   time.Duration // or so old; 1 h
 
+	// Sink gets each row as well, once it is on the disk; nil: nobody does. SinkBytes bounds what waits for it; 16 MiB.
+	Sink      Sender
+	SinkBytes int64
+
 	Now func() time.Time
 	// Keep makes the file a version in the store, under its name. release is called when the version is recorded.
 	Keep   func(ctx context.Context, path string) (root object.Digest, release func() error, err error)
@@ -51,6 +55,7 @@ func (o *Options) fill() error {
 	set(&o.QueueBytes, 64<<20)
 	set((*int64)(&o.Flush), int64(time.Second))
 	set(&o.SegmentBytes, 32<<20)
+	set(&o.SinkBytes, 16<<20)
 	set((*int64)(&o.SegmentAge), int64(time.Hour))
 	o.Queue, o.MaxBody = int(queue), int(body)
 	if o.Policy.Features == "" {
@@ -69,15 +74,15 @@ type Writer struct {
 	claim *os.File
 	queue *queue
 	seal  *sealer
+	sink  *forwarder // nil: there is none
 	enc   *encoder
 	codec *codec
 
 	// What is being written; it belongs to run.
 	taken  []Prediction // from the queue
 	next   int          // of these, which is not encoded yet
-	weight int64
-	coded  uint64 // requests that are encoded
-	rows   []byte // of the next frame
+	coded  uint64       // requests that are encoded
+	rows   []byte       // of the next frame
 	info   frameInfo
 	since  time.Time // when its first row came
 	file   *os.File  // nil: no segment is open
@@ -94,6 +99,7 @@ type Writer struct {
 	mu      sync.Mutex
 	writing error // why nothing can be written
 	sealing error // or sealed
+	sending error // or sent on
 	written Written
 }
 
@@ -104,6 +110,8 @@ type Written struct {
 	Requests int64  // that are on the disk
 	Rows     int64
 	Sealed   int64 // segments
+	Sent     int64 // rows that the sink took
+	Unsent   int64 // rows that it did not get
 	Trouble  error // why nothing can be written or sealed at present
 }
 
@@ -133,10 +141,13 @@ func Open(ctx context.Context, o Options) (*Writer, error) {
 	}
 	w := &Writer{opts: o, name: name, claim: claim, codec: codec, queue: newQueue(o.Queue, o.QueueBytes), number: 0,
 		stop: make(chan struct{}), stopped: make(chan struct{})}
-	w.enc = &encoder{service: o.Service, writer: name, layout: o.Columns, redactor: newRedactor(o.Policy, key), releases: make(map[string][]byte), maxBody: o.MaxBody}
+	w.enc = &encoder{service: o.Service, writer: name, in: grid{layout: o.Columns}, redactor: newRedactor(o.Policy, key), releases: make(map[string][]byte), maxBody: o.MaxBody}
 	if w.seal, err = newSealer(ctx, &w.opts, name, func(err error) { w.alarm(&w.sealing, err) }); err != nil {
 		codec.close()
 		return nil, errors.Join(failed(err), claim.Close())
+	}
+	if o.Sink != nil {
+		w.sink = newForwarder(ctx, &w.opts, func(err error) { w.alarm(&w.sending, err) })
 	}
 	go w.run()
 	return w, nil
@@ -157,11 +168,14 @@ func (w *Writer) Stats() Written {
 	s := w.written
 	s.Accepted, s.Dropped = w.queue.numbers()
 	s.Sealed = w.seal.sealed.Load()
-	s.Trouble = cmp.Or(w.writing, w.sealing)
+	s.Trouble = cmp.Or(w.writing, w.sealing, w.sending)
+	if w.sink != nil {
+		s.Sent, s.Unsent = w.sink.sent.Load(), w.sink.dropped.Load()
+	}
 	return s
 }
 
-// Close writes and seals all that was taken in. When ctx ends before, or sealing fails, what is on the disk stays in the spool: the next
+// Close writes and seals all that was taken in, and sends on what waits for that. When ctx ends before, or sealing fails, what is on the disk stays in the spool: the next
 // writer seals it.
 func (w *Writer) Close(ctx context.Context) error {
 	w.queue.close()
@@ -172,6 +186,9 @@ func (w *Writer) Close(ctx context.Context) error {
 		return fault.New(fault.Unavailable, "cannot write all predictions: %w", ctx.Err())
 	}
 	sealed := w.seal.close(ctx)
+	if w.sink != nil {
+		w.sink.close(ctx)
+	}
 	path := filepath.Join(w.opts.Dir, w.name+writerEnd)
 	w.claim.Close() // who comes next may look after what is left
 	s := w.Stats()
@@ -190,9 +207,9 @@ func (w *Writer) Close(ctx context.Context) error {
 // alarm notes in one of writing and sealing why it cannot be done, or that it can again.
 func (w *Writer) alarm(what *error, err error) {
 	w.mu.Lock()
-	before := cmp.Or(w.writing, w.sealing)
+	before := cmp.Or(w.writing, w.sealing, w.sending)
 	*what = err
-	after := cmp.Or(w.writing, w.sealing)
+	after := cmp.Or(w.writing, w.sealing, w.sending)
 	w.mu.Unlock()
 	if w.opts.Alarm != nil && (before == nil) != (after == nil) {
 		w.opts.Alarm(after)
@@ -239,9 +256,17 @@ func (w *Writer) wait() time.Duration {
 	case !w.retry.IsZero():
 		return again
 	case w.info.rows > 0:
-		return max(0, w.opts.Flush-w.opts.Now().Sub(w.since))
+		return left(w.opts.Flush, w.since, w.opts.Now())
 	case w.file != nil:
-		return max(0, w.opts.SegmentAge-w.opts.Now().Sub(w.begun))
+		return left(w.opts.SegmentAge, w.begun, w.opts.Now())
 	}
 	return time.Hour
+}
+
+// left is what is left of a time that began at since. Where the clock was set back it is over: nothing waits for that.
+func left(of time.Duration, since, now time.Time) time.Duration {
+	if now.Before(since) {
+		return 0
+	}
+	return max(0, of-now.Sub(since))
 }

@@ -172,7 +172,7 @@ func TestBytesAreBounded(t *testing.T) {
 	if err := q.add(p); err == nil {
 		t.Error("what is being written takes no room")
 	}
-	q.done(taken, 3*p.weight())
+	q.release(len(taken), 3*p.weight())
 	if err := q.add(p); err != nil {
 		t.Error(err)
 	}
@@ -210,6 +210,28 @@ func TestSealFails(t *testing.T) {
 	if ids := idsOf(t, s.log(), Window{}); len(ids) != 1 || len(mustEntries(t, s)) != 1 {
 		t.Errorf("%v is there", ids)
 	}
+}
+
+// TestClockSetBack: rows are written and segments sealed all the same.
+func TestClockSetBack(t *testing.T) {
+	s := newSite(t)
+	o := s.options()
+	var back atomic.Bool
+	o.SegmentAge = time.Second
+	o.Now = func() time.Time {
+		if back.Load() {
+			return time.Now().Add(-time.Hour).Round(0)
+		}
+		return time.Now().Round(0) // without what only this process knows
+	}
+	w := mustOpen(t, o)
+	defer w.Close(context.Background())
+	_ = w.Add(flight("x", 1))
+	until(t, "it was taken", func() bool { accepted, _ := w.queue.numbers(); return accepted == 1 })
+	back.Store(true)
+	_ = w.Add(flight("x", 2))
+	until(t, "both are on the disk", func() bool { return w.Stats().Rows == 2 })
+	until(t, "they are sealed", func() bool { _ = w.Add(flight("x", 3)); return w.Stats().Sealed > 0 })
 }
 
 // TestTwiceIsOnce: a crash between keeping, recording and removing leaves one record.

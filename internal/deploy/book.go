@@ -56,7 +56,7 @@ func (b Book) Plan(ctx context.Context, p Planning) (Rollout, error) {
 	if r, busy := s.Progress(); busy {
 		body.Replaces = &r.ID
 	}
-	e := lineage.Entry[Plan]{Body: body, Prev: prev(s), In: []lineage.Input{Named(s.Name), {Role: "version", ID: p.Spec.To.Record}}}
+	e := lineage.Entry[Plan]{Body: body, In: []lineage.Input{Named(s.Name), {Role: "version", ID: p.Spec.To.Record}}}
 	if p.Spec.To.Record.IsZero() {
 		e.In = e.In[:1]
 	}
@@ -67,8 +67,17 @@ func (b Book) Plan(ctx context.Context, p Planning) (Rollout, error) {
 	return b.find(ctx, s.Name, rec.ID)
 }
 
-// prev is what a new record of a service follows.
-func prev(s Service) []object.Digest { return s.Heads[max(len(s.Heads)-8, 0):] }
+// inputs are those of a record of a rollout.
+func inputs(service string, rollout object.Digest) []lineage.Input {
+	return []lineage.Input{Named(service), {Role: "rollout", ID: rollout}}
+}
+
+// prev is what a new record of a rollout follows: what is known of it. Rollouts do not follow each other, so that each of them stays in
+// sight of whoever asks the ledger for what is not superseded; their generations say which came first.
+func prev(s Service, rollout object.Digest) []object.Digest {
+	heads := s.heads[rollout]
+	return heads[max(len(heads)-8, 0):]
+}
 
 func (b Book) find(ctx context.Context, service string, id object.Digest) (Rollout, error) {
 	s, err := b.Service(ctx, service)
@@ -89,7 +98,7 @@ func (b Book) Moved(ctx context.Context, before, after Rollout) error {
 		return err
 	}
 	m := moveOf(before, after)
-	_, err = Moved.Append(ctx, b.Ledger, lineage.Entry[Move]{Body: m, Prev: prev(s), Op: m.op(), In: []lineage.Input{Named(after.Service), {Role: "rollout", ID: after.ID}}})
+	_, err = Moved.Append(ctx, b.Ledger, lineage.Entry[Move]{Body: m, Prev: prev(s, after.ID), Op: m.op(), In: inputs(after.Service, after.ID)})
 	return err
 }
 
@@ -99,7 +108,7 @@ func (b Book) Observed(ctx context.Context, o Observation) error {
 	if err != nil {
 		return err
 	}
-	_, err = Observed.Append(ctx, b.Ledger, lineage.Entry[Observation]{Body: o, Prev: prev(s), In: []lineage.Input{Named(o.Service), {Role: "rollout", ID: o.Rollout}}})
+	_, err = Observed.Append(ctx, b.Ledger, lineage.Entry[Observation]{Body: o, Prev: prev(s, o.Rollout), In: inputs(o.Service, o.Rollout)})
 	return err
 }
 
@@ -119,7 +128,7 @@ func (b Book) Ask(ctx context.Context, a Asking) (Rollout, error) {
 		return r, nil // it is so
 	}
 	a.Rollout = r.ID
-	_, err = Asked.Append(ctx, b.Ledger, lineage.Entry[Asking]{Body: a, Prev: prev(s), In: []lineage.Input{Named(a.Service), {Role: "rollout", ID: r.ID}}})
+	_, err = Asked.Append(ctx, b.Ledger, lineage.Entry[Asking]{Body: a, Prev: prev(s, r.ID), In: inputs(a.Service, r.ID)})
 	if err != nil {
 		return r, err
 	}

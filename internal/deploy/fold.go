@@ -22,7 +22,7 @@ type Service struct {
 	// Generation is the greatest one that a record has. The next one is above it.
 	Generation uint64
 	Conflicts  []Conflict
-	Heads      []object.Digest // the records that no other follows
+	heads      map[object.Digest][]object.Digest // of each rollout: its records that no other follows
 	told       map[object.Digest]telling
 }
 
@@ -99,6 +99,19 @@ type said struct {
 	body any
 }
 
+// rollout is the one that a record is about.
+func (s said) rollout() object.Digest {
+	switch b := s.body.(type) {
+	case Move:
+		return b.Rollout
+	case Asking:
+		return b.Rollout
+	case Observation:
+		return b.Rollout
+	}
+	return s.rec.ID
+}
+
 // read decodes a record of a service. false: it is of a kind that says nothing here.
 func read(rec lineage.Record) (s said, ok bool, err error) {
 	s.rec = rec
@@ -136,7 +149,7 @@ func fold(name string, records []said) Service {
 		a, b := &x.rec, &y.rec
 		return cmp.Or(cmp.Compare(a.LC, b.LC), a.At.Compare(b.At), a.ID.Compare(b.ID))
 	})
-	f := folding{s: Service{Name: name, told: map[object.Digest]telling{}}, moves: map[object.Digest][]said{}, asks: map[object.Digest][]said{},
+	f := folding{s: Service{Name: name, heads: map[object.Digest][]object.Digest{}, told: map[object.Digest]telling{}}, moves: map[object.Digest][]said{}, asks: map[object.Digest][]said{},
 		seen: map[object.Digest][]said{}, obeyed: map[object.Digest]bool{}}
 	f.sort(records)
 	slices.SortStableFunc(f.plans, func(x, y said) int { return cmp.Compare(x.body.(Plan).Generation, y.body.(Plan).Generation) })
@@ -165,7 +178,8 @@ func (f *folding) sort(records []said) {
 	}
 	for _, r := range records {
 		if !followed[r.rec.ID] {
-			f.s.Heads = append(f.s.Heads, r.rec.ID)
+			id := r.rollout()
+			f.s.heads[id] = append(f.s.heads[id], r.rec.ID)
 		}
 		if h := (hand{r.rec.By, r.rec.Op}); h.op != "" {
 			if once[h] {

@@ -291,12 +291,12 @@ func (m *memory) service() Service {
 
 func (m *memory) Moved(_ context.Context, before, after Rollout) error {
 	b := moveOf(before, after)
-	_, err := m.append(Moved.Name(), b, b.op(), prev(m.service()))
+	_, err := m.append(Moved.Name(), b, b.op(), prev(m.service(), after.ID))
 	return err
 }
 
 func (m *memory) Observed(_ context.Context, o Observation) error {
-	_, err := m.append(Observed.Name(), o, "", prev(m.service()))
+	_, err := m.append(Observed.Name(), o, "", prev(m.service(), o.Rollout))
 	return err
 }
 
@@ -308,7 +308,7 @@ func (m *memory) plan(spec Spec) Rollout {
 	if err := spec.Check(); err != nil {
 		m.t.Fatal(err)
 	}
-	rec, err := m.append(Planned.Name(), Plan{Spec: spec, Generation: s.Generation + 1}, "", prev(s))
+	rec, err := m.append(Planned.Name(), Plan{Spec: spec, Generation: s.Generation + 1}, "", nil)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -318,7 +318,7 @@ func (m *memory) plan(spec Spec) Rollout {
 
 func (m *memory) ask(w Word, reason string) {
 	if r, busy := m.service().Progress(); busy {
-		if _, err := m.append(Asked.Name(), Asking{Service: "flights", Rollout: r.ID, Word: w, Reason: reason, Actor: "li"}, "", prev(m.service())); err != nil && !m.full {
+		if _, err := m.append(Asked.Name(), Asking{Service: "flights", Rollout: r.ID, Word: w, Reason: reason, Actor: "li"}, "", prev(m.service(), r.ID)); err != nil && !m.full {
 			m.t.Fatal(err)
 		}
 	}

@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -24,9 +25,13 @@ func (c *Config) validateMonitors(body ast.Node) error {
 				return err
 			}
 		}
-		if service, ok := strings.CutPrefix(m.Predictions.Table, "service:"); ok {
-			if _, known := c.Services.Get(service); !known {
-				return missing(m.Predictions.At, "monitor "+name, "service", service, c.Services.Names())
+		for _, service := range []struct {
+			of string
+			at fault.Position
+		}{{m.Predictions.Table, m.Predictions.At}, {m.Current, m.At}} {
+			word, is := strings.CutPrefix(service.of, "service:")
+			if _, known := c.Services.Get(word); is && !known {
+				return missing(service.at, "monitor "+name, "service", word, c.Services.Names())
 			}
 		}
 		if err := checkSubjects(m.Quality); err != nil {
@@ -106,6 +111,9 @@ func byDay(table string) (parts, whole bool) {
 func (m writtenMonitor) checkWindow() *fault.Error {
 	length := m.Window.Duration.Duration
 	parts, whole := byDay(m.table())
+	if strings.HasPrefix(m.table(), "service:") {
+		m.Time = cmp.Or(m.Time, "at") // the log knows when each was
+	}
 	switch {
 	case parts && length == 0:
 		return m.wrong("current", "%q needs a window of time, such as window: 1d", m.table())

@@ -244,14 +244,16 @@ func (r Runner) clock() func() time.Time {
 
 // childEnv returns the environment of the child. It replaces what an outer run may have set.
 func (r Runner) childEnv(s Spec, id object.Digest, tmp string) []string {
-	own := []string{"MLX_RUN_ID=", "MLX_METRICS=", "MLX_PARAMS=", "MLX_CHILDREN=", "MLX_ATTEMPT=", CauseVariable + "="}
+	own := []string{"MLX_RUN_ID=", "MLX_METRICS=", "MLX_PARAMS=", "MLX_CHILDREN=", "MLX_ATTEMPT=", "MLX_OUT=", CauseVariable + "="}
 	env := make([]string, 0, len(r.Environ)+len(s.Env)+len(own))
 	for _, v := range r.Environ {
 		if !hasAnyPrefix(v, own) {
 			env = append(env, v)
 		}
 	}
-	env = append(append(env, s.Env...), s.Because.environ()...)
+	if env = append(append(env, s.Env...), s.Because.environ()...); len(s.Outs) == 1 {
+		env = append(env, "MLX_OUT="+s.Outs[0].Abs)
+	}
 	return append(env, "MLX_RUN_ID="+id.Hex(), "MLX_METRICS="+filepath.Join(tmp, metricsName),
 		"MLX_PARAMS="+filepath.Join(tmp, paramsName), "MLX_CHILDREN="+filepath.Join(tmp, childrenName),
 		"MLX_ATTEMPT="+strconv.Itoa(max(1, s.Attempt)))

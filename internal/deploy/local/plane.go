@@ -104,6 +104,7 @@ func (p *plane) keep(ctx context.Context, now process) {
 			answer <- err
 		case <-ctx.Done():
 			now.stop(p.o.Drain)
+			p.set(func(s *RouterState) { s.PID = 0 })
 		}
 	}
 	_ = os.Remove(p.o.file(routerName)) // it named a process that has ended

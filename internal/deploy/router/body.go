@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 
 	"mlx/internal/deploy/router/internal/answer"
@@ -13,12 +14,16 @@ import (
 
 // body is that of a request: kept, so that it can be sent again, copied and looked at, or passed on as it comes.
 type body struct {
-	kept    []byte
-	whole   bool // kept is all of it
-	tried   bool
-	source  io.ReadCloser // what is left to be read
-	read    atomic.Bool   // some of it was passed on, and cannot be sent again
-	counted int64         // of the memory of all
+	kept   []byte
+	whole  bool // kept is all of it
+	tried  bool
+	source io.ReadCloser // what is left to be read
+	read   atomic.Bool   // some of it was passed on, and cannot be sent again
+
+	mu      sync.Mutex // of source, which a transport may still read when its request is answered
+	ended   bool       // nothing is left in source
+	over    bool       // nobody may read it any more
+	counted int64      // of the memory of all
 }
 
 // limit holds the body to as many bytes.
@@ -105,6 +110,29 @@ func (b *body) reader() io.ReadCloser {
 	return passing{b}
 }
 
+// drained is what net/http reads of the rest of a body by itself once a request is answered.
+const drained = 256 << 10
+
+// long: a server may well answer before it has all of the body, which HTTP/1 has to be told.
+func (b *body) long(req *http.Request) bool {
+	return !b.whole && req.ProtoMajor == 1 && (req.ContentLength < 0 || req.ContentLength > drained)
+}
+
+// drain reads what the server has left of a long body. While both sides are open net/http must not find the end of a body after the
+// handler: it would read on in the background, and cut off the next request. And the client was not told that the connection would end.
+func (b *body) drain() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.over = true
+	if b.ended {
+		return
+	}
+	var long *http.MaxBytesError
+	if _, err := io.Copy(io.Discard, b.source); err != nil && !errors.As(err, &long) { // of one that is too long net/http takes care
+		panic(http.ErrAbortHandler) // nobody knows where the next request would begin
+	}
+}
+
 // again says whether the body can be sent once more.
 func (b *body) again() bool { return b.whole || !b.read.Load() }
 
@@ -117,7 +145,14 @@ func (p passing) Read(to []byte) (int, error) {
 		p.b.kept = p.b.kept[n:]
 		return n, nil
 	}
-	return p.b.source.Read(to)
+	p.b.mu.Lock()
+	defer p.b.mu.Unlock()
+	if p.b.over {
+		return 0, io.ErrClosedPipe
+	}
+	n, err := p.b.source.Read(to)
+	p.b.ended = p.b.ended || err == io.EOF
+	return n, err
 }
 
 func (passing) Close() error { return nil }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -59,8 +58,7 @@ func (r *router) listenControl() (*control, error) {
 		done()
 		return nil, fault.New(fault.Unavailable, "cannot open the control socket: %w", err)
 	}
-	c := &control{&http.Server{Handler: r.controls(), ReadHeaderTimeout: r.o.Settings.Limits.HeaderTime,
-		ErrorLog: slog.NewLogLogger(r.o.Log.Handler(), slog.LevelDebug)}, r, done}
+	c := &control{r.o.listen(&http.Server{Handler: r.controls()}), r, done}
 	go func() { _ = c.server.Serve(l) }() // ends with close
 	return c, nil
 }

@@ -91,8 +91,13 @@ func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	defer x.arm.pool.gate.leave()
-	x.body.attach(req)
-	r.proxy.ServeHTTP(w, req.WithContext(context.WithValue(ctx, exchangeKey{}, x)))
+	out := req.WithContext(context.WithValue(ctx, exchangeKey{}, x)) // a copy: net/http looks at the body of its own
+	x.body.attach(out)
+	if x.body.long(req) {
+		_ = http.NewResponseController(w).EnableFullDuplex() // a server may answer while the body still comes
+		defer x.body.drain()
+	}
+	r.proxy.ServeHTTP(w, out)
 }
 
 // refusal is an error that the client has to mend.

@@ -49,6 +49,7 @@ func (r *router) rewrite(p *httputil.ProxyRequest) {
 	p.Out.URL.Scheme, p.Out.URL.Host = "http", "server" // once says which
 	p.Out.Host = p.In.Host
 	p.Out.Header.Set(idHeader, x.id)
+	p.Out.Header.Del(shadowHeader) // only copies have it
 	trusted := r.trusts(p.In.RemoteAddr)
 	if trusted {
 		p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]

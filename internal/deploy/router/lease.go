@@ -23,7 +23,7 @@ func (r *router) clock() int64 {
 	return int64(r.o.Now().Sub(r.started))
 }
 
-// armLease sets the timer of the lease; called with mu held whenever the table is another or the lease was renewed.
+// armLease sets the timer of the lease, or ends what it is over for; called with mu held whenever the table is another or the lease was renewed.
 func (r *router) armLease() {
 	if r.lease != nil {
 		r.lease.Stop()
@@ -35,7 +35,11 @@ func (r *router) armLease() {
 	}
 	left := t.desired.Lease - time.Duration(r.clock()-r.renewed())
 	generation := t.desired.Generation
-	r.lease = time.AfterFunc(max(left, 0), func() { r.expire(generation) })
+	if left <= 0 {
+		r.revert(t, expired(t.desired.Lease))
+		return
+	}
+	r.lease = time.AfterFunc(left, func() { r.expire(generation) })
 }
 
 // renewed is when somebody last said that the candidate may have its traffic. A time to come is of before the machine was started.
@@ -56,11 +60,11 @@ func (r *router) expire(generation uint64) {
 	if t.desired.Generation != generation {
 		return
 	}
-	if left := t.desired.Lease - time.Duration(r.clock()-r.renewed()); left > 0 {
-		r.armLease()
-		return
-	}
-	r.revert(t, "lease_expired: nobody renewed the lease of the candidate for "+t.desired.Lease.String())
+	r.armLease() // it may have been renewed meanwhile
+}
+
+func expired(lease time.Duration) string {
+	return "lease_expired: nobody renewed the lease of the candidate for " + lease.String()
 }
 
 // broke notes that a connection of the candidate broke. Enough of them in a short time, and all goes to stable.
@@ -92,43 +96,39 @@ func (r *router) broke(t *table) {
 	}
 }
 
-// revert takes effect first: it is the safe side. It is stored at once, or as soon as the disk takes it. The caller holds mu.
+// revert takes effect first: it is the safe side. It is stored as soon as the disk takes it. The caller holds mu.
 func (r *router) revert(t *table, reason string) {
 	if t.reverted != nil || t.candidate == nil || t.candidate.given == 0 {
 		return
 	}
-	next := r.state
-	next.Reverted = &deploy.Reverted{Generation: t.desired.Generation, At: r.o.Now().UTC(), Reason: reason}
-	r.state = next
-	r.table.Store(r.build(next))
+	v := &deploy.Reverted{Generation: t.desired.Generation, At: r.o.Now().UTC(), Reason: reason}
+	r.state.Reverted = v
+	r.table.Store(r.build(r.state))
 	r.o.Log.Warn("all goes to stable", "generation", t.desired.Generation, "reason", reason)
-	r.storeRevert(next.Reverted)
+	r.stores.Go(func() { r.storeRevert(v) })
 }
 
-// storeRevert is called with mu held.
+// storeRevert stores the state with a revert, unless somebody has said something since.
 func (r *router) storeRevert(v *deploy.Reverted) {
+	r.disk.Lock()
+	defer r.disk.Unlock()
 	err := locked(r.o.State, func() error {
-		if !r.owner() { // who has taken over knows the lease too
+		s := r.current()
+		if !r.owner() || s.Reverted != v { // who has taken over knows the lease too
 			return nil
 		}
-		if err := r.state.store(r.o.State); err != nil {
+		if err := s.store(r.o.State); err != nil {
 			return err
 		}
 		r.newEpoch()
 		return nil
 	})
 	if err == nil {
-		r.troubled = ""
+		r.note("", nil)
 		return
 	}
 	r.note("that all went to stable is not stored yet", err)
-	time.AfterFunc(retryStore, func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.state.Reverted == v {
-			r.storeRevert(v)
-		}
-	})
+	time.AfterFunc(retryStore, func() { r.storeRevert(v) })
 }
 
 // errReverted answers who renews the lease of a candidate that lost its traffic.

@@ -41,12 +41,7 @@ func (r *router) metrics() string {
 }
 
 func (r *router) armMetrics(m *metricText, t *table) {
-	var arms []*arm
-	for _, a := range []*arm{t.stable, t.candidate, t.shadow} {
-		if a != nil {
-			arms = append(arms, a)
-		}
-	}
+	arms := t.arms()
 	each := func(name, kind, help string, value func(*arm) float64) {
 		m.head(name, kind, help)
 		for _, a := range arms {

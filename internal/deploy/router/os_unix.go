@@ -3,6 +3,7 @@
 package router
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -16,7 +17,7 @@ func locked(dir string, do func() error) error {
 	}
 	defer f.Close() // and with it the lock
 	for {
-		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != syscall.EINTR {
+		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX); !errors.Is(err, syscall.EINTR) {
 			break
 		}
 	}

@@ -33,9 +33,10 @@ type server struct {
 	refused  atomic.Int64 // until when it is left aside, on the clock of the router: it refused a connection
 }
 
-// set replaces the servers. Those that stay keep what is known of them.
-func (p *pool) set(s Servers) {
-	parsed, _ := schema.Parse(s.Signature) // checkServers has read it
+// set replaces the servers. Those that stay keep what is known of them. An error tells that the signature is of no form that is known: then
+// requests are not held against it, but served.
+func (p *pool) set(s Servers) error {
+	parsed, err := schema.Parse(s.Signature)
 	next := &serving{Servers: s, schema: parsed}
 	old := p.serving.Load()
 	for _, address := range s.Addresses {
@@ -50,6 +51,7 @@ func (p *pool) set(s Servers) {
 		}
 	}
 	p.serving.Store(next)
+	return err
 }
 
 func (s *server) ready(now int64) bool { return !s.down.Load() && s.refused.Load() <= now }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -52,7 +51,7 @@ func (r *router) newProxy() *httputil.ReverseProxy {
 			}
 			exchangeOf(req.Context()).fail(w, err)
 		},
-		ErrorLog: slog.NewLogLogger(r.o.Log.Handler(), slog.LevelDebug),
+		ErrorLog: r.o.listen(&http.Server{}).ErrorLog,
 	}
 }
 
@@ -155,13 +154,14 @@ func (x *exchange) once(a *arm, s *serving, b *server, out *http.Request) (*http
 			attempt.GetBody = func() (io.ReadCloser, error) { return x.body.reader(), nil }
 		}
 	}
+	replayable(attempt.Header, s.Idempotent)
 	b.inFlight.Add(1)
 	resp, err := x.r.transport(s).RoundTrip(&attempt)
 	if err == nil && x.mayRetry(a, s) && x.body.whole && resp.ContentLength > 0 && resp.ContentLength <= holdReply && out.Method != http.MethodHead {
-		held := make([]byte, resp.ContentLength)
-		_, err = io.ReadFull(resp.Body, held)
+		held := bytes.NewBuffer(make([]byte, 0, resp.ContentLength+bytes.MinRead))
+		_, err = held.ReadFrom(resp.Body) // to the end, where the trailers are
 		resp.Body.Close()
-		resp.Body = io.NopCloser(bytes.NewReader(held))
+		resp.Body = io.NopCloser(held)
 	}
 	if err != nil {
 		b.inFlight.Add(-1)
@@ -169,6 +169,18 @@ func (x *exchange) once(a *arm, s *serving, b *server, out *http.Request) (*http
 	}
 	x.server = b
 	return resp, nil
+}
+
+// replayable lets the transport ask once more by itself when an idle connection turns out to be closed: a server that hangs up between
+// two requests has not failed. Without a value the header is not sent.
+func replayable(h http.Header, idempotent bool) {
+	const name = "Idempotency-Key"
+	switch sent, ok := h[name]; {
+	case idempotent && !ok:
+		h[name] = []string{}
+	case !idempotent && ok && len(sent) == 0:
+		delete(h, name)
+	}
 }
 
 // take notes whose answer it is, and follows it to its end.

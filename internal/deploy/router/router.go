@@ -66,13 +66,20 @@ type router struct {
 	stop     context.CancelFunc // what works in the background
 	spans    *trace.Exporter
 
-	mu       sync.Mutex // all below
-	state    state
-	pools    map[string]*pool
-	counted  map[string]*counters
-	lease    *time.Timer
-	brokeIn  uint64
-	brokeAt  []int64
+	disk   sync.Mutex     // who writes the state; taken before mu
+	stores sync.WaitGroup // of reverts
+
+	mu      sync.Mutex // what follows; nothing is read or written from the disk meanwhile, so that a slow one holds up no revert
+	state   state
+	pools   map[string]*pool
+	lease   *time.Timer
+	brokeIn uint64
+	brokeAt []int64
+
+	countMu sync.Mutex
+	counted map[string]*counters
+
+	noteMu   sync.Mutex
 	troubled string
 }
 
@@ -98,8 +105,6 @@ func start(ctx context.Context, o Options) (*router, error) {
 	if t := o.Settings.Traces; t.Endpoint != "" {
 		r.spans = trace.NewExporter(work, t.Endpoint, o.Service)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	err = locked(o.State, func() error {
 		s, err := load(o.State)
 		if err != nil {
@@ -120,6 +125,9 @@ func start(ctx context.Context, o Options) (*router, error) {
 		stop()
 		return nil, err
 	}
+	r.count(r.state)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.table.Store(r.build(r.state))
 	r.armLease()
 	return r, nil
@@ -135,26 +143,39 @@ var errTakenOver = errors.New("another router has taken over")
 
 // change makes another state: it is stored first, then obeyed, then answered.
 func (r *router) change(to func(state) (state, error)) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.disk.Lock()
+	defer r.disk.Unlock()
 	return locked(r.o.State, func() error {
 		if !r.owner() {
 			return fault.New(fault.Unavailable, "cannot change the routing: %w", errTakenOver)
 		}
-		next, err := to(r.state)
+		before := r.current()
+		next, err := to(before)
 		if err != nil {
 			return err
 		}
 		if err := next.store(r.o.State); err != nil {
 			return fault.New(fault.Unavailable, "cannot store the routing: nothing has changed: %w", err)
 		}
+		r.note("", nil)
+		r.count(next)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if next.Desired.Generation == before.Desired.Generation {
+			next.Reverted = r.state.Reverted // which may have come meanwhile, and stores itself
+		}
 		r.state = next
 		r.table.Store(r.build(next))
 		r.newEpoch()
-		r.troubled = ""
 		r.armLease()
 		return nil
 	})
+}
+
+func (r *router) current() state {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state
 }
 
 // apply obeys a generation that is greater than the last one.
@@ -193,8 +214,8 @@ func (r *router) refresh() {
 	if r.epoch.Load() == r.shared.N[cellEpoch].Load() {
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.disk.Lock()
+	defer r.disk.Unlock()
 	now := r.shared.N[cellEpoch].Load()
 	if r.epoch.Load() == now {
 		return
@@ -204,20 +225,25 @@ func (r *router) refresh() {
 		r.note("what another router wrote is not read", err)
 		return
 	}
+	r.count(s)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.state = s
 	r.table.Store(r.build(s))
 	r.epoch.Store(now)
 	r.armLease()
 }
 
-// note tells of trouble, and remembers it until something works again. The caller holds mu.
+// note tells of trouble, and remembers it until something works again, which nil says.
 func (r *router) note(what string, err error) {
+	r.noteMu.Lock()
+	defer r.noteMu.Unlock()
+	if r.troubled = ""; err == nil {
+		return
+	}
 	r.troubled = what + ": " + err.Error()
 	r.o.Log.Error(what, "error", err)
 }
-
-// trouble is note of what build meets.
-func (r *router) trouble(what string, err error) { r.note(what, err) }
 
 // prune removes the oldest files, so that at most so many stay.
 func prune(dir string, most int) {

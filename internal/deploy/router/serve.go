@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -37,15 +36,12 @@ func Inherited(files ...*os.File) ([]net.Listener, error) {
 // run serves until ctx ends or somebody asks it to drain.
 func (r *router) run(ctx context.Context) error {
 	s := r.o.Settings
-	server := &http.Server{
-		Handler: r, ReadHeaderTimeout: s.Limits.HeaderTime, IdleTimeout: s.Limits.Idle, ConnState: r.follow,
-		ErrorLog: slog.NewLogLogger(r.o.Log.Handler(), slog.LevelDebug), Protocols: new(http.Protocols),
-	}
+	server := r.o.listen(&http.Server{Handler: r, IdleTimeout: s.Limits.Idle, ConnState: r.follow, Protocols: new(http.Protocols)})
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetHTTP2(s.TLS != nil)
 	server.Protocols.SetUnencryptedHTTP2(s.TLS == nil)
 	if s.TLS != nil {
-		certificates, err := newCertificates(*s.TLS, r.o.Log)
+		certificates, err := newCertificates(*s.TLS, r.o.Log.Warn)
 		if err != nil {
 			return err
 		}
@@ -62,7 +58,7 @@ func (r *router) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		defer metrics.Close()
+		defer func() { _ = metrics.Close() }() // nothing is written there
 	}
 	lost := r.accept(server)
 	watching, stop := context.WithCancel(ctx)
@@ -119,7 +115,7 @@ func (r *router) end(ctx context.Context, server *http.Server) {
 	ctx = context.WithoutCancel(ctx)
 	r.draining.Store(true)
 	for _, l := range r.o.Listeners {
-		l.Close()
+		_ = l.Close() // the supervisor has it still
 	}
 	over := time.NewTimer(r.o.Settings.Drain)
 	defer over.Stop()
@@ -149,16 +145,17 @@ func (r *router) end(ctx context.Context, server *http.Server) {
 		<-r.spans.Done()
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.lease != nil {
 		r.lease.Stop()
 	}
+	r.mu.Unlock()
+	r.stores.Wait()
 }
 
 // certificates are read again when their files change.
 type certificates struct {
 	files TLS
-	log   *slog.Logger
+	warn  func(string, ...any)
 	mu    sync.RWMutex
 	now   *tls.Certificate
 	stamp [2]time.Time
@@ -167,8 +164,8 @@ type certificates struct {
 // lookEvery is how often the files of a certificate are looked at.
 const lookEvery = time.Second
 
-func newCertificates(files TLS, log *slog.Logger) (*certificates, error) {
-	c := &certificates{files: files, log: log}
+func newCertificates(files TLS, warn func(string, ...any)) (*certificates, error) {
+	c := &certificates{files: files, warn: warn}
 	if err := c.load(); err != nil {
 		return nil, fault.New(fault.Usage, "cannot use the certificate of the router: %w", err)
 	}
@@ -218,7 +215,7 @@ func (c *certificates) watch() (stop func()) {
 				err := c.load()
 				if err != nil && err.Error() != said {
 					said = err.Error()
-					c.log.Warn("the certificate stays the old one", "error", err)
+					c.warn("the certificate stays the old one", "error", err)
 				}
 			}
 		}
@@ -243,7 +240,7 @@ func (r *router) listenMetrics(address string) (net.Listener, error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", r.serveMetrics)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: r.o.Settings.Limits.HeaderTime}
+	server := r.o.listen(&http.Server{Handler: mux})
 	go func() { _ = server.Serve(l) }() // ends with the listener
 	return l, nil
 }

@@ -3,8 +3,9 @@ package router
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
+	"log/slog" //nolint:depguard // net/http reports what clients do wrong to no other kind of logger
 	"net"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -22,7 +23,7 @@ type Options struct {
 	Settings  Settings
 	Now       func() time.Time
 	Sink      Sink         // nil: nobody wants to know of each request
-	Log       *slog.Logger // what a person should see
+	Log       *slog.Logger // what a person should see; nil: nobody
 	Ready     func()       // called once, when traffic is accepted and the control socket answers; may be nil
 }
 
@@ -227,6 +228,13 @@ type Pair struct {
 	Dropped bool `json:"dropped"`
 }
 
+// listen gives a server what it says of clients that do wrong: nobody need see it.
+func (o Options) listen(s *http.Server) *http.Server {
+	s.ErrorLog = slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)
+	s.ReadHeaderTimeout = o.Settings.Limits.HeaderTime
+	return s
+}
+
 // Run serves until ctx ends, and then until the requests under way are answered or Settings.Drain is over. A second router that is started
 // on the same listeners and the same folder takes over: it gets what is said to the control socket from then on, and the first has only to
 // be ended. An error means that it could not start, or that it lost a listener.
@@ -236,6 +244,9 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	o.Settings = settings
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	r, err := start(ctx, o)
 	if err != nil {
 		return err

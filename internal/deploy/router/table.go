@@ -2,6 +2,7 @@ package router
 
 import (
 	"path/filepath"
+	"slices"
 
 	"mlx/internal/deploy"
 	"mlx/internal/deploy/router/internal/counts"
@@ -12,6 +13,7 @@ type table struct {
 	desired                   deploy.Desired
 	reverted                  *deploy.Reverted
 	stable, candidate, shadow *arm
+	previous                  *arm // kept ready; nothing goes there
 	sticky                    sticky
 }
 
@@ -36,7 +38,9 @@ func (r *router) build(s state) *table {
 		if r.pools[key] == nil {
 			r.pools[key] = &pool{key: key, count: r.counters(key), gate: newGate(r.o.Settings.Limits.Arm, r.o.Settings.Limits.ArmQueue)}
 		}
-		r.pools[key].set(s.Servers[key])
+		if err := r.pools[key].set(s.Servers[key]); err != nil {
+			r.o.Log.Warn("requests are not held against the signature of the model", "release", key, "error", err)
+		}
 	}
 	for key := range r.pools {
 		if !needed[key] {
@@ -52,12 +56,19 @@ func (r *router) build(s state) *table {
 			t.candidate = a
 		case deploy.Shadow:
 			t.shadow = a
+		case deploy.Previous:
+			t.previous = a
 		}
 	}
 	if s.Reverted != nil {
 		t.revert()
 	}
 	return t
+}
+
+// arms are those that there are.
+func (t *table) arms() []*arm {
+	return slices.DeleteFunc([]*arm{t.stable, t.candidate, t.shadow, t.previous}, func(a *arm) bool { return a == nil })
 }
 
 // revert gives all to stable.
@@ -80,12 +91,14 @@ func (t *table) choose(d draw) *arm {
 
 // counters are those of a release. They were perhaps begun by another process, and stay mapped when the release goes: it may come back.
 func (r *router) counters(key string) *counters {
+	r.countMu.Lock()
+	defer r.countMu.Unlock()
 	if c := r.counted[key]; c != nil {
 		return c
 	}
 	cells, err := counts.Open(filepath.Join(r.o.State, countsDir, key), numCells)
 	if err != nil {
-		r.trouble("the counters of "+key+" end with the router", err)
+		r.note("the counters of "+key+" end with the router", err)
 		cells = counts.InMemory(numCells)
 	}
 	c := newCounters(cells)
@@ -93,15 +106,22 @@ func (r *router) counters(key string) *counters {
 	return c
 }
 
+// count makes the counters ready that build will want.
+func (r *router) count(s state) {
+	for key := range s.Servers {
+		r.counters(key)
+	}
+	for _, a := range s.Desired.Arms {
+		r.counters(a.Release.Key)
+	}
+}
+
 // actual tells what is so.
 func (r *router) actual() deploy.Actual {
 	t := r.table.Load()
 	now := r.clock()
 	out := deploy.Actual{Generation: t.desired.Generation, At: r.o.Now().UTC(), Reverted: t.reverted, Arms: []deploy.Seen{}}
-	for _, a := range []*arm{t.stable, t.candidate, t.shadow} {
-		if a == nil {
-			continue
-		}
+	for _, a := range t.arms() {
 		s := a.pool.serving.Load()
 		out.Arms = append(out.Arms, deploy.Seen{
 			Key: a.Release.Key, Role: a.Role, Share: a.given, Replicas: a.Replicas, Ready: s.ready(now), Counts: a.pool.count.counts(),
@@ -113,8 +133,8 @@ func (r *router) actual() deploy.Actual {
 	} else if t.candidate != nil {
 		out.Pairs = t.candidate.pool.count.pairs()
 	}
-	r.mu.Lock()
+	r.noteMu.Lock()
 	out.Trouble = r.troubled
-	r.mu.Unlock()
+	r.noteMu.Unlock()
 	return out
 }

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+
+	"mlx/internal/deploy"
+	"mlx/internal/lineage"
+	"mlx/internal/registry"
+	"mlx/internal/snapshot"
+)
+
+// pinned yields the model and the code of each release that a service needs: what is in service, both sides of a rollout, and where a
+// rollback goes.
+func pinned(ctx context.Context, ledger *lineage.Ledger, of string, yield func(snapshot.Root) error) error {
+	book, seen := deploy.Book{Ledger: ledger}, map[string]bool{}
+	for rec, err := range ledger.Select(ctx, lineage.Query{Nouns: []string{"deploy"}, All: true}) {
+		if err != nil {
+			return err
+		}
+		name, _, err := rolloutOf(rec)
+		if err != nil {
+			return err
+		}
+		if name == "" || seen[name] {
+			continue
+		}
+		seen[name] = true
+		known, err := book.Service(ctx, name)
+		if err != nil {
+			return err
+		}
+		for _, r := range known.Pinned() {
+			if err := pinnedRelease(ctx, ledger, r, " of service "+name+of, yield); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func pinnedRelease(ctx context.Context, ledger *lineage.Ledger, r deploy.Release, of string, yield func(snapshot.Root) error) error {
+	if !r.Code.IsZero() {
+		if err := yield(snapshot.Root{Digest: r.Code, Why: "code of a release" + of}); err != nil {
+			return err
+		}
+	}
+	v, err := registry.Registry{Ledger: ledger}.VersionOf(ctx, r.Record)
+	if err != nil || v.Root.IsZero() {
+		return err
+	}
+	return yield(snapshot.Root{Digest: v.Root, Why: "model of a release" + of})
+}

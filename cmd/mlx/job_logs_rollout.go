@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+
+	"mlx/internal/cli"
+	"mlx/internal/deploy"
+	"mlx/internal/deploy/local"
+	"mlx/internal/fault"
+	"mlx/internal/lineage"
+	"mlx/internal/object"
+)
+
+// rolloutNamed finds a rollout by the beginning of its id; false: the word names none.
+func (a *app) rolloutNamed(ctx context.Context, word string) (deploy.Rollout, bool, error) {
+	prefix, err := object.ParsePrefix(strings.TrimPrefix(word, refRecord+":"))
+	if err != nil {
+		return deploy.Rollout{}, false, nil // it is some other name
+	}
+	l, err := a.ledger()
+	if err != nil {
+		return deploy.Rollout{}, false, err
+	}
+	for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"deploy"}, All: true}) {
+		if err != nil {
+			return deploy.Rollout{}, false, err
+		}
+		if !deploy.Planned.Is(rec) || !prefix.Match(rec.ID) {
+			continue
+		}
+		name, id, err := rolloutOf(rec)
+		if err != nil {
+			return deploy.Rollout{}, false, err
+		}
+		known, err := deploy.Book{Ledger: l}.Service(ctx, name)
+		if err != nil {
+			return deploy.Rollout{}, false, err
+		}
+		r, ok := known.Rollout(id)
+		return r, ok, nil
+	}
+	return deploy.Rollout{}, false, nil
+}
+
+// rolloutLogs prints what the servers of a rollout's release have printed on this machine, one after the other.
+func (a *app) rolloutLogs(ctx context.Context, r deploy.Rollout) error {
+	project, err := a.repo()
+	if err != nil {
+		return err
+	}
+	files, err := local.Logs(serviceDir(project, r.Service), r.To.Key)
+	if err != nil {
+		return fault.New(fault.Internal, "cannot find the logs of %s: %w", r.To.Name(), err)
+	}
+	if len(files) == 0 {
+		return fault.New(fault.NotFound, "cannot print what the servers of %s printed: none ran on this machine", r.To.Name()).
+			Hint("mlx service status %s", shellWord(r.Service))
+	}
+	for _, name := range files {
+		if err := a.printLog(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) printLog(ctx context.Context, name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return fault.New(fault.KindOf(err), "cannot print a log: %w", err)
+	}
+	defer f.Close()
+	block := make([]byte, 64<<10)
+	for ctx.Err() == nil {
+		n, err := f.Read(block)
+		if n > 0 {
+			if a.streams.JSON {
+				text := string(block[:n])
+				if err := a.streams.Row(struct {
+					Kind string `json:"kind"`
+					Text string `json:"text"`
+				}{"log/v1", text}, func(*cli.Text) {}); err != nil {
+					return err
+				}
+			} else if err := a.streams.Raw(block[:n]); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}

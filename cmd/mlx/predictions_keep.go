@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"mlx/internal/audit"
+	"mlx/internal/audit/sink"
+	"mlx/internal/deploy"
+	"mlx/internal/deploy/router"
+	"mlx/internal/repo"
+)
+
+// predictionSink is where the predictions of a service go on to; nil without one.
+func predictionSink(name string, s repo.Service) (audit.Sender, error) {
+	if s.Log.Sink == "" {
+		return nil, nil
+	}
+	return sink.Open(s.Log.Sink, name)
+}
+
+// loggedRelease is what the log tells of a release.
+func loggedRelease(r deploy.Release) *audit.Release {
+	return &audit.Release{Key: r.Key, Model: r.Model, Version: r.Version, Digest: r.Digest, Image: r.Image, Run: r.Run, Data: r.Data, Commit: r.Commit}
+}
+
+// predictionOf is what the log keeps of an answered request. release is nil where the router itself has answered.
+func predictionOf(a router.Answered, release *audit.Release) audit.Prediction {
+	p := audit.Prediction{
+		ID: a.ID, At: a.At, Generation: a.Generation, Role: string(a.Role), Release: release, Status: a.Status, Latency: a.Latency, Retried: a.Retried,
+		Schema: string(a.Schema), Why: a.SchemaWhy,
+		Request: audit.Body{Type: a.RequestType, Coding: a.RequestCoding, Bytes: a.Request, Size: max(0, a.RequestBytes)},
+		Answer:  audit.Body{Type: a.ReplyType, Coding: a.ReplyCoding, Bytes: a.Reply, Size: max(0, a.ReplyBytes)},
+	}
+	if a.Bucket >= 0 {
+		p.Word, p.Bucket = a.Word, a.Bucket
+	}
+	// A body of which only the beginning was kept is none, and the digest of a part would be that of something else.
+	for _, b := range []*audit.Body{&p.Request, &p.Answer} {
+		if int64(len(b.Bytes)) < b.Size {
+			b.Bytes = nil
+		}
+	}
+	return p
+}
+
+// predictionKeeper hands what a router answered to the log of its service. It never waits: what the log cannot take is counted there.
+type predictionKeeper struct {
+	served *served
+	writer *audit.Writer
+
+	mu       sync.Mutex
+	releases map[string]*audit.Release // by key; nil of one that nobody knows
+}
+
+// keepPredictions opens the log of a service to be written to.
+func (s *served) keepPredictions(ctx context.Context) (*predictionKeeper, error) {
+	o, err := s.app.predictionOptions(s.name, s.cfg)
+	if err != nil {
+		return nil, err
+	}
+	w, err := audit.Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return &predictionKeeper{served: s, writer: w, releases: map[string]*audit.Release{}}, nil
+}
+
+func (k *predictionKeeper) take(a router.Answered) {
+	if !a.Sampled {
+		return
+	}
+	_ = k.writer.Add(predictionOf(a, k.release(a.Key))) // what cannot be kept is counted, and the alarm tells of it
+}
+
+// release is what the log tells of a release. A key that is not known is that of a release that is new.
+func (k *predictionKeeper) release(key string) *audit.Release {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r, ok := k.releases[key]; ok || key == "" {
+		return r
+	}
+	arms, err := k.served.supervisor().Arms()
+	if err != nil {
+		return nil
+	}
+	k.releases[key] = nil
+	for _, w := range arms.Arms {
+		k.releases[w.Release.Key] = loggedRelease(w.Release)
+	}
+	return k.releases[key]
+}
+
+// sealTime is what a router that ends has to seal its log.
+const sealTime = 30 * time.Second
+
+func (k *predictionKeeper) close(ctx context.Context) error {
+	ctx, stop := context.WithTimeout(ctx, sealTime)
+	defer stop()
+	return k.writer.Close(ctx)
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// servedModelMain serves the model of a release as its file says: {"w": 2} multiplies; "fails" is which of ten requests fail; "sleep" is a
+// time.
+func servedModelMain() {
+	text, err := os.ReadFile(os.Getenv("MLX_MODEL"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	var m struct {
+		W     float64
+		Fails int
+		Sleep string
+		Dies  bool
+	}
+	if err := json.Unmarshal(text, &m); err != nil || m.Dies {
+		log.Fatalf("this model cannot be read: %v", err)
+	}
+	pause, _ := time.ParseDuration(m.Sleep)
+	var mu sync.Mutex
+	n := 0
+	http.HandleFunc("GET /health", func(http.ResponseWriter, *http.Request) {})
+	http.HandleFunc("POST /predict", func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		n++
+		fails := n > 20 && n%10 < m.Fails // it is well while it is warmed up
+		mu.Unlock()
+		time.Sleep(pause)
+		var q struct{ Instances []float64 }
+		if err := json.NewDecoder(r.Body).Decode(&q); err != nil || fails {
+			http.Error(w, "no answer", http.StatusInternalServerError)
+			return
+		}
+		for i := range q.Instances {
+			q.Instances[i] *= m.W
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(map[string]any{"predictions": q.Instances})
+	})
+	log.Fatal(http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), nil))
+}
+
+// askingMain asks a service at an address that stands in a file, N times at a rate, and counts the answers: "200 500" a line each.
+func askingMain() {
+	text, err := os.ReadFile(os.Args[1])
+	if err != nil {
+		log.Fatal(err)
+	}
+	n, _ := strconv.Atoi(os.Args[2])
+	rate, _ := strconv.Atoi(os.Args[3])
+	u := strings.TrimSpace(string(text)) + "/predict"
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	answers := map[string]int{}
+	every := time.NewTicker(time.Second / time.Duration(rate))
+	for i := range n {
+		<-every.C
+		all.Go(func() {
+			word := "lost"
+			resp, err := http.Post(u, "application/json", bytes.NewReader([]byte(fmt.Sprintf(`{"instances": [%d]}`, i%10+1))))
+			if err == nil {
+				_, _ = io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+				word = strconv.Itoa(resp.StatusCode)
+			}
+			mu.Lock()
+			answers[word]++
+			mu.Unlock()
+		})
+	}
+	all.Wait()
+	for _, word := range slices.Sorted(maps.Keys(answers)) {
+		fmt.Println(word, answers[word])
+	}
+}
