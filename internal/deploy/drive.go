@@ -161,7 +161,7 @@ func (d *driving) turn(ctx context.Context, j Judgement) (sooner, done bool, err
 			d.r.To.Name(), d.r.Service, seen.Generation, d.r.Generation).Hint("mlx pull   # and look at mlx service status %s", d.r.Service)
 	}
 	d.confirm(ctx, seen)
-	if d.r.State.Over() && d.seenIn == d.r.Generation {
+	if d.r.State.Over() && d.seenIn == d.r.Generation && d.askedIn == d.r.Generation {
 		return false, true, nil
 	}
 	return d.ask(ctx), false, nil
@@ -270,9 +270,9 @@ func (d *driving) ask(ctx context.Context) (sooner bool) {
 	if d.pending != nil {
 		return false
 	}
-	desired, obeyed := d.r.Desired(), d.r.obeys(d.seen)
+	// Whoever was asked before may have died between the routes and the servers: a controller asks at least once.
+	desired, obeyed := d.r.Desired(), d.askedIn == d.r.Generation && d.r.obeys(d.seen)
 	if obeyed && desired.Lease == 0 {
-		d.askedIn = d.r.Generation
 		return false
 	}
 	var err error
@@ -301,7 +301,11 @@ func (d *driving) stale(ctx context.Context) (sooner bool) {
 		d.trouble(err)
 		return false
 	}
-	if seen.Generation != d.r.Generation || seen.Reverted != nil && d.r.Share() > 0 || d.r.obeys(seen) {
+	if d.r.obeys(seen) {
+		d.askedIn = d.r.Generation
+		return false
+	}
+	if seen.Generation != d.r.Generation || seen.Reverted != nil && d.r.Share() > 0 {
 		return false
 	}
 	d.move(ctx, d.r.Reassert(seen, d.Now()))

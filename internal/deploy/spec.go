@@ -84,8 +84,9 @@ func (s Spec) Filled() Spec {
 	if s.Strategy == ShadowOnly {
 		fill(&s.Mirror, All)
 	}
-	if s.Strategy == AB && s.Users == nil {
-		s.Users = &UserPlan{}
+	if s.Strategy == AB {
+		s.Sticky.Strict = true
+		fill(&s.Users, &UserPlan{})
 	}
 	if len(s.Checks) == 0 && s.Strategy != Back {
 		s.Checks = usualRules()
