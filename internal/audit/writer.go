@@ -217,7 +217,7 @@ func (w *Writer) alarm(what *error, err error) {
 }
 
 // gather is how long predictions wait for others: one turn for all is cheaper than one for each.
-const gather = 50 * time.Millisecond
+const gather = 200 * time.Millisecond
 
 // again is after how long what has failed is tried again.
 const again = time.Second
@@ -233,7 +233,7 @@ func (w *Writer) run() {
 		select {
 		case <-w.queue.wake:
 			if !w.queue.crowded() && w.retry.IsZero() {
-				timer.Reset(min(gather, w.opts.Flush/2))
+				timer.Reset(min(gather, w.opts.Flush/4))
 				select {
 				case <-timer.C:
 				case <-w.queue.wake:
