@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -55,7 +54,7 @@ func routerRun(ctx context.Context, a *app, name string) error {
 	}
 	options := router.Options{
 		Service: name, Listeners: []net.Listener{listener}, State: s.routerDir(), Settings: settings, Now: a.now,
-		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Ready: sayReady,
+		Log: router.NewLog(os.Stderr), Ready: sayReady,
 	}
 	if settings.Sample.Share == 0 {
 		return router.Run(ctx, options)

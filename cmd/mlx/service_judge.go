@@ -31,8 +31,9 @@ func (s *served) judge(ctx context.Context, r deploy.Rollout, seen deploy.Actual
 		return s.judgePolicy(ctx, r)
 	case deploy.StateReady:
 		return s.judgeStrength(ctx, r, seen)
+	default:
+		return deploy.Judge{Ask: s.askRule}.Judge(ctx, r), nil
 	}
-	return deploy.Judge{Ask: s.askRule, Users: nil}.Judge(ctx, r), nil
 }
 
 // judgePolicy asks once more, right before anything is started, whether the version may be in service.

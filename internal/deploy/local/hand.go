@@ -50,7 +50,7 @@ func take(ctx context.Context, dir string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }() // it was only read from
 	u, ok := c.(*net.UnixConn)
 	if !ok {
 		return nil, fmt.Errorf("%s is no socket of this machine", c.RemoteAddr())

@@ -5,6 +5,7 @@ package local
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -254,7 +255,7 @@ func (b *bench) pid() int {
 func TestServersAndRouterAreStartedAgain(t *testing.T) {
 	b := newBench(t)
 	b.begin()
-	if _, err := (Client{t.TempDir()}).Running(t.Context()); err != ErrNotRunning {
+	if _, err := (Client{t.TempDir()}).Running(t.Context()); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("a service that does not run: %v", err)
 	}
 	a := releaseOf("a")
@@ -323,7 +324,7 @@ func TestASupervisorTakesOverWhatOneLeft(t *testing.T) {
 			t.Errorf("the %s lives on after its supervisor was asked to end", what)
 		}
 	}
-	if _, err := b.client.Running(t.Context()); err != ErrNotRunning {
+	if _, err := b.client.Running(t.Context()); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("of a supervisor that ended: %v", err)
 	}
 }

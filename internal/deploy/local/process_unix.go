@@ -93,10 +93,12 @@ func (a adopted) status() string     { return "a status that only the supervisor
 func (a adopted) ended() <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
+		defer close(done)
+		look := time.NewTicker(lookEvery)
+		defer look.Stop()
 		for a.id.alive() {
-			time.Sleep(lookEvery)
+			<-look.C
 		}
-		close(done)
 	}()
 	return done
 }

@@ -64,7 +64,7 @@ func Run(ctx context.Context, o Options, ready func(Running)) error {
 	if err != nil {
 		return fault.New(fault.KindOf(err), "cannot run %s: %w", o.Service, err)
 	}
-	defer control.Close()
+	defer func() { _ = control.Close() }() // who asks meanwhile asks again
 	routerEnded := make(chan struct{})
 	go func() {
 		plane.keep(routing, left)

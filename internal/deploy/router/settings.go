@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog" //nolint:depguard // net/http reports what clients do wrong to no other kind of logger
 	"net"
 	"net/http"
@@ -26,6 +27,9 @@ type Options struct {
 	Log       *slog.Logger // what a person should see; nil: nobody
 	Ready     func()       // called once, when traffic is accepted and the control socket answers; may be nil
 }
+
+// NewLog writes what a person should see as lines of text.
+func NewLog(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
 
 // Settings are what does not change while a router runs: another process with others takes over. What is zero has the default.
 type Settings struct {
