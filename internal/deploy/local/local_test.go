@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"mlx/internal/deploy"
+	"mlx/internal/deploy/folder"
 )
 
 // TestMain is also the programs that the tests start: a model server, a router that does nothing else than the supervisor needs of one,
@@ -65,7 +66,7 @@ func serverMain() {
 type fileRouter struct{ dir string }
 
 func (r fileRouter) Serve(_ context.Context, servers map[string][]string) error {
-	return writeJSON(filepath.Join(r.dir, "told.json"), servers)
+	return folder.WriteJSON(filepath.Join(r.dir, "told.json"), servers)
 }
 
 func (r fileRouter) Actual(context.Context) (deploy.Actual, error) { return deploy.Actual{}, nil }
@@ -360,7 +361,7 @@ func TestWhatHasHadItsTimeIsStopped(t *testing.T) {
 	a, old := releaseOf("a"), releaseOf("e")
 	arms := wanted(1, a, old)
 	arms.Arms[1].Until = time.Now().Add(-time.Minute)
-	if err := writeJSON(filepath.Join(b.dir, armsName), arms); err != nil {
+	if err := folder.WriteJSON(filepath.Join(b.dir, armsName), arms); err != nil {
 		t.Fatal(err)
 	}
 	b.begin()

@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"sync"
 	"time"
+
+	"mlx/internal/deploy/folder"
 )
 
 // Times of the router.
@@ -165,7 +167,7 @@ func (p *plane) begin(ctx context.Context) (_ process, err error) {
 		r.stop(time.Second)
 		return nil, fmt.Errorf("it does not answer: %w: %s", err, said)
 	}
-	if err := writeJSON(p.o.file(routerName), noted{Process: r.identity()}); err != nil {
+	if err := folder.WriteJSON(p.o.file(routerName), noted{Process: r.identity()}); err != nil {
 		r.stop(time.Second)
 		return nil, err
 	}

@@ -166,12 +166,3 @@ func Lock(name string) (*os.File, error) {
 	}
 	return f, nil
 }
-
-// syncFolder makes the names in a folder durable.
-func syncFolder(name string) error {
-	dir, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"mlx/internal/deploy"
+	"mlx/internal/deploy/folder"
 )
 
 // Times of a server that ends again and again.
@@ -187,7 +188,7 @@ func (s *server) begin(ctx context.Context) (process, int, error) {
 		return nil, 0, fmt.Errorf("it cannot be started: %w", err)
 	}
 	note := noted{Key: s.release.Key, N: s.n, Port: port, Process: p.identity()}
-	if err := writeJSON(s.noteName(), note); err != nil {
+	if err := folder.WriteJSON(s.noteName(), note); err != nil {
 		p.stop(0)
 		return nil, 0, err
 	}

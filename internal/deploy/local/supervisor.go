@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mlx/internal/deploy"
+	"mlx/internal/deploy/folder"
 	"mlx/internal/fault"
 )
 
@@ -47,6 +48,9 @@ func Run(ctx context.Context, o Options, ready func(Running)) error {
 		return fault.New(fault.KindOf(err), "cannot run %s: %w", o.Service, err)
 	}
 	defer held.Close()
+	if err := private(o.file(serversName)); err != nil {
+		return fault.New(fault.KindOf(err), "cannot run %s: %w", o.Service, err)
+	}
 	s := &supervisor{o: o, push: make(chan struct{}, 1), arms: map[string]*arm{}}
 	if s.wanted, err = readArmsFile(o.file(armsName)); err != nil {
 		return fault.New(fault.KindOf(err), "cannot run %s: %w", o.Service, err)
@@ -91,7 +95,7 @@ func Run(ctx context.Context, o Options, ready func(Running)) error {
 // want changes what is to run, durably.
 func (s *supervisor) want(ctx context.Context, a Arms) error {
 	s.mu.Lock()
-	err := writeJSON(s.o.file(armsName), a)
+	err := folder.WriteJSON(s.o.file(armsName), a)
 	if err == nil {
 		s.wanted = a
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"mlx/internal/deploy"
+	"mlx/internal/deploy/folder"
 	"mlx/internal/fault"
 )
 
@@ -29,7 +30,7 @@ const maxAnswer = 32 << 20
 // NewClient connects when it is first asked.
 func NewClient(state string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		path, done, err := socketPath(state, controlFile)
+		path, done, err := folder.SocketPath(state, controlFile)
 		if err != nil {
 			return nil, err
 		}

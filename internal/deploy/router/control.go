@@ -3,37 +3,22 @@ package router
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 
 	"mlx/internal/deploy"
+	"mlx/internal/deploy/folder"
 	"mlx/internal/fault"
 )
 
 const (
 	controlFile = "control.sock"
 	maxControl  = 4 << 20 // bytes of what is said to it
-	maxSocket   = 100     // bytes of the path of a socket, which the kernel bounds
 )
-
-// socketPath is a name for a socket in a folder that is short enough, and what ends its use.
-func socketPath(dir, name string) (path string, done func(), err error) {
-	path = filepath.Join(dir, name)
-	if len(path) <= maxSocket || runtime.GOOS != "linux" {
-		return path, func() {}, nil
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return "", nil, err
-	}
-	return fmt.Sprintf("/proc/self/fd/%d/%s", f.Fd(), name), func() { f.Close() }, nil
-}
 
 // control is the socket that is told what to do.
 type control struct {
@@ -45,7 +30,7 @@ type control struct {
 // listenControl takes the place of the socket of the router before, whole and at once.
 func (r *router) listenControl() (*control, error) {
 	name := controlFile + "." + strconv.FormatInt(r.me, 36)
-	path, done, err := socketPath(r.o.State, name)
+	path, done, err := folder.SocketPath(r.o.State, name)
 	if err != nil {
 		return nil, fault.New(fault.Unavailable, "cannot open the control socket: %w", err)
 	}

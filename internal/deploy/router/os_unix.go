@@ -26,13 +26,3 @@ func locked(dir string, do func() error) error {
 	}
 	return do()
 }
-
-// syncDir makes a new name of a file last.
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
-}

@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"mlx/internal/deploy"
+	"mlx/internal/deploy/folder"
 	"mlx/internal/deploy/router/internal/jsonpart"
 	"mlx/internal/fault"
 )
@@ -83,23 +84,7 @@ func decodeState(text []byte) (state, error) {
 
 // store puts the state on the disk, whole or not at all.
 func (s state) store(dir string) error {
-	text, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, ".state-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), filepath.Join(dir, stateFile)); err != nil {
-		return err
-	}
-	return syncDir(dir)
+	return folder.WriteJSON(filepath.Join(dir, stateFile), s)
 }
 
 // with is a copy that can be changed without changing s.
