@@ -85,6 +85,11 @@ func deployRun(ctx context.Context, a *app, o deployOptions) error {
 	if err != nil || !allowed {
 		return err
 	}
+	if !o.dryRun {
+		if _, err := s.observe(ctx); err != nil { // before the work tree is saved for nothing
+			return err
+		}
+	}
 	release, free, err := a.newRelease(ctx, s.cfg, v)
 	if free != nil {
 		defer func() { _ = free() }() // by then a record names the code, or nobody needs it
@@ -134,7 +139,7 @@ func (s *served) rollOut(ctx context.Context, spec deploy.Spec, o deployOptions)
 		if err := s.detach(ctx, r); err != nil {
 			return err
 		}
-		return s.emitStatus(ctx, r.ID)
+		return s.emitStatus(ctx)
 	}
 	return s.carryOut(ctx, r)
 }
@@ -186,7 +191,7 @@ func (s *served) policy(ctx context.Context, v *registry.Version) (registry.Deci
 // inService says that there is nothing to do.
 func (s *served) inService(ctx context.Context, known deploy.Service) error {
 	s.app.streams.Note("nothing changed: %s is in service", known.Current.Name())
-	return s.emitStatus(ctx, known.Rollouts[len(known.Rollouts)-1].ID)
+	return s.emitStatus(ctx)
 }
 
 // planLine is a rollout in one line.
@@ -205,7 +210,7 @@ func planLine(s deploy.Spec) string {
 	return line + ", at least " + cli.FormatDuration(s.Bake) + " and " + cli.FormatNum(s.MinSamples, "answer") + " a step"
 }
 
-// dryStep is what a rollout does at a step.
+// emitPlan prints what a rollout would do.
 func (s *served) emitPlan(known deploy.Service, spec deploy.Spec) error {
 	v := planView{Kind: "plan/v1", Command: "deploy", Applies: true, Steps: []planStep{}, Needs: []struct{}{}}
 	add := func(do, what, why string) { v.Steps = append(v.Steps, planStep{Do: do, What: what, Why: why}) }

@@ -104,7 +104,7 @@ func (s *served) ended(ctx context.Context, r deploy.Rollout) error {
 	default:
 		s.app.answer(unclear)
 	}
-	if err := s.emitStatus(ctx, r.ID); err != nil {
+	if err := s.emitStatus(ctx); err != nil {
 		return err
 	}
 	switch r.State {

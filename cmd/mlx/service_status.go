@@ -10,14 +10,13 @@ import (
 	"mlx/internal/cli"
 	"mlx/internal/deploy/local"
 	"mlx/internal/fault"
-	"mlx/internal/object"
 )
 
 type serviceStatusOptions struct {
 	service string
 	watch   bool
 	wait    bool
-	timeout time.Duration
+	timeout string
 }
 
 func newServiceStatus(a *app) *cobra.Command {
@@ -40,7 +39,7 @@ mlx service status flights --wait --timeout 10s`,
 	f.SortFlags = false
 	f.BoolVar(&o.watch, "watch", false, "show it again and again")
 	f.BoolVar(&o.wait, "wait", false, "until no rollout is under way")
-	f.DurationVar(&o.timeout, "timeout", 0, "longest `TIME` of --wait")
+	f.StringVar(&o.timeout, "timeout", "", "wait no longer than this `TIME`: 5m, 2h")
 	return cmd
 }
 
@@ -49,9 +48,13 @@ func serviceStatus(ctx context.Context, a *app, o serviceStatusOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.timeout > 0 {
+	if o.timeout != "" {
+		within, err := cli.ParseDuration(o.timeout)
+		if err != nil {
+			return fault.New(fault.Usage, "cannot wait: --timeout: %w", err)
+		}
 		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, o.timeout)
+		ctx, stop = context.WithTimeout(ctx, within)
 		defer stop()
 	}
 	for {
@@ -128,7 +131,7 @@ func (s *served) emit(now serviceNow, answer bool) error {
 }
 
 // emitStatus shows the service after something was done with a rollout of it. What came of the rollout is the exit status already.
-func (s *served) emitStatus(ctx context.Context, _ object.Digest) error {
+func (s *served) emitStatus(ctx context.Context) error {
 	now, err := s.look(ctx)
 	if err != nil {
 		return err

@@ -93,7 +93,7 @@ func (s *served) pause(ctx context.Context, o serviceWordOptions) error {
 	}
 	if r.State == deploy.StatePaused {
 		s.app.streams.Note("nothing changed: the rollout is paused")
-		return s.emitStatus(ctx, r.ID)
+		return s.emitStatus(ctx)
 	}
 	if r, err = s.ask(ctx, r, deploy.Pause, o.why); err != nil {
 		return err
@@ -106,7 +106,7 @@ func (s *served) pause(ctx context.Context, o serviceWordOptions) error {
 	if r, err = s.await(ctx, r, func(r deploy.Rollout) bool { return r.State == deploy.StatePaused || r.State.Over() }); err != nil {
 		return err
 	}
-	return s.emitStatus(ctx, r.ID)
+	return s.emitStatus(ctx)
 }
 
 // await waits until whoever carries a rollout out has done something.
@@ -177,5 +177,5 @@ func (s *served) drive(ctx context.Context, r deploy.Rollout) error {
 	if err := s.settleStage(ctx, last); err != nil {
 		return err
 	}
-	return s.emitStatus(ctx, last.ID)
+	return s.emitStatus(ctx)
 }
