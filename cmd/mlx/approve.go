@@ -170,6 +170,19 @@ func (a *app) stagesAllowed(ctx context.Context, p *repo.Pipeline) (map[repo.Tru
 	return given, err
 }
 
+// itemAllowed says whether a user has allowed a value, or wrote it here.
+func (a *app) itemAllowed(ctx context.Context, item repo.TrustItem) (bool, error) {
+	t, err := a.allowed()
+	if err != nil {
+		return false, err
+	}
+	if t.Approved(item.Kind, item.Name, item.Value) {
+		return true, nil
+	}
+	own, err := a.ownWords(ctx, t, []repo.TrustItem{item})
+	return len(own) > 0, err
+}
+
 // ownWords are those of the items that were written here. They are remembered as allowed.
 func (a *app) ownWords(ctx context.Context, t *repo.Trust, items []repo.TrustItem) ([]repo.TrustItem, error) {
 	r, err := a.repo()

@@ -55,14 +55,7 @@ func (x *acting) mayAct(ctx context.Context) error {
 
 // mayDo refuses what a monitor of mlx.yaml does and its user has not allowed; what says it in the message.
 func (a *app) mayDo(ctx context.Context, item repo.TrustItem, what string) error {
-	t, err := a.allowed()
-	if err != nil {
-		return err
-	}
-	if t.Approved(item.Kind, item.Name, item.Value) {
-		return nil
-	}
-	if own, err := a.ownWords(ctx, t, []repo.TrustItem{item}); err != nil || len(own) > 0 {
+	if ok, err := a.itemAllowed(ctx, item); err != nil || ok {
 		return err
 	}
 	return fault.New(fault.Denied, "cannot start %q: monitor %s of %s says so, and you have not allowed it here", what, item.Name, repo.ConfigName).

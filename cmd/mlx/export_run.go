@@ -106,7 +106,15 @@ func (a *app) filesOf(ctx context.Context, out run.Output) ([]run.File, error) {
 		return nil, err
 	}
 	var all []run.File
-	err = fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
+	err = eachFileOf(tree, func(name string, _ int64, digest object.Digest) {
+		all = append(all, run.File{Path: path.Join(out.Path, name), Digest: digest})
+	})
+	return all, err
+}
+
+// eachFileOf visits the regular files of a version, in the order of their paths.
+func eachFileOf(tree fs.FS, visit func(name string, size int64, digest object.Digest)) error {
+	return fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
@@ -116,10 +124,9 @@ func (a *app) filesOf(ctx context.Context, out run.Output) ([]run.File, error) {
 		}
 		digest, ok := info.Sys().(object.Digest)
 		if !ok {
-			return fault.New(fault.Internal, "cannot export %s: its digest is unknown", name)
+			return fault.New(fault.Internal, "cannot list %s: its digest is unknown", name)
 		}
-		all = append(all, run.File{Path: path.Join(out.Path, name), Digest: digest})
+		visit(name, info.Size(), digest)
 		return nil
 	})
-	return all, err
 }

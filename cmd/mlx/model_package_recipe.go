@@ -172,20 +172,8 @@ func (a *app) cardFiles(ctx context.Context, b exactBytes) ([]registry.CardFile,
 		return nil, err
 	}
 	files := []registry.CardFile{}
-	err = fs.WalkDir(m.FS, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		digest, ok := info.Sys().(object.Digest)
-		if !ok {
-			return fault.New(fault.Internal, "cannot list %s: its digest is unknown", name)
-		}
-		files = append(files, registry.CardFile{Path: name, SHA256: digest.Hex(), Bytes: info.Size()})
-		return nil
+	err = eachFileOf(m.FS, func(name string, size int64, digest object.Digest) {
+		files = append(files, registry.CardFile{Path: name, SHA256: digest.Hex(), Bytes: size})
 	})
 	return files, a.notHere(ctx, err, b.path, b.root)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -82,11 +83,11 @@ func routerSettings(c repo.Service) (router.Settings, error) {
 		Limits: router.Limits{Body: int64(l.Body), Time: l.Time.Duration, AllQueue: l.Queue, Arm: l.InFlight, Idle: l.Idle.Duration,
 			Answer: int(c.Compare.Body)},
 		Health:  router.Health{Path: c.Ready},
-		Compare: router.Compare{Pointer: c.Compare.Part, Absolute: orDefault(c.Compare.Absolute, 1e-6), Relative: orDefault(c.Compare.Relative, 1e-4)},
+		Compare: router.Compare{Pointer: c.Compare.Part, Absolute: cmp.Or(c.Compare.Absolute, 1e-6), Relative: cmp.Or(c.Compare.Relative, 1e-4)},
 		Sample:  router.Sample{Share: trafficShare(c.Log.Share, 0)},
 		Traces:  router.Traces{Endpoint: c.Traces, Share: deploy.All},
 		Metrics: c.Metrics,
-		Drain:   orDefault(l.Drain.Duration, usualDrain),
+		Drain:   cmp.Or(l.Drain.Duration, usualDrain),
 	}
 	if c.TLS.Cert != "" {
 		s.TLS = &router.TLS{Cert: c.TLS.Cert, Key: c.TLS.Key}
@@ -107,14 +108,6 @@ func routerSettings(c repo.Service) (router.Settings, error) {
 		s.Trusted = append(s.Trusted, prefix)
 	}
 	return s, nil
-}
-
-func orDefault[T comparable](v, usual T) T {
-	var zero T
-	if v == zero {
-		return usual
-	}
-	return v
 }
 
 // trafficShare is a share of mlx.yaml in ten thousandths.

@@ -67,16 +67,8 @@ func (a *app) openService(name string) (*served, error) {
 
 // mayServe refuses what a service runs when its user has not allowed it here.
 func (s *served) mayServe(ctx context.Context) error {
-	t, err := s.app.allowed()
-	if err != nil {
-		return err
-	}
 	item := repo.TrustItem{Kind: repo.TrustService, Name: s.name, Value: s.cfg.TrustValue()}
-	if t.Approved(item.Kind, item.Name, item.Value) {
-		return nil
-	}
-	own, err := s.app.ownWords(ctx, t, []repo.TrustItem{item})
-	if err != nil || len(own) > 0 {
+	if ok, err := s.app.itemAllowed(ctx, item); err != nil || ok {
 		return err
 	}
 	return fault.New(fault.Denied, "cannot serve %s: %s says %q, which you have not allowed here", s.name, repo.ConfigName, item.Value).

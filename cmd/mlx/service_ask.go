@@ -75,19 +75,12 @@ func rolloutWords(r deploy.Rollout) map[string]string {
 // askCommand runs a command of mlx.yaml, by whose words the rollout was planned.
 func (s *served) askCommand(ctx context.Context, rule deploy.Rule, r deploy.Rollout) (deploy.Measured, error) {
 	none := deploy.Measured{Value: math.NaN(), Baseline: math.NaN()}
-	item := repo.TrustItem{Kind: repo.TrustCheck, Name: s.name, Value: rule.Name}
-	t, err := s.app.allowed()
+	ok, err := s.app.itemAllowed(ctx, repo.TrustItem{Kind: repo.TrustCheck, Name: s.name, Value: rule.Name})
 	if err != nil {
 		return none, err
 	}
-	if !t.Approved(item.Kind, item.Name, item.Value) {
-		own, err := s.app.ownWords(ctx, t, []repo.TrustItem{item})
-		if err != nil {
-			return none, err
-		}
-		if len(own) == 0 {
-			return none, fault.New(fault.Denied, "%q is not allowed here", rule.Name).Hint("mlx trust")
-		}
+	if !ok {
+		return none, fault.New(fault.Denied, "%q is not allowed here", rule.Name).Hint("mlx trust")
 	}
 	root, err := s.app.repo()
 	if err != nil {

@@ -27,16 +27,16 @@ type serviceView struct {
 }
 
 type rolloutView struct {
-	ID       string      `json:"id"`
-	State    string      `json:"state"`
-	Strategy string      `json:"strategy"`
-	Step     int         `json:"step"` // from 1; 0 before the first
-	Steps    []float64   `json:"steps"`
-	Since    time.Time   `json:"since"`
-	NextAt   *time.Time  `json:"next_at"`
-	Reason   *string     `json:"reason"`
-	Checks   []checkView `json:"checks"`
-	By       string      `json:"by"`
+	ID       string           `json:"id"`
+	State    string           `json:"state"`
+	Strategy string           `json:"strategy"`
+	Step     int              `json:"step"` // from 1; 0 before the first
+	Steps    []float64        `json:"steps"`
+	Since    time.Time        `json:"since"`
+	NextAt   *time.Time       `json:"next_at"`
+	Reason   *string          `json:"reason"`
+	Checks   []gate.ViewCheck `json:"checks"`
+	By       string           `json:"by"`
 }
 
 type armView struct {
@@ -66,21 +66,6 @@ type copiesView struct {
 	Compared  int64 `json:"compared"`
 	Dropped   int64 `json:"dropped"`
 	Disagreed int64 `json:"disagreed"`
-}
-
-type checkView struct {
-	Name     string      `json:"name"`
-	Subject  string      `json:"subject"`
-	Verdict  string      `json:"verdict"`
-	Severity string      `json:"severity"`
-	Value    *float64    `json:"value"`
-	Baseline *float64    `json:"baseline"`
-	Change   *float64    `json:"difference"`
-	Interval *[2]float64 `json:"interval"`
-	Limit    gate.Limit  `json:"limit"`
-	Rows     *int64      `json:"rows"`
-	Needed   *int64      `json:"rows_needed"`
-	Text     string      `json:"text"`
 }
 
 // serviceNow is what is known of a service: the records, and what was observed. Without an observation the reason is there.
@@ -209,7 +194,7 @@ func (s serviceNow) observedShares(arms []armView) {
 
 func (s serviceNow) rollout(r deploy.Rollout) *rolloutView {
 	v := &rolloutView{ID: r.ID.Hex(), State: string(r.State), Strategy: string(r.Strategy), Steps: []float64{}, Since: r.Since, Reason: some(r.Reason),
-		Checks: []checkView{}, By: r.By}
+		Checks: []gate.ViewCheck{}, By: r.By}
 	for _, step := range r.Steps {
 		v.Steps = append(v.Steps, step.Float())
 	}
@@ -221,8 +206,7 @@ func (s serviceNow) rollout(r deploy.Rollout) *rolloutView {
 		v.NextAt = &next
 	}
 	for _, f := range r.Findings {
-		v.Checks = append(v.Checks, checkView{f.Name, f.Subject, string(f.Verdict), string(f.Severity), f.Value, f.Baseline, f.Difference, f.Interval,
-			f.Limit, f.Rows, f.RowsNeeded, strings.TrimSpace(f.Shown + "  " + f.Needs)})
+		v.Checks = append(v.Checks, f.View())
 	}
 	return v
 }
@@ -321,7 +305,7 @@ func shareWord(v float64) string { return cli.FormatFloat(100*v) + "%" }
 func (s serviceNow) rolloutText(v serviceView, t *cli.Text) {
 	rows := make([][]cli.Cell, 0, len(v.Rollout.Checks))
 	for _, c := range v.Rollout.Checks {
-		rows = append(rows, []cli.Cell{gateWord(c.Verdict, c.Verdict), cli.Str(c.Name), cli.Str(c.Text)})
+		rows = append(rows, []cli.Cell{gateWord(string(c.Verdict), string(c.Verdict)), cli.Str(c.Name), cli.Str(c.Text)})
 	}
 	t.Rows(2, rows)
 	if v.Rollout.NextAt != nil && v.Rollout.Step < len(v.Rollout.Steps) {
