@@ -123,6 +123,12 @@ func over(s train.Status) bool    { return s.State == train.Done || s.State == t
 // script makes the agent of a node go on, with what the job is to do.
 func (c *cluster) script(d *Driver, j train.Job, node int, text string) {
 	c.t.Helper()
+	c.send(d, j, node, text, "")
+}
+
+// send makes a script that of a node, and does what then says there, in its shell.
+func (c *cluster) send(d *Driver, j train.Job, node int, text, then string) {
+	c.t.Helper()
 	link, err := d.LinkNode(c.t.Context(), j.Ref, node)
 	if err != nil {
 		c.t.Fatal(err)
@@ -135,11 +141,19 @@ func (c *cluster) script(d *Driver, j train.Job, node int, text string) {
 	dir := d.dir(j.Ref)
 	_, errs, status, err := c.client.Run(c.t.Context(), kube.Command{
 		Pod: first(pods, node).Metadata.Name, Container: mainName,
-		Argv: []string{"sh", "-c", "cat >" + dir + "/.go && mv " + dir + "/.go " + dir + "/go"},
+		Argv: []string{"sh", "-c", "cat >" + dir + "/.go && mv " + dir + "/.go " + dir + "/go" + then},
 	}, strings.NewReader(text), 1000)
 	if err != nil || status != 0 {
 		c.t.Fatal(err, status, string(errs))
 	}
+}
+
+// loop is a script that works until it is killed, with a trap for TERM, and waits until the trap is set: a first process without one
+// does not hear TERM.
+func (c *cluster) loop(d *Driver, j train.Job, node int, trap string) {
+	c.t.Helper()
+	c.send(d, j, node, "trap '"+trap+"' TERM; : >trapped; while :; do sleep 0.1; done",
+		" && cd "+d.dir(j.Ref)+" && while ! [ -f trapped ]; do sleep 0.1; done")
 }
 
 // record keeps what the cluster says of a job, for the tests that need none.
@@ -318,8 +332,8 @@ func TestInteropCancel(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	c.until(d, runs.Ref, "two nodes", running)
-	c.script(d, runs, 0, "trap 'echo got TERM; exit 0' TERM; while :; do sleep 0.1; done")
-	c.script(d, runs, 1, "trap '' TERM; while :; do sleep 0.1; done")
+	c.loop(d, runs, 0, "echo got TERM; exit 0")
+	c.loop(d, runs, 1, "")
 	start := time.Now()
 	for _, j := range []train.Job{waits, runs, runs, c.job("never was")} {
 		if err := d.Cancel(t.Context(), j.Ref, 2*time.Second); err != nil {
