@@ -84,7 +84,7 @@ func routerSettings(c repo.Service) (router.Settings, error) {
 			Answer: int(c.Compare.Body)},
 		Health:  router.Health{Path: c.Ready},
 		Compare: router.Compare{Pointer: c.Compare.Part, Absolute: cmp.Or(c.Compare.Absolute, 1e-6), Relative: cmp.Or(c.Compare.Relative, 1e-4)},
-		Sample:  router.Sample{Share: trafficShare(c.Log.Share, 0)},
+		Sample:  router.Sample{Share: trafficShare(c.Log.Share, 1)},
 		Traces:  router.Traces{Endpoint: c.Traces, Share: deploy.All},
 		Metrics: c.Metrics,
 		Drain:   cmp.Or(l.Drain.Duration, usualDrain),

@@ -153,7 +153,7 @@ type Load struct {
 
 // ServiceLog says which predictions are kept.
 type ServiceLog struct {
-	Share    Share    `yaml:"share" doc:"Share of the predictions."`
+	Share    Share    `yaml:"share" doc:"Share of the predictions; all of them when absent."`
 	Features string   `yaml:"features" enum:"full masked hash none" doc:"How inputs are kept: as they are, without what tells who somebody is, as digests, or not. masked when absent."`
 	Mask     []string `yaml:"mask" doc:"Columns that masked leaves out beside those that mlx takes for personal."`
 	Keep     Duration `yaml:"keep" doc:"How long; for ever when absent."`
