@@ -90,7 +90,11 @@ func deployRun(ctx context.Context, a *app, o deployOptions) error {
 			return err
 		}
 	}
-	release, free, err := a.newRelease(ctx, s.cfg, v)
+	proven, err := s.prove(ctx, v)
+	if err != nil {
+		return err
+	}
+	release, free, err := a.newRelease(ctx, s.cfg, v, proven.image)
 	if free != nil {
 		defer func() { _ = free() }() // by then a record names the code, or nobody needs it
 	}
@@ -113,13 +117,13 @@ func deployRun(ctx context.Context, a *app, o deployOptions) error {
 		return err
 	}
 	if o.dryRun {
-		return s.emitPlan(known, spec)
+		return s.emitPlan(known, spec, proven)
 	}
-	return s.rollOut(ctx, spec, o)
+	return s.rollOut(ctx, spec, o, proven)
 }
 
 // rollOut plans a rollout and carries it out.
-func (s *served) rollOut(ctx context.Context, spec deploy.Spec, o deployOptions) error {
+func (s *served) rollOut(ctx context.Context, spec deploy.Spec, o deployOptions, proven provenance) error {
 	seen, err := s.observe(ctx)
 	if err != nil {
 		return err
@@ -135,6 +139,7 @@ func (s *served) rollOut(ctx context.Context, spec deploy.Spec, o deployOptions)
 		return err
 	}
 	s.app.streams.Note("%s", planLine(r.Spec))
+	proven.tell(newTelling(s))
 	if o.detach {
 		if err := s.detach(ctx, r); err != nil {
 			return err
@@ -177,15 +182,13 @@ func (s *served) mayEnter(ctx context.Context, v *registry.Version) (bool, error
 	return false, err
 }
 
+// policy is what the policy of the stage says. The bytes of the version are compared elsewhere: see wholeOnce.
 func (s *served) policy(ctx context.Context, v *registry.Version) (registry.Decision, error) {
 	to, err := readStage(s.cfg.Stage)
 	if err != nil {
 		return registry.Decision{}, err
 	}
-	if err := s.app.bringVersion(ctx, v, to); err != nil {
-		return registry.Decision{}, err
-	}
-	return s.app.judgeMove(ctx, v, to)
+	return s.app.judgeEvidence(ctx, v, to)
 }
 
 // inService says that there is nothing to do.
@@ -211,11 +214,14 @@ func planLine(s deploy.Spec) string {
 }
 
 // emitPlan prints what a rollout would do.
-func (s *served) emitPlan(known deploy.Service, spec deploy.Spec) error {
+func (s *served) emitPlan(known deploy.Service, spec deploy.Spec, proven provenance) error {
 	v := planView{Kind: "plan/v1", Command: "deploy", Applies: true, Steps: []planStep{}, Needs: []struct{}{}}
 	add := func(do, what, why string) { v.Steps = append(v.Steps, planStep{Do: do, What: what, Why: why}) }
 	if r, busy := known.Progress(); busy {
 		add("end", r.To.Name(), "it is being rolled out, and this takes its place")
+	}
+	if proven.image != "" {
+		v.Steps = append(v.Steps, proven.plan(spec.To))
 	}
 	add("start", spec.To.Name(), cli.FormatNum(int64(spec.Replicas), "server")+": "+spec.To.Serve.Command)
 	if s.cfg.Warmup.File != "" {

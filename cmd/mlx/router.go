@@ -64,7 +64,10 @@ func routerRun(ctx context.Context, a *app, name string) error {
 	if err != nil {
 		return err
 	}
-	options.Sink = keeper.take
+	options.Sink, options.Kept = keeper.take, keeper.kept
+	if keeper.strict {
+		options.Promise = keeper.writer.Promise
+	}
 	err = router.Run(ctx, options)
 	return errors.Join(err, keeper.close(context.WithoutCancel(ctx)))
 }
@@ -84,7 +87,7 @@ func routerSettings(c repo.Service) (router.Settings, error) {
 			Answer: int(c.Compare.Body)},
 		Health:  router.Health{Path: c.Ready},
 		Compare: router.Compare{Pointer: c.Compare.Part, Absolute: cmp.Or(c.Compare.Absolute, 1e-6), Relative: cmp.Or(c.Compare.Relative, 1e-4)},
-		Sample:  router.Sample{Share: trafficShare(c.Log.Share, 1)},
+		Sample:  router.Sample{Share: loggedShare(c.Log)},
 		Traces:  router.Traces{Endpoint: c.Traces, Share: deploy.All},
 		Metrics: c.Metrics,
 		Drain:   cmp.Or(l.Drain.Duration, usualDrain),
@@ -108,6 +111,14 @@ func routerSettings(c repo.Service) (router.Settings, error) {
 		s.Trusted = append(s.Trusted, prefix)
 	}
 	return s, nil
+}
+
+// loggedShare is the share of the requests that is logged: without a word in mlx.yaml nothing, else all that it does not leave out.
+func loggedShare(l repo.ServiceLog) deploy.Share {
+	if l.At.Line == 0 {
+		return 0
+	}
+	return trafficShare(l.Share, 1)
 }
 
 // trafficShare is a share of mlx.yaml in ten thousandths.

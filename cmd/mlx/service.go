@@ -10,6 +10,7 @@ import (
 	"mlx/internal/deploy/local"
 	"mlx/internal/deploy/router"
 	"mlx/internal/fault"
+	"mlx/internal/object"
 	"mlx/internal/repo"
 )
 
@@ -31,6 +32,8 @@ type served struct {
 	cfg  repo.Service
 	dir  string // what this clone keeps of it
 	book deploy.Book
+
+	compared object.Digest // version whose bytes this process has read whole and compared
 }
 
 // openService finds a service of mlx.yaml.

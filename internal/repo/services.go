@@ -153,11 +153,11 @@ type Load struct {
 
 // ServiceLog says which predictions are kept.
 type ServiceLog struct {
-	Share    Share    `yaml:"share" doc:"Share of the predictions; all of them when absent."`
+	Share    Share    `yaml:"share" doc:"Share of the predictions; all when absent."`
 	Features string   `yaml:"features" enum:"full masked hash none" doc:"How inputs are kept: as they are, without what tells who somebody is, as digests, or not. masked when absent."`
 	Mask     []string `yaml:"mask" doc:"Columns that masked leaves out beside those that mlx takes for personal."`
 	Keep     Duration `yaml:"keep" doc:"How long; for ever when absent."`
-	Strict   bool     `yaml:"strict" doc:"What cannot be kept is not answered."`
+	Strict   bool     `yaml:"strict" doc:"What cannot be kept is not answered: 503."`
 	Sink     string   `yaml:"sink" doc:"Address that gets each prediction as well: kafka://TOPIC or rabbit://EXCHANGE."`
 
 	At fault.Position `yaml:"-"`
@@ -216,6 +216,8 @@ func (s Service) check(name string) error {
 		return bad(s.Compare.At, "has a tolerance below zero")
 	case s.SLO.Availability.Set && !(s.SLO.Availability.Value < 1):
 		return bad(s.SLO.At, "must answer every request: nothing may go wrong then, also no rollout").Hint("slo: {availability: 99.9%%}")
+	case s.Log.Strict && s.Log.Share.Set && s.Log.Share.Value < 1:
+		return bad(s.Log.At, "answers what it does not keep, and nothing that it cannot keep: strict is for all predictions").Hint("log: {strict: true, …}   # without share")
 	case r.Strategy == "ab" && count(s.Sticky.Header, s.Sticky.Cookie, s.Sticky.Field) == 0:
 		return bad(s.At, "runs an A/B test, in which a user must stay with one version").Hint("sticky: {header: X-User}   # or cookie, field")
 	case r.OnLoss == "hold" && r.Strategy != "ab":

@@ -29,6 +29,7 @@ func TestServicesThatMakeNoSense(t *testing.T) {
 		"listen":          {"{model: m, cmd: a, listen: '8080'}", `a listen of "8080"`, ""},
 		"proxy":           {"{model: m, cmd: a, proxies: [lb]}", `believes the proxy "lb"`, ""},
 		"slo":             {"{model: m, cmd: a, slo: {availability: 100%}}", "must answer every request", "99.9%"},
+		"strict":          {"{model: m, cmd: a, log: {strict: true, share: 50%}}", "strict is for all predictions", "log: {strict: true"},
 	} {
 		_, err := ParseConfig([]byte("services:\n  s: " + c.yaml + "\n"))
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(strings.Join(fault.Hints(err), "\n"), c.hint) {

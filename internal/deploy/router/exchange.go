@@ -120,7 +120,9 @@ func (x *exchange) admit(w http.ResponseWriter) error {
 		return tooLong(limits.Body)
 	}
 	x.body.limit(w, x.req, limits.Body)
-	x.sampled = r.o.Sink != nil && sampled(x.id, r.o.Settings.Sample.Share)
+	if err := x.promised(); err != nil {
+		return err
+	}
 	if x.t.sticky.Field != "" {
 		if err := x.body.keep(r, x.req); err != nil {
 			return err
@@ -145,6 +147,23 @@ func (x *exchange) admit(w http.ResponseWriter) error {
 		}
 	}
 	return x.checkRequest(limits)
+}
+
+// errUnlogged: what it would answer could not be kept. Why is nobody's business but of who runs the service.
+var errUnlogged = errors.New("this service answers nothing that its log does not keep, and the log cannot be written now")
+
+// promised makes sure that the sink takes the request, if it is to get it.
+func (x *exchange) promised() error {
+	o := x.r.o
+	if o.Sink == nil || !sampled(x.id, o.Settings.Sample.Share) {
+		return nil
+	}
+	if o.Promise != nil && o.Promise() != nil {
+		x.r.shared.N[cellUnlogged].Add(1)
+		return errUnlogged
+	}
+	x.sampled = true
+	return nil
 }
 
 // wantsBody: the body is needed for more than to be passed on.
@@ -215,7 +234,7 @@ func statusOf(err error) int {
 		return http.StatusRequestEntityTooLarge
 	case errors.Is(err, errTime):
 		return http.StatusGatewayTimeout
-	case errors.Is(err, errFull), errors.Is(err, errNobody), errors.Is(err, errNoServer):
+	case errors.Is(err, errFull), errors.Is(err, errNobody), errors.Is(err, errNoServer), errors.Is(err, errUnlogged):
 		return http.StatusServiceUnavailable
 	case errors.Is(err, context.Canceled):
 		return statusClosed

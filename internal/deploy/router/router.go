@@ -31,6 +31,7 @@ const (
 	cellTooLong          // whose body was too long
 	cellUncounted        // without a word, of an experiment
 	cellNobody           // that no arm serves
+	cellUnlogged         // that the log could not have kept
 	numShared     = 64
 )
 

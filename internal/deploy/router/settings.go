@@ -23,9 +23,12 @@ type Options struct {
 	State     string         // folder of its own, for the state, the counters and the control socket
 	Settings  Settings
 	Now       func() time.Time
-	Sink      Sink         // nil: nobody wants to know of each request
-	Log       *slog.Logger // what a person should see; nil: nobody
-	Ready     func()       // called once, when traffic is accepted and the control socket answers; may be nil
+	Sink      Sink // nil: nobody wants to know of each request
+	// Promise is asked before a request whose bodies the sink gets goes to a server, and never waits. An error answers it with 503. May be nil.
+	Promise func() error
+	Kept    func() deploy.Logged // what became of what the sink got; may be nil
+	Log     *slog.Logger         // what a person should see; nil: nobody
+	Ready   func()               // called once, when traffic is accepted and the control socket answers; may be nil
 }
 
 // NewLog writes what a person should see as lines of text.

@@ -160,6 +160,11 @@ func (r *router) actual() deploy.Actual {
 	} else if t.candidate != nil {
 		out.Pairs = t.candidate.pool.count.pairs()
 	}
+	if r.o.Kept != nil {
+		kept := r.o.Kept()
+		kept.Refused = r.shared.N[cellUnlogged].Load()
+		out.Log = &kept
+	}
 	r.noteMu.Lock()
 	out.Trouble = r.troubled
 	r.noteMu.Unlock()
