@@ -14,7 +14,7 @@ import (
 func TestRabbit(t *testing.T) {
 	url := os.Getenv("RABBIT_SERVER_URL")
 	if url == "" {
-		t.Skip("RABBIT_SERVER_URL names no server: .ci/rabbit up")
+		t.Fatal("RABBIT_SERVER_URL names no server: .ci/rabbit up; eval \"$(.ci/rabbit env)\"")
 	}
 	conn, err := amqp.Dial(url)
 	if err != nil {
