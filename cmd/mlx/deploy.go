@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -110,6 +111,9 @@ func deployRun(ctx context.Context, a *app, o deployOptions) error {
 		return s.inService(ctx, known)
 	}
 	if err := spec.Check(); err != nil {
+		return err
+	}
+	if err := s.mayCompare(spec); err != nil {
 		return err
 	}
 	if o.dryRun {
@@ -232,6 +236,9 @@ func (s *served) emitPlan(known deploy.Service, spec deploy.Spec) error {
 	}
 	for _, rule := range spec.Checks {
 		add("check", rule.Called(), "at every step")
+	}
+	if spec.Strategy == deploy.AB {
+		add("compare", cmp.Or(spec.Users.Command, spec.Users.Label), "of users, until a winner is certain")
 	}
 	return s.app.streams.Emit(v, func(t *cli.Text) {
 		t.Line(cli.Str(planLine(spec)))

@@ -31,6 +31,7 @@ type served struct {
 	cfg  repo.Service
 	dir  string // what this clone keeps of it
 	book deploy.Book
+	kpi  kpiState // of the A/B test that is judged
 }
 
 // openService finds a service of mlx.yaml.

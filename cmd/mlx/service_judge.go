@@ -32,7 +32,7 @@ func (s *served) judge(ctx context.Context, r deploy.Rollout, seen deploy.Actual
 	case deploy.StateReady:
 		return s.judgeStrength(ctx, r, seen)
 	default:
-		return deploy.Judge{Ask: s.askRule}.Judge(ctx, r), nil
+		return s.judgeAnswers(ctx, r), nil
 	}
 }
 

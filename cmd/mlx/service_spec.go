@@ -160,7 +160,8 @@ func usersOf(r repo.Rollout) *deploy.UserPlan {
 	if k.Command == "" && k.Label == "" {
 		return nil
 	}
-	u := &deploy.UserPlan{LowerIsBetter: k.Better == "lower", Cap: k.Cap.Value, Users: int64(k.Users)}
+	u := &deploy.UserPlan{LowerIsBetter: k.Better == "lower", Cap: k.Cap.Value, Users: int64(k.Users), MinUsers: int64(k.MinUsers),
+		Window: k.Window.Duration, Command: k.Command, Label: k.Label, Monitor: k.Monitor}
 	if k.Margin.Unit == "share" {
 		u.Margin = k.Margin.Value
 	} else {

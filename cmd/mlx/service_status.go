@@ -88,7 +88,7 @@ func (s *served) look(ctx context.Context) (serviceNow, error) {
 	if err != nil {
 		return serviceNow{}, err
 	}
-	now := serviceNow{name: s.name, known: known, now: s.app.now()}
+	now := serviceNow{name: s.name, known: s.checked(known), now: s.app.now()}
 	seen, err := s.driver().Observe(ctx, s.name)
 	switch {
 	case errors.Is(err, local.ErrNotRunning):

@@ -238,6 +238,9 @@ func (s serviceNow) text(t *cli.Text) {
 	if v.Rollout != nil && (s.state() == "rolling" || s.state() == "paused" || s.state() == "diverged") {
 		s.rolloutText(v, t)
 	}
+	if v.Rollout != nil && v.Rollout.Strategy == string(deploy.AB) && v.State == "stable" && v.Rollout.Reason != nil {
+		t.Line(cli.Str("test"), cli.Str(*v.Rollout.Reason))
+	}
 	if v.RollbackTo != nil && t.TTY() {
 		warm := "cold"
 		if v.RollbackTo.Warm {

@@ -131,13 +131,16 @@ type Breaks struct {
 
 // KPI is what an A/B test compares. It has one subject: Command, or Label.
 type KPI struct {
-	Command string `yaml:"command" doc:"Prints CSV with the columns user, value and, if it knows, time: what each user was worth since MLX_SINCE."`
+	Command string `yaml:"command" doc:"Prints CSV with the columns user, value and, if it knows, time, or the same as JSON lines: what each user was worth since MLX_SINCE."`
 	Label   string `yaml:"label" doc:"Column of the outcomes that mlx label add joins to the predictions."`
 	Monitor string `yaml:"monitor" doc:"Monitor whose labels these are."`
 	Better  string `yaml:"better" enum:"higher lower" doc:"Which is better; higher when absent."`
 	Margin  Limit  `yaml:"margin" doc:"A smaller difference counts as none."`
 	Cap     Limit  `yaml:"cap" doc:"Greater values of one user count as this: revenue has a heavy tail."`
 	Users   int    `yaml:"users" doc:"Users after which no difference is the verdict; until it is certain when absent."`
+
+	MinUsers int      `yaml:"min_users" doc:"Users of each version before anybody looks; 1000 when absent."`
+	Window   Duration `yaml:"window" doc:"How long a user is looked at, from its first request on; it counts when that is over. At once when absent."`
 
 	At fault.Position `yaml:"-"`
 }
@@ -222,6 +225,8 @@ func (s Service) check(name string) error {
 		return bad(r.At, "holds a new version when mlx is gone: only an A/B test may")
 	case count(r.KPI.Command, r.KPI.Label) > 1:
 		return bad(r.KPI.At, "has two KPIs: command or label, not both")
+	case r.KPI.MinUsers < 0 || r.KPI.MinUsers == 1 || r.KPI.Users < 0:
+		return bad(r.KPI.At, "compares too few users: at least two of each version")
 	case r.KPI.Label != "" && r.KPI.Monitor == "":
 		return bad(r.KPI.At, "compares outcomes, and names no monitor that has them").Hint("kpi: {label: %s, monitor: NAME}", r.KPI.Label)
 	}
