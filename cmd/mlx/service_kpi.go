@@ -38,7 +38,7 @@ type kpiState struct {
 	took   time.Duration
 
 	visits map[string]firstAsk // first requests, by word
-	upTo   time.Time        // requests before it have been read
+	upTo   time.Time           // requests before it have been read
 }
 
 // kpiRow is what a user was worth.

@@ -82,8 +82,8 @@ type Rollout struct {
 	Held       State // what it goes back to when it is no longer paused
 	Since      time.Time
 	Began      time.Time // when its phase or step began: a pause does not change it
-	Reason     string // why it is in this state
-	Actor      string // who brought it there: Mlx, or a person
+	Reason     string    // why it is in this state
+	Actor      string    // who brought it there: Mlx, or a person
 	Findings   []gate.Finding
 	Asks       []Ask
 	Obeyed     []object.Digest // records of the words that this state obeys
@@ -117,7 +117,9 @@ func (r Rollout) phase() State {
 }
 
 // began says whether a state begins a phase or a step that an earlier one was not in.
-func (r Rollout) began(before Rollout) bool { return r.phase() != before.phase() || r.Step != before.Step }
+func (r Rollout) began(before Rollout) bool {
+	return r.phase() != before.phase() || r.Step != before.Step
+}
 
 // Share is what the candidate is to have.
 func (r Rollout) Share() Share {
