@@ -117,7 +117,7 @@ func deployRun(ctx context.Context, a *app, o deployOptions) error {
 		return err
 	}
 	if o.dryRun {
-		return s.emitPlan(known, spec)
+		return s.emitPlan(ctx, known, spec)
 	}
 	return s.rollOut(ctx, spec, o)
 }
@@ -215,9 +215,16 @@ func planLine(s deploy.Spec) string {
 }
 
 // emitPlan prints what a rollout would do.
-func (s *served) emitPlan(known deploy.Service, spec deploy.Spec) error {
+func (s *served) emitPlan(ctx context.Context, known deploy.Service, spec deploy.Spec) error {
+	budget, err := s.spent(ctx, spec.From)
+	if err != nil {
+		return err
+	}
 	v := planView{Kind: "plan/v1", Command: "deploy", Applies: true, Steps: []planStep{}, Needs: []struct{}{}}
 	add := func(do, what, why string) { v.Steps = append(v.Steps, planStep{Do: do, What: what, Why: why}) }
+	if budget != "" {
+		add("wait", budget, "nothing is begun until there is some, or "+s.resumeHint()+" --now")
+	}
 	if r, busy := known.Progress(); busy {
 		add("end", r.To.Name(), "it is being rolled out, and this takes its place")
 	}

@@ -24,7 +24,9 @@ func (s *served) checksName() string { return filepath.Join(s.dir, "checks.json"
 
 // judgeAnswers judges the answers of a candidate, and shows what it found.
 func (s *served) judgeAnswers(ctx context.Context, r deploy.Rollout) deploy.Judgement {
-	j := deploy.Judge{Ask: s.askRule, Users: s.users}.Judge(ctx, r)
+	j := deploy.Judge{Ask: s.askRule, Users: s.users, Budget: func(ctx context.Context, _ deploy.Rollout) (deploy.Budget, error) {
+		return s.budget(ctx)
+	}}.Judge(ctx, r)
 	if ctx.Err() == nil {
 		if err := folder.WriteJSON(s.checksName(), checksFile{r.ID, r.Generation, j.Findings}); err != nil {
 			s.app.streams.Why("cannot show what the checks say: %v", err)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -59,7 +60,14 @@ func serviceRun(ctx context.Context, a *app, o serviceRunOptions) error {
 	if err != nil {
 		return err
 	}
-	return local.Run(ctx, options, func(r local.Running) { s.begun(ctx, r) })
+	counting, stop := context.WithCancel(ctx)
+	var counted sync.WaitGroup
+	defer counted.Wait()
+	defer stop()
+	return local.Run(ctx, options, func(r local.Running) {
+		s.begun(ctx, r)
+		counted.Go(func() { s.countTotals(counting) })
+	})
 }
 
 // options are what the supervisor keeps running.

@@ -34,7 +34,9 @@ func (s *served) spec(o deployOptions) (deploy.Spec, error) {
 		spec.Checks = append(spec.Checks, ruleOf(c))
 	}
 	spec.Users = usersOf(r)
-	return spec, s.typedSpec(&spec, o)
+	err := s.typedSpec(&spec, o)
+	spec.Checks = s.withBudget(spec.Checks)
+	return spec, err
 }
 
 // typedSpec puts in what was typed.

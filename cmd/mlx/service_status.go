@@ -100,6 +100,11 @@ func (s *served) look(ctx context.Context) (serviceNow, error) {
 	default:
 		now.seen, now.trouble = &seen, seen.Trouble
 	}
+	if b, err := s.budget(ctx); err == nil {
+		now.budget = viewOfBudget(b)
+	} else if s.hasSLO() {
+		s.app.streams.Note("%v", err)
+	}
 	if running, err := s.supervisor().Running(ctx); err == nil {
 		now.url = s.scheme() + running.Address
 	}

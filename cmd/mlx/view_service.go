@@ -24,6 +24,7 @@ type serviceView struct {
 	URL        *string       `json:"url"`
 	Trouble    *string       `json:"trouble"`
 	Copies     *copiesView   `json:"copies"`
+	Budget     *budgetView   `json:"error_budget"` // null: it has no slo
 }
 
 type rolloutView struct {
@@ -75,6 +76,7 @@ type serviceNow struct {
 	seen    *deploy.Actual
 	url     string
 	trouble string
+	budget  *budgetView
 	now     time.Time
 }
 
@@ -131,7 +133,7 @@ func (s serviceNow) arm(key string) *deploy.Seen {
 
 // view makes the JSON.
 func (s serviceNow) view() serviceView {
-	v := serviceView{Kind: "service/v1", Service: s.name, State: s.state(), Arms: []armView{}, URL: some(s.url), Trouble: some(s.trouble)}
+	v := serviceView{Kind: "service/v1", Service: s.name, State: s.state(), Arms: []armView{}, URL: some(s.url), Trouble: some(s.trouble), Budget: s.budget}
 	if s.seen != nil {
 		v.Generation, v.ObservedAt = s.seen.Generation, &s.seen.At
 		if p := s.seen.Pairs; p.Eligible > 0 {
@@ -240,6 +242,9 @@ func (s serviceNow) text(t *cli.Text) {
 	}
 	if v.Rollout != nil && v.Rollout.Strategy == string(deploy.AB) && v.State == "stable" && v.Rollout.Reason != nil {
 		t.Line(cli.Str("test"), cli.Str(*v.Rollout.Reason))
+	}
+	if v.Budget != nil {
+		t.Line(cli.Str("budget"), v.Budget.cell())
 	}
 	if v.RollbackTo != nil && t.TTY() {
 		warm := "cold"

@@ -112,8 +112,8 @@ func (r Rule) check() error {
 	return nil
 }
 
-// usualRules are what a rollout is judged by when nothing is said: it may not fail a hundredth of the requests more than what it replaces.
-func usualRules() []Rule {
+// UsualRules are what a rollout is judged by when nothing is said: it may not fail a hundredth of the requests more than what it replaces.
+func UsualRules() []Rule {
 	margin := 0.01
 	return []Rule{{Kind: KindMeasure, Name: MeasureErrors, Margin: &margin}}
 }

@@ -4,6 +4,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"mlx/internal/fault"
 )
@@ -219,6 +220,8 @@ func (s Service) check(name string) error {
 		return bad(s.Compare.At, "has a tolerance below zero")
 	case s.SLO.Availability.Set && !(s.SLO.Availability.Value < 1):
 		return bad(s.SLO.At, "must answer every request: nothing may go wrong then, also no rollout").Hint("slo: {availability: 99.9%%}")
+	case s.SLO.Availability.Set && s.SLO.Availability.Value <= 0 || s.SLO.Window.Duration < 0 || s.SLO.Window.Duration > 90*24*time.Hour:
+		return bad(s.SLO.At, "has an slo that nothing can be told of: a share above 0%%, of at most 90 days").Hint("slo: {availability: 99.9%%, window: 30d}")
 	case r.Strategy == "ab" && count(s.Sticky.Header, s.Sticky.Cookie, s.Sticky.Field) == 0:
 		return bad(s.At, "runs an A/B test, in which a user must stay with one version").Hint("sticky: {header: X-User}   # or cookie, field")
 	case r.OnLoss == "hold" && r.Strategy != "ab":

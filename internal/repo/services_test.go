@@ -28,6 +28,8 @@ func TestServicesThatMakeNoSense(t *testing.T) {
 		"two subjects":    {"{model: m, cmd: a, rollout: {prometheus: 'http://p', checks: [{query: up, measure: errors, min: 1}]}}", "exactly one subject", ""},
 		"listen":          {"{model: m, cmd: a, listen: '8080'}", `a listen of "8080"`, ""},
 		"proxy":           {"{model: m, cmd: a, proxies: [lb]}", `believes the proxy "lb"`, ""},
+		"slo's window":    {"{model: m, cmd: a, slo: {availability: 99%, window: 100d}}", "at most 90 days", "window: 30d"},
+		"few users":       {"{model: m, cmd: a, rollout: {kpi: {command: a, min_users: 1}}}", "compares too few users", ""},
 		"slo":             {"{model: m, cmd: a, slo: {availability: 100%}}", "must answer every request", "99.9%"},
 	} {
 		_, err := ParseConfig([]byte("services:\n  s: " + c.yaml + "\n"))
