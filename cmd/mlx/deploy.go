@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -113,7 +114,7 @@ func deployRun(ctx context.Context, a *app, o deployOptions) error {
 	if err := spec.Check(); err != nil {
 		return err
 	}
-	if err := s.mayCompare(spec); err != nil {
+	if err := errors.Join(s.mayCompare(spec), s.mayJudge(spec)); err != nil {
 		return err
 	}
 	if o.dryRun {

@@ -29,6 +29,8 @@ func (s *served) askRule(ctx context.Context, rule deploy.Rule, r deploy.Rollout
 	switch rule.Kind {
 	case "command":
 		return s.askCommand(ctx, rule, r)
+	case kindLabel:
+		return s.askLabels(ctx, rule, r)
 	case "query":
 		return s.askPrometheus(ctx, rule, r)
 	}

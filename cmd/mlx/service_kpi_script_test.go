@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// visitingMain has N users ask a service at an address that stands in a file, at a rate: visiting URL N RATE NAME OUT. Users are called NAME1,
-// NAME2, … What each was worth is added to the file OUT as id,user,value: the prediction that it was given, times a factor with a heavy tail.
+// visitingMain has N users ask a service at an address that stands in a file, at a rate: visiting URL N RATE NAME OUT [vary]. Users are called NAME1,
+// NAME2, … What each was worth is added to the file OUT as id,user,value: the prediction that it was given, times a factor with a heavy tail. With vary they ask different things.
 func visitingMain() {
 	text, err := os.ReadFile(os.Args[1])
 	if err != nil {
@@ -35,7 +35,11 @@ func visitingMain() {
 		<-every.C
 		all.Go(func() {
 			user := name + strconv.Itoa(i)
-			worth, err := visitOnce(strings.TrimSpace(string(text))+"/predict", user)
+			instance := 10
+			if len(os.Args) > 6 {
+				instance = i%10 + 1
+			}
+			worth, err := visitOnce(strings.TrimSpace(string(text))+"/predict", user, instance)
 			if err != nil {
 				return // it bought nothing
 			}
@@ -48,8 +52,8 @@ func visitingMain() {
 	all.Wait()
 }
 
-func visitOnce(u, user string) (float64, error) {
-	req, err := http.NewRequest(http.MethodPost, u, bytes.NewReader([]byte(`{"instances": [10]}`)))
+func visitOnce(u, user string, instance int) (float64, error) {
+	req, err := http.NewRequest(http.MethodPost, u, bytes.NewReader(fmt.Appendf(nil, `{"instances": [%d]}`, instance)))
 	if err != nil {
 		return 0, err
 	}

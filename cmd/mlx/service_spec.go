@@ -138,6 +138,9 @@ func loadWords(c repo.Service) string {
 func ruleOf(c repo.Check) deploy.Rule {
 	rule := deploy.Rule{Title: c.Name, MinSamples: int64(c.MinSamples), Severity: gate.Severity(c.Severity), Timeout: c.Timeout.Duration, At: c.At}
 	switch {
+	case c.Monitor != "":
+		rule.Kind, rule.Name, rule.Monitor = kindLabel, c.Measure, c.Monitor
+		rule.MinSamples = max(rule.MinSamples, int64(c.MinRows))
 	case c.Measure != "":
 		rule.Kind, rule.Name = deploy.KindMeasure, c.Measure
 	case c.Command != "":

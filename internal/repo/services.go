@@ -179,6 +179,14 @@ func (c *Config) validateServices() error {
 			if check.Metric != "" || check.Column != "" {
 				return failPosition(check.At, "a check of a rollout is about answers: measure, expr, query or command")
 			}
+			if check.Monitor != "" {
+				if check.Measure == "" {
+					return failPosition(check.At, "labels of a monitor are what a measure is computed of").Hint("{measure: roc_auc, monitor: %s, min: …}", check.Monitor)
+				}
+				if _, ok := c.Monitors.Get(check.Monitor); !ok {
+					return missing(check.At, "service "+name, "monitor", check.Monitor, c.Monitors.Names())
+				}
+			}
 			if check.Query != "" && s.Rollout.Prometheus == "" {
 				return failPosition(check.At, "a query needs the address of the Prometheus that it asks").
 					Hint("rollout: {prometheus: 'http://127.0.0.1:9090', …}")
