@@ -117,8 +117,12 @@ func deployRun(ctx context.Context, a *app, o deployOptions) error {
 	if err := errors.Join(s.mayCompare(spec), s.mayJudge(spec)); err != nil {
 		return err
 	}
+	noRoom := s.fits(ctx, spec, v.Bytes)
 	if o.dryRun {
-		return s.emitPlan(ctx, known, spec)
+		return s.emitPlan(ctx, planned{known, spec, noRoom})
+	}
+	if noRoom != nil {
+		return noRoom
 	}
 	return s.rollOut(ctx, spec, o)
 }
@@ -215,18 +219,30 @@ func planLine(s deploy.Spec) string {
 	return line + ", at least " + cli.FormatDuration(s.Bake) + " and " + cli.FormatNum(s.MinSamples, "answer") + " a step"
 }
 
+// planned is a rollout that would be begun.
+type planned struct {
+	known  deploy.Service
+	spec   deploy.Spec
+	noRoom error // why it would not
+}
+
 // emitPlan prints what a rollout would do.
-func (s *served) emitPlan(ctx context.Context, known deploy.Service, spec deploy.Spec) error {
+func (s *served) emitPlan(ctx context.Context, p planned) error {
+	spec := p.spec
 	budget, err := s.spent(ctx, spec.From)
 	if err != nil {
 		return err
 	}
 	v := planView{Kind: "plan/v1", Command: "deploy", Applies: true, Steps: []planStep{}, Needs: []struct{}{}}
 	add := func(do, what, why string) { v.Steps = append(v.Steps, planStep{Do: do, What: what, Why: why}) }
+	if p.noRoom != nil {
+		v.Applies = false
+		add("refuse", p.noRoom.Error(), strings.Join(fault.Hints(p.noRoom), "; "))
+	}
 	if budget != "" {
 		add("wait", budget, "nothing is begun until there is some, or "+s.resumeHint()+" --now")
 	}
-	if r, busy := known.Progress(); busy {
+	if r, busy := p.known.Progress(); busy {
 		add("end", r.To.Name(), "it is being rolled out, and this takes its place")
 	}
 	add("start", spec.To.Name(), cli.FormatNum(int64(spec.Replicas), "server")+": "+spec.To.Serve.Command)
