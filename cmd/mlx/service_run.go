@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -72,7 +73,14 @@ func serviceRun(ctx context.Context, a *app, o serviceRunOptions) error {
 		return errors.Join(fault.New(fault.Usage, "cannot run %s on port %d: the socket %s is handed over already", s.name, o.port, l.Addr()), l.Close())
 	}
 	defer s.renewOnHangup(ctx)()
-	return local.Run(ctx, options, func(r local.Running) { s.begun(ctx, r) })
+	counting, stop := context.WithCancel(ctx)
+	var counted sync.WaitGroup
+	defer counted.Wait()
+	defer stop()
+	return local.Run(ctx, options, func(r local.Running) {
+		s.begun(ctx, r)
+		counted.Go(func() { s.countTotals(counting) })
+	})
 }
 
 // options are what the supervisor keeps running.
