@@ -67,19 +67,23 @@ mlx deploy flights flights@v2 --steps 50%,100% --bake 400ms --load 50/s,p99=2s,t
 	return cmd
 }
 
+// whatToDeploy reads what a deploy names: the service, the version and how it takes over.
+func (a *app) whatToDeploy(ctx context.Context, o deployOptions) (s *served, v *registry.Version, spec deploy.Spec, err error) {
+	if s, err = a.openService(o.service); err != nil {
+		return nil, nil, spec, err
+	}
+	if err = s.mayServe(ctx); err != nil {
+		return nil, nil, spec, err
+	}
+	if v, err = s.versionToServe(ctx, o.model); err != nil {
+		return nil, nil, spec, err
+	}
+	spec, err = s.spec(o)
+	return s, v, spec, err
+}
+
 func deployRun(ctx context.Context, a *app, o deployOptions) error {
-	s, err := a.openService(o.service)
-	if err != nil {
-		return err
-	}
-	if err := s.mayServe(ctx); err != nil {
-		return err
-	}
-	v, err := s.versionToServe(ctx, o.model)
-	if err != nil {
-		return err
-	}
-	spec, err := s.spec(o)
+	s, v, spec, err := a.whatToDeploy(ctx, o)
 	if err != nil {
 		return err
 	}
