@@ -17,8 +17,8 @@ import (
 )
 
 // holdingMain holds a socket as systemd does, writes where it listens to a file, and runs mlx on it with the words that follow. How often that
-// has begun stands in the same file with .begun, its own number with .pid. USR1: mlx is
-// stopped and started again; USR2: it is killed and started again; HUP: mlx is told; INT: mlx is stopped, and this ends.
+// has begun stands in the same file with .begun, its own number with .pid, what mlx tells people with .notes. USR1: mlx is stopped and
+// started again; USR2: it is killed and started again; HUP: mlx is told; INT: mlx is stopped, and this ends.
 func holdingMain() {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -33,12 +33,16 @@ func holdingMain() {
 		log.Fatal(err)
 	}
 	_ = os.WriteFile(os.Args[1]+".pid", []byte(fmt.Sprint(os.Getpid())), 0o600)
+	notes, err := os.OpenFile(os.Args[1]+".notes", os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		log.Fatal(err)
+	}
 	signals := make(chan os.Signal, 10)
 	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
 	begun := 0
 	for {
 		cmd := exec.Command("sh", append([]string{"-c", `LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=s exec mlx "$@"`, "sh"}, os.Args[2:]...)...)
-		cmd.ExtraFiles, cmd.Stderr = []*os.File{socket}, os.Stderr
+		cmd.ExtraFiles, cmd.Stderr = []*os.File{socket}, notes
 		said, err := cmd.StdoutPipe()
 		if err == nil {
 			err = cmd.Start()
