@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -65,19 +67,23 @@ mlx deploy flights flights@v2 --steps 50%,100% --bake 400ms --load 50/s,p99=2s,t
 	return cmd
 }
 
+// whatToDeploy reads what a deploy names: the service, the version and how it takes over.
+func (a *app) whatToDeploy(ctx context.Context, o deployOptions) (s *served, v *registry.Version, spec deploy.Spec, err error) {
+	if s, err = a.openService(o.service); err != nil {
+		return nil, nil, spec, err
+	}
+	if err = s.mayServe(ctx); err != nil {
+		return nil, nil, spec, err
+	}
+	if v, err = s.versionToServe(ctx, o.model); err != nil {
+		return nil, nil, spec, err
+	}
+	spec, err = s.spec(o)
+	return s, v, spec, err
+}
+
 func deployRun(ctx context.Context, a *app, o deployOptions) error {
-	s, err := a.openService(o.service)
-	if err != nil {
-		return err
-	}
-	if err := s.mayServe(ctx); err != nil {
-		return err
-	}
-	v, err := s.versionToServe(ctx, o.model)
-	if err != nil {
-		return err
-	}
-	spec, err := s.spec(o)
+	s, v, spec, err := a.whatToDeploy(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -116,8 +122,15 @@ func deployRun(ctx context.Context, a *app, o deployOptions) error {
 	if err := spec.Check(); err != nil {
 		return err
 	}
+	if err := errors.Join(s.mayCompare(spec), s.mayJudge(spec)); err != nil {
+		return err
+	}
+	noRoom := s.fits(ctx, spec, v.Bytes)
 	if o.dryRun {
-		return s.emitPlan(known, spec, proven)
+		return s.emitPlan(ctx, planned{known, spec, proven, noRoom})
+	}
+	if noRoom != nil {
+		return noRoom
 	}
 	return s.rollOut(ctx, spec, o, proven)
 }
@@ -213,15 +226,35 @@ func planLine(s deploy.Spec) string {
 	return line + ", at least " + cli.FormatDuration(s.Bake) + " and " + cli.FormatNum(s.MinSamples, "answer") + " a step"
 }
 
+// planned is a rollout that would be begun.
+type planned struct {
+	known  deploy.Service
+	spec   deploy.Spec
+	proven provenance
+	noRoom error // why it would not
+}
+
 // emitPlan prints what a rollout would do.
-func (s *served) emitPlan(known deploy.Service, spec deploy.Spec, proven provenance) error {
+func (s *served) emitPlan(ctx context.Context, p planned) error {
+	spec := p.spec
+	budget, err := s.spent(ctx, spec.From)
+	if err != nil {
+		return err
+	}
 	v := planView{Kind: "plan/v1", Command: "deploy", Applies: true, Steps: []planStep{}, Needs: []struct{}{}}
 	add := func(do, what, why string) { v.Steps = append(v.Steps, planStep{Do: do, What: what, Why: why}) }
-	if r, busy := known.Progress(); busy {
+	if p.noRoom != nil {
+		v.Applies = false
+		add("refuse", p.noRoom.Error(), strings.Join(fault.Hints(p.noRoom), "; "))
+	}
+	if budget != "" {
+		add("wait", budget, "nothing is begun until there is some, or "+s.resumeHint()+" --now")
+	}
+	if r, busy := p.known.Progress(); busy {
 		add("end", r.To.Name(), "it is being rolled out, and this takes its place")
 	}
-	if proven.image != "" {
-		v.Steps = append(v.Steps, proven.plan(spec.To))
+	if p.proven.image != "" {
+		v.Steps = append(v.Steps, p.proven.plan(spec.To))
 	}
 	add("start", spec.To.Name(), cli.FormatNum(int64(spec.Replicas), "server")+": "+spec.To.Serve.Command)
 	if s.cfg.Warmup.File != "" {
@@ -238,6 +271,9 @@ func (s *served) emitPlan(known deploy.Service, spec deploy.Spec, proven provena
 	}
 	for _, rule := range spec.Checks {
 		add("check", rule.Called(), "at every step")
+	}
+	if spec.Strategy == deploy.AB {
+		add("compare", cmp.Or(spec.Users.Command, spec.Users.Label), "of users, until a winner is certain")
 	}
 	return s.app.streams.Emit(v, func(t *cli.Text) {
 		t.Line(cli.Str(planLine(spec)))

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,19 +26,22 @@ const (
 )
 
 func newRouter(a *app) *cobra.Command {
-	return &cobra.Command{
+	var await time.Duration
+	cmd := &cobra.Command{
 		Use:    "router SERVICE",
 		Short:  "Pass the requests of a service on; mlx service run starts it",
 		Hidden: true,
 		Args:   cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return routerRun(cmd.Context(), a, args[0])
+			return routerRun(cmd.Context(), a, args[0], await)
 		},
 		ValidArgsFunction: a.completeServices,
 	}
+	cmd.Flags().DurationVar(&await, "await", 0, "hold requests back for this `TIME` at most, until servers are ready")
+	return cmd
 }
 
-func routerRun(ctx context.Context, a *app, name string) error {
+func routerRun(ctx context.Context, a *app, name string, await time.Duration) error {
 	s, err := a.openService(name)
 	if err != nil {
 		return err
@@ -55,7 +59,7 @@ func routerRun(ctx context.Context, a *app, name string) error {
 	}
 	options := router.Options{
 		Service: name, Listeners: []net.Listener{listener}, State: s.routerDir(), Settings: settings, Now: a.now,
-		Log: router.NewLog(os.Stderr), Ready: sayReady,
+		Log: router.NewLog(os.Stderr), Ready: sayReady, Await: await,
 	}
 	if settings.Sample.Share == 0 {
 		return router.Run(ctx, options)

@@ -27,11 +27,13 @@ servers behind it. mlx deploy brings another version into service, step by step;
 
 // served is a service of mlx.yaml, with what it takes to deal with it on this machine.
 type served struct {
-	app  *app
-	name string
-	cfg  repo.Service
-	dir  string // what this clone keeps of it
-	book deploy.Book
+	app   *app
+	name  string
+	cfg   repo.Service
+	dir   string // what this clone keeps of it
+	book  deploy.Book
+	kpi   kpiState          // of the A/B test that is judged
+	asked map[string]rested // what was asked of labels, by rule
 
 	compared object.Digest // version whose bytes this process has read whole and compared
 }

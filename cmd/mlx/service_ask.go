@@ -6,11 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"math"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +17,6 @@ import (
 	"mlx/internal/fault"
 	"mlx/internal/gate"
 	"mlx/internal/repo"
-	"mlx/internal/run"
 )
 
 // askTime is how long what a check asks may take for which it names no time.
@@ -32,6 +29,8 @@ func (s *served) askRule(ctx context.Context, rule deploy.Rule, r deploy.Rollout
 	switch rule.Kind {
 	case "command":
 		return s.askCommand(ctx, rule, r)
+	case kindLabel:
+		return s.askLabels(ctx, rule, r)
 	case "query":
 		return s.askPrometheus(ctx, rule, r)
 	}
@@ -64,7 +63,7 @@ func measuresOf(r deploy.Rollout) map[string]float64 {
 func rolloutWords(r deploy.Rollout) map[string]string {
 	words := map[string]string{
 		"service": r.Service, "rollout": r.ID.Hex(), "candidate": "v" + strconv.Itoa(r.To.Version), "candidate_release": r.To.Key,
-		"share": r.Share().String(), "since": r.Since.UTC().Format(time.RFC3339), "stable": "", "stable_release": "",
+		"share": r.Share().String(), "since": r.Began.UTC().Format(time.RFC3339), "stable": "", "stable_release": "",
 	}
 	if r.From != nil {
 		words["stable"], words["stable_release"] = "v"+strconv.Itoa(r.From.Version), r.From.Key
@@ -82,14 +81,9 @@ func (s *served) askCommand(ctx context.Context, rule deploy.Rule, r deploy.Roll
 	if !ok {
 		return none, fault.New(fault.Denied, "%q is not allowed here", rule.Name).Hint("mlx trust")
 	}
-	root, err := s.app.repo()
+	tool, err := s.rolloutTool(rule.Name, r)
 	if err != nil {
 		return none, err
-	}
-	tool := run.Tool{Argv: shellCommand(rule.Name), Dir: root.Root, Env: slices.Clone(s.app.environ), Most: gate.MaxReply}
-	words := rolloutWords(r)
-	for _, name := range slices.Sorted(maps.Keys(words)) {
-		tool.Env = append(tool.Env, "MLX_"+strings.ToUpper(name)+"="+words[name])
 	}
 	end, err := tool.Run(ctx)
 	if err != nil {

@@ -28,11 +28,15 @@ func (s *served) judge(ctx context.Context, r deploy.Rollout, seen deploy.Actual
 	}
 	switch state {
 	case deploy.StatePlanned:
-		return s.judgePolicy(ctx, r)
+		j, err := s.judgePolicy(ctx, r)
+		if err != nil {
+			return j, err
+		}
+		return s.judgeBudget(ctx, r, j)
 	case deploy.StateReady:
 		return s.judgeStrength(ctx, r, seen)
 	default:
-		return deploy.Judge{Ask: s.askRule}.Judge(ctx, r), nil
+		return s.judgeAnswers(ctx, r), nil
 	}
 }
 

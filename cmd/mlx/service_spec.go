@@ -34,7 +34,9 @@ func (s *served) spec(o deployOptions) (deploy.Spec, error) {
 		spec.Checks = append(spec.Checks, ruleOf(c))
 	}
 	spec.Users = usersOf(r)
-	return spec, s.typedSpec(&spec, o)
+	err := s.typedSpec(&spec, o)
+	spec.Checks = s.withBudget(spec.Checks)
+	return spec, err
 }
 
 // typedSpec puts in what was typed.
@@ -136,6 +138,9 @@ func loadWords(c repo.Service) string {
 func ruleOf(c repo.Check) deploy.Rule {
 	rule := deploy.Rule{Title: c.Name, MinSamples: int64(c.MinSamples), Severity: gate.Severity(c.Severity), Timeout: c.Timeout.Duration, At: c.At}
 	switch {
+	case c.Monitor != "":
+		rule.Kind, rule.Name, rule.Monitor = kindLabel, c.Measure, c.Monitor
+		rule.MinSamples = max(rule.MinSamples, int64(c.MinRows))
 	case c.Measure != "":
 		rule.Kind, rule.Name = deploy.KindMeasure, c.Measure
 	case c.Command != "":
@@ -160,7 +165,8 @@ func usersOf(r repo.Rollout) *deploy.UserPlan {
 	if k.Command == "" && k.Label == "" {
 		return nil
 	}
-	u := &deploy.UserPlan{LowerIsBetter: k.Better == "lower", Cap: k.Cap.Value, Users: int64(k.Users)}
+	u := &deploy.UserPlan{LowerIsBetter: k.Better == "lower", Cap: k.Cap.Value, Users: int64(k.Users), MinUsers: int64(k.MinUsers),
+		Window: k.Window.Duration, Command: k.Command, Label: k.Label, Monitor: k.Monitor}
 	if k.Margin.Unit == "share" {
 		u.Margin = k.Margin.Value
 	} else {

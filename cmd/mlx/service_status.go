@@ -88,7 +88,7 @@ func (s *served) look(ctx context.Context) (serviceNow, error) {
 	if err != nil {
 		return serviceNow{}, err
 	}
-	now := serviceNow{name: s.name, known: known, now: s.app.now()}
+	now := serviceNow{name: s.name, known: s.checked(known), now: s.app.now()}
 	seen, err := s.driver().Observe(ctx, s.name)
 	switch {
 	case errors.Is(err, local.ErrNotRunning):
@@ -99,6 +99,11 @@ func (s *served) look(ctx context.Context) (serviceNow, error) {
 		now.trouble = err.Error()
 	default:
 		now.seen, now.trouble = &seen, seen.Trouble
+	}
+	if b, err := s.budget(ctx); err == nil {
+		now.budget = viewOfBudget(b)
+	} else if s.hasSLO() {
+		s.app.streams.Note("%v", err)
 	}
 	if running, err := s.supervisor().Running(ctx); err == nil {
 		now.url = s.scheme() + running.Address

@@ -77,6 +77,8 @@ func (t *telling) seen(n deploy.News) {
 		t.line(n.At, "rolled back", "nothing is in service")
 	case r.State == deploy.StateCompleted && r.Strategy == deploy.Back:
 		t.line(n.At, "rolled back", "to v"+numberWord(r.To.Version)+" in "+took)
+	case r.State == deploy.StateCompleted && r.Strategy == deploy.AB:
+		t.line(n.At, "completed", r.To.Name()+" is in service: "+r.Reason)
 	case r.State == deploy.StateCompleted:
 		t.line(n.At, "completed", r.To.Name()+" is in service")
 	default:

@@ -24,7 +24,8 @@ type serviceView struct {
 	URL        *string       `json:"url"`
 	Trouble    *string       `json:"trouble"`
 	Copies     *copiesView   `json:"copies"`
-	Log        *loggedView   `json:"log"` // null: nothing is logged, or it does not run
+	Log        *loggedView   `json:"log"`          // null: nothing is logged, or it does not run
+	Budget     *budgetView   `json:"error_budget"` // null: it has no slo
 }
 
 type rolloutView struct {
@@ -76,6 +77,7 @@ type serviceNow struct {
 	seen    *deploy.Actual
 	url     string
 	trouble string
+	budget  *budgetView
 	now     time.Time
 }
 
@@ -132,7 +134,7 @@ func (s serviceNow) arm(key string) *deploy.Seen {
 
 // view makes the JSON.
 func (s serviceNow) view() serviceView {
-	v := serviceView{Kind: "service/v1", Service: s.name, State: s.state(), Arms: []armView{}, URL: some(s.url), Trouble: some(s.trouble)}
+	v := serviceView{Kind: "service/v1", Service: s.name, State: s.state(), Arms: []armView{}, URL: some(s.url), Trouble: some(s.trouble), Budget: s.budget}
 	if s.seen != nil {
 		v.Generation, v.ObservedAt, v.Log = s.seen.Generation, &s.seen.At, viewOfLogged(s.seen.Log)
 		if p := s.seen.Pairs; p.Eligible > 0 {
@@ -239,6 +241,12 @@ func (s serviceNow) text(t *cli.Text) {
 	loggedText(v.Log, t)
 	if v.Rollout != nil && (s.state() == "rolling" || s.state() == "paused" || s.state() == "diverged") {
 		s.rolloutText(v, t)
+	}
+	if v.Rollout != nil && v.Rollout.Strategy == string(deploy.AB) && v.State == "stable" && v.Rollout.Reason != nil {
+		t.Line(cli.Str("test"), cli.Str(*v.Rollout.Reason))
+	}
+	if v.Budget != nil {
+		t.Line(cli.Str("budget"), v.Budget.cell())
 	}
 	if v.RollbackTo != nil && t.TTY() {
 		warm := "cold"

@@ -15,6 +15,11 @@ import (
 
 // UserPlan is what an A/B test compares, fixed before anybody looks.
 type UserPlan struct {
+	// What is compared: what a command prints of users, or the labels of a monitor.
+	Command string `json:"command,omitempty"`
+	Label   string `json:"label,omitempty"`
+	Monitor string `json:"monitor,omitempty"`
+
 	LowerIsBetter bool    `json:"lower_is_better,omitempty"`
 	Margin        float64 `json:"margin,omitempty"` // a smaller difference counts as none, as a share of the mean of stable; 0: 1 %
 	// MarginIs is Margin in the unit of the values; 0: Margin counts.
@@ -166,6 +171,10 @@ func sayLook(f *gate.Finding, r Rollout, look stats.Look) {
 			group(int64(look.B.N)), r.Share(), digits(look.Ratio.P))
 		f.Shown = f.Note
 	case stats.NotEnough:
+		if rows == 0 {
+			f.Shown, f.Note = "no users", "not enough data: no users yet"
+			return
+		}
 		f.Note = "not enough data: " + means + of
 	}
 }

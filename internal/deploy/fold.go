@@ -218,7 +218,7 @@ func (f *folding) rollout(p said, i int) {
 		}
 	}
 	r := Rollout{Spec: b.Spec, ID: p.rec.ID, By: p.rec.By, Message: b.Message, At: p.rec.At, First: b.Generation, Generation: b.Generation,
-		State: StatePlanned, Since: p.rec.At, Actor: p.rec.By}
+		State: StatePlanned, Since: p.rec.At, Began: p.rec.At, Actor: p.rec.By}
 	r = f.moved(r)
 	for _, a := range f.asks[r.ID] {
 		if ask := a.body.(Asking); !f.obeyed[a.rec.ID] && !r.State.Over() {
@@ -255,7 +255,11 @@ func (f *folding) moved(r Rollout) Rollout {
 		if m.To == StateAborting {
 			t.share, t.abortedAt, t.abortedBy = r.Share(), mv.rec.At, m.Actor
 		}
+		before := r
 		r.Generation, r.State, r.Held, r.Step, r.Since = m.Generation, m.To, m.Held, m.Step, mv.rec.At
+		if r.began(before) {
+			r.Began = mv.rec.At
+		}
 		r.Reason, r.Actor, r.Findings = m.Reason, m.Actor, m.Findings
 		if m.Until != nil {
 			r.Until = *m.Until

@@ -29,7 +29,7 @@ type Judge struct {
 	Ask func(ctx context.Context, rule Rule, r Rollout) (Measured, error)
 	// Budget is that of the service; nil: it has none.
 	Budget func(ctx context.Context, r Rollout) (Budget, error)
-	// Users are the values of users in both arms of an A/B test, since r.Since.
+	// Users are the values of users in both arms of an A/B test, since r.Began.
 	Users func(ctx context.Context, r Rollout) ([]Event, error)
 }
 

@@ -26,6 +26,9 @@ func (r Rollout) Next(seen Actual, j Judgement, now time.Time) (Rollout, Desired
 	next := r.decide(seen, j)
 	if next.Generation != r.Generation || next.State != r.State {
 		next.Since = now
+		if next.began(r) {
+			next.Began = now
+		}
 		if next.State == StateCompleted {
 			next.Until = now.Add(r.Keep).UTC().Truncate(time.Second)
 		}
@@ -259,11 +262,21 @@ func (r Rollout) judged(seen Actual, j Judgement) Rollout {
 	case r.From == nil && r.obeys(seen) && ready(seen, r.To.Key):
 		return r.forward("nothing was in service before", Mlx) // nobody is better off while it waits
 	case wait == "" && r.Watched >= r.Bake:
-		return r.forward(fmt.Sprintf("%s answers, all checks pass", group(r.Sample().Candidate.Ended())), Mlx)
+		return r.forward(r.passed(j), Mlx)
 	case wait != "" && r.Watched >= r.MaxBake && (j.Verdict != "" || r.Watched >= 2*r.MaxBake): // a judge that never ends is no verdict
 		return r.pause(fmt.Sprintf("%s, after %s", wait, span(r.Watched)), Mlx)
 	}
 	return r
+}
+
+// passed says why a step is good: of the last one of an A/B test, who wins.
+func (r Rollout) passed(j Judgement) string {
+	for _, f := range j.Findings {
+		if f.Subject == subjectUsers && f.Note != "" {
+			return f.Note
+		}
+	}
+	return group(r.Sample().Candidate.Ended()) + " answers, all checks pass"
 }
 
 // wait says why a step is not good yet, but for time; empty: it is.

@@ -81,8 +81,9 @@ type Rollout struct {
 	Step       int   // of Steps, from 0, while it is in a step or paused in one
 	Held       State // what it goes back to when it is no longer paused
 	Since      time.Time
-	Reason     string // why it is in this state
-	Actor      string // who brought it there: Mlx, or a person
+	Began      time.Time // when its phase or step began: a pause does not change it
+	Reason     string    // why it is in this state
+	Actor      string    // who brought it there: Mlx, or a person
 	Findings   []gate.Finding
 	Asks       []Ask
 	Obeyed     []object.Digest // records of the words that this state obeys
@@ -113,6 +114,11 @@ func (r Rollout) phase() State {
 		return r.Held
 	}
 	return r.State
+}
+
+// began says whether a state begins a phase or a step that an earlier one was not in.
+func (r Rollout) began(before Rollout) bool {
+	return r.phase() != before.phase() || r.Step != before.Step
 }
 
 // Share is what the candidate is to have.

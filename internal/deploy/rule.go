@@ -37,13 +37,15 @@ func Measures() []string {
 
 // Rule is one check of a rollout as somebody wrote it. Numbers are shares from 0 to 1 and seconds.
 type Rule struct {
-	Kind   string   `json:"kind"`            // measure, command, query, expr, label
-	Name   string   `json:"name"`            // of the measure, or the command itself
-	Title  string   `json:"title,omitempty"` // what it is called instead
-	Min    *float64 `json:"min,omitempty"`
-	Max    *float64 `json:"max,omitempty"`
-	Margin *float64 `json:"margin,omitempty"` // how much worse than stable it may be, in its own unit
-	Ratio  *float64 `json:"ratio,omitempty"`  // how many times that of stable it may be
+	Kind string `json:"kind"` // measure, command, query, expr, label
+	Name string `json:"name"` // of the measure, or the command itself
+	// Monitor has the outcomes that are joined to predictions: of label.
+	Monitor string   `json:"monitor,omitempty"`
+	Title   string   `json:"title,omitempty"` // what it is called instead
+	Min     *float64 `json:"min,omitempty"`
+	Max     *float64 `json:"max,omitempty"`
+	Margin  *float64 `json:"margin,omitempty"` // how much worse than stable it may be, in its own unit
+	Ratio   *float64 `json:"ratio,omitempty"`  // how many times that of stable it may be
 	// MinSamples is how many answers it needs; 0: what the measure needs.
 	MinSamples int64          `json:"min_samples,omitempty"`
 	Severity   gate.Severity  `json:"severity,omitempty"` // empty: it fails the rollout
@@ -83,6 +85,9 @@ func (r Rule) check() error {
 		if r.Name == "" {
 			return bad("nothing is said of what is asked")
 		}
+		if r.Kind == "label" && limits == 0 {
+			return bad("it has no limit").Hint("{measure: %s, monitor: %s, min: …}", r.Name, r.Monitor)
+		}
 		return nil
 	}
 	if !slices.Contains(Measures(), r.Name) {
@@ -112,8 +117,8 @@ func (r Rule) check() error {
 	return nil
 }
 
-// usualRules are what a rollout is judged by when nothing is said: it may not fail a hundredth of the requests more than what it replaces.
-func usualRules() []Rule {
+// UsualRules are what a rollout is judged by when nothing is said: it may not fail a hundredth of the requests more than what it replaces.
+func UsualRules() []Rule {
 	margin := 0.01
 	return []Rule{{Kind: KindMeasure, Name: MeasureErrors, Margin: &margin}}
 }

@@ -89,7 +89,7 @@ func (s Spec) Filled() Spec {
 		fill(&s.Users, &UserPlan{})
 	}
 	if len(s.Checks) == 0 && s.Strategy != Back {
-		s.Checks = usualRules()
+		s.Checks = UsualRules()
 	}
 	return s
 }

@@ -112,6 +112,7 @@ type Check struct {
 	Load       CheckLoad `yaml:"load" group:"Options" doc:"Load under which latency and errors are measured."`
 	Rows       int       `yaml:"rows" group:"Options" doc:"How many rows are drawn for checks that ask the model; 1000 when absent."`
 	Name       string    `yaml:"name" group:"Options" doc:"What the check is called in reports."`
+	Monitor    string    `yaml:"monitor" group:"Options" doc:"Monitor whose labels are joined to the predictions that measure is computed of; in rollouts."`
 	MinSamples int       `yaml:"min_samples" group:"Options" doc:"Fewer answers than this are inconclusive."`
 	Severity   string    `yaml:"severity" group:"Options" enum:"fail warn" doc:"warn is shown and never fails a gate."`
 	Timeout    Duration  `yaml:"timeout" group:"Options" doc:"Longest time of a command."`

@@ -4,6 +4,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"mlx/internal/fault"
 )
@@ -131,13 +132,16 @@ type Breaks struct {
 
 // KPI is what an A/B test compares. It has one subject: Command, or Label.
 type KPI struct {
-	Command string `yaml:"command" doc:"Prints CSV with the columns user, value and, if it knows, time: what each user was worth since MLX_SINCE."`
+	Command string `yaml:"command" doc:"Prints CSV with the columns user, value and, if it knows, time, or the same as JSON lines: what each user was worth since MLX_SINCE."`
 	Label   string `yaml:"label" doc:"Column of the outcomes that mlx label add joins to the predictions."`
 	Monitor string `yaml:"monitor" doc:"Monitor whose labels these are."`
 	Better  string `yaml:"better" enum:"higher lower" doc:"Which is better; higher when absent."`
 	Margin  Limit  `yaml:"margin" doc:"A smaller difference counts as none."`
 	Cap     Limit  `yaml:"cap" doc:"Greater values of one user count as this: revenue has a heavy tail."`
 	Users   int    `yaml:"users" doc:"Users after which no difference is the verdict; until it is certain when absent."`
+
+	MinUsers int      `yaml:"min_users" doc:"Users of each version before anybody looks; 1000 when absent."`
+	Window   Duration `yaml:"window" doc:"How long a user is looked at, from its first request on; it counts when that is over. At once when absent."`
 
 	At fault.Position `yaml:"-"`
 }
@@ -174,6 +178,14 @@ func (c *Config) validateServices() error {
 			}
 			if check.Metric != "" || check.Column != "" {
 				return failPosition(check.At, "a check of a rollout is about answers: measure, expr, query or command")
+			}
+			if check.Monitor != "" {
+				if check.Measure == "" {
+					return failPosition(check.At, "labels of a monitor are what a measure is computed of").Hint("{measure: roc_auc, monitor: %s, min: …}", check.Monitor)
+				}
+				if _, ok := c.Monitors.Get(check.Monitor); !ok {
+					return missing(check.At, "service "+name, "monitor", check.Monitor, c.Monitors.Names())
+				}
 			}
 			if check.Query != "" && s.Rollout.Prometheus == "" {
 				return failPosition(check.At, "a query needs the address of the Prometheus that it asks").
@@ -218,12 +230,16 @@ func (s Service) check(name string) error {
 		return bad(s.SLO.At, "must answer every request: nothing may go wrong then, also no rollout").Hint("slo: {availability: 99.9%%}")
 	case s.Log.Strict && s.Log.Share.Set && s.Log.Share.Value < 1:
 		return bad(s.Log.At, "answers what it does not keep, and nothing that it cannot keep: strict is for all predictions").Hint("log: {strict: true, …}   # without share")
+	case s.SLO.Availability.Set && s.SLO.Availability.Value <= 0 || s.SLO.Window.Duration < 0 || s.SLO.Window.Duration > 90*24*time.Hour:
+		return bad(s.SLO.At, "has an slo that nothing can be told of: a share above 0%%, of at most 90 days").Hint("slo: {availability: 99.9%%, window: 30d}")
 	case r.Strategy == "ab" && count(s.Sticky.Header, s.Sticky.Cookie, s.Sticky.Field) == 0:
 		return bad(s.At, "runs an A/B test, in which a user must stay with one version").Hint("sticky: {header: X-User}   # or cookie, field")
 	case r.OnLoss == "hold" && r.Strategy != "ab":
 		return bad(r.At, "holds a new version when mlx is gone: only an A/B test may")
 	case count(r.KPI.Command, r.KPI.Label) > 1:
 		return bad(r.KPI.At, "has two KPIs: command or label, not both")
+	case r.KPI.MinUsers < 0 || r.KPI.MinUsers == 1 || r.KPI.Users < 0:
+		return bad(r.KPI.At, "compares too few users: at least two of each version")
 	case r.KPI.Label != "" && r.KPI.Monitor == "":
 		return bad(r.KPI.At, "compares outcomes, and names no monitor that has them").Hint("kpi: {label: %s, monitor: NAME}", r.KPI.Label)
 	}

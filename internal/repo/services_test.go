@@ -28,6 +28,10 @@ func TestServicesThatMakeNoSense(t *testing.T) {
 		"two subjects":    {"{model: m, cmd: a, rollout: {prometheus: 'http://p', checks: [{query: up, measure: errors, min: 1}]}}", "exactly one subject", ""},
 		"listen":          {"{model: m, cmd: a, listen: '8080'}", `a listen of "8080"`, ""},
 		"proxy":           {"{model: m, cmd: a, proxies: [lb]}", `believes the proxy "lb"`, ""},
+		"slo's window":    {"{model: m, cmd: a, slo: {availability: 99%, window: 100d}}", "at most 90 days", "window: 30d"},
+		"labels of what":  {"{model: m, cmd: a, rollout: {checks: [{expr: 'errors < 1', monitor: x}]}}", "what a measure is computed of", "measure: roc_auc"},
+		"check's monitor": {"{model: m, cmd: a, rollout: {checks: [{measure: mae, monitor: x, max: 1}]}}", `unknown monitor "x"`, ""},
+		"few users":       {"{model: m, cmd: a, rollout: {kpi: {command: a, min_users: 1}}}", "compares too few users", ""},
 		"slo":             {"{model: m, cmd: a, slo: {availability: 100%}}", "must answer every request", "99.9%"},
 		"strict":          {"{model: m, cmd: a, log: {strict: true, share: 50%}}", "strict is for all predictions", "log: {strict: true"},
 	} {
@@ -41,6 +45,9 @@ func TestServicesThatMakeNoSense(t *testing.T) {
 	}
 	if _, err := ParseConfig([]byte("gates:\n  g: {for: a, checks: [{query: up, min: 1}]}\n")); err == nil {
 		t.Error("a gate may not query Prometheus")
+	}
+	if _, err := ParseConfig([]byte("gates:\n  g: {for: a, checks: [{measure: roc_auc, monitor: m, min: 1}]}\n")); err == nil {
+		t.Error("a gate has labels of its own")
 	}
 }
 

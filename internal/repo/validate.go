@@ -114,7 +114,7 @@ func declares(n ast.Node, path string, depth int) bool {
 
 func checkSubjects(checks []Check) error {
 	for _, c := range checks {
-		if count(c.Metric, c.Measure, c.Column, c.Expr, c.Command) != 1 || c.Query != "" {
+		if count(c.Metric, c.Measure, c.Column, c.Expr, c.Command) != 1 || c.Query != "" || c.Monitor != "" {
 			return failPosition(c.At, "a check has exactly one subject: metric, measure, column, expr or command")
 		}
 	}

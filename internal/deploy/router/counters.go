@@ -3,6 +3,8 @@ package router
 import (
 	"encoding/binary"
 	"math"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +48,22 @@ type counters struct {
 	*counts.Cells
 	words sync.Map // of the word: its place, an int
 	full  atomic.Bool
+}
+
+// Counted are the requests, answers, errors and retries that routers in a folder have counted, by key of the release, also of releases that
+// the router knows no more, and when none runs. What cannot be read is left out.
+func Counted(dir string) map[string]deploy.Counters {
+	all := map[string]deploy.Counters{}
+	names, err := os.ReadDir(filepath.Join(dir, countsDir))
+	if err != nil {
+		return all // nothing was counted
+	}
+	for _, f := range names {
+		if n, err := counts.Read(filepath.Join(dir, countsDir, f.Name()), cellRetried+1); err == nil && keyForm.MatchString(f.Name()) {
+			all[f.Name()] = deploy.Counters{Requests: n[cellRequests], Answers: n[cellAnswers], Errors: n[cellErrors], Retried: n[cellRetried]}
+		}
+	}
+	return all
 }
 
 func newCounters(c *counts.Cells) *counters { return &counters{Cells: c} }

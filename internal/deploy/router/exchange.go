@@ -120,7 +120,6 @@ func (x *exchange) admit(w http.ResponseWriter) error {
 		return tooLong(limits.Body)
 	}
 	x.body.limit(w, x.req, limits.Body)
-	mirrored := x.t.shadow != nil && x.t.desired.Mirror > 0 && rand.IntN(int(deploy.All)) < int(x.t.desired.Mirror)
 	if err := x.promised(); err != nil {
 		return err
 	}
@@ -129,16 +128,16 @@ func (x *exchange) admit(w http.ResponseWriter) error {
 			return err
 		}
 	}
-	x.draw = x.t.sticky.draw(x.req, x.body.plain(x.req, limits.Keep))
+	arm := r.claim(x, x.body.plain(x.req, limits.Keep))
 	if !x.draw.counted {
 		r.shared.N[cellUncounted].Add(1)
 	}
-	arm := x.t.choose(x.draw)
 	if arm == nil {
 		r.shared.N[cellNobody].Add(1)
 		return errNobody
 	}
-	x.arm, x.mirror = arm, mirrored && arm.Role == deploy.Stable
+	x.arm = arm
+	x.mirror = arm.Role == deploy.Stable && x.t.shadow != nil && x.t.desired.Mirror > 0 && rand.IntN(int(deploy.All)) < int(x.t.desired.Mirror)
 	if x.draw.counted {
 		arm.pool.count.add(cellRequests)
 	}
@@ -254,6 +253,12 @@ func (x *exchange) finish(cause error) {
 	}
 	if x.server != nil {
 		x.server.inFlight.Add(-1)
+	}
+	if x.arm != nil {
+		x.arm.pool.claimed.Add(-1)
+	}
+	if x.retried {
+		x.t.stable.pool.claimed.Add(-1)
 	}
 	if x.arm != nil && x.draw.counted {
 		x.count(x.outcome(cause))

@@ -28,7 +28,9 @@ type Options struct {
 	Promise func() error
 	Kept    func() deploy.Logged // what became of what the sink got; may be nil
 	Log     *slog.Logger         // what a person should see; nil: nobody
-	Ready   func()               // called once, when traffic is accepted and the control socket answers; may be nil
+	Ready   func()               // called once, when the control socket answers and traffic is accepted, or is about to be; may be nil
+	// Await is how long who connects waits, at the start, until servers of each release that gets requests were told. 0: not at all.
+	Await time.Duration
 }
 
 // NewLog writes what a person should see as lines of text.

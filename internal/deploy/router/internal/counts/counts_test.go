@@ -95,3 +95,30 @@ func TestOtherFormBeginsAnew(t *testing.T) {
 		t.Errorf("the clock says %d", at)
 	}
 }
+
+func TestAnybodyReadsWhatWasCounted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cells")
+	if _, err := Read(path, 3); err == nil {
+		t.Error("a file that is not there was read")
+	}
+	c, err := Open(path, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.Lasting {
+		t.Skip("memory cannot be mapped here")
+	}
+	c.N[1].Add(7)
+	if n, err := Read(path, 3); err != nil || len(n) != 3 || n[0] != 0 || n[1] != 7 {
+		t.Errorf("%v, %v", n, err)
+	}
+	if _, err := Read(path, 6); err == nil {
+		t.Error("more cells were read than there are")
+	}
+	if err := os.WriteFile(path, make([]byte, 48), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(path, 3); err == nil {
+		t.Error("another file was read")
+	}
+}
