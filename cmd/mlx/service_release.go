@@ -91,6 +91,11 @@ func (a *app) servedCode(ctx context.Context, s repo.Service) (object.Digest, fu
 	if err != nil {
 		return object.Digest{}, nil, err
 	}
+	if len(s.Code) > 0 { // what is too large beside it does not matter
+		code.LeftOut = slices.DeleteFunc(code.LeftOut, func(l run.LeftOut) bool {
+			return !slices.ContainsFunc(s.Code, func(name string) bool { return within(l.Path, name) })
+		})
+	}
 	tree, err := a.treeOf(ctx, r, run.Spec{Code: code})
 	if err != nil {
 		return object.Digest{}, nil, err

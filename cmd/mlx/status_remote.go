@@ -110,6 +110,15 @@ func (a *app) countVersions(ctx context.Context, u *unpushed, v *notPushedView) 
 	return nil
 }
 
+// release adds the code of what is to be served. How long it is nobody has written down.
+func (u *unpushed) release(rec lineage.Record) {
+	if u.unsent[rec.ID] {
+		for _, code := range codeOfReleases(rec) {
+			u.add(code.Root, 0)
+		}
+	}
+}
+
 // records adds what records name: of snapshots all, of runs those that are not sent.
 func (u *unpushed) records(ctx context.Context, l *lineage.Ledger) error {
 	for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"snapshot"}, All: true}) {
@@ -145,20 +154,11 @@ func (u *unpushed) records(ctx context.Context, l *lineage.Ledger) error {
 			u.add(m.root, m.bytes)
 		}
 	}
-	for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"deploy"}, All: true}) {
+	for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"run", "deploy"}, All: true}) {
 		if err != nil {
 			return err
 		}
-		if u.unsent[rec.ID] {
-			for _, code := range codeOfReleases(rec) {
-				u.add(code.Root, 0) // how long it is nobody has written down
-			}
-		}
-	}
-	for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"run"}, All: true}) {
-		if err != nil {
-			return err
-		}
+		u.release(rec)
 		if body, ok := runBody(rec); ok && u.unsent[rec.ID] {
 			for _, root := range rootsOfRun(body) {
 				u.add(root.Root.Root, root.bytes)

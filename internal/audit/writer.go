@@ -110,7 +110,7 @@ type Written struct {
 	Accepted uint64 // requests that were taken in
 	Dropped  int64  // requests that were not
 	Refused  int64  // places that were refused: see Promise
-	Refusing error  // why one would be refused now
+	Refusing error  // why one would be refused now; only with Strict
 	Requests int64  // that are on the disk
 	Rows     int64
 	Sealed   int64 // segments
@@ -184,7 +184,9 @@ func (w *Writer) Stats() Written {
 	defer w.mu.Unlock()
 	s := w.written
 	s.Accepted, s.Dropped = w.queue.numbers()
-	s.Refused, s.Refusing = w.queue.refusals()
+	if w.opts.Strict {
+		s.Refused, s.Refusing = w.queue.refusals()
+	}
 	s.Sealed = w.seal.sealed.Load()
 	s.Trouble = cmp.Or(w.writing, w.sealing, w.sending)
 	if w.sink != nil {
