@@ -58,7 +58,12 @@ func newFaulty(t *testing.T) *hosted {
 
 func hostedFaulty(t *testing.T) *hosted {
 	t.Helper()
-	h := newHosted(t, "flights", map[string]string{
+	return faultyOf(newSomebody(t))
+}
+
+func faultyOf(p *somebody) *hosted {
+	p.t.Helper()
+	h := p.hosts("flights", map[string]string{
 		"mlx.yaml": faultyService, "one.json": `{"w": 1}`, "two.json": `{"w": 2}`, "three.json": `{"w": 3}`, "dead.json": `{"dies": true}`,
 	})
 	h.env = append(h.env, "DOWN="+h.path("down"))

@@ -28,7 +28,12 @@ type hosted struct {
 // newHosted makes a repository with files, among them mlx.yaml, and registers versions of a model. Nothing runs yet.
 func newHosted(t *testing.T, service string, files map[string]string) *hosted {
 	t.Helper()
-	h := &hosted{somebody: newSomebody(t), name: service, program: "mlx", most: time.Minute}
+	return newSomebody(t).hosts(service, files)
+}
+
+func (p *somebody) hosts(service string, files map[string]string) *hosted {
+	p.t.Helper()
+	h := &hosted{somebody: p, name: service, program: "mlx", most: time.Minute}
 	for name, text := range files {
 		h.write([]byte(text), "project", name)
 	}
