@@ -58,13 +58,13 @@ func newFaulty(t *testing.T) *hosted {
 
 func hostedFaulty(t *testing.T) *hosted {
 	t.Helper()
-	return faultyOf(newSomebody(t))
+	return faultyOf(newSomebody(t), faultyService)
 }
 
-func faultyOf(p *somebody) *hosted {
+func faultyOf(p *somebody, config string) *hosted {
 	p.t.Helper()
 	h := p.hosts("flights", map[string]string{
-		"mlx.yaml": faultyService, "one.json": `{"w": 1}`, "two.json": `{"w": 2}`, "three.json": `{"w": 3}`, "dead.json": `{"dies": true}`,
+		"mlx.yaml": config, "one.json": `{"w": 1}`, "two.json": `{"w": 2}`, "three.json": `{"w": 3}`, "dead.json": `{"dies": true}`,
 	})
 	h.env = append(h.env, "DOWN="+h.path("down"))
 	h.register("flights", "one.json", "two.json", "three.json", "dead.json")
@@ -273,6 +273,27 @@ func TestServiceSupervisorKilled(t *testing.T) {
 		t.Errorf("the rollout ended with %d\n%s", status, b.problem.String())
 	}
 	u.stop("v1", "v2")
+}
+
+// TestServiceNeverReady deploys a version whose server ends at once, and one whose command never begins it: stable is not touched.
+func TestServiceNeverReady(t *testing.T) {
+	t.Parallel()
+	h := faultyOf(newSomebody(t), strings.Replace(faultyService, "start_timeout: 20s", "start_timeout: 2s", 1))
+	h.start()
+	h.mlx("deploy", "flights", "flights@v1")
+	u := h.ask(50, servedQuestion())
+	if _, problem, status := h.try("project", "mlx", "deploy", "flights", "flights@v4"); status != 1 || !strings.Contains(problem, "v4 was not ready within 2 s") {
+		t.Errorf("it ended with %d\n%s", status, problem)
+	}
+	h.write(nil, "down", "2")
+	if _, problem, status := h.try("project", "mlx", "deploy", "flights", "flights@v2"); status != 1 || !strings.Contains(problem, "v2 was not ready within 2 s") {
+		t.Errorf("it ended with %d\n%s", status, problem)
+	}
+	if v := h.status(); v.State != "rolled_back" || v.arm("stable").Model.Name != "flights@v1" || v.arm("stable").Restarts != 0 {
+		t.Errorf("it is %+v", v)
+	}
+	u.since(20)
+	u.stop("v1")
 }
 
 // TestServiceCandidateCrashes kills the server of the candidate again and again: its requests are answered by stable, and three broken

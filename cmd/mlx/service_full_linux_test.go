@@ -23,7 +23,7 @@ func TestServiceFullDisk(t *testing.T) {
 	}
 	p := newSomebody(t)
 	smallDisk(t, p.path("project"), 64<<20)
-	h := faultyOf(p)
+	h := faultyOf(p, faultyService)
 	h.start()
 	h.mlx("deploy", "flights", "flights@v1")
 	u := h.ask(50, servedQuestion())
