@@ -41,7 +41,7 @@ func servedQuestion() question {
 	return question{path: "/predict", body: `{"instances": [1]}`, read: func(text []byte) (string, error) {
 		var a struct{ Predictions []float64 }
 		if err := json.Unmarshal(text, &a); err != nil || len(a.Predictions) != 1 {
-			return "", fmt.Errorf("not one prediction: %v", err)
+			return "", fmt.Errorf("not one prediction: %w", err)
 		}
 		return "v" + strconv.FormatFloat(a.Predictions[0], 'f', -1, 64), nil
 	}}

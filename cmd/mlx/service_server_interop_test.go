@@ -35,7 +35,7 @@ func v2Question(kind string) question {
 				Outputs   []struct{ Data []float64 }
 			}
 			if err := json.Unmarshal(text, &a); err != nil || len(a.Outputs) != 1 || len(a.Outputs[0].Data) != 1 || a.ModelName != "line" {
-				return "", fmt.Errorf("not one number of model line: %v", err)
+				return "", fmt.Errorf("not one number of model line: %w", err)
 			}
 			return lineWord(a.Outputs[0].Data[0]), nil
 		},
@@ -52,7 +52,7 @@ func realServers() []realServer {
 			path: "/invocations", body: `{"inputs": [[5]]}`, read: func(text []byte) (string, error) {
 				var a struct{ Predictions []float64 }
 				if err := json.Unmarshal(text, &a); err != nil || len(a.Predictions) != 1 {
-					return "", fmt.Errorf("not one prediction: %v", err)
+					return "", fmt.Errorf("not one prediction: %w", err)
 				}
 				return lineWord(a.Predictions[0]), nil
 			}}},
