@@ -17,7 +17,8 @@ import (
 
 // realServer is a server that mlx has a preset for, with the Python that has it.
 type realServer struct {
-	name, variable string
+	name           string
+	variable, file string            // of its Python: .ci/python cmd/mlx/testdata/python/FILE.txt
 	model          string            // file or folder, %d is its number
 	files          map[string]string // of the repository, from testdata/serve
 	ask            question
@@ -34,7 +35,7 @@ func v2Question(kind string) question {
 				Outputs   []struct{ Data []float64 }
 			}
 			if err := json.Unmarshal(text, &a); err != nil || len(a.Outputs) != 1 || len(a.Outputs[0].Data) != 1 || a.ModelName != "line" {
-				return "", fmt.Errorf("not one number of model line: %v", err)
+				return "", fmt.Errorf("not one number of model line: %w", err)
 			}
 			return lineWord(a.Outputs[0].Data[0]), nil
 		},
@@ -46,23 +47,23 @@ func lineWord(y float64) string { return strconv.FormatFloat(y, 'f', 3, 64) }
 
 func realServers() []realServer {
 	return []realServer{
-		{name: "onnxruntime", variable: "MLX_TEST_ONNX", model: "line%d.onnx", ask: v2Question("FP32")},
-		{name: "mlflow", variable: "MLX_TEST_MLFLOW3", model: "line%d", ask: question{
+		{name: "onnxruntime", variable: "MLX_TEST_ONNX", file: "onnx", model: "line%d.onnx", ask: v2Question("FP32")},
+		{name: "mlflow", variable: "MLX_TEST_MLFLOW3", file: "mlflow3", model: "line%d", ask: question{
 			path: "/invocations", body: `{"inputs": [[5]]}`, read: func(text []byte) (string, error) {
 				var a struct{ Predictions []float64 }
 				if err := json.Unmarshal(text, &a); err != nil || len(a.Predictions) != 1 {
-					return "", fmt.Errorf("not one prediction: %v", err)
+					return "", fmt.Errorf("not one prediction: %w", err)
 				}
 				return lineWord(a.Predictions[0]), nil
 			}}},
-		{name: "mlserver", variable: "MLX_TEST_MLSERVER", model: "line%d", ask: v2Question("FP64")},
-		{name: "bentoml", variable: "MLX_TEST_BENTOML", model: "line%d", ask: question{
+		{name: "mlserver", variable: "MLX_TEST_MLSERVER", file: "mlserver", model: "line%d", ask: v2Question("FP64")},
+		{name: "bentoml", variable: "MLX_TEST_BENTOML", file: "bentoml", model: "line%d", ask: question{
 			path: "/predict", body: `{"x": 5}`, read: func(text []byte) (string, error) {
 				var y float64
 				err := json.Unmarshal(text, &y)
 				return lineWord(y), err
 			}}},
-		{name: "kserve", variable: "MLX_TEST_KSERVE", model: "line%d", ask: v2Question("FP64"), open: true,
+		{name: "kserve", variable: "MLX_TEST_KSERVE", file: "kserve", model: "line%d", ask: v2Question("FP64"), open: true,
 			files: map[string]string{"sklearnserver.py": "sklearnserver.py"}},
 	}
 }
@@ -107,7 +108,7 @@ func inOwnNetwork(t *testing.T) {
 }
 
 func serveReal(t *testing.T, s realServer) {
-	python := interopPython(t, s.variable, "cmd/mlx/testdata/python/"+s.name+".txt")
+	python := interopPython(t, s.variable, "cmd/mlx/testdata/python/"+s.file+".txt")
 	files := map[string]string{".gitignore": "/line*\n", "mlx.yaml": `
 services:
   line:

@@ -62,6 +62,10 @@ func (t *telling) moved(n deploy.News) {
 			word = "failed"
 		}
 		t.line(n.At, word, reason)
+	case deploy.StateRolledBack:
+		if n.Before.State != deploy.StateAborting { // another one took its place
+			t.line(n.At, "ended", reason)
+		}
 	default:
 	}
 }
