@@ -7,19 +7,17 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog" //nolint:depguard // the router wants one
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"mlx/bench/internal/traffic"
 	"mlx/internal/deploy"
 	"mlx/internal/deploy/router"
 )
@@ -35,15 +33,7 @@ func model(args []string) {
 		os.Exit(1)
 	}
 	fmt.Println(l.Addr())
-	reply := []byte(`{"model_name":"m","outputs":[{"name":"y","datatype":"FP64","shape":[1],"data":[0.5]}]}`)
-	_ = http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		if think > 0 {
-			time.Sleep(think)
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(reply)
-	}))
+	_ = http.Serve(l, traffic.Model(think))
 	os.Exit(0)
 }
 
@@ -105,25 +95,6 @@ func (p *process) terminate() error {
 		return err
 	}
 	return p.Wait()
-}
-
-// cpu is the seconds of CPU of a process so far, from the kernel, which counts in hundredths.
-func cpu(pid int) (float64, error) {
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("%s is no state of a process", text)
-	}
-	user, err := strconv.ParseFloat(fields[11], 64)
-	if err != nil {
-		return 0, err
-	}
-	system, err := strconv.ParseFloat(fields[12], 64)
-	return (user + system) / 100, err
 }
 
 // host is what a supervisor holds: a listener, a stable and another model, and a router.

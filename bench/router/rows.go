@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mlx/bench/internal/measure"
+	"mlx/bench/internal/traffic"
 	"mlx/internal/deploy"
 )
 
@@ -27,33 +28,33 @@ func (b *bench) cost() error {
 	if err := h.split(1, 2000, 0); err != nil {
 		return err
 	}
-	peers, err := b.peers(h)
+	peers, err := traffic.Peers(b.dir, h.one.line, h.two.line)
 	if err != nil {
 		return err
 	}
-	engines := append([]*engine{{name: "direct", address: h.one.line}, {name: "mlx", address: h.address, pid: h.router.Process.Pid}}, peers...)
+	engines := append([]*traffic.Engine{{Name: "direct", Address: h.one.line}, {Name: "mlx", Address: h.address, PID: h.router.Process.Pid}}, peers...)
 	best := make(map[string]figures)
 	for range b.rounds {
 		for _, e := range engines {
 			f, err := b.measure(e)
 			if err != nil {
-				return fmt.Errorf("%s: %w", e.name, err)
+				return fmt.Errorf("%s: %w", e.Name, err)
 			}
-			old, ok := best[e.name]
+			old, ok := best[e.Name]
 			if ok {
 				f = figures{min(f.p50, old.p50), min(f.cost, old.cost)}
 			}
-			best[e.name] = f
+			best[e.Name] = f
 		}
 	}
 	for _, e := range peers {
-		e.stop()
+		e.Stop()
 	}
 	added := func(name string) float64 { return milliseconds(best[name].p50 - best["direct"].p50) }
 	lines := func(what, unit string, bar float64, atLeast bool, value func(string) float64) {
 		b.report.Add(measure.Line{Measure: what, Value: value("mlx"), Unit: unit, Bar: bar, AtLeast: atLeast})
 		for _, e := range peers {
-			b.report.Add(measure.Line{Measure: what, Value: value("mlx"), Unit: unit, Peer: e.name, Theirs: value(e.name)})
+			b.report.Add(measure.Line{Measure: what, Value: value("mlx"), Unit: unit, Peer: e.Name, Theirs: value(e.Name)})
 		}
 	}
 	b.report.Add(measure.Line{Measure: "P50 of the model alone, 500/s", Value: milliseconds(best["direct"].p50), Unit: "ms"})
@@ -64,24 +65,24 @@ func (b *bench) cost() error {
 }
 
 // measure asks one engine at a rate for its latency, and as fast as it goes for its CPU.
-func (b *bench) measure(e *engine) (figures, error) {
-	o := offer("http://"+e.address+"/v2/models/m/infer", 500, 1000, nil)
-	if o.lost > 0 {
-		return figures{}, fmt.Errorf("%d of %d were lost: %s", o.lost, o.sent, o.first)
+func (b *bench) measure(e *traffic.Engine) (figures, error) {
+	o := traffic.Offer("http://"+e.Address+"/v2/models/m/infer", 500, 1000, nil)
+	if o.Lost > 0 {
+		return figures{}, fmt.Errorf("%d of %d were lost: %s", o.Lost, o.Sent, o.First)
 	}
-	f := figures{p50: o.at(o.took, 0.5)}
-	if e.pid == 0 {
+	f := figures{p50: traffic.At(o.Took, 0.5)}
+	if e.PID == 0 {
 		return f, nil
 	}
-	before, err := cpu(e.pid)
+	before, err := traffic.CPU(e.PID)
 	if err != nil {
 		return f, err
 	}
-	n, err := saturate(e.address, 32, 3*time.Second)
+	n, err := traffic.Saturate(e.Address, 32, 3*time.Second)
 	if err != nil {
 		return f, err
 	}
-	after, err := cpu(e.pid)
+	after, err := traffic.CPU(e.PID)
 	f.cost = (after - before) / float64(n)
 	return f, err
 }
@@ -120,7 +121,7 @@ func (b *bench) rollout() error {
 		back = time.Since(began)
 		errs <- err
 	}
-	o := offer(h.url(), 500, b.requests, at)
+	o := traffic.Offer(h.url(), 500, b.requests, at)
 	for range 6 {
 		if err := <-errs; err != nil {
 			return err
@@ -134,11 +135,11 @@ func (b *bench) rollout() error {
 	for _, s := range a.Arms {
 		counted, retried = counted+s.Counts.Requests, retried+s.Counts.Retried
 	}
-	if o.lost > 0 {
-		fmt.Println("the first that was lost:", o.first)
+	if o.Lost > 0 {
+		fmt.Println("the first that was lost:", o.First)
 	}
-	b.report.Add(measure.Line{Measure: fmt.Sprintf("lost of %d: rollout, upgrade, candidate killed", o.sent), Value: float64(o.lost), Unit: "requests", Bar: none})
-	b.report.Add(measure.Line{Measure: "not counted of these, by two routers", Value: float64(int64(o.sent) - counted), Unit: "requests", Bar: none})
+	b.report.Add(measure.Line{Measure: fmt.Sprintf("lost of %d: rollout, upgrade, candidate killed", o.Sent), Value: float64(o.Lost), Unit: "requests", Bar: none})
+	b.report.Add(measure.Line{Measure: "not counted of these, by two routers", Value: float64(int64(o.Sent) - counted), Unit: "requests", Bar: none})
 	b.report.Add(measure.Line{Measure: "of these answered by stable for the candidate", Value: float64(retried), Unit: "requests"})
 	b.report.Add(measure.Line{Measure: "rollback: stored and obeyed", Value: milliseconds(back), Unit: "ms", Bar: 1000})
 	return nil
@@ -167,10 +168,10 @@ func (b *bench) lease() error {
 			time.Sleep(5 * time.Millisecond)
 		}
 	}()
-	o := offer(h.url(), 500, 1500, nil)
+	o := traffic.Offer(h.url(), 500, 1500, nil)
 	late := <-reverted - lease
 	b.report.Add(measure.Line{Measure: "controller dead: reverted after its lease", Value: late.Seconds(), Unit: "s", Bar: 0.2})
-	b.report.Add(measure.Line{Measure: fmt.Sprintf("lost of %d meanwhile", o.sent), Value: float64(o.lost), Unit: "requests", Bar: none})
+	b.report.Add(measure.Line{Measure: fmt.Sprintf("lost of %d meanwhile", o.Sent), Value: float64(o.Lost), Unit: "requests", Bar: none})
 	return nil
 }
 
@@ -186,7 +187,7 @@ func (b *bench) kill() error {
 	}
 	started := make(chan error, 1)
 	var took time.Duration
-	o := offer(h.url(), 500, 1500, map[int]func(){750: func() {
+	o := traffic.Offer(h.url(), 500, 1500, map[int]func(){750: func() {
 		h.router.kill()
 		began := time.Now()
 		next, err := h.start()
@@ -196,7 +197,7 @@ func (b *bench) kill() error {
 	if err := <-started; err != nil {
 		return err
 	}
-	b.report.Add(measure.Line{Measure: fmt.Sprintf("router killed: lost of %d", o.sent), Value: float64(o.lost), Unit: "requests", Bar: 2})
+	b.report.Add(measure.Line{Measure: fmt.Sprintf("router killed: lost of %d", o.Sent), Value: float64(o.Lost), Unit: "requests", Bar: 2})
 	b.report.Add(measure.Line{Measure: "router killed: accepting again", Value: milliseconds(took), Unit: "ms", Bar: 100})
 	return nil
 }
@@ -217,12 +218,12 @@ func (b *bench) shadow() error {
 				if err := h.mirror(generation, mirror); err != nil {
 					return err
 				}
-				o := offer(h.url(), 300, 900, nil)
-				if o.lost > 0 {
-					return fmt.Errorf("%d were lost: %s", o.lost, o.first)
+				o := traffic.Offer(h.url(), 300, 900, nil)
+				if o.Lost > 0 {
+					return fmt.Errorf("%d were lost: %s", o.Lost, o.First)
 				}
-				if p50 := o.at(o.took, 0.5); mirror > 0 {
-					sent += o.sent
+				if p50 := traffic.At(o.Took, 0.5); mirror > 0 {
+					sent += o.Sent
 					with = min(with, p50)
 				} else {
 					without = min(without, p50)
@@ -275,27 +276,27 @@ func (b *bench) highest() error {
 	if err := h.split(1, 2000, 0); err != nil {
 		return err
 	}
-	peers, err := b.peers(h)
+	peers, err := traffic.Peers(b.dir, h.one.line, h.two.line)
 	if err != nil {
 		return err
 	}
 	rates := map[string]float64{}
-	for _, e := range append([]*engine{{name: "mlx", address: h.address}}, peers...) {
+	for _, e := range append([]*traffic.Engine{{Name: "mlx", Address: h.address}}, peers...) {
 		for rate := 500; ; rate += max(rate/5, 100) {
-			o := offer("http://"+e.address+"/v2/models/m/infer", rate, rate*2, nil)
-			if p99 := o.at(o.due, 0.99); o.lost > 0 || p99 > 100*time.Millisecond {
+			o := traffic.Offer("http://"+e.Address+"/v2/models/m/infer", rate, rate*2, nil)
+			if p99 := traffic.At(o.Due, 0.99); o.Lost > 0 || p99 > 100*time.Millisecond {
 				break
 			}
-			rates[e.name] = float64(rate)
+			rates[e.Name] = float64(rate)
 		}
-		if e.stop != nil {
-			e.stop()
+		if e.Stop != nil {
+			e.Stop()
 		}
 	}
 	const what = "highest rate, P99 < 100 ms, 1 ms model"
 	b.report.Add(measure.Line{Measure: what, Value: rates["mlx"], Unit: "/s"})
 	for _, e := range peers {
-		b.report.Add(measure.Line{Measure: what, Value: rates["mlx"], Unit: "/s", Peer: e.name, Theirs: rates[e.name]})
+		b.report.Add(measure.Line{Measure: what, Value: rates["mlx"], Unit: "/s", Peer: e.Name, Theirs: rates[e.Name]})
 	}
 	return nil
 }

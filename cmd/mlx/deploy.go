@@ -67,19 +67,23 @@ mlx deploy flights flights@v2 --steps 50%,100% --bake 400ms --load 50/s,p99=2s,t
 	return cmd
 }
 
+// whatToDeploy reads what a deploy names: the service, the version and how it takes over.
+func (a *app) whatToDeploy(ctx context.Context, o deployOptions) (s *served, v *registry.Version, spec deploy.Spec, err error) {
+	if s, err = a.openService(o.service); err != nil {
+		return nil, nil, spec, err
+	}
+	if err = s.mayServe(ctx); err != nil {
+		return nil, nil, spec, err
+	}
+	if v, err = s.versionToServe(ctx, o.model); err != nil {
+		return nil, nil, spec, err
+	}
+	spec, err = s.spec(o)
+	return s, v, spec, err
+}
+
 func deployRun(ctx context.Context, a *app, o deployOptions) error {
-	s, err := a.openService(o.service)
-	if err != nil {
-		return err
-	}
-	if err := s.mayServe(ctx); err != nil {
-		return err
-	}
-	v, err := s.versionToServe(ctx, o.model)
-	if err != nil {
-		return err
-	}
-	spec, err := s.spec(o)
+	s, v, spec, err := a.whatToDeploy(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -92,7 +96,11 @@ func deployRun(ctx context.Context, a *app, o deployOptions) error {
 			return err
 		}
 	}
-	release, free, err := a.newRelease(ctx, s.cfg, v)
+	proven, err := s.prove(ctx, v)
+	if err != nil {
+		return err
+	}
+	release, free, err := a.newRelease(ctx, s.cfg, v, proven.image)
 	if free != nil {
 		defer func() { _ = free() }() // by then a record names the code, or nobody needs it
 	}
@@ -119,16 +127,16 @@ func deployRun(ctx context.Context, a *app, o deployOptions) error {
 	}
 	noRoom := s.fits(ctx, spec, v.Bytes)
 	if o.dryRun {
-		return s.emitPlan(ctx, planned{known, spec, noRoom})
+		return s.emitPlan(ctx, planned{known, spec, proven, noRoom})
 	}
 	if noRoom != nil {
 		return noRoom
 	}
-	return s.rollOut(ctx, spec, o)
+	return s.rollOut(ctx, spec, o, proven)
 }
 
 // rollOut plans a rollout and carries it out.
-func (s *served) rollOut(ctx context.Context, spec deploy.Spec, o deployOptions) error {
+func (s *served) rollOut(ctx context.Context, spec deploy.Spec, o deployOptions, proven provenance) error {
 	seen, err := s.observe(ctx)
 	if err != nil {
 		return err
@@ -144,6 +152,7 @@ func (s *served) rollOut(ctx context.Context, spec deploy.Spec, o deployOptions)
 		return err
 	}
 	s.app.streams.Note("%s", planLine(r.Spec))
+	proven.tell(newTelling(s))
 	if o.detach {
 		if err := s.detach(ctx, r); err != nil {
 			return err
@@ -186,15 +195,13 @@ func (s *served) mayEnter(ctx context.Context, v *registry.Version) (bool, error
 	return false, err
 }
 
+// policy is what the policy of the stage says. The bytes of the version are compared elsewhere: see wholeOnce.
 func (s *served) policy(ctx context.Context, v *registry.Version) (registry.Decision, error) {
 	to, err := readStage(s.cfg.Stage)
 	if err != nil {
 		return registry.Decision{}, err
 	}
-	if err := s.app.bringVersion(ctx, v, to); err != nil {
-		return registry.Decision{}, err
-	}
-	return s.app.judgeMove(ctx, v, to)
+	return s.app.judgeEvidence(ctx, v, to)
 }
 
 // inService says that there is nothing to do.
@@ -223,6 +230,7 @@ func planLine(s deploy.Spec) string {
 type planned struct {
 	known  deploy.Service
 	spec   deploy.Spec
+	proven provenance
 	noRoom error // why it would not
 }
 
@@ -244,6 +252,9 @@ func (s *served) emitPlan(ctx context.Context, p planned) error {
 	}
 	if r, busy := p.known.Progress(); busy {
 		add("end", r.To.Name(), "it is being rolled out, and this takes its place")
+	}
+	if p.proven.image != "" {
+		v.Steps = append(v.Steps, p.proven.plan(spec.To))
 	}
 	add("start", spec.To.Name(), cli.FormatNum(int64(spec.Replicas), "server")+": "+spec.To.Serve.Command)
 	if s.cfg.Warmup.File != "" {

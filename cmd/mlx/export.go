@@ -29,7 +29,7 @@ func newExport(a *app) *cobra.Command {
 	var o exportOptions
 	cmd := &cobra.Command{
 		Use:   "export FORM [REF]",
-		Short: "Write a run, a model, the pipeline, a stage or a monitor for other tools",
+		Short: "Write a run, a model, the pipeline, a stage, a monitor or a service for other tools",
 		Long: `FORM of a run: slsa (provenance v1 in an in-toto statement), openlineage (events, one a line), prov (PROV-JSON), csv (a row a
 run, of several runs as well). Statements are not signed; mlx model sign signs the bytes of a model.
 
@@ -43,6 +43,8 @@ FORM of the pipeline, without REF: github, gitlab, argo, airflow. Each stage is 
 mlx pull and mlx push. FORM of stage:NAME, with --schedule, and of monitor:NAME, whose schedule stands in mlx.yaml: crontab,
 systemd, github, cronjob.
 
+FORM of service:NAME: systemd. Units that run it for as long as the machine does, and hold its socket while it is restarted.
+
 The same input gives the same bytes. Secrets are named, never written.`,
 		Example: `mlx export slsa @last
 mlx export csv baseline @last -o runs.csv
@@ -51,7 +53,8 @@ mlx export cyclonedx flights@v1 -o flights.cdx.json
 mlx export prometheus monitor:flights-daily -o mlx_drift.prom
 mlx export github -o .github/workflows/mlx.yaml
 mlx export crontab stage:train --schedule '15 3 * * *'
-mlx export crontab monitor:flights-daily`,
+mlx export crontab monitor:flights-daily
+mlx export systemd service:flights -o units`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.form, o.refs = args[0], args[1:]
@@ -100,7 +103,7 @@ func exportRun(ctx context.Context, a *app, o exportOptions) error {
 	if o.out == "" || o.out == "-" {
 		return a.streams.Emit(v, func(t *cli.Text) { exportText(v, t) })
 	}
-	places, err := exportWrite(o.out, v.Files)
+	places, err := exportWrite(o.out, v.Files, o.form == "systemd")
 	if err != nil {
 		return err
 	}
@@ -131,6 +134,8 @@ func (a *app) exporter(o exportOptions) (func(context.Context, exportOptions, *e
 	}
 	one := len(o.refs) == 1
 	switch {
+	case one && strings.HasPrefix(o.refs[0], refService+":"):
+		return a.exportOfService, nil
 	case ofModel && !one:
 		return nil, fault.New(fault.Usage, "cannot export as %s: it needs one version of a model", o.form).Hint("mlx export %s NAME@production", o.form)
 	case (ofRun || ofModel) && (o.schedule != "" || o.image != "" || len(o.secrets) > 0):
@@ -165,10 +170,10 @@ func exportText(v exportView, t *cli.Text) {
 	}
 }
 
-// exportWrite writes one file, or several into a folder, and returns where.
-func exportWrite(out string, files []export.File) ([]string, error) {
+// exportWrite writes one file, or into a folder, and returns where.
+func exportWrite(out string, files []export.File, folded bool) ([]string, error) {
 	places := []string{out}
-	if len(files) > 1 {
+	if folded || len(files) > 1 {
 		places = nil
 		for _, f := range files {
 			places = append(places, filepath.Join(out, f.Name))
@@ -199,7 +204,11 @@ func (a *app) completeExport(cmd *cobra.Command, args []string, typed string) ([
 	case slices.Contains(metricForms(), args[0]):
 		return a.definedNames(cmd.Context(), "monitor"), cobra.ShellCompDirectiveNoFileComp
 	case slices.Contains(export.TaskForms(), args[0]) && len(args) == 1:
-		return append(a.definedNames(cmd.Context(), refStage), a.definedNames(cmd.Context(), "monitor")...), cobra.ShellCompDirectiveNoFileComp
+		all := append(a.definedNames(cmd.Context(), refStage), a.definedNames(cmd.Context(), "monitor")...)
+		if slices.Contains(export.ServiceForms(), args[0]) {
+			all = append(all, a.definedNames(cmd.Context(), refService)...)
+		}
+		return all, cobra.ShellCompDirectiveNoFileComp
 	}
 	return nil, cobra.ShellCompDirectiveNoFileComp
 }

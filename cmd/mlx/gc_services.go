@@ -38,6 +38,35 @@ func pinned(ctx context.Context, ledger *lineage.Ledger, of string, yield func(s
 	return nil
 }
 
+// codeOfReleases is the code that a record of a rollout names: of what is to be served, and of what was in service before.
+func codeOfReleases(rec lineage.Record) []dataAt {
+	if !deploy.Planned.Is(rec) {
+		return nil
+	}
+	body, err := deploy.Planned.Decode(rec)
+	if err != nil {
+		return nil // of a damaged record others tell
+	}
+	var all []dataAt
+	path := "services/" + body.Service + "/code"
+	for _, r := range []*deploy.Release{body.From, &body.To} {
+		if r != nil && !r.Code.IsZero() {
+			all = append(all, dataAt{path, r.Code})
+		}
+	}
+	return all
+}
+
+// explainRelease finds the code of a release; false for what is none.
+func explainRelease(m lineage.Match) (target, bool) {
+	for _, code := range codeOfReleases(m.Record) {
+		if code.Root == m.ID {
+			return target{Kind: refSnapshot, ID: m.ID, Name: code.Path, Record: m.Record}, true
+		}
+	}
+	return target{}, false
+}
+
 func pinnedRelease(ctx context.Context, ledger *lineage.Ledger, r deploy.Release, of string, yield func(snapshot.Root) error) error {
 	if !r.Code.IsZero() {
 		if err := yield(snapshot.Root{Digest: r.Code, Why: "code of a release" + of}); err != nil {

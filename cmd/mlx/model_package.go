@@ -115,6 +115,9 @@ func modelPackageRun(ctx context.Context, a *app, o modelPackageOptions) error {
 	if p.known, err = a.packagesOf(ctx, v); err != nil {
 		return err
 	}
+	if !o.dryRun {
+		a.typedPlaces(o, p.places)
+	}
 	if o.from != "" {
 		return p.carry(ctx)
 	}

@@ -87,11 +87,7 @@ func (a *app) verifiedPackage(ctx context.Context, v *registry.Version) (package
 			continue
 		}
 		newest = p.body.Image
-		at, err := a.reached(*p.body.Place)
-		if err != nil {
-			return p, image.Verified{}, err
-		}
-		found, err := a.believe(ctx, at, image.Want{Digest: p.body.Image, Model: v.Digest.Hex()})
+		found, err := a.packageAt(ctx, v, p)
 		switch fault.KindOf(err) {
 		case fault.NotFound, fault.Unavailable, fault.Denied: // it may be whole in another place
 			a.streams.Why("%v", err)
@@ -108,6 +104,18 @@ func (a *app) verifiedPackage(ctx context.Context, v *registry.Version) (package
 			Hint("mlx model package %s --push REGISTRY/REPO", shellWord(v.Name()))
 	}
 	return packageRecord{}, image.Verified{}, first
+}
+
+// packageAt checks a package where a record says that it lies.
+func (a *app) packageAt(ctx context.Context, v *registry.Version, p packageRecord) (image.Verified, error) {
+	if err := a.mayReach(*p.body.Place); err != nil {
+		return image.Verified{}, err
+	}
+	at, err := a.reached(*p.body.Place)
+	if err != nil {
+		return image.Verified{}, err
+	}
+	return a.believe(ctx, at, image.Want{Digest: p.body.Image, Model: v.Digest.Hex()})
 }
 
 // believe checks a package by the keys that are trusted here: those of the ledger and of mlx.yaml that nobody revoked.

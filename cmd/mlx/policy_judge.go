@@ -27,6 +27,15 @@ func (a *app) judgeMove(ctx context.Context, v *registry.Version, to registry.St
 			return registry.Decision{}, err
 		}
 	}
+	return a.judgeEvidence(ctx, v, to)
+}
+
+// judgeEvidence is judgeMove of a version whose bytes are compared elsewhere.
+func (a *app) judgeEvidence(ctx context.Context, v *registry.Version, to registry.Stage) (registry.Decision, error) {
+	needs, err := a.needsOf(to)
+	if err != nil {
+		return registry.Decision{}, err
+	}
 	proof, err := a.proofOf(ctx, v)
 	if err != nil {
 		return registry.Decision{}, err

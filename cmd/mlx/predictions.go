@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"mlx/internal/audit"
 	"mlx/internal/drift"
@@ -49,8 +50,12 @@ func (a *app) predictionOptions(name string, s repo.Service) (audit.Options, err
 	if err != nil {
 		return audit.Options{}, err
 	}
+	flush := time.Duration(0) // as it is used to
+	if s.Log.Strict {
+		flush = strictFlush
+	}
 	return audit.Options{
-		Service: name, Dir: dir, Sink: to, Strict: s.Log.Strict, Now: a.now, Ledger: ledger, Policy: audit.Policy{Features: s.Log.Features, Mask: s.Log.Mask},
+		Service: name, Dir: dir, Sink: to, Strict: s.Log.Strict, Flush: flush, Now: a.now, Ledger: ledger, Policy: audit.Policy{Features: s.Log.Features, Mask: s.Log.Mask},
 		Keep: func(ctx context.Context, path string) (object.Digest, func() error, error) {
 			kept, err := store.Save(ctx, snapshot.SaveOptions{Path: path, Once: true})
 			return kept.Root, kept.Release, err
@@ -64,6 +69,9 @@ func (a *app) predictionOptions(name string, s repo.Service) (audit.Options, err
 		},
 	}, nil
 }
+
+// strictFlush is how soon an answer of a service is on the disk that answers nothing that is not kept. Who kills its router kills so much.
+const strictFlush = 100 * time.Millisecond
 
 // predictionLog is the log of a service. Segments that are not here are fetched. What it opened is let go of by closes.
 func (a *app) predictionLog(service string) (*audit.Log, closers, error) {

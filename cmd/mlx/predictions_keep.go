@@ -49,6 +49,7 @@ func predictionOf(a router.Answered, release *audit.Release) audit.Prediction {
 type predictionKeeper struct {
 	served *served
 	writer *audit.Writer
+	strict bool // what cannot be kept is not answered
 
 	mu       sync.Mutex
 	releases map[string]*audit.Release // by key; nil of one that nobody knows
@@ -64,14 +65,31 @@ func (s *served) keepPredictions(ctx context.Context) (*predictionKeeper, error)
 	if err != nil {
 		return nil, err
 	}
-	return &predictionKeeper{served: s, writer: w, releases: map[string]*audit.Release{}}, nil
+	return &predictionKeeper{served: s, writer: w, strict: o.Strict, releases: map[string]*audit.Release{}}, nil
 }
 
 func (k *predictionKeeper) take(a router.Answered) {
 	if !a.Sampled {
 		return
 	}
-	_ = k.writer.Add(predictionOf(a, k.release(a.Key))) // what cannot be kept is counted, and the alarm tells of it
+	p := predictionOf(a, k.release(a.Key))
+	if k.strict {
+		k.writer.AddPromised(p)
+		return
+	}
+	_ = k.writer.Add(p) // what cannot be kept is counted, and the alarm tells of it
+}
+
+// kept is what became of what was handed to the log.
+func (k *predictionKeeper) kept() deploy.Logged {
+	s := k.writer.Stats()
+	l := deploy.Logged{Strict: k.strict, Kept: int64(s.Accepted), Dropped: s.Dropped, Refusing: k.strict && s.Refusing != nil}
+	if s.Trouble != nil {
+		l.Trouble = s.Trouble.Error()
+	} else if l.Refusing {
+		l.Trouble = s.Refusing.Error()
+	}
+	return l
 }
 
 // release is what the log tells of a release. A key that is not known is that of a release that is new.

@@ -221,7 +221,8 @@ func (a *app) recordedRoots(ctx context.Context, known func(object.Digest) bool)
 			all = append(all, remote.Root{Root: root, Path: path, Kind: kind})
 		}
 	}
-	for rec, err := range l.Naming(ctx, []string{"snapshot", "run", "model", "prediction"}, []string{"root", "patch", "files", "list", "kept"}, known) {
+	nouns, names := []string{"snapshot", "run", "model", "prediction", "deploy"}, []string{"root", "patch", "files", "list", "kept", "code"}
+	for rec, err := range l.Naming(ctx, nouns, names, known) {
 		if err != nil {
 			return nil, err
 		}
@@ -241,6 +242,9 @@ func (a *app) recordedRoots(ctx context.Context, known func(object.Digest) bool)
 				return nil, err
 			}
 			add(body.Kept, predictionPath(body), snapshot.File)
+		}
+		for _, code := range codeOfReleases(rec) {
+			add(code.Root, code.Path, snapshot.Directory)
 		}
 		body, ok := runBody(rec)
 		if !ok {

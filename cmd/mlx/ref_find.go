@@ -232,7 +232,7 @@ func explain(m lineage.Match) (target, bool) {
 	case audit.SegmentSealed.Is(rec):
 		return explainSealed(m)
 	}
-	return target{}, false
+	return explainRelease(m)
 }
 
 // recordTarget is what a record stands for.

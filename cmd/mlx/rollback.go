@@ -87,7 +87,11 @@ func rollbackRun(ctx context.Context, a *app, o rollbackOptions) error {
 func (s *served) rollbackTarget(ctx context.Context, known deploy.Service, to string) (deploy.Release, error) {
 	targets := known.Targets()
 	if len(targets) == 0 {
-		return deploy.Release{}, fault.New(fault.NotFound, "cannot roll back %s: nothing was in service before", s.name).Hint("mlx log service:%s", shellWord(s.name))
+		why := "nothing was in service before"
+		if len(known.Rollouts) > 1 {
+			why = "nothing that was in service before is good"
+		}
+		return deploy.Release{}, fault.New(fault.NotFound, "cannot roll back %s: %s", s.name, why).Hint("mlx log service:%s", shellWord(s.name))
 	}
 	if to == "" {
 		return targets[0], nil

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,19 +26,22 @@ const (
 )
 
 func newRouter(a *app) *cobra.Command {
-	return &cobra.Command{
+	var await time.Duration
+	cmd := &cobra.Command{
 		Use:    "router SERVICE",
 		Short:  "Pass the requests of a service on; mlx service run starts it",
 		Hidden: true,
 		Args:   cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return routerRun(cmd.Context(), a, args[0])
+			return routerRun(cmd.Context(), a, args[0], await)
 		},
 		ValidArgsFunction: a.completeServices,
 	}
+	cmd.Flags().DurationVar(&await, "await", 0, "hold requests back for this `TIME` at most, until servers are ready")
+	return cmd
 }
 
-func routerRun(ctx context.Context, a *app, name string) error {
+func routerRun(ctx context.Context, a *app, name string, await time.Duration) error {
 	s, err := a.openService(name)
 	if err != nil {
 		return err
@@ -55,7 +59,7 @@ func routerRun(ctx context.Context, a *app, name string) error {
 	}
 	options := router.Options{
 		Service: name, Listeners: []net.Listener{listener}, State: s.routerDir(), Settings: settings, Now: a.now,
-		Log: router.NewLog(os.Stderr), Ready: sayReady,
+		Log: router.NewLog(os.Stderr), Ready: sayReady, Await: await,
 	}
 	if settings.Sample.Share == 0 {
 		return router.Run(ctx, options)
@@ -64,7 +68,10 @@ func routerRun(ctx context.Context, a *app, name string) error {
 	if err != nil {
 		return err
 	}
-	options.Sink = keeper.take
+	options.Sink, options.Kept = keeper.take, keeper.kept
+	if keeper.strict {
+		options.Promise = keeper.writer.Promise
+	}
 	err = router.Run(ctx, options)
 	return errors.Join(err, keeper.close(context.WithoutCancel(ctx)))
 }
@@ -84,7 +91,7 @@ func routerSettings(c repo.Service) (router.Settings, error) {
 			Answer: int(c.Compare.Body)},
 		Health:  router.Health{Path: c.Ready},
 		Compare: router.Compare{Pointer: c.Compare.Part, Absolute: cmp.Or(c.Compare.Absolute, 1e-6), Relative: cmp.Or(c.Compare.Relative, 1e-4)},
-		Sample:  router.Sample{Share: trafficShare(c.Log.Share, 0)},
+		Sample:  router.Sample{Share: loggedShare(c.Log)},
 		Traces:  router.Traces{Endpoint: c.Traces, Share: deploy.All},
 		Metrics: c.Metrics,
 		Drain:   cmp.Or(l.Drain.Duration, usualDrain),
@@ -108,6 +115,14 @@ func routerSettings(c repo.Service) (router.Settings, error) {
 		s.Trusted = append(s.Trusted, prefix)
 	}
 	return s, nil
+}
+
+// loggedShare is the share of the requests that is logged: without a word in mlx.yaml nothing, else all that it does not leave out.
+func loggedShare(l repo.ServiceLog) deploy.Share {
+	if l.At.Line == 0 {
+		return 0
+	}
+	return trafficShare(l.Share, 1)
 }
 
 // trafficShare is a share of mlx.yaml in ten thousandths.

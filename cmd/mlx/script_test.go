@@ -15,7 +15,7 @@ import (
 
 // TestMain lets the test binary be mlx itself: a script's `exec mlx` runs this build.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"mlx": main, "call": callMain, "serving": servingMain, "makecert": certMain, "modelserver": modelServerMain, "drifted": driftedMain, "jobfolder": jobFolderMain, "meet": meetMain, "registry": registryMain, "predicted": predictedMain, "servedmodel": servedModelMain, "asking": askingMain, "visiting": visitingMain})
+	testscript.Main(m, map[string]func(){"mlx": main, "call": callMain, "serving": servingMain, "makecert": certMain, "modelserver": modelServerMain, "drifted": driftedMain, "jobfolder": jobFolderMain, "meet": meetMain, "registry": registryMain, "predicted": predictedMain, "servedmodel": servedModelMain, "asking": askingMain, "wrongpackage": wrongPackageMain, "holding": holdingMain, "visiting": visitingMain})
 }
 
 func TestScripts(t *testing.T) {

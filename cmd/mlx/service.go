@@ -10,6 +10,7 @@ import (
 	"mlx/internal/deploy/local"
 	"mlx/internal/deploy/router"
 	"mlx/internal/fault"
+	"mlx/internal/object"
 	"mlx/internal/repo"
 )
 
@@ -33,6 +34,8 @@ type served struct {
 	book  deploy.Book
 	kpi   kpiState          // of the A/B test that is judged
 	asked map[string]rested // what was asked of labels, by rule
+
+	compared object.Digest // version whose bytes this process has read whole and compared
 }
 
 // openService finds a service of mlx.yaml.

@@ -49,6 +49,9 @@ func (s *served) judgePolicy(ctx context.Context, r deploy.Rollout) (deploy.Judg
 	if err != nil {
 		return deploy.Judgement{}, err
 	}
+	if err := s.wholeOnce(ctx, v); err != nil {
+		return deploy.Judgement{}, err
+	}
 	d, err := s.policy(ctx, v)
 	if err != nil {
 		return deploy.Judgement{}, err

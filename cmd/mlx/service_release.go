@@ -22,13 +22,14 @@ const (
 )
 
 // newRelease is a version of a model as a service serves it from now on: by the command and the settings of mlx.yaml, with the code of the
-// work tree as it is. free lets gc have that code again, if no record came to name the release.
-func (a *app) newRelease(ctx context.Context, s repo.Service, v *registry.Version) (r deploy.Release, free func() error, err error) {
+// work tree as it is. image is the digest of the package that was verified; empty: there is none. free lets gc have that code again, if no
+// record came to name the release.
+func (a *app) newRelease(ctx context.Context, s repo.Service, v *registry.Version, image string) (r deploy.Release, free func() error, err error) {
 	if v.Root.IsZero() {
 		return r, nil, fault.New(fault.NotFound, "cannot serve %s: its bytes are not here, and mlx never had them", v.Name()).
 			Hint("mlx show %s", shellWord(v.Name()))
 	}
-	r = deploy.Release{Model: v.Model, Version: v.Version, Record: v.Record, Digest: v.Digest, Serve: serveOf(s)}
+	r = deploy.Release{Model: v.Model, Version: v.Version, Record: v.Record, Digest: v.Digest, Image: image, Serve: serveOf(s)}
 	if r.Run, r.Data, r.Commit, err = a.madeBy(ctx, v); err != nil {
 		return r, nil, err
 	}

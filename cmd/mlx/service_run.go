@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,7 +35,10 @@ func newServiceRun(a *app) *cobra.Command {
 		Short: "Run a service on this machine: router and model servers",
 		Long: `It runs until it is interrupted, starts again what ends, and keeps the socket open meanwhile. What is served is what mlx deploy has
 brought into service; before the first release every request is answered with 503. When it is killed, requests are answered all the
-same, and the next mlx service run takes over.`,
+same, and the next mlx service run takes over.
+
+On the signal HUP a router of the program and of mlx.yaml as they are then takes over from the one that runs; no request is lost. A socket
+that whoever starts it has opened, and hands over as systemd does (LISTEN_FDS), is used in place of listen:.`,
 		Example: `mlx service run flights`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -60,6 +66,13 @@ func serviceRun(ctx context.Context, a *app, o serviceRunOptions) error {
 	if err != nil {
 		return err
 	}
+	if options.Listener, err = a.handedOver(s.name); err != nil {
+		return err
+	}
+	if l := options.Listener; l != nil && o.port > 0 {
+		return errors.Join(fault.New(fault.Usage, "cannot run %s on port %d: the socket %s is handed over already", s.name, o.port, l.Addr()), l.Close())
+	}
+	defer s.renewOnHangup(ctx)()
 	counting, stop := context.WithCancel(ctx)
 	var counted sync.WaitGroup
 	defer counted.Wait()
@@ -85,18 +98,49 @@ func (s *served) options(port int) (local.Options, error) {
 		listen = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	}
 	return local.Options{
-		Service: s.name, Dir: s.dir, Listen: listen, Program: []string{self, "-C", r.Root, "router", s.name}, Environ: s.app.environ,
+		Service: s.name, Dir: s.dir, Listen: listen, Program: []string{self, "-C", r.Root, "router", s.name}, Environ: s.app.unhanded(),
 		Router: &servedRouter{Client: router.NewClient(s.routerDir()), served: s, known: map[string]router.Servers{}}, Now: s.app.now,
 		Lay: func(ctx context.Context, rel deploy.Release) (local.Place, error) {
 			return s.app.layRelease(ctx, s.name, rel)
 		},
 		Log:   func(format string, args ...any) { s.app.streams.Note(format, args...) },
-		Drain: cmp.Or(s.cfg.Limits.Drain.Duration, usualDrain),
+		Drain: s.drain(), Await: min(cmp.Or(s.cfg.StartTimeout.Duration, serverStarts), longestAwait),
 	}, nil
 }
 
-// usualDrain is what requests have to end when a server or router stops.
+// drain is what requests have to end when a server or router stops.
+func (s *served) drain() time.Duration { return cmp.Or(s.cfg.Limits.Drain.Duration, usualDrain) }
+
 const usualDrain = 30 * time.Second
+
+// longestAwait is how long who connects waits for servers that start. After that nobody has to wait for an error.
+const longestAwait = time.Minute
+
+// renewOnHangup has a router of the program and of mlx.yaml as they are now take over, without a request lost, whenever this process is told
+// to by the signal HUP.
+func (s *served) renewOnHangup(ctx context.Context) (stop func()) {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGHUP)
+	over, end := context.WithCancel(ctx)
+	go func() {
+		for {
+			select {
+			case <-told:
+			case <-over.Done():
+				return
+			}
+			if r, err := s.supervisor().Upgrade(over); err != nil {
+				s.app.streams.Note("the router stays the old one: %v", err)
+			} else {
+				s.app.streams.Note("another router has taken over: process %d", r.Router.PID)
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(told)
+		end()
+	}
+}
 
 // restore has the target do what the records say, where it knows nothing of it: this machine is new, or the release came into service
 // elsewhere. A rollout that is under way is left to whoever carries it out.

@@ -34,9 +34,28 @@ func (s *served) spec(o deployOptions) (deploy.Spec, error) {
 		spec.Checks = append(spec.Checks, ruleOf(c))
 	}
 	spec.Users = usersOf(r)
-	err := s.typedSpec(&spec, o)
+	if err := s.typedSpec(&spec, o); err != nil {
+		return spec, err
+	}
 	spec.Checks = s.withBudget(spec.Checks)
-	return spec, err
+	return spec, readable(spec.Checks)
+}
+
+// readable refuses an expression that could never be judged, before anything is started for it.
+func readable(rules []deploy.Rule) error {
+	numbers := measuresOf(deploy.Rollout{})
+	for name := range numbers {
+		numbers[name] = 1 // what is not known would be judged before what is written is understood
+	}
+	for _, rule := range rules {
+		if rule.Kind != "expr" {
+			continue
+		}
+		if _, _, err := gate.Holds(rule.Name, numbers); err != nil {
+			return fault.New(fault.KindOf(err), "%w", err).In(rule.At)
+		}
+	}
+	return nil
 }
 
 // typedSpec puts in what was typed.

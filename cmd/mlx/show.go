@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,7 +34,8 @@ func newShow(a *app) *cobra.Command {
 		Short: "Show anything: run, model, snapshot, file, verdict, tag, record, gate, remote",
 		Long: `REF is a digest or at least four digits of one, @last, the name of a run, a tag, a git revision or a path; REF:PATH is a
 file or folder inside it; NAME is a model with its versions, NAME@v3, NAME@production or NAME@ALIAS one of them, with --at as it
-was then; gate:NAME, monitor:NAME and mlx.yaml show what mlx.yaml says, remote:NAME what this clone last saw of a remote, backend:NAME what runs there get. An answer
+was then; gate:NAME, monitor:NAME and mlx.yaml show what mlx.yaml says, remote:NAME what this clone last saw of a remote, backend:NAME what runs there get; prediction:ID is
+an answer of a service, by the X-Request-Id that its client got, with all that made it. An answer
 of drift and a monitor have reports with distributions side by side: -o report.html.`,
 		Example: `mlx show @last
 mlx show @last --columns loss
@@ -45,6 +47,7 @@ mlx show gate:quality
 mlx show monitor:flights-daily
 mlx show remote:team
 mlx show backend:gpu
+mlx show prediction:a-7
 mlx show mlx.yaml`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -66,6 +69,9 @@ mlx show mlx.yaml`,
 func showRun(ctx context.Context, a *app, o showOptions) error {
 	if _, err := os.Lstat(repo.ConfigName); o.ref == repo.ConfigName && err == nil {
 		return a.showConfig()
+	}
+	if word, ok := strings.CutPrefix(o.ref, refPrediction+":"); ok {
+		return a.showPrediction(ctx, word, o)
 	}
 	if o.at != "" {
 		return a.showThen(ctx, o)

@@ -145,6 +145,16 @@ func (u *unpushed) records(ctx context.Context, l *lineage.Ledger) error {
 			u.add(m.root, m.bytes)
 		}
 	}
+	for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"deploy"}, All: true}) {
+		if err != nil {
+			return err
+		}
+		if u.unsent[rec.ID] {
+			for _, code := range codeOfReleases(rec) {
+				u.add(code.Root, 0) // how long it is nobody has written down
+			}
+		}
+	}
 	for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"run"}, All: true}) {
 		if err != nil {
 			return err

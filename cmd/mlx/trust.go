@@ -25,7 +25,7 @@ func newTrust(a *app) *cobra.Command {
 		Use:   "trust",
 		Short: "Allow what a cloned mlx.yaml would contact, run or believe",
 		Long: `Shows the remotes, backends, signing keys and commands of mlx.yaml that are new or have changed since you were last asked,
-and remembers that you allow exactly these values. Until then nothing is contacted, run or believed. What you allow is
+and the places where packages of models lie that others recorded, and remembers that you allow exactly these values. Until then nothing is contacted, run or believed. What you allow is
 kept in your own configuration folder, for this clone only. CI allows what the base branch says, so that a pull request
 cannot widen it: mlx trust --at origin/main -y.`,
 		Example: `mlx trust --dry-run
@@ -61,6 +61,13 @@ func trustRun(ctx context.Context, a *app, o trustOptions) error {
 	items, err := a.trustItems(ctx, o.at)
 	if err != nil {
 		return err
+	}
+	if o.at == "" { // what a revision says of mlx.yaml says nothing of the records
+		places, err := a.placeItems(ctx)
+		if err != nil {
+			return err
+		}
+		items = append(items, places...)
 	}
 	t.Judge(items)
 	pending := slices.DeleteFunc(slices.Clone(items), func(i repo.TrustItem) bool { return i.State == "approved" })

@@ -297,7 +297,7 @@ func (a *app) allVersions(ctx context.Context) ([]dataAt, error) {
 	if err != nil {
 		return nil, err
 	}
-	for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"snapshot", "run", "model", "prediction"}, All: true}) {
+	for rec, err := range l.Select(ctx, lineage.Query{Nouns: []string{"snapshot", "run", "model", "prediction", "deploy"}, All: true}) {
 		if fault.KindOf(err) == fault.Integrity {
 			return all, nil // a damaged ledger names fewer paths; its damage is reported by itself
 		}
@@ -321,6 +321,7 @@ func (a *app) allVersions(ctx context.Context) ([]dataAt, error) {
 			}
 			all = append(all, dataAt{predictionPath(body), body.Kept})
 		}
+		all = append(all, codeOfReleases(rec)...)
 		if body, ok := runBody(rec); ok {
 			for _, d := range body.Data {
 				all = append(all, dataAt{d.Path, d.Root})

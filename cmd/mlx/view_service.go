@@ -25,6 +25,7 @@ type serviceView struct {
 	URL        *string       `json:"url"`
 	Trouble    *string       `json:"trouble"`
 	Copies     *copiesView   `json:"copies"`
+	Log        *loggedView   `json:"log"`          // null: nothing is logged, or it does not run
 	Budget     *budgetView   `json:"error_budget"` // null: it has no slo
 }
 
@@ -108,7 +109,7 @@ func (s serviceNow) diverged() bool {
 	if len(want.Arms) == 0 {
 		return false
 	}
-	if s.seen.Generation != want.Generation || s.seen.Reverted != nil {
+	if s.seen.Generation != want.Generation || s.seen.Reverted != nil || s.seen.Log != nil && s.seen.Log.Refusing {
 		return true
 	}
 	for _, a := range want.Arms {
@@ -136,7 +137,7 @@ func (s serviceNow) arm(key string) *deploy.Seen {
 func (s serviceNow) view() serviceView {
 	v := serviceView{Kind: "service/v1", Service: s.name, State: s.state(), Arms: []armView{}, URL: some(s.url), Trouble: some(s.trouble), Budget: s.budget}
 	if s.seen != nil {
-		v.Generation, v.ObservedAt = s.seen.Generation, &s.seen.At
+		v.Generation, v.ObservedAt, v.Log = s.seen.Generation, &s.seen.At, viewOfLogged(s.seen.Log)
 		if p := s.seen.Pairs; p.Eligible > 0 {
 			v.Copies = &copiesView{p.Eligible, p.Compared, p.Dropped, p.Disagreed}
 		}
@@ -254,6 +255,7 @@ func (s serviceNow) text(t *cli.Text) {
 			t.Indented(2, cli.Str("trouble"), cli.Str(a.Model.Name), cli.Str(*a.Trouble))
 		}
 	}
+	loggedText(v.Log, t)
 	if v.Rollout != nil && (s.state() == "rolling" || s.state() == "paused" || s.state() == "diverged") {
 		s.rolloutText(v, t)
 	}

@@ -37,7 +37,7 @@ func (x trustText) sections(t *cli.Text) {
 	var commands []repo.TrustItem
 	for _, i := range x.pending {
 		switch i.Kind {
-		case repo.TrustRemote, repo.TrustBackend, repo.TrustTable, repo.TrustModel, repo.TrustGates, repo.TrustAction:
+		case repo.TrustRemote, repo.TrustBackend, repo.TrustTable, repo.TrustModel, repo.TrustGates, repo.TrustPlace, repo.TrustAction:
 			x.line(t, i.Kind+" "+i.Name, i, cli.Str(i.Value))
 		case repo.TrustKey:
 			owner := i.Owner

@@ -9,7 +9,13 @@ root=$(cd "$here/../.." && pwd)
 
 python=$("$root/.ci/python" "$here/requirements.txt")
 work=$(mktemp -d)
-trap '[ -n "${KEEP:-}" ] || rm -rf "$work"' EXIT
+service='' users=''
+finish() {
+  [ -z "$users" ] || kill "$users" || true
+  [ -z "$service" ] || { kill "$service" && wait "$service" || true; }
+  [ -n "${KEEP:-}" ] || rm -rf "$work"
+}
+trap finish EXIT
 
 # Nothing of the user's own settings may change the story.
 for name in ${!MLX_*} ${!GIT_*}; do unset "$name"; done
@@ -52,7 +58,7 @@ git init -q -b main flights
 cd flights
 git config user.name Demo
 git config user.email demo@example.org
-cp "$here"/{prepare.py,train.py,features.py,fit.py,judge.py,cheat.py,champion.py,split.py,retrain.py,inuse.py,later.py,params.json,policy.yaml,retrain.yaml,monitors.yaml,requirements.txt,mlx.yaml,.gitignore} .
+cp "$here"/{prepare.py,train.py,features.py,fit.py,judge.py,cheat.py,champion.py,split.py,retrain.py,inuse.py,later.py,serve.py,ask.py,celsius.patch,params.json,policy.yaml,serving.yaml,retrain.yaml,monitors.yaml,requirements.txt,mlx.yaml,.gitignore} .
 
 say "A git repository with some scripts. mlx joins it: no server, no account; what it keeps is inside .git."
 show mlx init
@@ -257,6 +263,18 @@ show mlx checkout --at first-quarter data/flights
 show mlx checkout
 sha256sum --check --quiet "$work/april.sha256" || wrong "April is not what it was"
 
+say "The model is to answer users. mlx.yaml says how it is served and how one version takes over from another; serve.py is any server, with" \
+  "no mlx in it. One more monitor reads what was asked. Somebody signs for both versions: the policy of the stage asks for that."
+cat serving.yaml >>mlx.yaml
+show cat serving.yaml
+python ask.py - 12 20 >warmup.jsonl
+expect 3 mlx deploy flights delays@v1 --dry-run
+for version in delays@v1 delays@v2; do
+  show mlx model sign "$version" --kind security --key "$work/ana" -m "our own pickle, from a run on record"
+done
+show git add -A
+show git commit -qm "delays as a service"
+
 say "Share it. A folder serves as well as a bucket: s3://, gs://, azblob://. What you typed is yours; a colleague is asked once."
 show mlx remote add team "$work/share"
 show git add -A
@@ -281,6 +299,57 @@ say "Is the best model what its record claims? In this clean clone: the recorded
 show mlx rerun "${best:0:12}"
 holds 'd[0]["result"] in ("identical", "equal") and d[0]["outputs"][0]["path"] == "work/model.pkl"' mlx rerun "$best" --json
 [ -z "$(git status --porcelain)" ] || wrong "the rerun left something behind: $(git status --porcelain)"
+say "A clean clone is all that a host needs: code from git, model from the remote, signatures checked. One process runs the service: router" \
+  "and model servers, started again if they end."
+git config user.name Li
+git config user.email li@example.org
+printf '%s$ mlx service run flights &%s\n' "$bold" "$plain"
+mlx service run flights >"$work/service.log" 2>&1 &
+service=$!
+for _ in $(seq 100); do
+  mlx service status flights >"$work/status" 2>&1 && break
+  sleep 0.2
+done
+show mlx deploy flights delays@v1 -m "first version"
+url=$(mlx service status flights --json | python -c 'import json, sys; print(json.load(sys.stdin)["url"])')
+show python prepare.py data/year 12
+say "Users come, a hundred a second, and ask about flights of December. Under them the second version takes over: 30 % first, judged by its" \
+  "errors and by whether its predictions are like those of the first, then all."
+printf '%s$ python ask.py URL 12 100 &%s\n' "$bold" "$plain"
+python ask.py "$url" 12 100 >"$work/asked" &
+users=$!
+show mlx deploy flights delays@v2 -m "learned until June"
+holds 'd[0]["state"] == "stable" and d[0]["arms"][0]["model"]["name"] == "delays@v2"' mlx service status flights --json
+say "A tidy colleague moves to SI units, and forgets that the model has learned degrees Fahrenheit. Nothing fails, no error, no slow answer:" \
+  "every answer is a fine probability. It is caught at the first step, and taken back."
+show cat celsius.patch
+show git apply celsius.patch
+show git commit -qam "SI units"
+expect 1 mlx deploy flights delays@v2 -m "SI units"
+holds 'd[0]["state"] == "rolled_back" and "prediction_psi" in d[0]["rollout"]["reason"]' mlx service status flights --json
+show mlx service status flights
+git reset -q --hard HEAD~1
+say "And back to the first version, because a person wants it. No step is replayed: all at once."
+show mlx rollback flights -m "complaints from JFK"
+kill "$users"
+wait "$users" || wrong "requests were lost: $(cat "$work/asked")"
+users=''
+say "What did the users see of two rollouts and two returns?"
+show cat "$work/asked"
+grep -q 'lost 0;' "$work/asked" || wrong "requests were lost"
+say "Who did what, when and why reads like a story."
+show mlx log service:flights
+holds 'len([r for r in d if r["kind"].startswith("deploy")]) == 4' mlx log service:flights --json
+say "What was asked and answered is on record, and a monitor reads it from there: December has other weather than the first quarter, and the" \
+  "flights are the same kind of flights."
+expect 1 mlx drift check served
+holds '{c["name"] for c in d[0]["monitors"][0]["columns"] if c["verdict"] == "fail"} >= {"weather_pressure", "weather_humid"}' mlx drift check served --json
+kill "$service"
+wait "$service" || wrong "the service ended badly: $(cat "$work/service.log")"
+service=''
+show mlx log -k prediction
+holds 'sum(r["rows"] for r in d) == int(open("'"$work"'/asked").read().split()[1].rstrip(","))' mlx log -k prediction --json
+
 say "An earlier version comes as easily, and only what is missing here travels."
 show mlx get first-quarter:data/flights -o first-quarter
 sed 's,data/flights/,first-quarter/,' "$work/first-quarter.sha256" | sha256sum --check --quiet || wrong "the first quarter is not what it was"
@@ -298,5 +367,5 @@ show mlx verify
 show mlx verify -r team
 expect 0 mlx status --check
 [ -z "$(git status --porcelain)" ] || wrong "git finds something unsaved: $(git status --porcelain)"
-say "That was: init, snapshot, profile, run, gate, log, show, diff, lineage, repro, model, promote, drift, label, checkout, remote, push, trust, pull, rerun, get, verify." "All answers were as expected."
+say "That was: init, snapshot, profile, run, gate, log, show, diff, lineage, repro, model, promote, drift, label, checkout, remote, push, trust, pull, rerun, service, deploy, rollback, get, verify." "All answers were as expected."
 [ -z "${KEEP:-}" ] || echo "The repository is $work/flights."

@@ -272,3 +272,11 @@ func TestTimes(t *testing.T) {
 		}
 	}
 }
+
+func TestWholeNumbersAreWhole(t *testing.T) {
+	line := `{"features":{"a":250.0,"b":100,"c":1.50,"d":0.0,"e":-7.00,"f":1.0e3,"g":"1.0","h":10}}`
+	want := `{"a":250,"b":100,"c":1.50,"d":0,"e":-7,"f":1.0e3,"g":"1.0","h":10}` + "\n"
+	if got, bad := appendFlat(nil, []byte(line), true); bad || string(got) != want {
+		t.Errorf("%s, and not %s", got, want)
+	}
+}

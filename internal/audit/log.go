@@ -202,6 +202,7 @@ type Row struct {
 	Request string // id of the request: without the place in it
 	At      time.Time
 	Line    []byte // JSON, without the end of the line; valid until the next row is read
+	In      *Entry // the segment that it stands in; nil: it is not sealed
 }
 
 // Rows reads the rows of a window, segment after segment.
@@ -260,12 +261,15 @@ func (p *part) frame(c *codec, i int, w Window, visit func(Row) bool) error {
 		if !ok {
 			return fault.New(fault.Integrity, "cannot read predictions: segment %s, frame %d: %w", p.name, i+1, errDamaged)
 		}
-		if w.holds(h.At) && !visit(Row{ID: h.ID, Request: h.Request, At: h.At, Line: line[:len(line)-1]}) {
+		if w.holds(h.At) && !visit(Row{ID: h.ID, Request: h.Request, At: h.At, Line: line[:len(line)-1], In: p.entry}) {
 			return errEnough
 		}
 	}
 	return nil
 }
+
+// ErrNoPrediction says that a log was read whole as far as it can be, and has no such prediction.
+var ErrNoPrediction = errors.New("no segment holds it")
 
 // Find returns the rows of a request, or the one row of an instance of it, by id.
 func (l *Log) Find(ctx context.Context, id string) ([]Row, error) {
@@ -288,7 +292,7 @@ func (l *Log) Find(ctx context.Context, id string) ([]Row, error) {
 		return nil, err
 	}
 	if len(found) == 0 {
-		return nil, fault.New(fault.NotFound, "cannot find prediction %s of %s: no segment holds it", id, l.Service)
+		return nil, fault.New(fault.NotFound, "cannot find prediction %s of %s: %w", id, l.Service, ErrNoPrediction)
 	}
 	return found, nil
 }

@@ -23,6 +23,7 @@ type queue struct {
 	mostSize int64
 	accepted uint64
 	dropped  int64
+	refused  int64
 	refusing error // nothing is taken in for this reason
 	closed   bool
 
@@ -35,33 +36,63 @@ func newQueue(most int, mostSize int64) *queue {
 
 // add takes a prediction in, or drops it. It never waits for the disk.
 func (q *queue) add(p Prediction) error {
-	size := p.weight()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var err error
-	switch {
-	case q.closed:
-		err = errClosed
-	case q.refusing != nil:
-		err = q.refusing
-	case q.held >= q.most || q.bytes+size > q.mostSize:
-		err = errFull
-	}
-	if err != nil {
+	if err := q.room(p.weight()); err != nil {
 		q.dropped++
 		return err
 	}
+	q.held++
+	q.put(p)
+	return nil
+}
+
+// promise takes a place for a prediction that is still to come. Its bytes are not known yet: they come on top of what fits.
+func (q *queue) promise() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err := q.room(0); err != nil {
+		q.refused++
+		return err
+	}
+	q.held++
+	return nil
+}
+
+// addPromised takes in a prediction that has a place.
+func (q *queue) addPromised(p Prediction) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		q.dropped++
+		return
+	}
+	q.put(p)
+}
+
+// room says why nothing of a size can be taken in.
+func (q *queue) room(size int64) error {
+	switch {
+	case q.closed:
+		return errClosed
+	case q.refusing != nil:
+		return q.refusing
+	case q.held >= q.most || q.bytes+size > q.mostSize:
+		return errFull
+	}
+	return nil
+}
+
+func (q *queue) put(p Prediction) {
 	q.waiting = append(q.waiting, p)
 	q.accepted++
-	q.held++
-	q.bytes += size
+	q.bytes += p.weight()
 	if len(q.waiting) == 1 || q.held == q.most/2 {
 		select {
 		case q.wake <- struct{}{}:
 		default:
 		}
 	}
-	return nil
 }
 
 // crowded says whether half of the room is taken.
@@ -100,6 +131,13 @@ func (q *queue) numbers() (accepted uint64, dropped int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.accepted, q.dropped
+}
+
+// refusals are how many places were refused, and why one would be now.
+func (q *queue) refusals() (int64, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.refused, q.room(0)
 }
 
 func (q *queue) refuse(err error) {

@@ -189,10 +189,23 @@ func appendFlat(b, line []byte, bare bool) (_ []byte, bad bool) {
 			if column := string(name[1 : len(name)-1]); column == "at" || !bare && slices.Contains(tableColumns, column) {
 				name = append([]byte(`"feature.`), name[1:]...)
 			}
-			put(name, features.kids[i].raw)
+			put(name, wholeNumber(&features.kids[i]))
 		}
 	}
 	return append(b, '}', '\n'), false
+}
+
+// wholeNumber is a value as it stands, but 250 for 250.0: to JSON they are the same, and clients whose numbers are all floats write the second
+// one, which would be another type of column than that of the training data.
+func wholeNumber(n *node) []byte {
+	if n.kind != '0' {
+		return n.raw
+	}
+	whole := bytes.TrimRight(n.raw, "0")
+	if point := len(whole) - 1; point > 0 && whole[point] == '.' && !bytes.ContainsAny(whole, "eE") {
+		return whole[:point]
+	}
+	return n.raw
 }
 
 // modelName is NAME@vN.

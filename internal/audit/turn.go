@@ -83,17 +83,19 @@ func (w *Writer) one(p *Prediction) {
 	w.info.requests++
 }
 
-// flush writes a frame, and returns when it is on the disk.
+// flush writes a frame, and returns when it is on the disk. What a strict log has taken in has been answered: on a full disk it takes the
+// room that is held back, and takes nothing more in until there is such room again.
 func (w *Writer) flush() bool {
 	err := w.put()
+	written := err == nil
+	if written {
+		err = w.spare.hold()
+	} else if w.spare.spend() {
+		written = w.put() == nil
+	}
 	if err != nil {
-		w.retry = w.opts.Now()
-		err = fault.New(fault.KindOf(err), "cannot write predictions to %s: %w", w.opts.Dir, err).Hint("free some space there")
-		if w.opts.Strict {
-			w.queue.refuse(err)
-		}
-		w.alarm(&w.writing, err)
-		return false
+		w.troubled(err)
+		return written
 	}
 	if !w.retry.IsZero() {
 		w.retry = time.Time{}
@@ -101,6 +103,16 @@ func (w *Writer) flush() bool {
 		w.alarm(&w.writing, nil)
 	}
 	return true
+}
+
+// troubled notes that nothing can be written, or no more than what was taken in.
+func (w *Writer) troubled(err error) {
+	w.retry = w.opts.Now()
+	err = fault.New(fault.KindOf(err), "cannot write predictions to %s: %w", w.opts.Dir, err).Hint("free some space there")
+	if w.opts.Strict {
+		w.queue.refuse(err)
+	}
+	w.alarm(&w.writing, err)
 }
 
 func (w *Writer) put() error {

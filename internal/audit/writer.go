@@ -20,7 +20,8 @@ type Options struct {
 	Dir     string // spool of the service; many writers may use it
 	Policy  Policy
 	Columns []string // names of features that come as a list without names
-	// Strict makes Add fail where a prediction cannot be kept. Otherwise it is dropped and counted.
+	// Strict makes Add fail where a prediction cannot be kept. Otherwise it is dropped and counted. It also holds room on the disk back, so
+	// that what was taken in can be written on a full one.
 	Strict bool
 
 	Queue      int   // most predictions that wait; 16384
@@ -91,6 +92,7 @@ type Writer struct {
 	begun  time.Time
 	told   int64 // dropped requests that a finished segment tells of
 	retry  time.Time
+	spare  *reserve // nil: not strict
 	buffer []byte
 
 	stop, stopped chan struct{}
@@ -107,6 +109,8 @@ type Writer struct {
 type Written struct {
 	Accepted uint64 // requests that were taken in
 	Dropped  int64  // requests that were not
+	Refused  int64  // places that were refused: see Promise
+	Refusing error  // why one would be refused now
 	Requests int64  // that are on the disk
 	Rows     int64
 	Sealed   int64 // segments
@@ -146,6 +150,12 @@ func Open(ctx context.Context, o Options) (*Writer, error) {
 		codec.close()
 		return nil, errors.Join(failed(err), claim.Close())
 	}
+	if o.Strict {
+		w.spare = &reserve{dir: o.Dir}
+		if err := w.spare.hold(); err != nil {
+			w.troubled(err)
+		}
+	}
 	if o.Sink != nil {
 		w.sink = newForwarder(ctx, &w.opts, func(err error) { w.alarm(&w.sending, err) })
 	}
@@ -161,12 +171,20 @@ func (w *Writer) Add(p Prediction) error {
 	return nil
 }
 
+// Promise takes a place for a prediction that is still to come: with AddPromised it is taken in for certain, so that nothing need be answered
+// that is not. It fails where Add would with Strict. Each place must be used.
+func (w *Writer) Promise() error { return w.queue.promise() }
+
+// AddPromised takes in a prediction that has a place.
+func (w *Writer) AddPromised(p Prediction) { w.queue.addPromised(p) }
+
 // Stats tells what became of predictions so far.
 func (w *Writer) Stats() Written {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := w.written
 	s.Accepted, s.Dropped = w.queue.numbers()
+	s.Refused, s.Refusing = w.queue.refusals()
 	s.Sealed = w.seal.sealed.Load()
 	s.Trouble = cmp.Or(w.writing, w.sealing, w.sending)
 	if w.sink != nil {
@@ -186,6 +204,7 @@ func (w *Writer) Close(ctx context.Context) error {
 		return fault.New(fault.Unavailable, "cannot write all predictions: %w", ctx.Err())
 	}
 	sealed := w.seal.close(ctx)
+	w.spare.spend()
 	if w.sink != nil {
 		w.sink.close(ctx)
 	}

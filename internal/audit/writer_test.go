@@ -353,3 +353,30 @@ func TestTable(t *testing.T) {
 		t.Errorf("%+v, %v", empty, err)
 	}
 }
+
+// TestPromise: what has a place is taken in for certain, and without a place nothing more is.
+func TestPromise(t *testing.T) {
+	s := newSite(t)
+	o := s.options()
+	o.Queue, o.Strict = 10, true
+	w := mustOpen(t, o)
+	places := 0
+	for w.Promise() == nil {
+		places++
+	}
+	if stats := w.Stats(); places != 10 || stats.Refused != 1 || stats.Dropped != 0 || stats.Refusing == nil {
+		t.Fatalf("%d places, %+v", places, stats)
+	}
+	if err := w.Add(flight("y", 1)); err == nil {
+		t.Error("the places of others were taken")
+	}
+	for i := range places {
+		w.AddPromised(flight("x", i))
+	}
+	until(t, "there is room again", func() bool { return w.Stats().Refusing == nil })
+	mustClose(t, w)
+	if ids := idsOf(t, s.log(), Window{}); len(ids) != places || w.Promise() == nil {
+		t.Errorf("%d are kept of %d, and after the end there is a place", len(ids), places)
+	}
+	mustVerify(t, s.log())
+}

@@ -121,6 +121,17 @@ type Actual struct {
 	Pairs      Pairs     `json:"pairs"`
 	Reverted   *Reverted `json:"reverted,omitempty"` // the target gave all to stable by itself, and nobody has said anything since
 	Trouble    string    `json:"trouble,omitempty"`  // of the target: "the router does not run"
+	Log        *Logged   `json:"log,omitempty"`      // nil: nothing is logged
+}
+
+// Logged is what becomes of the predictions of a service in its log.
+type Logged struct {
+	Strict   bool   `json:"strict,omitempty"`   // what cannot be kept is not answered
+	Kept     int64  `json:"kept"`               // requests that this process of the target has handed to the log
+	Dropped  int64  `json:"dropped"`            // and those that it has answered without keeping them
+	Refused  int64  `json:"refused"`            // requests that were not answered, because they could not be kept; since ever
+	Refusing bool   `json:"refusing,omitempty"` // the next one would be refused
+	Trouble  string `json:"trouble,omitempty"`  // why it cannot be written, sealed or sent on
 }
 
 // Reverted tells that a target took the traffic from a candidate by itself.

@@ -29,6 +29,15 @@ func RegistryName(word, tag string) (string, error) {
 	return ref.Name(), nil
 }
 
+// RegistryHost is the registry of an image, without its repository: registry.example:5000.
+func RegistryHost(image string) (string, error) {
+	ref, err := reference(image, "latest")
+	if err != nil {
+		return "", err
+	}
+	return ref.Context().RegistryStr(), nil
+}
+
 // Push sends a package and what refers to it to REGISTRY/REPO:TAG. Layers that are there are not sent again. Registries without the
 // Referrers API get the list of what refers to it under the tag sha256-DIGEST.
 func (a Access) Push(ctx context.Context, to string, b *Built, attached []Attachment) error {

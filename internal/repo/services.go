@@ -157,11 +157,11 @@ type Load struct {
 
 // ServiceLog says which predictions are kept.
 type ServiceLog struct {
-	Share    Share    `yaml:"share" doc:"Share of the predictions."`
+	Share    Share    `yaml:"share" doc:"Share of the predictions; all when absent."`
 	Features string   `yaml:"features" enum:"full masked hash none" doc:"How inputs are kept: as they are, without what tells who somebody is, as digests, or not. masked when absent."`
 	Mask     []string `yaml:"mask" doc:"Columns that masked leaves out beside those that mlx takes for personal."`
 	Keep     Duration `yaml:"keep" doc:"How long; for ever when absent."`
-	Strict   bool     `yaml:"strict" doc:"What cannot be kept is not answered."`
+	Strict   bool     `yaml:"strict" doc:"What cannot be kept is not answered: 503."`
 	Sink     string   `yaml:"sink" doc:"Address that gets each prediction as well: kafka://TOPIC or rabbit://EXCHANGE."`
 
 	At fault.Position `yaml:"-"`
@@ -236,6 +236,8 @@ func (s Service) check(name string) error {
 		return bad(s.Compare.At, "has a tolerance below zero")
 	case s.SLO.Availability.Set && !(s.SLO.Availability.Value < 1):
 		return bad(s.SLO.At, "must answer every request: nothing may go wrong then, also no rollout").Hint("slo: {availability: 99.9%%}")
+	case s.Log.Strict && s.Log.Share.Set && s.Log.Share.Value < 1:
+		return bad(s.Log.At, "answers what it does not keep, and nothing that it cannot keep: strict is for all predictions").Hint("log: {strict: true, …}   # without share")
 	case s.SLO.Availability.Set && s.SLO.Availability.Value <= 0 || s.SLO.Window.Duration < 0 || s.SLO.Window.Duration > 90*24*time.Hour:
 		return bad(s.SLO.At, "has an slo that nothing can be told of: a share above 0%%, of at most 90 days").Hint("slo: {availability: 99.9%%, window: 30d}")
 	case r.Strategy == "ab" && count(s.Sticky.Header, s.Sticky.Cookie, s.Sticky.Field) == 0:

@@ -33,6 +33,7 @@ func TestServicesThatMakeNoSense(t *testing.T) {
 		"check's monitor": {"{model: m, cmd: a, rollout: {checks: [{measure: mae, monitor: x, max: 1}]}}", `unknown monitor "x"`, ""},
 		"few users":       {"{model: m, cmd: a, rollout: {kpi: {command: a, min_users: 1}}}", "compares too few users", ""},
 		"slo":             {"{model: m, cmd: a, slo: {availability: 100%}}", "must answer every request", "99.9%"},
+		"strict":          {"{model: m, cmd: a, log: {strict: true, share: 50%}}", "strict is for all predictions", "log: {strict: true"},
 	} {
 		_, err := ParseConfig([]byte("services:\n  s: " + c.yaml + "\n"))
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(strings.Join(fault.Hints(err), "\n"), c.hint) {

@@ -23,6 +23,7 @@ const (
 	TrustTable   = "table" // a URL that a gate, a monitor or a rollout reads
 	TrustModel   = "model" // a URL that a gate sends rows to, or a service what it does
 	TrustGates   = "gates" // a file of another repository that gates are included from
+	TrustPlace   = "place" // a registry, or a file outside the repository, where a record says that a package lies
 )
 
 // maxKeyFile bounds a file of a public key.

@@ -28,6 +28,9 @@ type Options struct {
 	Now      func() time.Time
 	Log      func(format string, args ...any) // one line each: what people who look at the supervisor want to know
 	Drain    time.Duration                    // what requests that are being answered have when a server or router is stopped
+	// Await is how long who connects waits, when all of the service starts, until its servers are ready: the first router gets the words
+	// --await and this time.
+	Await time.Duration
 }
 
 // Place is where a release lies on this machine.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ type plane struct {
 	o        Options
 	listener net.Listener
 	changed  func() // a router began
+	fresh    bool   // no router has run yet, and no server is ready
 
 	upgrades chan chan error
 	first    chan struct{} // closed when a router answers for the first time
@@ -53,6 +55,7 @@ func newPlane(ctx context.Context, o Options, changed func()) (*plane, process, 
 			return nil, nil, err
 		}
 	}
+	p.fresh = true
 	return p, nil, nil
 }
 
@@ -155,7 +158,11 @@ func (p *plane) begin(ctx context.Context) (_ process, err error) {
 		return nil, err
 	}
 	defer out.Close()
-	cmd := exec.Command(p.o.Program[0], p.o.Program[1:]...) //nolint:noctx // it outlives this supervisor when that is killed
+	words := p.o.Program[1:]
+	if p.fresh && p.o.Await > 0 {
+		words = append(slices.Clone(words), "--await", p.o.Await.String())
+	}
+	cmd := exec.Command(p.o.Program[0], words...) //nolint:noctx // it outlives this supervisor when that is killed
 	cmd.Env, cmd.Stdout, cmd.Stderr = p.o.Environ, out, out
 	cmd.ExtraFiles = []*os.File{socket, say}
 	r, err := start(cmd)
@@ -171,6 +178,7 @@ func (p *plane) begin(ctx context.Context) (_ process, err error) {
 		r.stop(time.Second)
 		return nil, err
 	}
+	p.fresh = false
 	return r, nil
 }
 

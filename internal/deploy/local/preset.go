@@ -32,7 +32,7 @@ func PresetOf(name, model string) (Preset, bool) {
 		"kserve": {Command: `exec python3 -m sklearnserver --model_dir "$MLX_MODEL_DIR" --model_name "$MLX_MODEL_NAME" --http_port "$PORT" --enable_grpc false`,
 			Ready: "/v2/models/NAME/ready", Protocol: "v2"},
 		"mlserver": {Command: `MLSERVER_HOST=127.0.0.1 MLSERVER_HTTP_PORT="$PORT" MLSERVER_GRPC_PORT=0 MLSERVER_METRICS_PORT=0 exec mlserver start "$MLX_MODEL_DIR"`,
-			Ready: v2, Protocol: "v2"},
+			Ready: "/v2/models/NAME/ready", Protocol: "v2"}, // by its word for all of them it is ready before it has read one
 		"bentoml": {Command: `exec bentoml serve "$MLX_MODEL_DIR" --host 127.0.0.1 --port "$PORT"`, Ready: "/readyz", Protocol: "json"},
 		"triton": {Command: `exec tritonserver --model-repository="$MLX_MODEL_DIR" --http-address=127.0.0.1 --http-port="$PORT"` +
 			` --allow-grpc=false --allow-metrics=false`, Ready: v2, Protocol: "v2"},

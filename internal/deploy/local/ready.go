@@ -6,9 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -28,7 +26,7 @@ func (s *server) probe(ctx context.Context, port int, ready chan<- string) {
 	if p := s.release.Serve.Ready; p != "" {
 		paths = []string{"/" + strings.TrimPrefix(p, "/")}
 	}
-	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	address := loopback(port)
 	client := &http.Client{
 		Timeout:       5 * time.Second,
 		Transport:     &http.Transport{DisableKeepAlives: true},

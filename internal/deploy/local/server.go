@@ -48,6 +48,7 @@ type noted struct {
 	N       int      `json:"n"`
 	Port    int      `json:"port"`
 	Process identity `json:"process"`
+	Ready   bool     `json:"ready,omitempty"` // it was
 }
 
 func (s *server) noteName() string {
@@ -106,6 +107,10 @@ func (s *server) once(ctx context.Context) error {
 		select {
 		case address := <-ready:
 			late.Stop()
+			note := noted{Key: s.release.Key, N: s.n, Port: port, Process: p.identity(), Ready: true}
+			if err := folder.WriteJSON(s.noteName(), note); err != nil {
+				s.o.log("%s server %d: a supervisor that comes later waits for it: %v", s.release.Name(), s.n, err)
+			}
 			s.set(func() { s.address, s.trouble = address, "" })
 			s.warnOfOpenPorts(p)
 		case <-p.ended():
@@ -158,17 +163,36 @@ func (s *server) ended(p process) error {
 	return fmt.Errorf("it ended with %s: %s", p.status(), said)
 }
 
+// left is the process that an earlier supervisor has left.
+func (s *server) left() (left noted, ok bool, err error) {
+	text, err := os.ReadFile(s.noteName())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return left, false, err
+	}
+	return left, err == nil && json.Unmarshal(text, &left) == nil && left.Key == s.release.Key && left.Process.alive(), nil
+}
+
+// recall takes a server that was ready under an earlier supervisor for ready, so that the router is never told that there is none.
+func (s *server) recall() {
+	if left, ok, _ := s.left(); ok && left.Ready { // what cannot be read is met again when it is begun
+		s.address = loopback(left.Port)
+	}
+}
+
+// loopback is where a server is asked.
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
 // begin finds the process that serves, or starts it.
 func (s *server) begin(ctx context.Context) (process, int, error) {
-	var left noted
-	text, err := os.ReadFile(s.noteName())
-	if err == nil && json.Unmarshal(text, &left) == nil && left.Key == s.release.Key && left.Process.alive() {
+	left, ok, err := s.left()
+	if err != nil {
+		return nil, 0, err
+	}
+	if ok {
 		s.o.log("%s server %d runs already", s.release.Name(), s.n)
 		return adopted{left.Process}, left.Port, nil
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, err
-	}
+	s.set(func() { s.address = "" }) // it ended since it was recalled
 	port, err := freePort(ctx)
 	if err != nil {
 		return nil, 0, fmt.Errorf("it has no port: %w", err)

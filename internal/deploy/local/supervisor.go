@@ -152,6 +152,7 @@ func (s *supervisor) grow(ctx context.Context, a *arm) {
 	for n := len(a.servers) + 1; n <= a.wanted.Replicas; n++ {
 		running, stop := context.WithCancel(ctx)
 		one := &server{o: s.o, release: a.wanted.Release, n: n, place: a.place, changed: s.tell, quiet: s.quiet}
+		one.recall()
 		a.servers, a.stop = append(a.servers, one), append(a.stop, stop)
 		s.closing.Go(func() { one.keep(running) })
 	}

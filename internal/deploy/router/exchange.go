@@ -120,23 +120,24 @@ func (x *exchange) admit(w http.ResponseWriter) error {
 		return tooLong(limits.Body)
 	}
 	x.body.limit(w, x.req, limits.Body)
-	mirrored := x.t.shadow != nil && x.t.desired.Mirror > 0 && rand.IntN(int(deploy.All)) < int(x.t.desired.Mirror)
-	x.sampled = r.o.Sink != nil && sampled(x.id, r.o.Settings.Sample.Share)
+	if err := x.promised(); err != nil {
+		return err
+	}
 	if x.t.sticky.Field != "" {
 		if err := x.body.keep(r, x.req); err != nil {
 			return err
 		}
 	}
-	x.draw = x.t.sticky.draw(x.req, x.body.plain(x.req, limits.Keep))
+	arm := r.claim(x, x.body.plain(x.req, limits.Keep))
 	if !x.draw.counted {
 		r.shared.N[cellUncounted].Add(1)
 	}
-	arm := x.t.choose(x.draw)
 	if arm == nil {
 		r.shared.N[cellNobody].Add(1)
 		return errNobody
 	}
-	x.arm, x.mirror = arm, mirrored && arm.Role == deploy.Stable
+	x.arm = arm
+	x.mirror = arm.Role == deploy.Stable && x.t.shadow != nil && x.t.desired.Mirror > 0 && rand.IntN(int(deploy.All)) < int(x.t.desired.Mirror)
 	if x.draw.counted {
 		arm.pool.count.add(cellRequests)
 	}
@@ -146,6 +147,23 @@ func (x *exchange) admit(w http.ResponseWriter) error {
 		}
 	}
 	return x.checkRequest(limits)
+}
+
+// errUnlogged: what it would answer could not be kept. Why is nobody's business but of who runs the service.
+var errUnlogged = errors.New("this service answers nothing that its log does not keep, and the log cannot be written now")
+
+// promised makes sure that the sink takes the request, if it is to get it.
+func (x *exchange) promised() error {
+	o := x.r.o
+	if o.Sink == nil || !sampled(x.id, o.Settings.Sample.Share) {
+		return nil
+	}
+	if o.Promise != nil && o.Promise() != nil {
+		x.r.shared.N[cellUnlogged].Add(1)
+		return errUnlogged
+	}
+	x.sampled = true
+	return nil
 }
 
 // wantsBody: the body is needed for more than to be passed on.
@@ -216,7 +234,7 @@ func statusOf(err error) int {
 		return http.StatusRequestEntityTooLarge
 	case errors.Is(err, errTime):
 		return http.StatusGatewayTimeout
-	case errors.Is(err, errFull), errors.Is(err, errNobody), errors.Is(err, errNoServer):
+	case errors.Is(err, errFull), errors.Is(err, errNobody), errors.Is(err, errNoServer), errors.Is(err, errUnlogged):
 		return http.StatusServiceUnavailable
 	case errors.Is(err, context.Canceled):
 		return statusClosed
@@ -235,6 +253,12 @@ func (x *exchange) finish(cause error) {
 	}
 	if x.server != nil {
 		x.server.inFlight.Add(-1)
+	}
+	if x.arm != nil {
+		x.arm.pool.claimed.Add(-1)
+	}
+	if x.retried {
+		x.t.stable.pool.claimed.Add(-1)
 	}
 	if x.arm != nil && x.draw.counted {
 		x.count(x.outcome(cause))

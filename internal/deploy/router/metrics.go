@@ -32,6 +32,13 @@ func (r *router) metrics() string {
 	m.one("mlx_router_too_long_total", "counter", "Requests refused because of the length of their body.", float64(r.shared.N[cellTooLong].Load()))
 	m.one("mlx_router_uncounted_total", "counter", "Requests without a word, which an experiment does not count.", float64(r.shared.N[cellUncounted].Load()))
 	m.one("mlx_router_nobody_total", "counter", "Requests that no release serves.", float64(r.shared.N[cellNobody].Load()))
+	if r.o.Kept != nil {
+		kept := r.o.Kept()
+		m.one("mlx_router_unlogged_total", "counter", "Requests refused because the log could not have kept them.", float64(r.shared.N[cellUnlogged].Load()))
+		m.one("mlx_router_log_kept_total", "counter", "Requests that this process has handed to the log.", float64(kept.Kept))
+		m.one("mlx_router_log_dropped_total", "counter", "Requests that were answered and not kept, since this process began.", float64(kept.Dropped))
+		m.one("mlx_router_log_troubled", "gauge", "1 if the log cannot be written, sealed or sent on.", truth(kept.Trouble != ""))
+	}
 	if r.spans != nil {
 		m.one("mlx_router_spans_total", "counter", "Spans that were sent.", float64(r.spans.Sent.Load()))
 		m.one("mlx_router_spans_dropped_total", "counter", "Spans that could not be sent in time.", float64(r.spans.Dropped.Load()))

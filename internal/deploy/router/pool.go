@@ -13,6 +13,7 @@ type pool struct {
 	key     string
 	count   *counters
 	gate    *gate
+	claimed atomic.Int64 // requests that were given to the release and have not ended
 	turn    atomic.Uint64
 	serving atomic.Pointer[serving]
 }

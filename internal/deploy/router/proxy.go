@@ -92,6 +92,7 @@ func (roundTripper) RoundTrip(out *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	x.retried = true
+	x.t.stable.pool.claimed.Add(1)
 	now := x.r.o.Now()
 	x.broke, x.sent = now.Sub(x.sent), now
 	if resp, err = x.ask(x.t.stable, out); err != nil {

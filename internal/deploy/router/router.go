@@ -31,6 +31,7 @@ const (
 	cellTooLong          // whose body was too long
 	cellUncounted        // without a word, of an experiment
 	cellNobody           // that no arm serves
+	cellUnlogged         // that the log could not have kept
 	numShared     = 64
 )
 
@@ -75,6 +76,9 @@ type router struct {
 	lease   *time.Timer
 	brokeIn uint64
 	brokeAt []int64
+	told    map[string]bool // releases that were said to have servers, since this router began
+
+	news chan struct{} // told is another one
 
 	countMu sync.Mutex
 	counted map[string]*counters
@@ -95,6 +99,7 @@ func start(ctx context.Context, o Options) (*router, error) {
 	r := &router{
 		o: o, rule: o.Settings.rule(), started: o.Now(), me: rand.Int64N(1<<62) + 1, shared: shared, monotonic: counts.Monotonic,
 		all: newGate(o.Settings.Limits.All, o.Settings.Limits.AllQueue), pools: map[string]*pool{}, counted: map[string]*counters{}, drain: make(chan struct{}),
+		told: map[string]bool{}, news: make(chan struct{}, 1),
 	}
 	prune(filepath.Join(o.State, countsDir), maxCounts)
 	r.plain, r.h2c = newTransport(o.Settings.Limits, false), newTransport(o.Settings.Limits, true)
@@ -200,13 +205,17 @@ func (r *router) serve(key string, servers Servers) error {
 	if err := checkServers(key, servers); err != nil {
 		return fault.New(fault.Usage, "cannot take the servers: %w", err)
 	}
-	return r.change(func(s state) (state, error) {
+	err := r.change(func(s state) (state, error) {
 		next, err := s.with(key, servers)
 		if err != nil {
 			return s, fault.New(fault.Usage, "cannot take the servers: %w", err)
 		}
 		return next, nil
 	})
+	if err == nil {
+		r.heard(key, servers)
+	}
+	return err
 }
 
 // refresh obeys a state that another router wrote: this one is being replaced, and still has requests.

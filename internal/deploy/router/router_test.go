@@ -2,8 +2,10 @@ package router
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"math"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -271,4 +273,47 @@ func FuzzState(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Whoever stops the servers of a release that has left must know what it is still answering.
+func TestRequestsAtAReleaseThatLeft(t *testing.T) {
+	come, answer := make(chan struct{}), make(chan struct{})
+	slow := handles(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		close(come)
+		<-answer
+	})
+	r := run(t, Options{})
+	r.serve("one", answers(t, "1").servers())
+	r.serve("two", Servers{Addresses: slow.servers().Addresses})
+	r.apply(desired(1, deploy.All))
+	got := make(chan int, 1)
+	go func() {
+		status, _ := post(t, r.url, "{}")
+		got <- status
+	}()
+	<-come
+	if s := r.seen(deploy.Candidate); s.InFlight != 1 {
+		t.Errorf("the candidate answers %d requests", s.InFlight)
+	}
+	left := desired(2, 0)
+	left.Arms = left.Arms[:1]
+	r.apply(left)
+	r.serve("two", Servers{})
+	under := func() int64 {
+		for _, s := range r.actual().Arms {
+			if s.Key == "two" {
+				return s.InFlight
+			}
+		}
+		return 0
+	}
+	if n := under(); n != 1 {
+		t.Errorf("of a release that left %d requests are seen", n)
+	}
+	close(answer)
+	if status := <-got; status != http.StatusOK {
+		t.Errorf("the request got %d", status)
+	}
+	until(t, "nothing is at it any more", func() bool { return under() == 0 })
 }

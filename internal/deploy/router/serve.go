@@ -60,14 +60,20 @@ func (r *router) run(ctx context.Context) error {
 		}
 		defer func() { _ = metrics.Close() }() // nothing is written there
 	}
-	lost := r.accept(server)
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	if s.Health.Path != "" {
 		go r.watch(watching)
 	}
-	if r.o.Ready != nil {
-		r.o.Ready()
+	var lost <-chan error
+	if r.o.Await > 0 { // whoever started it need not wait
+		r.ready()
+		if r.await(ctx) {
+			lost = r.accept(server)
+		}
+	} else {
+		lost = r.accept(server)
+		r.ready()
 	}
 	select {
 	case <-ctx.Done():
@@ -77,6 +83,12 @@ func (r *router) run(ctx context.Context) error {
 	}
 	r.end(ctx, server)
 	return err
+}
+
+func (r *router) ready() {
+	if r.o.Ready != nil {
+		r.o.Ready()
+	}
 }
 
 // accept serves each listener. What it returns tells of one that was lost.

@@ -23,9 +23,14 @@ type Options struct {
 	State     string         // folder of its own, for the state, the counters and the control socket
 	Settings  Settings
 	Now       func() time.Time
-	Sink      Sink         // nil: nobody wants to know of each request
-	Log       *slog.Logger // what a person should see; nil: nobody
-	Ready     func()       // called once, when traffic is accepted and the control socket answers; may be nil
+	Sink      Sink // nil: nobody wants to know of each request
+	// Promise is asked before a request whose bodies the sink gets goes to a server, and never waits. An error answers it with 503. May be nil.
+	Promise func() error
+	Kept    func() deploy.Logged // what became of what the sink got; may be nil
+	Log     *slog.Logger         // what a person should see; nil: nobody
+	Ready   func()               // called once, when the control socket answers and traffic is accepted, or is about to be; may be nil
+	// Await is how long who connects waits, at the start, until servers of each release that gets requests were told. 0: not at all.
+	Await time.Duration
 }
 
 // NewLog writes what a person should see as lines of text.

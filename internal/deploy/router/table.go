@@ -13,7 +13,8 @@ type table struct {
 	desired                   deploy.Desired
 	reverted                  *deploy.Reverted
 	stable, candidate, shadow *arm
-	previous                  *arm // kept ready; nothing goes there
+	previous                  *arm    // kept ready; nothing goes there
+	others                    []*pool // releases to which nothing goes any more
 	sticky                    sticky
 }
 
@@ -42,9 +43,11 @@ func (r *router) build(s state) *table {
 			r.o.Log.Warn("requests are not held against the signature of the model", "release", key, "error", err)
 		}
 	}
-	for key := range r.pools {
-		if !needed[key] {
+	for key, p := range r.pools {
+		if !needed[key] && p.claimed.Load() == 0 {
 			delete(r.pools, key)
+		} else if !slices.ContainsFunc(s.Desired.Arms, func(a deploy.Arm) bool { return a.Release.Key == key }) {
+			t.others = append(t.others, p)
 		}
 	}
 	for _, d := range s.Desired.Arms {
@@ -89,6 +92,24 @@ func (t *table) choose(d draw) *arm {
 	return t.stable
 }
 
+// claim finds the arm of a request and counts the request there, in one: whoever takes a release out of the table and then sees nothing at
+// it knows that nothing comes any more. Nil: nobody serves it.
+func (r *router) claim(x *exchange, body []byte) *arm {
+	for {
+		x.t = r.table.Load() // it may have come to another one while the body came
+		x.draw = x.t.sticky.draw(x.req, body)
+		a := x.t.choose(x.draw)
+		if a == nil {
+			return nil
+		}
+		a.pool.claimed.Add(1)
+		if r.table.Load() == x.t {
+			return a
+		}
+		a.pool.claimed.Add(-1)
+	}
+}
+
 // counters are those of a release. They were perhaps begun by another process, and stay mapped when the release goes: it may come back.
 func (r *router) counters(key string) *counters {
 	r.countMu.Lock()
@@ -125,13 +146,24 @@ func (r *router) actual() deploy.Actual {
 		s := a.pool.serving.Load()
 		out.Arms = append(out.Arms, deploy.Seen{
 			Key: a.Release.Key, Role: a.Role, Share: a.given, Replicas: a.Replicas, Ready: s.ready(now), Counts: a.pool.count.counts(),
+			InFlight: a.pool.claimed.Load(),
 		})
+	}
+	for _, p := range t.others {
+		if n := p.claimed.Load(); n > 0 {
+			out.Arms = append(out.Arms, deploy.Seen{Key: p.key, Counts: p.count.counts(), InFlight: n})
+		}
 	}
 	// A candidate was the shadow before, and its pairs are still asked for.
 	if t.shadow != nil {
 		out.Pairs = t.shadow.pool.count.pairs()
 	} else if t.candidate != nil {
 		out.Pairs = t.candidate.pool.count.pairs()
+	}
+	if r.o.Kept != nil {
+		kept := r.o.Kept()
+		kept.Refused = r.shared.N[cellUnlogged].Load()
+		out.Log = &kept
 	}
 	r.noteMu.Lock()
 	out.Trouble = r.troubled

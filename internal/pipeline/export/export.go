@@ -128,6 +128,9 @@ func heading(sign, command string, lines ...string) string {
 	if strings.Contains(command, " monitor:") {
 		source = "the monitor in mlx.yaml"
 	}
+	if strings.Contains(command, " service:") {
+		source = "the service in mlx.yaml"
+	}
 	text := sign + " Written by: mlx export " + command + ". Change " + source + " and write it again.\n"
 	for _, l := range lines {
 		text += strings.TrimRight(sign+" "+l, " ") + "\n"

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package traffic
 
 import (
 	"fmt"
@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// engine is a proxy that is measured.
-type engine struct {
-	name    string
-	address string
-	pid     int // 0: none stands between
-	stop    func()
+// Engine is a proxy that is measured.
+type Engine struct {
+	Name    string
+	Address string
+	PID     int // 0: none stands between
+	Stop    func()
 }
 
 const haproxyConfig = `global
@@ -56,9 +56,9 @@ http {
 }
 `
 
-// peers starts those that this machine has.
-func (b *bench) peers(h *host) ([]*engine, error) {
-	var list []*engine
+// Peers starts those of HAProxy and nginx that this machine has, in front of two models of which the first gets four fifths.
+func Peers(dir, one, two string) ([]*Engine, error) {
+	var list []*Engine
 	for _, p := range []struct{ name, variable, config string }{{"haproxy", "MLX_BENCH_HAPROXY", haproxyConfig}, {"nginx", "MLX_BENCH_NGINX", nginxConfig}} {
 		program := os.Getenv(p.variable)
 		if program == "" {
@@ -68,7 +68,7 @@ func (b *bench) peers(h *host) ([]*engine, error) {
 				continue
 			}
 		}
-		e, err := b.peer(program, p.name, p.config, h)
+		e, err := peer(program, p.name, dir, func(address string) string { return fmt.Sprintf(p.config, address, one, two) })
 		if err != nil {
 			return nil, err
 		}
@@ -77,21 +77,21 @@ func (b *bench) peers(h *host) ([]*engine, error) {
 	return list, nil
 }
 
-func (b *bench) peer(program, name, config string, h *host) (*engine, error) {
+func peer(program, name, under string, config func(address string) string) (*Engine, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{name: name, address: l.Addr().String()}
+	e := &Engine{Name: name, Address: l.Addr().String()}
 	if err := l.Close(); err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(b.dir, name+"-")
+	dir, err := os.MkdirTemp(under, name+"-")
 	if err != nil {
 		return nil, err
 	}
 	file := filepath.Join(dir, "config")
-	if err := os.WriteFile(file, []byte(fmt.Sprintf(config, e.address, h.one.line, h.two.line)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(config(e.Address)), 0o600); err != nil {
 		return nil, err
 	}
 	args := []string{"-f", file}
@@ -103,14 +103,14 @@ func (b *bench) peer(program, name, config string, h *host) (*engine, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	e.pid, e.stop = cmd.Process.Pid, func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
+	e.PID, e.Stop = cmd.Process.Pid, func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		conn, err := net.Dial("tcp", e.address)
+		conn, err := net.Dial("tcp", e.Address)
 		if err == nil {
 			return e, conn.Close()
 		}
 		if time.Now().After(end) {
-			e.stop()
+			e.Stop()
 			return nil, fmt.Errorf("%s does not start: %w", name, err)
 		}
 	}
