@@ -182,6 +182,15 @@ func (a *app) unfinished(ctx context.Context, runner run.Runner) ([]run.View, er
 	return views, nil
 }
 
+// redraw clears the terminal of who watches; false: it is none, and what is new is printed below what was.
+func (a *app) redraw() (bool, error) {
+	if !a.streams.OutTTY || a.streams.JSON {
+		return false, nil
+	}
+	const home = "\x1b[H\x1b[2J"
+	return true, a.streams.Raw([]byte(home))
+}
+
 func (a *app) printJobs(jobs []job) error {
 	header := []string{"RUN", "STATE", "BACKEND", "FOR", "CPU", "MEMORY", "COMMAND", "METRICS"}
 	return a.streams.List(header, a.jobRows(jobs))
@@ -219,11 +228,9 @@ func commandRoom(width int) int {
 
 // printChanged draws the table anew on a terminal. Elsewhere it prints the rows whose state is news.
 func (a *app) printChanged(jobs []job, told map[string]run.State) error {
-	if a.streams.OutTTY && !a.streams.JSON {
-		const home = "\x1b[H\x1b[2J"
-		if err := a.streams.Raw([]byte(home)); err != nil {
-			return err
-		}
+	if drawn, err := a.redraw(); err != nil {
+		return err
+	} else if drawn {
 		return a.printJobs(jobs)
 	}
 	var news []job

@@ -27,7 +27,8 @@ func newServiceStatus(a *app) *cobra.Command {
 		Long: `It asks the router and its supervisor, and holds that against the records. Status: 0 it serves what it should, 1 it does not, or does
 not run, 3 a rollout is paused.`,
 		Example: `mlx service status flights
-mlx service status flights --wait --timeout 10s`,
+mlx service status flights --wait --timeout 10s
+mlx service status flights --watch --wait`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.service = args[0]
@@ -37,7 +38,7 @@ mlx service status flights --wait --timeout 10s`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.BoolVar(&o.watch, "watch", false, "show it again and again")
+	f.BoolVar(&o.watch, "watch", false, "go on until it is interrupted; not on a terminal, print what is new")
 	f.BoolVar(&o.wait, "wait", false, "until no rollout is under way")
 	f.StringVar(&o.timeout, "timeout", "", "wait no longer than this `TIME`: 5m, 2h")
 	return cmd
@@ -57,29 +58,62 @@ func serviceStatus(ctx context.Context, a *app, o serviceStatusOptions) error {
 		ctx, stop = context.WithTimeout(ctx, within)
 		defer stop()
 	}
+	told := ""
 	for {
 		now, err := s.look(ctx)
 		if err != nil {
-			return err
+			return seenEnough(ctx, o, err)
 		}
 		_, busy := now.known.Progress()
 		waiting := o.wait && busy && now.state() != "paused" && now.state() != "down"
-		if !waiting || o.watch {
-			if err := s.emit(now, !waiting && !o.watch); err != nil {
+		last := !waiting && (o.wait || !o.watch)
+		switch {
+		case o.watch:
+			if err := s.emitChanged(now, &told, last); err != nil {
+				return err
+			}
+		case last:
+			if err := s.emit(now, true); err != nil {
 				return err
 			}
 		}
-		if !waiting && !o.watch {
+		if last {
 			return nil
 		}
 		s.sleep(ctx, time.Second)
 		switch err := ctx.Err(); {
-		case errors.Is(err, context.DeadlineExceeded):
+		case errors.Is(err, context.DeadlineExceeded) && o.wait:
 			return fault.New(fault.Unavailable, "%s: the rollout is still under way after %s", s.name, o.timeout).Hint("mlx service status %s", shellWord(s.name))
 		case err != nil:
-			return err
+			return seenEnough(ctx, o, err)
 		}
 	}
+}
+
+// seenEnough is how a look ends that somebody interrupts: whoever only watched has seen enough.
+func seenEnough(ctx context.Context, o serviceStatusOptions, err error) error {
+	if o.watch && !o.wait && ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// emitChanged draws the service anew on a terminal. Elsewhere it prints it when more has changed than what is counted. told is what was
+// printed last.
+func (s *served) emitChanged(now serviceNow, told *string, last bool) error {
+	drawn, err := s.app.redraw()
+	if err != nil {
+		return err
+	}
+	news := now.changes()
+	if !drawn && !last && news == *told {
+		return nil
+	}
+	*told = news
+	if err := s.emit(now, last); err != nil {
+		return err
+	}
+	return s.app.streams.Flush()
 }
 
 // look takes a look at the service.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"mlx/internal/cli"
@@ -14,7 +15,7 @@ import (
 
 // attentionView is something that somebody should look at, as it was recorded last.
 type attentionView struct {
-	What   string    `json:"what"` // drift; inconclusive: a monitor that cannot tell
+	What   string    `json:"what"` // drift; inconclusive: a monitor that cannot tell; paused, interrupted, rolled_back: a rollout
 	Name   string    `json:"name"`
 	At     time.Time `json:"at"`
 	Record string    `json:"record"`
@@ -32,15 +33,22 @@ type lastAnswer struct {
 	to      time.Time // zero: not a window of time
 }
 
-// attention is what the monitors of mlx.yaml found last, those that found something. Only the records of these are read.
+// attention is what the monitors of mlx.yaml found last, those that found something, and what rollouts of its services wait for. Only the records of these are read.
 func (a *app) attention(ctx context.Context) ([]attentionView, error) {
 	all, err := a.waitingJobs(ctx)
 	if err != nil {
 		return all, err
 	}
 	config, err := a.config()
-	if err != nil || config.Monitors.Len() == 0 {
+	if err != nil {
 		return all, nil // whoever needs mlx.yaml says what is wrong with it
+	}
+	services, err := a.attendServices(ctx, config)
+	if err != nil {
+		return all, err
+	}
+	if all = append(all, services...); config.Monitors.Len() == 0 {
+		return newestFirst(all), nil
 	}
 	l, err := a.ledger()
 	if err != nil {
@@ -61,8 +69,12 @@ func (a *app) attention(ctx context.Context) ([]attentionView, error) {
 		}
 		all = append(all, v)
 	}
+	return newestFirst(all), nil
+}
+
+func newestFirst(all []attentionView) []attentionView {
 	slices.SortStableFunc(all, func(x, y attentionView) int { return y.At.Compare(x.At) })
-	return all, nil
+	return all
 }
 
 // lastAnswers asks the index for the answer about the latest window of each monitor: of two about the same window the newer one counts, and so
@@ -148,6 +160,12 @@ func (v attentionView) cells(person bool) []cli.Cell {
 	role, word := cli.RoleFail, "drift"
 	if v.What == jobWaiting {
 		return []cli.Cell{cli.Word(cli.RoleWarn, v.What), cli.Str(v.Name), cli.Fmt("%s: %s", cli.Time(v.At), cli.Str(v.Text))}
+	}
+	switch v.What {
+	case attendPaused:
+		return []cli.Cell{cli.Word(cli.RoleWarn, v.What), cli.Str(v.Name), cli.Str(v.Text)}
+	case attendInterrupted, attendRolledBack:
+		return []cli.Cell{cli.Word(cli.RoleFail, strings.ReplaceAll(v.What, "_", " ")), cli.Str(v.Name), cli.Str(v.Text)}
 	}
 	if v.What != "drift" {
 		role, word = cli.RoleWarn, "unclear"

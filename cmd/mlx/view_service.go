@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"time"
@@ -212,6 +213,22 @@ func (s serviceNow) rollout(r deploy.Rollout) *rolloutView {
 		v.Checks = append(v.Checks, f.View())
 	}
 	return v
+}
+
+// changes says all that is news to somebody who watches, and so nothing that is counted.
+func (s serviceNow) changes() string {
+	v := s.view()
+	b := fmt.Sprint(v.State, v.Generation, v.Trouble == nil)
+	if r := v.Rollout; r != nil {
+		b += fmt.Sprint(r.ID, r.State, r.Step)
+		for _, c := range r.Checks {
+			b += fmt.Sprint(c.Name, c.Verdict)
+		}
+	}
+	for _, a := range v.Arms {
+		b += fmt.Sprint(a.Role, a.Release, a.DesiredShare, a.Ready, a.Restarts, a.Trouble == nil)
+	}
+	return b
 }
 
 // numeric is a value that JSON can hold.

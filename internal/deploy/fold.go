@@ -90,6 +90,7 @@ type telling struct {
 	share     Share // that the candidate had when it was given up
 	abortedAt time.Time
 	abortedBy string
+	heard     time.Time     // when the last record of it was written
 	took      time.Duration // from the last state until the target was seen to do it
 }
 
@@ -138,6 +139,9 @@ func read(rec lineage.Record) (s said, ok bool, err error) {
 	}
 	return s, err == nil, err
 }
+
+// Heard is when somebody last wrote down how a rollout is.
+func (s Service) Heard(id object.Digest) time.Time { return s.told[id].heard }
 
 func unreadable(rec lineage.Record, what string) error {
 	return fault.New(fault.Integrity, "cannot read record %s: %s is not known here", rec.ID.Short(), what)
@@ -271,7 +275,7 @@ func (f *folding) moved(r Rollout) Rollout {
 		for _, id := range m.Obeys {
 			f.obeyed[id] = true
 		}
-		t.endedAt = mv.rec.At
+		t.endedAt, t.heard = mv.rec.At, latest(t.heard, mv.rec.At)
 	}
 	f.s.told[r.ID] = t
 	return r
@@ -288,8 +292,10 @@ func backwards(s State) int {
 // observed takes for how long the state has been watched, as far as that was written down.
 func (f *folding) observed(r *Rollout) {
 	t := f.s.told[r.ID]
+	t.heard = latest(t.heard, r.At)
 	for _, o := range f.seen[r.ID] {
 		b := o.body.(Observation)
+		t.heard = latest(t.heard, o.rec.At)
 		if b.Generation != r.Generation || b.State != r.State {
 			continue
 		}
@@ -299,6 +305,13 @@ func (f *folding) observed(r *Rollout) {
 		}
 	}
 	f.s.told[r.ID] = t
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // serve puts the release of a rollout into service.

@@ -81,15 +81,20 @@ func (r Rule) check() error {
 	if r.MinSamples < 0 || r.Timeout < 0 || r.Timeout > longest {
 		return bad("samples and time-outs are not below zero")
 	}
-	if r.Kind != KindMeasure {
-		if r.Name == "" {
-			return bad("nothing is said of what is asked")
-		}
-		if r.Kind == "label" && limits == 0 {
-			return bad("it has no limit").Hint("{measure: %s, monitor: %s, min: …}", r.Name, r.Monitor)
-		}
+	switch {
+	case r.Kind == KindMeasure:
+	case r.Name == "":
+		return bad("nothing is said of what is asked")
+	case r.Kind == "label" && limits == 0:
+		return bad("it has no limit").Hint("{measure: %s, monitor: %s, min: …}", r.Name, r.Monitor)
+	default:
 		return nil
 	}
+	return r.checkMeasure(limits, bad)
+}
+
+// checkMeasure refuses limits that a measure cannot have.
+func (r Rule) checkMeasure(limits int, bad func(string, ...any) *fault.Error) error {
 	if !slices.Contains(Measures(), r.Name) {
 		e := bad("there is no such measure")
 		if near := fault.Nearest(r.Name, Measures()); near != "" {

@@ -173,23 +173,8 @@ func (c *Config) validateServices() error {
 			return err
 		}
 		for _, check := range s.Rollout.Checks {
-			if count(check.Metric, check.Measure, check.Column, check.Expr, check.Command, check.Query) != 1 {
-				return failPosition(check.At, "a check has exactly one subject: measure, expr, query or command")
-			}
-			if check.Metric != "" || check.Column != "" {
-				return failPosition(check.At, "a check of a rollout is about answers: measure, expr, query or command")
-			}
-			if check.Monitor != "" {
-				if check.Measure == "" {
-					return failPosition(check.At, "labels of a monitor are what a measure is computed of").Hint("{measure: roc_auc, monitor: %s, min: …}", check.Monitor)
-				}
-				if _, ok := c.Monitors.Get(check.Monitor); !ok {
-					return missing(check.At, "service "+name, "monitor", check.Monitor, c.Monitors.Names())
-				}
-			}
-			if check.Query != "" && s.Rollout.Prometheus == "" {
-				return failPosition(check.At, "a query needs the address of the Prometheus that it asks").
-					Hint("rollout: {prometheus: 'http://127.0.0.1:9090', …}")
+			if err := c.checkOfRollout(name, s, check); err != nil {
+				return err
 			}
 		}
 		if m := s.Rollout.KPI.Monitor; m != "" {
@@ -197,6 +182,29 @@ func (c *Config) validateServices() error {
 				return missing(s.Rollout.KPI.At, "service "+name, "monitor", m, c.Monitors.Names())
 			}
 		}
+	}
+	return nil
+}
+
+// checkOfRollout refuses a check that rollouts do not have.
+func (c *Config) checkOfRollout(name string, s Service, check Check) error {
+	if count(check.Metric, check.Measure, check.Column, check.Expr, check.Command, check.Query) != 1 {
+		return failPosition(check.At, "a check has exactly one subject: measure, expr, query or command")
+	}
+	if check.Metric != "" || check.Column != "" {
+		return failPosition(check.At, "a check of a rollout is about answers: measure, expr, query or command")
+	}
+	if check.Monitor != "" {
+		if check.Measure == "" {
+			return failPosition(check.At, "labels of a monitor are what a measure is computed of").Hint("{measure: roc_auc, monitor: %s, min: …}", check.Monitor)
+		}
+		if _, ok := c.Monitors.Get(check.Monitor); !ok {
+			return missing(check.At, "service "+name, "monitor", check.Monitor, c.Monitors.Names())
+		}
+	}
+	if check.Query != "" && s.Rollout.Prometheus == "" {
+		return failPosition(check.At, "a query needs the address of the Prometheus that it asks").
+			Hint("rollout: {prometheus: 'http://127.0.0.1:9090', …}")
 	}
 	return nil
 }

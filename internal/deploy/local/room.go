@@ -129,32 +129,45 @@ func groupOf(pid int) int {
 	return group
 }
 
-// freeMemory is what programs can still take without swapping: what the system says, and no more than the limit of this process' group.
+// freeMemory is what programs can still take without swapping: what the system says, and no more than the limit of the group of processes that
+// this machine or container is.
 func freeMemory(meminfo, cgroup string) int64 {
-	free := int64(0)
-	text, err := os.ReadFile(meminfo)
+	free := valueIn(meminfo, "MemAvailable:") << 10
+	for _, v := range []struct{ limit, used, stat, cache string }{
+		{"memory.max", "memory.current", "memory.stat", "inactive_file"},
+		{"memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"},
+	} {
+		limit, used := valueIn(filepath.Join(cgroup, v.limit), ""), valueIn(filepath.Join(cgroup, v.used), "")
+		if limit == 0 || used == 0 || free == 0 {
+			continue // there is none, or no limit
+		}
+		used -= valueIn(filepath.Join(cgroup, v.stat), v.cache) // copies of files, which the system lets go of
+		free = min(free, max(limit-used, 1))
+	}
+	return free
+}
+
+// valueIn is the number behind a word at the beginning of a line of a small file; 0: there is none.
+func valueIn(name, word string) int64 {
+	const most = 1 << 50
+	text, err := os.ReadFile(name)
 	if err != nil {
 		return 0
 	}
 	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "MemAvailable:"); ok {
-			if kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64); err == nil && kib < 1<<50 {
-				free = kib << 10
-			}
+		fields := strings.Fields(line)
+		if word != "" && (len(fields) < 2 || fields[0] != word) || len(fields) == 0 {
+			continue
 		}
-	}
-	number := func(name string) (int64, bool) {
-		text, err := os.ReadFile(filepath.Join(cgroup, name))
-		if err != nil {
-			return 0, false
+		number := fields[0]
+		if word != "" {
+			number = fields[1]
 		}
-		n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
-		return n, err == nil
+		n, err := strconv.ParseInt(number, 10, 64)
+		if err != nil || n < 0 {
+			return 0
+		}
+		return min(n, most)
 	}
-	limit, limited := number("memory.max")
-	used, known := number("memory.current")
-	if limited && known {
-		free = min(free, max(limit-used, 1))
-	}
-	return free
+	return 0
 }

@@ -29,6 +29,19 @@ func TestWhatAMachineHasFree(t *testing.T) {
 	if got := freeMemory(meminfo, filepath.Join(dir, "group")); got != 512<<20 {
 		t.Errorf("%d bytes are free in a group", got)
 	}
+	put("group/memory.stat", "anon 5\ninactive_file 268435456\n")
+	if got := freeMemory(meminfo, filepath.Join(dir, "group")); got != 768<<20 {
+		t.Errorf("%d bytes are free in a group that has copies of files", got)
+	}
+	put("old/memory/memory.limit_in_bytes", "1073741824\n")
+	put("old/memory/memory.usage_in_bytes", "1073741824\n")
+	if got := freeMemory(meminfo, filepath.Join(dir, "old")); got != 1 {
+		t.Errorf("%d bytes are free in a full group", got)
+	}
+	put("old/memory/memory.limit_in_bytes", "9223372036854771712\n")
+	if got := freeMemory(meminfo, filepath.Join(dir, "old")); got != 2<<30 {
+		t.Errorf("%d bytes are free in a group of version 1 without a limit", got)
+	}
 	put("group/memory.max", "max\n")
 	if got := freeMemory(meminfo, filepath.Join(dir, "group")); got != 2<<30 {
 		t.Errorf("%d bytes are free in a group without a limit", got)
