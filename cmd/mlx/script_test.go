@@ -15,7 +15,24 @@ import (
 
 // TestMain lets the test binary be mlx itself: a script's `exec mlx` runs this build.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"mlx": main, "call": callMain, "serving": servingMain, "makecert": certMain, "modelserver": modelServerMain, "drifted": driftedMain, "jobfolder": jobFolderMain, "meet": meetMain, "registry": registryMain, "predicted": predictedMain, "servedmodel": servedModelMain, "asking": askingMain, "wrongpackage": wrongPackageMain, "holding": holdingMain, "visiting": visitingMain, "jumping": jumpingMain})
+	testscript.Main(m, map[string]func(){
+		"asking":       askingMain,
+		"call":         callMain,
+		"drifted":      driftedMain,
+		"holding":      holdingMain,
+		"jobfolder":    jobFolderMain,
+		"jumping":      jumpingMain,
+		"makecert":     certMain,
+		"meet":         meetMain,
+		"mlx":          main,
+		"modelserver":  modelServerMain,
+		"predicted":    predictedMain,
+		"registry":     registryMain,
+		"servedmodel":  servedModelMain,
+		"serving":      servingMain,
+		"visiting":     visitingMain,
+		"wrongpackage": wrongPackageMain,
+	})
 }
 
 func TestScripts(t *testing.T) {
