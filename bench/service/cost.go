@@ -167,7 +167,7 @@ func (b *bench) highest() error {
 	rates := make([]float64, len(all))
 	for i, a := range all {
 		for rate := 500; i != 1; rate += max(rate/5, 100) {
-			if !holds(a.url, rate) && !holds(a.url, rate) { // what else runs here only takes away
+			if !holds(a.url, rate, 2) {
 				break
 			}
 			rates[i] = float64(rate)
@@ -179,8 +179,13 @@ func (b *bench) highest() error {
 	return nil
 }
 
-// holds says whether 99 of 100 answers come within 100 ms, and none is lost.
-func holds(url string, rate int) bool {
-	o := traffic.Offer(url, rate, rate*2, nil)
-	return traffic.At(o.Due, 0.99) <= 100*time.Millisecond && o.Lost == 0
+// holds says whether 99 of 100 answers come within 100 ms, and none is lost, in one of some tries: what else runs here only takes away.
+func holds(url string, rate, tries int) bool {
+	for range tries {
+		o := traffic.Offer(url, rate, rate*2, nil)
+		if traffic.At(o.Due, 0.99) <= 100*time.Millisecond && o.Lost == 0 {
+			return true
+		}
+	}
+	return false
 }
