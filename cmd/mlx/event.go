@@ -11,7 +11,6 @@ import (
 
 	"mlx/internal/audit"
 	"mlx/internal/cli"
-	"mlx/internal/deploy"
 	"mlx/internal/drift"
 	"mlx/internal/fault"
 	"mlx/internal/gate"
@@ -46,7 +45,7 @@ type teller struct {
 	history  run.History
 	tags     map[object.Digest][]tagBody
 	moments  *moments // of the models that are asked about; nil for none
-	services func(name string) (deploy.Service, error)
+	services func(name string) (toldService, error)
 	app      *app // knows the jobs of runs on backends
 }
 

@@ -74,22 +74,33 @@ type rolloutRow struct {
 	Actor   string `json:"actor"`
 }
 
+// toldService is what the records say of a service, and how each of its rollouts is told.
+type toldService struct {
+	deploy.Service
+	lines map[object.Digest]deploy.Line
+}
+
 // servicesOf reads what the records say of a service, once.
-func (a *app) servicesOf(ctx context.Context) func(name string) (deploy.Service, error) {
-	read := map[string]deploy.Service{}
-	return func(name string) (deploy.Service, error) {
+func (a *app) servicesOf(ctx context.Context) func(name string) (toldService, error) {
+	read := map[string]toldService{}
+	return func(name string) (toldService, error) {
 		if known, ok := read[name]; ok {
 			return known, nil
 		}
 		l, err := a.ledger()
 		if err != nil {
-			return deploy.Service{}, err
+			return toldService{}, err
 		}
-		known, err := deploy.Book{Ledger: l}.Service(ctx, name)
-		if err == nil {
-			read[name] = known
+		s, err := deploy.Book{Ledger: l}.Service(ctx, name)
+		if err != nil {
+			return toldService{}, err
 		}
-		return known, err
+		known := toldService{s, map[object.Digest]deploy.Line{}}
+		for _, line := range s.Story() {
+			known.lines[line.ID] = line
+		}
+		read[name] = known
+		return known, nil
 	}
 }
 
@@ -108,13 +119,10 @@ func (t *teller) deployed(e *event) error {
 		t.other(e)
 		return nil
 	}
-	for _, line := range known.Story() {
-		if line.ID == id {
-			e.what = []cli.Cell{cli.Str(name), cli.Str(line.Text), cli.Fmt("by %s", cli.Str(line.By))}
-			e.text = cli.Sentence(e.what...)
-			e.id = id
-			e.value = rolloutRow{row: e.row("deploy/v1"), Service: name, Rollout: id.Hex(), State: string(r.State), To: r.To.Name(), Actor: line.By}
-		}
-	}
+	line := known.lines[id]
+	e.what = []cli.Cell{cli.Str(name), cli.Str(line.Text), cli.Fmt("by %s", cli.Str(line.By))}
+	e.text = cli.Sentence(e.what...)
+	e.id = id
+	e.value = rolloutRow{row: e.row("deploy/v1"), Service: name, Rollout: id.Hex(), State: string(r.State), To: r.To.Name(), Actor: line.By}
 	return nil
 }

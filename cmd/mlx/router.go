@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"net"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -42,6 +44,9 @@ func newRouter(a *app) *cobra.Command {
 }
 
 func routerRun(ctx context.Context, a *app, name string, await time.Duration) error {
+	if ownMemory() { // what it holds is bounded by limits of its own, and a process at its limit does nothing but collect
+		debug.SetMemoryLimit(math.MaxInt64)
+	}
 	s, err := a.openService(name)
 	if err != nil {
 		return err

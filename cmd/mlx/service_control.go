@@ -196,6 +196,9 @@ func (s *served) detach(ctx context.Context, r deploy.Rollout) error {
 		return fault.New(fault.KindOf(err), "cannot leave the rollout to another process: %w", err)
 	}
 	defer out.Close()
+	if err := s.noteWatched(r.ID); err != nil {
+		return err
+	}
 	cmd := exec.Command(self, "-C", repo.Root, "agent", "rollout", s.name, r.ID.Hex()) //nolint:noctx // it goes on when this process has ended
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = out, out, ownSession()
 	if err := cmd.Start(); err != nil {
@@ -215,16 +218,16 @@ func (s *served) detach(ctx context.Context, r deploy.Rollout) error {
 
 // watchOn carries a rollout out until it is over, also while it is paused.
 func (s *served) watchOn(ctx context.Context, id object.Digest) error {
-	held, err := s.control(id)
-	if errors.Is(err, local.ErrLocked) {
-		return nil // somebody does already
-	}
-	if err != nil {
+	held, err := s.hold(id)
+	if err != nil || held == nil {
 		return err
 	}
 	defer held.Close()
 	told := newTelling(s)
 	r, err := s.controller(told.news).Drive(ctx, s.name, id)
+	if ctx.Err() == nil {
+		s.unwatched(id) // it is over, or cannot be carried out
+	}
 	if err != nil {
 		return err
 	}

@@ -193,6 +193,7 @@ func (s *served) begun(ctx context.Context, r local.Running) {
 		s.app.streams.Why("cannot say where it answers: %v", err)
 	}
 	_ = s.app.streams.Flush() // a pipe that nobody reads is no reason to stop serving
+	go s.keepWatched(ctx)
 }
 
 func routerDir(dir string) string { return filepath.Join(dir, "router") }

@@ -13,7 +13,8 @@ type Book struct {
 	Ledger *lineage.Ledger
 }
 
-// Service folds what is known of a service; one without records is empty.
+// Service folds what is known of a service; one without records is empty. What was counted at each step is the most of its records, and
+// read of a rollout only that is under way: nobody asks for it afterwards.
 func (b Book) Service(ctx context.Context, name string) (Service, error) {
 	var records []said
 	for rec, err := range b.Ledger.Select(ctx, lineage.Query{Nouns: []string{noun}, Inputs: []object.Digest{Named(name).ID}, All: true}) {
@@ -27,6 +28,21 @@ func (b Book) Service(ctx context.Context, name string) (Service, error) {
 		if ok {
 			records = append(records, s)
 		}
+	}
+	s := fold(name, records)
+	r, busy := s.Progress()
+	if !busy {
+		return s, nil
+	}
+	for i := range records {
+		if m, ok := records[i].body.(Move); !ok || m.Rollout != r.ID {
+			continue
+		}
+		m, err := Moved.Decode(records[i].rec)
+		if err != nil {
+			return Service{}, err
+		}
+		records[i].body = m
 	}
 	return fold(name, records), nil
 }

@@ -113,7 +113,22 @@ func (s said) rollout() object.Digest {
 	return s.rec.ID
 }
 
-// read decodes a record of a service. false: it is of a kind that says nothing here.
+// lean is a Move without its marks.
+type lean struct {
+	Move
+	Marks unread `json:"marks"`
+}
+
+// unread is a part of a body that is passed over.
+type unread struct{}
+
+// UnmarshalJSON takes anything.
+func (*unread) UnmarshalJSON([]byte) error { return nil }
+
+// leanMoved reads records of Moved without their marks.
+var leanMoved = lineage.Define[lean](Moved.Name())
+
+// read decodes a record of a service, of a Move all but its marks. false: it is of a kind that says nothing here.
 func read(rec lineage.Record) (s said, ok bool, err error) {
 	s.rec = rec
 	switch {
@@ -125,8 +140,10 @@ func read(rec lineage.Record) (s said, ok bool, err error) {
 		}
 		s.body = b
 	case Moved.Is(rec):
-		var b Move
-		if b, err = Moved.Decode(rec); err == nil && (b.To.rank() < 0 || b.Held != "" && b.Held.rank() < 0 || b.Step < 0) {
+		var l lean
+		l, err = leanMoved.Decode(rec)
+		b := l.Move
+		if err == nil && (b.To.rank() < 0 || b.Held != "" && b.Held.rank() < 0 || b.Step < 0) {
 			err = unreadable(rec, fmt.Sprintf("a state %.40q", string(b.To)))
 		}
 		s.body = b

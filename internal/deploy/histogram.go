@@ -140,22 +140,85 @@ func (h Histogram) MarshalJSON() ([]byte, error) {
 	return json.Marshal(pairs)
 }
 
-// UnmarshalJSON reads them, and refuses what MarshalJSON does not write.
+// UnmarshalJSON reads them, and refuses what MarshalJSON does not write. Records hold thousands of these pairs, so they are read by hand.
 func (h *Histogram) UnmarshalJSON(text []byte) error {
-	var pairs [][2]int64
-	if err := json.Unmarshal(text, &pairs); err != nil {
-		return err
-	}
+	r := pairReader{text: text}
 	counts := Histogram{}
-	for _, p := range pairs {
-		bad := p[0] < 0 || p[0] >= NumBuckets || p[1] < 1 || p[1] > math.MaxInt64-counts.count
-		if bad || len(counts.buckets) > 0 && int64(counts.buckets[len(counts.buckets)-1].bucket) >= p[0] {
-			return fmt.Errorf("%v is no bucket of a histogram", p)
+	if r.next() == 'n' { // null: encoding/json has seen that it is whole
+		*h = counts
+		return nil
+	}
+	r.take('[')
+	for !r.bad && !r.has(']') {
+		if len(counts.buckets) > 0 {
+			r.take(',')
 		}
-		counts.buckets = append(counts.buckets, bucketCount{int(p[0]), p[1]})
-		counts.count += p[1]
+		r.take('[')
+		bucket := r.number()
+		r.take(',')
+		n := r.number()
+		r.take(']')
+		last := int64(-1)
+		if len(counts.buckets) > 0 {
+			last = int64(counts.buckets[len(counts.buckets)-1].bucket)
+		}
+		if r.bad || bucket <= last || bucket >= NumBuckets || n < 1 || n > math.MaxInt64-counts.count {
+			return fmt.Errorf("%.40q holds what is no bucket of a histogram", text)
+		}
+		counts.buckets = append(counts.buckets, bucketCount{int(bucket), n})
+		counts.count += n
+	}
+	if r.next(); r.bad || r.at < len(r.text) {
+		return fmt.Errorf("%.40q is no histogram", text)
 	}
 	counts.buckets = slices.Clip(counts.buckets)
 	*h = counts
 	return nil
+}
+
+// pairReader reads the signs and whole numbers of a text that encoding/json takes for a value.
+type pairReader struct {
+	text []byte
+	at   int
+	bad  bool
+}
+
+// next is the next sign after blanks; 0 is the end.
+func (r *pairReader) next() byte {
+	for r.at < len(r.text) {
+		switch c := r.text[r.at]; c {
+		case ' ', '\t', '\n', '\r':
+			r.at++
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// has takes a sign if it comes next.
+func (r *pairReader) has(c byte) bool {
+	if r.next() != c {
+		return false
+	}
+	r.at++
+	return true
+}
+
+func (r *pairReader) take(c byte) { r.bad = !r.has(c) || r.bad }
+
+// number is a whole number from 0 up.
+func (r *pairReader) number() (n int64) {
+	r.next()
+	begin := r.at
+	for ; r.at < len(r.text) && r.text[r.at] >= '0' && r.text[r.at] <= '9'; r.at++ {
+		digit := int64(r.text[r.at] - '0')
+		if n > (math.MaxInt64-digit)/10 {
+			r.bad = true
+			return 0
+		}
+		n = n*10 + digit
+	}
+	r.bad = r.bad || r.at == begin
+	return n
 }

@@ -86,7 +86,16 @@ func TestHistogramsAddAndSubtract(t *testing.T) {
 	if err := json.Unmarshal(text, &back); err != nil || !slices.Equal(back.buckets, a.buckets) || back.Count() != a.Count() {
 		t.Errorf("%s is read as %+v, %v", text, back, err)
 	}
-	for _, bad := range []string{`[[1,0]]`, `[[-1,1]]`, `[[5,1],[5,1]]`, `[[9,1],[5,1]]`, `[[100000,1]]`, `[[1,9223372036854775807],[2,1]]`, `{}`} {
+	for _, empty := range []string{`[]`, ` [ ] `, `null`} {
+		if err := json.Unmarshal([]byte(empty), &back); err != nil || back.Count() != 0 || len(back.buckets) > 0 {
+			t.Errorf("%s is read as %+v, %v", empty, back, err)
+		}
+	}
+	if err := json.Unmarshal([]byte(" [ [ 1 , 2 ] ,\n[ 3, 4 ] ] "), &back); err != nil || back.Count() != 6 || len(back.buckets) != 2 {
+		t.Errorf("with blanks: %+v, %v", back, err)
+	}
+	for _, bad := range []string{`[[1,0]]`, `[[-1,1]]`, `[[5,1],[5,1]]`, `[[9,1],[5,1]]`, `[[100000,1]]`, `[[1,9223372036854775807],[2,1]]`, `{}`, `[[1,9223372036854775808]]`,
+		`[[1,1],]`, `[,[1,1]]`, `[[1,1][2,1]]`, `[[1]]`, `[[1,1,1]]`, `[[1.0,1]]`, `[[1,1e2]]`, `[["1",1]]`, `[[1,1]`, `[[,1]]`, `1`, `"a"`} {
 		if err := json.Unmarshal([]byte(bad), &back); err == nil {
 			t.Errorf("%s was read", bad)
 		}

@@ -334,15 +334,17 @@ func TestWhatCannotServeSaysWhy(t *testing.T) {
 	b := newBench(t)
 	b.begin()
 	never, breaks := releaseOf("b", "NEVER=1"), releaseOf("c", "BREAKS=1")
-	never.Serve.Start = 500 * time.Millisecond
+	never.Serve.Start = 3 * time.Second // in which a busy machine starts a process
 	guess := releaseOf("d")
 	guess.Serve.Ready = ""
 	b.want(wanted(1, never, breaks, guess))
 	b.awaitReady(guess.Key, 1)
+	late, ended := false, false // each until its next try
 	b.await("both have their words", func() bool {
 		arms := b.running().Arms
-		return strings.Contains(arms[0].Trouble, "it was not ready after 500ms: /health answers 503") &&
-			strings.Contains(arms[1].Trouble, "it ended with exit status 7: ") && strings.Contains(arms[1].Trouble, "no module named sklearn")
+		late = late || strings.Contains(arms[0].Trouble, "it was not ready after 3s: /health answers 503")
+		ended = ended || strings.Contains(arms[1].Trouble, "it ended with exit status 7: ") && strings.Contains(arms[1].Trouble, "no module named sklearn")
+		return late && ended
 	})
 	for _, bad := range []Arms{{Arms: []Wanted{{}}}, wanted(-1, never), wanted(1, never, never), wanted(100000, never)} {
 		if _, err := b.client.Want(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "the supervisor refuses") {

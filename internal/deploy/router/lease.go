@@ -30,7 +30,7 @@ func (r *router) armLease() {
 		r.lease = nil
 	}
 	t := r.table.Load()
-	if t.candidate == nil || t.candidate.given == 0 || t.desired.Lease == 0 {
+	if t.candidate == nil || t.candidate.given == 0 || t.desired.Lease == 0 || t.stable == nil { // without stable there is nothing to go back to
 		return
 	}
 	left := t.desired.Lease - time.Duration(r.clock()-r.renewed())

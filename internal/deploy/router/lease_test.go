@@ -182,3 +182,19 @@ func TestSlowDisk(t *testing.T) {
 		t.Errorf("after the disk works again: answered %s", text)
 	}
 }
+
+// A candidate without a stable keeps its requests when its lease is over: there is nobody else who could answer them.
+func TestLeaseWithoutStable(t *testing.T) {
+	r := run(t, Options{})
+	r.serve("one", answers(t, "1").servers())
+	r.apply(deploy.Desired{Service: service, Generation: 1, Lease: 20 * time.Millisecond, Arms: []deploy.Arm{
+		{Role: deploy.Candidate, Release: deploy.Release{Key: "one"}, Share: deploy.All}}})
+	for end := time.Now().Add(10 * 20 * time.Millisecond); time.Now().Before(end); {
+		if status, text := post(t, r.url, "{}"); status != http.StatusOK || !says(text, "1") {
+			t.Fatalf("%d %s", status, text)
+		}
+	}
+	if a := r.actual(); a.Reverted != nil || a.Arms[0].Share != deploy.All {
+		t.Errorf("%+v", a)
+	}
+}

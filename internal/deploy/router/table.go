@@ -74,14 +74,15 @@ func (t *table) arms() []*arm {
 	return slices.DeleteFunc([]*arm{t.stable, t.candidate, t.shadow, t.previous}, func(a *arm) bool { return a == nil })
 }
 
-// revert gives all to stable.
+// revert gives all to stable, if there is one.
 func (t *table) revert() {
+	if t.stable == nil {
+		return
+	}
 	if t.candidate != nil {
 		t.candidate.given = 0
 	}
-	if t.stable != nil {
-		t.stable.given = deploy.All
-	}
+	t.stable.given = deploy.All
 }
 
 // choose is the arm of a request; nil: nobody serves it. What belongs to stable never goes to the candidate.
