@@ -26,7 +26,10 @@ type firstAsk struct {
 const visitsLate = 2 * time.Minute
 
 // logsAll says whether the log has every request.
-func (s *served) logsAll() bool { return s.cfg.Log.Share.Set && s.cfg.Log.Share.Value >= 1 }
+func (s *served) logsAll() bool { return s.logged() == deploy.All }
+
+// logged is the share of the requests that the log keeps.
+func (s *served) logged() deploy.Share { return loggedShare(s.cfg.Log) }
 
 // visits are the first requests of all users since the step began, by the word that stands in the log, and named gives a word that form; nil
 // where the log has not all of them. What has been read is not read again.

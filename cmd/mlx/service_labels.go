@@ -249,4 +249,4 @@ func (s *served) mayJudge(spec deploy.Spec) error {
 }
 
 // logsAny says whether the log has any request.
-func (s *served) logsAny() bool { return s.cfg.Log.Share.Set && s.cfg.Log.Share.Value > 0 }
+func (s *served) logsAny() bool { return s.logged() > 0 }
