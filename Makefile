@@ -14,7 +14,7 @@ FUZZTIME ?= 30s
 ROWS ?=
 REMOTE ?=
 
-.PHONY: build test interop netem lint fuzz soak demo demo-slurm bench docs release-snapshot clean
+.PHONY: build test interop gpu netem lint fuzz soak demo demo-slurm bench docs release-snapshot clean
 
 build: ## bin/mlx, one static binary
 	CGO_ENABLED=0 go build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o bin/mlx ./cmd/mlx
@@ -28,6 +28,9 @@ interop: ## the tests that need real servers, which are started and stopped
 
 netem: build ## push and pull over a line of 50 ms and 0.1 % loss; needs root on Linux
 	.ci/netem bin/mlx
+
+gpu: ## the tests for a machine with a GPU of NVIDIA
+	go test -count=1 -tags gpu -run 'GPU' ./internal/deploy/local
 
 lint: ## gofmt and golangci-lint
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt'ed:"; gofmt -l .; exit 1; }

@@ -84,7 +84,7 @@ func (s *served) fits(ctx context.Context, spec deploy.Spec, bytes int64) error 
 		return err
 	}
 	fit := deploy.NewFit(room)
-	otherwise := "memory: …   # in services." + s.name + ", where that is not what a server needs"
+	otherwise := "memory: …, gpu_memory: …   # in services." + s.name + ", where that is not what a server needs"
 	switch {
 	case !fit.Alone:
 		return fault.New(fault.Conflict, "cannot deploy %s to %s: %s", spec.To.Name(), s.name, fit.Problem).Hint("%s", otherwise)

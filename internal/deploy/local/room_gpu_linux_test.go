@@ -1,4 +1,4 @@
-//go:build interop && linux
+//go:build gpu
 
 package local
 
@@ -28,7 +28,7 @@ time.sleep(600)
 // TestARealGPU holds that what nvidia-smi prints is understood: a server that takes 2 GiB leaves so much less, and holds it.
 func TestARealGPU(t *testing.T) {
 	if _, err := exec.LookPath("nvidia-smi"); err != nil {
-		t.Skip("there is no nvidia-smi")
+		t.Fatal("there is no nvidia-smi: this test is for a machine with a GPU of NVIDIA")
 	}
 	dir := t.TempDir()
 	before := LookAtMachine(t.Context(), dir)
@@ -43,7 +43,7 @@ func TestARealGPU(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := server.Start(); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	defer func() {
 		_ = server.Process.Kill()
