@@ -70,7 +70,7 @@ func playFamily(deep bool) int {
 		}
 		fmt.Println("waited")
 	} else {
-		for i, until := 0, time.Now().Add(120*time.Millisecond); time.Now().Before(until); i++ {
+		for i, until := 0, time.Now().Add(500*time.Millisecond); time.Now().Before(until); i++ {
 			block[i%len(block)]++
 		}
 		fmt.Println("ready")

@@ -339,12 +339,13 @@ func TestWhatCannotServeSaysWhy(t *testing.T) {
 	guess.Serve.Ready = ""
 	b.want(wanted(1, never, breaks, guess))
 	b.awaitReady(guess.Key, 1)
-	late, ended := false, false // each until its next try
+	late, asked, ended := false, false, false // each until its next try
 	b.await("both have their words", func() bool {
 		arms := b.running().Arms
-		late = late || strings.Contains(arms[0].Trouble, "it was not ready after 3s: /health answers 503")
+		late = late || strings.Contains(arms[0].Trouble, "it was not ready after 3s: ")
+		asked = asked || strings.Contains(arms[0].Trouble, "/health answers 503")
 		ended = ended || strings.Contains(arms[1].Trouble, "it ended with exit status 7: ") && strings.Contains(arms[1].Trouble, "no module named sklearn")
-		return late && ended
+		return late && asked && ended
 	})
 	for _, bad := range []Arms{{Arms: []Wanted{{}}}, wanted(-1, never), wanted(1, never, never), wanted(100000, never)} {
 		if _, err := b.client.Want(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "the supervisor refuses") {
