@@ -20,6 +20,7 @@ type exchange struct {
 	r    *router
 	t    *table
 	req  *http.Request // as it came
+	w    http.ResponseWriter
 	id   string
 	at   time.Time
 	draw draw
@@ -27,6 +28,7 @@ type exchange struct {
 	arm    *arm    // that was chosen; nil: none yet
 	by     *arm    // whose answer goes back; nil: of the router itself
 	server *server // that gives it
+	tries  int     // how many servers were asked
 
 	body body
 
@@ -55,10 +57,13 @@ func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{})
 // errTime is the cause of a request whose time is over.
 var errTime = errors.New("the time for the request is over")
 
+// lastWord is how long a client may take to read that the time is over.
+const lastWord = 5 * time.Second
+
 // ServeHTTP answers one request.
 func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.refresh()
-	x := &exchange{r: r, t: r.table.Load(), req: req, id: requestID(req), at: r.o.Now()}
+	x := &exchange{r: r, t: r.table.Load(), req: req, w: w, id: requestID(req), at: r.o.Now()}
 	w.Header().Set(idHeader, x.id)
 	if r.draining.Load() {
 		r.late.Add(1)
@@ -69,7 +74,8 @@ func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	defer cancel(nil)
 	x.timer = time.AfterFunc(limits.Time, func() {
 		cancel(errTime)
-		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // a body that does not come holds nothing up
+		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))          // a body that does not come holds nothing up
+		_ = http.NewResponseController(w).SetWriteDeadline(r.o.Now().Add(lastWord)) // nor does a client that does not read
 	})
 	defer x.timer.Stop()
 	x.startSpan()

@@ -149,6 +149,9 @@ func (x *exchange) once(a *arm, s *serving, b *server, out *http.Request) (*http
 	target := *out.URL
 	target.Host = b.address
 	attempt.URL = &target
+	if x.tries++; x.tries > 1 { // a transport that failed may still read what it was given
+		attempt.Header = out.Header.Clone()
+	}
 	if out.Body != nil {
 		attempt.Body = x.body.reader()
 		if x.body.whole {
@@ -230,6 +233,9 @@ func (p *reply) begin(x *exchange, resp *http.Response) {
 func (p *reply) Read(to []byte) (int, error) {
 	n, err := p.ReadCloser.Read(to)
 	p.length += int64(n)
+	if x := p.x; p.stream && x.req.ProtoMajor == 1 { // HTTP/2 would end a stream that is only quiet
+		_ = http.NewResponseController(x.w).SetWriteDeadline(x.r.o.Now().Add(x.r.o.Settings.Limits.Time)) // for what comes next
+	}
 	if p.keep {
 		if p.length > int64(p.x.r.o.Settings.Limits.Answer) {
 			p.keep, p.buffer = false, nil

@@ -616,3 +616,49 @@ func TestEarlyAnswers(t *testing.T) {
 		}
 	}
 }
+
+// TestSlowReader holds that a client which does not read its answer does not hold a place for ever.
+func TestSlowReader(t *testing.T) {
+	for _, kind := range []string{"application/octet-stream", "text/event-stream"} {
+		t.Run(kind, func(t *testing.T) {
+			block := make([]byte, 1<<20)
+			m := handles(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", kind)
+				for range 64 { // more than the system keeps for somebody who does not read
+					if _, err := w.Write(block); err != nil {
+						return
+					}
+				}
+			})
+			r := to(t, m, Settings{Limits: Limits{Time: 200 * time.Millisecond}})
+			conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+			until(t, "the model is asked", func() bool { return m.asked.Load() == 1 })
+			until(t, "the place is free again", func() bool {
+				text, err := r.client.Metrics(t.Context())
+				return err == nil && strings.Contains(text, "mlx_router_in_flight{service=\"flights\"} 0\n") && r.seen(deploy.Stable).InFlight == 0
+			})
+		})
+	}
+}
+
+// TestQuietStream holds that a stream may be quiet for longer than a request may take.
+func TestQuietStream(t *testing.T) {
+	m := handles(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for range 3 {
+			_, _ = io.WriteString(w, "data: a\n\n")
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(250 * time.Millisecond)
+		}
+	})
+	r := to(t, m, Settings{Limits: Limits{Time: 100 * time.Millisecond}})
+	status, text := post(t, r.url, "{}")
+	if status != 200 || strings.Count(text, "data: a") != 3 {
+		t.Errorf("answered %d %q", status, text)
+	}
+}
