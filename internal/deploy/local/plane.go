@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mlx/internal/deploy/folder"
@@ -32,6 +33,8 @@ type plane struct {
 
 	upgrades chan chan error
 	first    chan struct{} // closed when a router answers for the first time
+
+	replacing atomic.Bool // one router takes over from another, which may still have requests
 
 	mu    sync.Mutex
 	state RouterState
@@ -101,11 +104,13 @@ func (p *plane) keep(ctx context.Context, now process) {
 				p.pause(ctx)
 			}
 		case answer := <-p.upgrades:
+			p.replacing.Store(true)
 			next, err := p.begin(ctx)
 			if err == nil {
 				now.stop(p.o.Drain)
 				now = next
 			}
+			p.replacing.Store(false)
 			answer <- err
 		case <-ctx.Done():
 			now.stop(p.o.Drain)
