@@ -20,6 +20,9 @@ type body struct {
 	source io.ReadCloser // what is left to be read
 	read   atomic.Bool   // some of it was passed on, and cannot be sent again
 
+	unpacked bool   // clear was looked for
+	clear    []byte // kept, as it was before it was packed; nil: it is not known
+
 	mu      sync.Mutex // of source, which a transport may still read when its request is answered
 	ended   bool       // nothing is left in source
 	over    bool       // nobody may read it any more
@@ -157,14 +160,31 @@ func (p passing) Read(to []byte) (int, error) {
 
 func (passing) Close() error { return nil }
 
-// plain is the body as it was before it was packed; nil if it is not whole.
-func (b *body) plain(req *http.Request, limit int64) []byte {
-	if !b.whole {
+// mostPacked is how many times longer than itself a body can be that was packed.
+const mostPacked = 1040
+
+// plain is the body as it was before it was packed; nil if it is not whole, would be longer than a body that is kept, or finds no memory.
+func (b *body) plain(r *router, req *http.Request) []byte {
+	coding := req.Header.Get("Content-Encoding")
+	switch {
+	case !b.whole:
+		return nil
+	case coding == "":
+		return b.kept
+	case b.unpacked:
+		return b.clear
+	}
+	b.unpacked = true
+	limits := r.o.Settings.Limits
+	reserve := min(limits.Keep, mostPacked*int64(len(b.kept)))
+	if r.kept.Add(reserve) > limits.KeepAll {
+		r.kept.Add(-reserve)
 		return nil
 	}
-	plain, ok := answer.Plain(req.Header.Get("Content-Encoding"), b.kept, int(limit))
-	if !ok {
-		return nil
+	if clear, ok := answer.Plain(coding, b.kept, int(limits.Keep)); ok {
+		b.clear = clear
 	}
-	return plain
+	r.kept.Add(int64(len(b.clear)) - reserve)
+	b.counted += int64(len(b.clear))
+	return b.clear
 }

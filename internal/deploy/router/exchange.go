@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"mlx/internal/deploy"
@@ -38,6 +39,8 @@ type exchange struct {
 
 	parent, span trace.Context
 	timer        *time.Timer
+	ending       sync.Mutex
+	ended        bool // nothing is done to its connection any more
 
 	sent, done time.Time // to the server that answers, and when its answer had ended
 	status     int
@@ -74,6 +77,11 @@ func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	defer cancel(nil)
 	x.timer = time.AfterFunc(limits.Time, func() {
 		cancel(errTime)
+		x.ending.Lock()
+		defer x.ending.Unlock()
+		if x.ended { // the connection may have its next request
+			return
+		}
 		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))          // a body that does not come holds nothing up
 		_ = http.NewResponseController(w).SetWriteDeadline(r.o.Now().Add(lastWord)) // nor does a client that does not read
 	})
@@ -134,7 +142,7 @@ func (x *exchange) admit(w http.ResponseWriter) error {
 			return err
 		}
 	}
-	arm := r.claim(x, x.body.plain(x.req, limits.Keep))
+	arm := r.claim(x, x.body.plain(r, x.req))
 	if !x.draw.counted {
 		r.shared.N[cellUncounted].Add(1)
 	}
@@ -152,7 +160,7 @@ func (x *exchange) admit(w http.ResponseWriter) error {
 			return err
 		}
 	}
-	return x.checkRequest(limits)
+	return x.checkRequest()
 }
 
 // errUnlogged: what it would answer could not be kept. Why is nobody's business but of who runs the service.
@@ -183,12 +191,12 @@ func (x *exchange) mayRetry(a *arm, s *serving) bool {
 	return s.Idempotent && (a.Role == deploy.Candidate && x.t.stable != nil || a.Role == deploy.Stable && len(s.list) > 1)
 }
 
-func (x *exchange) checkRequest(limits Limits) error {
+func (x *exchange) checkRequest() error {
 	s := x.arm.pool.serving.Load()
 	if !s.schema.Inputs() || !x.body.whole || len(x.body.kept) == 0 {
 		return nil
 	}
-	plain := x.body.plain(x.req, limits.Keep)
+	plain := x.body.plain(x.r, x.req)
 	problem, checked := s.schema.Request(x.req.Header.Get("Content-Type"), plain)
 	if problem != nil {
 		x.verdict, x.why = BadRequest, problem.Error()
@@ -251,6 +259,9 @@ func statusOf(err error) int {
 // finish counts what became of a request, and hands it on.
 func (x *exchange) finish(cause error) {
 	x.timer.Stop()
+	x.ending.Lock()
+	x.ended = true
+	x.ending.Unlock()
 	if x.done.IsZero() {
 		x.done = x.r.o.Now()
 	}

@@ -3,6 +3,7 @@ package router
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -660,5 +661,39 @@ func TestQuietStream(t *testing.T) {
 	status, text := post(t, r.url, "{}")
 	if status != 200 || strings.Count(text, "data: a") != 3 {
 		t.Errorf("answered %d %q", status, text)
+	}
+}
+
+// TestPackedBodies holds that bodies which become long when they are unpacked count as memory, and are not unpacked when there is none.
+func TestPackedBodies(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write(make([]byte, 1<<20))
+	_ = z.Close()
+	r := &router{o: Options{Settings: Settings{Limits: Limits{Keep: 2 << 20, KeepAll: 4 << 20}}}}
+	req := &http.Request{Header: http.Header{"Content-Encoding": {"gzip"}}}
+	b := &body{kept: packed.Bytes(), whole: true}
+	if n := len(b.plain(r, req)); n != 1<<20 || r.kept.Load() != 1<<20 || len(b.plain(r, req)) != n {
+		t.Errorf("unpacked to %d bytes, and %d count", n, r.kept.Load())
+	}
+	b.release(r)
+	if n := r.kept.Load(); n != 0 {
+		t.Errorf("%d bytes count when it is over", n)
+	}
+	r.kept.Store(4<<20 - 1000)
+	if b := (&body{kept: packed.Bytes(), whole: true}); b.plain(r, req) != nil || r.kept.Load() != 4<<20-1000 {
+		t.Errorf("unpacked where there was no memory: %d", r.kept.Load())
+	}
+}
+
+// TestLongHeader holds that what nobody has asked for takes no memory.
+func TestLongHeader(t *testing.T) {
+	m := answers(t, "1")
+	r := to(t, m, Settings{})
+	if status, _ := post(t, r.url, "{}", "X-Long", strings.Repeat("a", 60<<10)); status != 200 {
+		t.Errorf("a header of 60 KiB: %d", status)
+	}
+	if status, _ := post(t, r.url, "{}", "X-Long", strings.Repeat("a", 200<<10)); status != 431 || m.asked.Load() != 1 {
+		t.Errorf("a header of 200 KiB: %d, and the model was asked %d times", status, m.asked.Load())
 	}
 }
