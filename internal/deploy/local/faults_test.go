@@ -4,7 +4,9 @@ package local
 
 import (
 	"context"
+	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -62,6 +64,37 @@ func TestAServerThatEndsIsNotTakenForOneThatGoesOn(t *testing.T) {
 	}
 	if r := b.running(); r.Arms[0].Restarts != 0 {
 		t.Errorf("it is %+v", r)
+	}
+}
+
+// TestARouterThatNeverAnsweredIsFound kills a supervisor while its router starts. That router holds the socket.
+func TestARouterThatNeverAnsweredIsFound(t *testing.T) {
+	b := newBench(t)
+	hangs := filepath.Join(b.dir, "router-hangs")
+	if err := os.WriteFile(hangs, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	self, _ := os.Executable()
+	first := exec.Command(self, b.dir, b.listen)
+	first.Env = append(os.Environ(), "LOCAL_TEST_MAIN=supervisor")
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var router noted
+	for until := time.Now().Add(10 * time.Second); router.Process.PID == 0 && time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
+		if text, err := os.ReadFile(filepath.Join(b.dir, routerName)); err == nil {
+			_ = json.Unmarshal(text, &router)
+		}
+	}
+	_ = first.Process.Kill()
+	_ = first.Wait()
+	_ = os.Remove(hangs)
+	b.begin()
+	a := releaseOf("a")
+	b.want(wanted(1, a))
+	b.awaitReady(a.Key, 1)
+	if b.pid() == 0 || !gone(router.Process.PID) {
+		t.Errorf("router %d of the supervisor that was killed holds the socket", router.Process.PID)
 	}
 }
 

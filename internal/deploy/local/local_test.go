@@ -87,6 +87,10 @@ func routerMain(dir string) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if there(dir, "router-hangs") {
+		<-ctx.Done()
+		return
+	}
 	if err := Offer(ctx, dir, l); err != nil {
 		panic(err)
 	}
