@@ -19,6 +19,7 @@ type body struct {
 	tried  bool
 	source io.ReadCloser // what is left to be read
 	read   atomic.Bool   // some of it was passed on, and cannot be sent again
+	waits  atomic.Bool   // for the client
 
 	unpacked bool   // clear was looked for
 	clear    []byte // kept, as it was before it was packed; nil: it is not known
@@ -153,7 +154,9 @@ func (p passing) Read(to []byte) (int, error) {
 	if p.b.over {
 		return 0, io.ErrClosedPipe
 	}
+	p.b.waits.Store(true)
 	n, err := p.b.source.Read(to)
+	p.b.waits.Store(false)
 	p.b.ended = p.b.ended || err == io.EOF
 	return n, err
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mlx/internal/deploy"
@@ -39,6 +40,8 @@ type exchange struct {
 
 	parent, span trace.Context
 	timer        *time.Timer
+	slow         atomic.Bool // when the time was over, the client had not sent all, or did not read
+	gives        atomic.Bool // the client is to read
 	ending       sync.Mutex
 	ended        bool // nothing is done to its connection any more
 
@@ -76,6 +79,7 @@ func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	defer cancel(nil)
 	x.timer = time.AfterFunc(limits.Time, func() {
+		x.slow.Store(x.body.waits.Load() || x.gives.Load())
 		cancel(errTime)
 		x.ending.Lock()
 		defer x.ending.Unlock()
@@ -311,7 +315,7 @@ func (x *exchange) outcome(cause error) outcome {
 	case x.retried:
 		return failed
 	case x.upgraded || x.reply.complete:
-	case errors.Is(cause, errTime):
+	case errors.Is(cause, errTime) && !x.slow.Load():
 		return failed
 	case cause != nil, x.err == nil && x.reply.err == nil: // gone while it waited, or while it was answered
 		return left

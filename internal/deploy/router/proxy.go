@@ -231,7 +231,9 @@ func (p *reply) begin(x *exchange, resp *http.Response) {
 }
 
 func (p *reply) Read(to []byte) (int, error) {
+	p.x.gives.Store(false)
 	n, err := p.ReadCloser.Read(to)
+	p.x.gives.Store(true)
 	p.length += int64(n)
 	if x := p.x; p.stream && x.req.ProtoMajor == 1 { // HTTP/2 would end a stream that is only quiet
 		_ = http.NewResponseController(x.w).SetWriteDeadline(x.r.o.Now().Add(x.r.o.Settings.Limits.Time)) // for what comes next

@@ -222,6 +222,21 @@ func TestSlowBody(t *testing.T) {
 	if err != nil || resp.StatusCode != 408 && resp.StatusCode != 504 {
 		t.Errorf("answered %v, %v", resp, err)
 	}
+	// Neither does one whose body is passed on as it comes, and the model has no part in it.
+	reads := handles(t, func(_ http.ResponseWriter, req *http.Request) { _, _ = io.Copy(io.Discard, req.Body) })
+	r = to(t, reads, Settings{Limits: Limits{Time: 100 * time.Millisecond}})
+	if conn, err = net.Dial("tcp", strings.TrimPrefix(r.url, "http://")); err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+	if resp, err = http.ReadResponse(bufio.NewReader(conn), nil); err != nil || resp.StatusCode != 504 && resp.StatusCode != 408 {
+		t.Errorf("answered %v, %v", resp, err)
+	}
+	until(t, "it is over", func() bool { return r.seen(deploy.Stable).InFlight == 0 })
+	if c := r.seen(deploy.Stable).Counts; c.Requests != 1 || c.Errors != 0 {
+		t.Errorf("what the client did counts as an error of the model: %+v", c)
+	}
 }
 
 func TestClientLeaves(t *testing.T) {
@@ -643,6 +658,9 @@ func TestSlowReader(t *testing.T) {
 				text, err := r.client.Metrics(t.Context())
 				return err == nil && strings.Contains(text, "mlx_router_in_flight{service=\"flights\"} 0\n") && r.seen(deploy.Stable).InFlight == 0
 			})
+			if c := r.seen(deploy.Stable).Counts; c.Errors != 0 {
+				t.Errorf("what the client did counts as an error of the model: %+v", c)
+			}
 		})
 	}
 }
