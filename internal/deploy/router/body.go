@@ -20,6 +20,7 @@ type body struct {
 	source io.ReadCloser // what is left to be read
 	read   atomic.Bool   // some of it was passed on, and cannot be sent again
 	waits  atomic.Bool   // for the client
+	broken atomic.Bool   // the client did not send all of it
 
 	unpacked bool   // clear was looked for
 	clear    []byte // kept, as it was before it was packed; nil: it is not known
@@ -84,6 +85,10 @@ func (b *body) keep(r *router, req *http.Request) error {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &refusal{status: http.StatusRequestTimeout, why: "the body of the request did not come in time"}
 	}
+	return notWhole()
+}
+
+func notWhole() error {
 	return &refusal{status: http.StatusBadRequest, why: "the body of the request is not whole"}
 }
 
@@ -158,6 +163,9 @@ func (p passing) Read(to []byte) (int, error) {
 	n, err := p.b.source.Read(to)
 	p.b.waits.Store(false)
 	p.b.ended = p.b.ended || err == io.EOF
+	if err != nil && err != io.EOF {
+		p.b.broken.Store(true)
+	}
 	return n, err
 }
 

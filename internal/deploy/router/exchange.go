@@ -284,7 +284,7 @@ func (x *exchange) finish(cause error) {
 	if x.arm != nil && x.draw.counted {
 		x.count(x.outcome(cause))
 	}
-	if cause == nil && x.reply.err != nil && x.by.Role == deploy.Candidate {
+	if cause == nil && x.reply.err != nil && x.by.Role == deploy.Candidate && !x.body.broken.Load() {
 		x.r.broke(x.t)
 	}
 	x.endSpan()
@@ -315,6 +315,8 @@ func (x *exchange) outcome(cause error) outcome {
 	case x.retried:
 		return failed
 	case x.upgraded || x.reply.complete:
+	case x.body.broken.Load():
+		return left
 	case errors.Is(cause, errTime) && !x.slow.Load():
 		return failed
 	case cause != nil, x.err == nil && x.reply.err == nil: // gone while it waited, or while it was answered

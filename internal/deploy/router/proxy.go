@@ -49,7 +49,11 @@ func (r *router) newProxy() *httputil.ReverseProxy {
 			if cause := context.Cause(req.Context()); cause != nil && !errors.Is(err, errTime) {
 				err = cause // a broken connection is what a request sees whose time is over
 			}
-			exchangeOf(req.Context()).fail(w, err)
+			x := exchangeOf(req.Context())
+			if x.body.broken.Load() && statusOf(err) == http.StatusBadGateway {
+				err = notWhole()
+			}
+			x.fail(w, err)
 		},
 		ErrorLog: r.o.listen(&http.Server{}).ErrorLog,
 	}
@@ -82,7 +86,7 @@ func (roundTripper) RoundTrip(out *http.Request) (*http.Response, error) {
 	if err == nil {
 		return x.take(x.arm, resp), nil
 	}
-	if x.arm.Role != deploy.Candidate || !broken(out.Context(), err) {
+	if x.arm.Role != deploy.Candidate || x.body.broken.Load() || !broken(out.Context(), err) {
 		return nil, err
 	}
 	x.r.broke(x.t)
