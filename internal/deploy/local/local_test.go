@@ -87,7 +87,8 @@ func routerMain(dir string) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	if there(dir, "router-hangs") {
+	if there(dir, routerHangs) {
+		_ = os.WriteFile(filepath.Join(dir, routerHung), nil, 0o600)
 		<-ctx.Done()
 		return
 	}
@@ -116,10 +117,13 @@ func routerMain(dir string) {
 	_ = server.Shutdown(context.Background())
 }
 
-// Files in the folder of a bench: while they are there, nothing can be laid out, or that takes for ever.
+// Files in the folder of a bench: while they are there, nothing can be laid out, or that takes for ever, or a router that starts does nothing,
+// which it says in another one.
 const (
-	layFails = "lay-fails"
-	layWaits = "lay-waits"
+	layFails    = "lay-fails"
+	layWaits    = "lay-waits"
+	routerHangs = "router-hangs"
+	routerHung  = "router-hung"
 )
 
 func there(dir, name string) bool {

@@ -133,6 +133,9 @@ var errNobody = errors.New("no release serves this request")
 // admit finds the arm of a request, and holds that the request may go there.
 func (x *exchange) admit(w http.ResponseWriter) error {
 	r, limits := x.r, x.r.o.Settings.Limits
+	if !wellFormed(x.req) {
+		return &refusal{status: http.StatusBadRequest, why: "the request is not well formed"}
+	}
 	if x.req.ContentLength > limits.Body {
 		r.shared.N[cellTooLong].Add(1)
 		return tooLong(limits.Body)
