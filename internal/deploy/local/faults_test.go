@@ -5,6 +5,7 @@ package local
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -215,5 +216,29 @@ func TestNobodyIsQuietUntilAllRoutersAre(t *testing.T) {
 				t.Error("it never is quiet")
 			}
 		})
+	}
+}
+
+// ahead is a router that obeys somebody else.
+type ahead struct{}
+
+func (ahead) Apply(context.Context, deploy.Desired) error { return deploy.ErrStale }
+func (ahead) Renew(context.Context, uint64) error         { return deploy.ErrStale }
+
+func (ahead) Actual(context.Context) (deploy.Actual, error) {
+	return deploy.Actual{Generation: 9}, nil
+}
+
+// TestWhoIsTooLateStartsNothing has a controller carry on that does not know yet that its rollout was ended.
+func TestWhoIsTooLateStartsNothing(t *testing.T) {
+	b := newBench(t)
+	b.begin()
+	a, candidate := releaseOf("a"), releaseOf("f")
+	b.want(wanted(1, a))
+	d := Driver{Supervisor: b.client, Router: ahead{}}
+	err := d.Apply(t.Context(), deploy.Desired{Generation: 8, Arms: []deploy.Arm{{Role: deploy.Stable, Release: wanted(1, a).Arms[0].Release, Replicas: 1, Share: 9000},
+		{Role: deploy.Candidate, Release: wanted(1, candidate).Arms[0].Release, Replicas: 1, Share: 1000}}})
+	if arms, armsErr := b.client.Arms(); !errors.Is(err, deploy.ErrStale) || armsErr != nil || len(arms.Arms) != 1 {
+		t.Errorf("what is to run is %+v, %v; it was told %v", arms, armsErr, err)
 	}
 }
