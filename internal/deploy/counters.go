@@ -81,12 +81,17 @@ func (p Pairs) And(other Pairs) Pairs {
 type Tally struct {
 	Base Counters `json:"base"` // as it was at the mark
 	Kept Counters `json:"kept"` // since the mark, before the target began again
+	// New: at the mark nobody had seen what the target counts of it. What it shows first was perhaps counted in an earlier rollout.
+	New  bool `json:"new,omitempty"`
+	seen bool
 	last Counters
 }
 
 // see takes the counts that a target shows now.
 func (t Tally) see(c Counters) Tally {
-	if c.Requests < max(t.last.Requests, t.Base.Requests) {
+	if t.seen = true; t.New {
+		t.New, t.Base = false, c
+	} else if c.Requests < max(t.last.Requests, t.Base.Requests) {
 		t.Kept, t.Base = t.Kept.And(t.last.Since(t.Base)), Counters{}
 	}
 	t.last = c
@@ -94,7 +99,7 @@ func (t Tally) see(c Counters) Tally {
 }
 
 // mark makes it count from here on.
-func (t Tally) mark() Tally { return Tally{Base: t.last, last: t.last} }
+func (t Tally) mark() Tally { return Tally{Base: t.last, last: t.last, seen: t.seen} }
 
 // since is what was counted since the mark.
 func (t Tally) since() Counters {
@@ -134,10 +139,11 @@ type Marks struct {
 // see takes what a target shows.
 func (m Marks) see(seen Actual, stable, candidate string) Marks {
 	for _, s := range seen.Arms {
-		switch s.Key {
-		case candidate:
+		switch {
+		case s.Role == "": // it runs, and the target counts nothing for it now
+		case s.Key == candidate:
 			m.Candidate = m.Candidate.see(s.Counts)
-		case stable:
+		case s.Key == stable:
 			m.Stable, m.Whole = m.Stable.see(s.Counts), m.Whole.see(s.Counts)
 		}
 	}
@@ -148,6 +154,7 @@ func (m Marks) see(seen Actual, stable, candidate string) Marks {
 // step begins a step, and with whole the whole too.
 func (m Marks) step(whole bool) Marks {
 	m.Candidate, m.Stable, m.Pairs = m.Candidate.mark(), m.Stable.mark(), m.Pairs.mark()
+	m.Candidate.New = !m.Candidate.seen
 	so := m.Whole.since()
 	if m.Whole = m.Whole.mark(); !whole {
 		m.Whole.Kept = so

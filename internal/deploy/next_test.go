@@ -375,3 +375,29 @@ func TestWords(t *testing.T) {
 		}
 	}
 }
+
+// TestAnEarlierLifeIsNotJudged replaces what is in service by a release that the target has served before. Its counts of then are shown first
+// when it has requests again.
+func TestAnEarlierLifeIsNotJudged(t *testing.T) {
+	r, seen := at0(StateGated, func(r *Rollout, seen *Actual) {
+		r.Strategy, r.Steps, r.Mirror = Replace, []Share{All}, 0
+		*seen = obeying(*r)
+		seen.Arms = append(seen.Arms, Seen{Key: r.To.Key}) // its servers are told of, and the target counts nothing for it
+	})
+	now := time.Unix(2000, 0)
+	next, _ := r.Next(seen, Judgement{}, now)
+	if next.State != StateStep {
+		t.Fatalf("it is %s", next.State)
+	}
+	show := func(n int64) Counters {
+		next, _ = next.Next(Actual{Generation: next.Generation, Arms: []Seen{{Key: r.To.Key, Role: Candidate, Share: All, Replicas: 1, Ready: 1,
+			Counts: Counters{Requests: n + 500, Answers: n, Errors: 500}}}}, Judgement{}, now)
+		return next.Sample().Candidate
+	}
+	if c := show(5000); c.Ended() != 0 {
+		t.Errorf("before it had a request it is judged by %+v", c)
+	}
+	if c := show(5010); c.Ended() != 10 || c.Errors != 0 {
+		t.Errorf("after ten answers it is judged by %+v", c)
+	}
+}

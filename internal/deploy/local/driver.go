@@ -39,6 +39,10 @@ func (d *Driver) Apply(ctx context.Context, want deploy.Desired) error {
 		}
 	}
 	if !same(both, have) {
+		// Who does not know yet that somebody else has acted must not start what that one has stopped: nobody would stop it again.
+		if seen, err := d.Router.Actual(ctx); err == nil && seen.Generation > want.Generation {
+			return deploy.ErrStale
+		}
 		if _, err := d.Supervisor.Want(ctx, both); err != nil {
 			return err
 		}

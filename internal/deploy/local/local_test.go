@@ -59,6 +59,15 @@ func serverMain() {
 		fmt.Fprintf(w, "%d %s %s", os.Getpid(), os.Getenv("NAME"), os.Getenv("MLX_MODEL_DIR"))
 	})
 	fmt.Println("serving")
+	if os.Getenv("SLOW_END") != "" {
+		told := make(chan os.Signal, 1)
+		signal.Notify(told, syscall.SIGTERM)
+		go func() {
+			<-told
+			time.Sleep(time.Second)
+			os.Exit(0)
+		}()
+	}
 	_ = http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), mux)
 }
 
@@ -78,6 +87,11 @@ func routerMain(dir string) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if there(dir, routerHangs) {
+		_ = os.WriteFile(filepath.Join(dir, routerHung), nil, 0o600)
+		<-ctx.Done()
+		return
+	}
 	if err := Offer(ctx, dir, l); err != nil {
 		panic(err)
 	}
@@ -103,6 +117,20 @@ func routerMain(dir string) {
 	_ = server.Shutdown(context.Background())
 }
 
+// Files in the folder of a bench: while they are there, nothing can be laid out, or that takes for ever, or a router that starts does nothing,
+// which it says in another one.
+const (
+	layFails    = "lay-fails"
+	layWaits    = "lay-waits"
+	routerHangs = "router-hangs"
+	routerHung  = "router-hung"
+)
+
+func there(dir, name string) bool {
+	_, err := os.Stat(filepath.Join(dir, name))
+	return err == nil
+}
+
 func optionsOf(dir, listen string) Options {
 	self, err := os.Executable()
 	if err != nil {
@@ -112,6 +140,12 @@ func optionsOf(dir, listen string) Options {
 		Service: "flights", Dir: dir, Listen: listen, Program: []string{self, dir}, Router: fileRouter{dir}, Now: time.Now,
 		Environ: append(os.Environ(), "LOCAL_TEST_MAIN=router"), Drain: 5 * time.Second,
 		Lay: func(context.Context, deploy.Release) (Place, error) {
+			for there(dir, layWaits) {
+				time.Sleep(10 * time.Millisecond)
+			}
+			if there(dir, layFails) {
+				return Place{}, errors.New("no space left on device")
+			}
 			return Place{Dir: dir, Env: []string{"MLX_MODEL_DIR=" + filepath.Join(dir, "model")}}, nil
 		},
 		Log: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) },

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mlx/internal/deploy/folder"
@@ -32,6 +33,8 @@ type plane struct {
 
 	upgrades chan chan error
 	first    chan struct{} // closed when a router answers for the first time
+
+	replacing atomic.Bool // one router takes over from another, which may still have requests
 
 	mu    sync.Mutex
 	state RouterState
@@ -77,7 +80,7 @@ func (p *plane) keep(ctx context.Context, now process) {
 		began := p.o.Now()
 		if now == nil {
 			var err error
-			if now, err = p.begin(ctx); err != nil {
+			if now, err = p.begin(ctx, true); err != nil {
 				p.set(func(s *RouterState) { s.PID, s.Trouble = 0, err.Error() })
 				p.o.log("router: %v", err)
 				p.pause(ctx)
@@ -101,11 +104,13 @@ func (p *plane) keep(ctx context.Context, now process) {
 				p.pause(ctx)
 			}
 		case answer := <-p.upgrades:
-			next, err := p.begin(ctx)
+			p.replacing.Store(true)
+			next, err := p.begin(ctx, false)
 			if err == nil {
 				now.stop(p.o.Drain)
 				now = next
 			}
+			p.replacing.Store(false)
 			answer <- err
 		case <-ctx.Done():
 			now.stop(p.o.Drain)
@@ -136,8 +141,9 @@ func (p *plane) upgrade(ctx context.Context) error {
 
 func (p *plane) logName() string { return p.o.file(logsName, "router.log") }
 
-// begin starts a router and waits until it answers.
-func (p *plane) begin(ctx context.Context) (_ process, err error) {
+// begin starts a router and waits until it answers. One that is alone is noted at once: it holds the socket, and whoever comes after a supervisor
+// that was killed meanwhile must find it. Else the note stays with the one that answers.
+func (p *plane) begin(ctx context.Context, alone bool) (_ process, err error) {
 	tcp, ok := p.listener.(*net.TCPListener)
 	if !ok {
 		return nil, fmt.Errorf("%s is no socket of TCP", p.listener.Addr())
@@ -169,14 +175,23 @@ func (p *plane) begin(ctx context.Context) (_ process, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("it cannot be started: %w", err)
 	}
+	note := func() error { return folder.WriteJSON(p.o.file(routerName), noted{Process: r.identity()}) }
+	if alone {
+		if err := note(); err != nil {
+			r.stop(time.Second)
+			return nil, err
+		}
+	}
 	if err := awaitWord(ctx, hear, r.ended()); err != nil {
 		said := lastLines(p.logName(), 3)
 		r.stop(time.Second)
 		return nil, fmt.Errorf("it does not answer: %w: %s", err, said)
 	}
-	if err := folder.WriteJSON(p.o.file(routerName), noted{Process: r.identity()}); err != nil {
-		r.stop(time.Second)
-		return nil, err
+	if !alone {
+		if err := note(); err != nil {
+			r.stop(time.Second)
+			return nil, err
+		}
 	}
 	p.fresh = false
 	return r, nil

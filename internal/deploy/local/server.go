@@ -34,6 +34,8 @@ type server struct {
 	place   Place
 	changed func()           // somebody wants to know that it became ready, or is no longer
 	quiet   func(key string) // waits until nothing is asked of the release any more
+	after   <-chan struct{}  // the server before it in its place, which is being stopped; nil: there is none
+	over    <-chan struct{}  // closed when it has ended
 
 	mu       sync.Mutex
 	address  string // when it is ready
@@ -57,6 +59,9 @@ func (s *server) noteName() string {
 
 // keep runs the server until the context ends; then it is asked to end, and killed when it does not.
 func (s *server) keep(ctx context.Context) {
+	if s.after != nil {
+		<-s.after // its process is not to be taken for one that goes on
+	}
 	wait := backoffFirst
 	for ctx.Err() == nil {
 		began := s.o.Now()
@@ -114,6 +119,7 @@ func (s *server) once(ctx context.Context) error {
 			s.set(func() { s.address, s.trouble = address, "" })
 			s.warnOfOpenPorts(p)
 		case <-p.ended():
+			p.stop(0) // what it started does not end with it: it may hold a GPU
 			return s.ended(p)
 		case <-late.C:
 			p.stop(s.release.Serve.Stop)

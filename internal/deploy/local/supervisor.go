@@ -4,11 +4,13 @@ package local
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mlx/internal/deploy"
@@ -22,9 +24,14 @@ type supervisor struct {
 	plane *plane
 	push  chan struct{} // the router is to be told of the servers again
 
-	mu      sync.Mutex
+	news, told atomic.Uint64 // changes of the servers, and how many of them the router knows
+
+	changing sync.Mutex // held by who changes what is to run, from its file to its servers; taken before mu
+
+	mu      sync.Mutex // nothing slow is done under it: the router is told of servers meanwhile
 	wanted  Arms
-	arms    map[string]*arm // by key
+	arms    map[string]*arm            // by key
+	leaving map[string]<-chan struct{} // servers that are being stopped, by their note; closed when they have ended
 	closing sync.WaitGroup
 }
 
@@ -33,6 +40,8 @@ type arm struct {
 	wanted  Wanted
 	place   Place
 	trouble string // why no server can be started
+	failed  int    // how often that was so in a row
+	rest    int    // looks until it is tried again
 	servers []*server
 	stop    []context.CancelFunc
 }
@@ -51,7 +60,7 @@ func Run(ctx context.Context, o Options, ready func(Running)) error {
 	if err := private(o.file(serversName)); err != nil {
 		return fault.New(fault.KindOf(err), "cannot run %s: %w", o.Service, err)
 	}
-	s := &supervisor{o: o, push: make(chan struct{}, 1), arms: map[string]*arm{}}
+	s := &supervisor{o: o, push: make(chan struct{}, 1), arms: map[string]*arm{}, leaving: map[string]<-chan struct{}{}}
 	if s.wanted, err = readArmsFile(o.file(armsName)); err != nil {
 		return fault.New(fault.KindOf(err), "cannot run %s: %w", o.Service, err)
 	}
@@ -77,7 +86,10 @@ func Run(ctx context.Context, o Options, ready func(Running)) error {
 	pushing, stopPush := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopPush()
 	go s.pushAll(pushing)
+	s.changing.Lock()
+	s.stopLeft(serving)
 	s.apply(serving, s.wanted)
+	s.changing.Unlock()
 	go s.tidy(serving)
 	select {
 	case <-plane.first:
@@ -94,37 +106,44 @@ func Run(ctx context.Context, o Options, ready func(Running)) error {
 
 // want changes what is to run, durably.
 func (s *supervisor) want(ctx context.Context, a Arms) error {
-	s.mu.Lock()
-	err := folder.WriteJSON(s.o.file(armsName), a)
-	if err == nil {
-		s.wanted = a
-	}
-	s.mu.Unlock()
-	if err != nil {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	return s.change(ctx, a)
+}
+
+// change is want of who holds changing.
+func (s *supervisor) change(ctx context.Context, a Arms) error {
+	if err := folder.WriteJSON(s.o.file(armsName), a); err != nil {
 		return err
 	}
+	s.mu.Lock()
+	s.wanted = a
+	s.mu.Unlock()
 	s.apply(ctx, a)
 	return nil
 }
 
-// apply starts what is to run and does not, and stops what is not to.
+// apply starts what is to run and does not, and stops what is not to. The caller holds changing.
 func (s *supervisor) apply(ctx context.Context, a Arms) {
+	s.lay(ctx, a)
 	s.mu.Lock()
 	keys := map[string]int{}
 	for _, w := range a.Arms {
 		keys[w.Release.Key] = w.Replicas
-		have := s.arms[w.Release.Key]
-		if have == nil {
-			have = &arm{}
-			s.arms[w.Release.Key] = have
+		s.grow(ctx, s.arms[w.Release.Key])
+	}
+	for name, ended := range s.leaving {
+		select {
+		case <-ended:
+			delete(s.leaving, name)
+		default:
 		}
-		have.wanted = w
-		s.grow(ctx, have)
 	}
 	for key, have := range s.arms {
 		for len(have.servers) > keys[key] {
 			last := len(have.servers) - 1
 			have.stop[last]()
+			s.leaving[have.servers[last].noteName()] = have.servers[last].over
 			have.servers, have.stop = have.servers[:last], have.stop[:last]
 		}
 		if _, ok := keys[key]; !ok {
@@ -135,31 +154,101 @@ func (s *supervisor) apply(ctx context.Context, a Arms) {
 	s.tell()
 }
 
+// lay puts the releases that are to run where their servers find them.
+func (s *supervisor) lay(ctx context.Context, a Arms) {
+	for _, w := range a.Arms {
+		s.mu.Lock()
+		have := s.arms[w.Release.Key]
+		if have == nil {
+			have = &arm{}
+			s.arms[w.Release.Key] = have
+		}
+		have.wanted = w
+		missing := have.place.Dir == "" && w.Replicas > 0
+		s.mu.Unlock()
+		if !missing {
+			continue
+		}
+		place, err := s.o.Lay(ctx, w.Release)
+		s.mu.Lock()
+		if err == nil {
+			have.place, have.trouble, have.failed = place, "", 0
+		} else {
+			if have.trouble != err.Error() {
+				s.o.log("%s: %v", w.Release.Name(), err)
+			}
+			have.trouble = err.Error()
+			have.failed++
+			have.rest = 1 << min(have.failed, mostRest)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// mostRest bounds how seldom a release is laid out again that could not be: every 2^4 looks.
+const mostRest = 4
+
 // grow starts the servers of a release that are missing.
 func (s *supervisor) grow(ctx context.Context, a *arm) {
-	if len(a.servers) >= a.wanted.Replicas {
-		return
-	}
 	if a.place.Dir == "" {
-		place, err := s.o.Lay(ctx, a.wanted.Release)
-		if err != nil {
-			a.trouble = err.Error()
-			s.o.log("%s: %v", a.wanted.Release.Name(), err)
-			return
-		}
-		a.place, a.trouble = place, ""
+		return
 	}
 	for n := len(a.servers) + 1; n <= a.wanted.Replicas; n++ {
 		running, stop := context.WithCancel(ctx)
-		one := &server{o: s.o, release: a.wanted.Release, n: n, place: a.place, changed: s.tell, quiet: s.quiet}
-		one.recall()
+		over := make(chan struct{})
+		one := &server{o: s.o, release: a.wanted.Release, n: n, place: a.place, changed: s.tell, quiet: s.quiet, over: over}
+		if one.after = s.leaving[one.noteName()]; one.after == nil {
+			one.recall()
+		}
 		a.servers, a.stop = append(a.servers, one), append(a.stop, stop)
-		s.closing.Go(func() { one.keep(running) })
+		s.closing.Go(func() {
+			defer close(over)
+			one.keep(running)
+		})
+	}
+}
+
+// stopLeft stops servers of releases that are not to run any more: a supervisor that was killed had not come to it.
+func (s *supervisor) stopLeft(ctx context.Context) {
+	wanted := map[string]bool{}
+	for _, w := range s.wanted.Arms {
+		for n := range w.Replicas {
+			wanted[(&server{o: s.o, release: w.Release, n: n + 1}).noteName()] = true
+		}
+	}
+	names, err := fs.Glob(os.DirFS(s.o.file(serversName)), "*.json")
+	if err != nil {
+		return // the pattern is right
+	}
+	for _, name := range names {
+		name = s.o.file(serversName, name)
+		var left noted
+		if text, err := os.ReadFile(name); wanted[name] || err != nil || json.Unmarshal(text, &left) != nil {
+			continue
+		}
+		if !left.Process.alive() {
+			_ = os.Remove(name) // it names nobody
+			continue
+		}
+		over := make(chan struct{})
+		s.leaving[name] = over
+		s.o.log("server %d of %s is not to run any more", left.N, shortKey(left.Key))
+		s.closing.Go(func() {
+			defer close(over)
+			select {
+			case <-s.plane.first: // requests may be at it
+			case <-ctx.Done():
+			}
+			s.quiet(left.Key)
+			adopted{left.Process}.stop(s.o.Drain)
+			_ = os.Remove(name) // it ended, so a note that stayed would name nobody
+		})
 	}
 }
 
 // tell has the router be told of the servers.
 func (s *supervisor) tell() {
+	s.news.Add(1)
 	select {
 	case s.push <- struct{}{}:
 	default: // it will be told of this as well
@@ -178,8 +267,10 @@ func (s *supervisor) pushAll(ctx context.Context) {
 		case <-s.push:
 		}
 		for ctx.Err() == nil {
+			news := s.news.Load()
 			err := s.o.Router.Serve(ctx, s.addresses())
 			if err == nil {
+				s.told.Store(news)
 				break
 			}
 			s.plane.set(func(r *RouterState) { r.Trouble = err.Error() })
@@ -207,13 +298,15 @@ func (s *supervisor) addresses() map[string][]string {
 	return all
 }
 
-// quiet waits until the router has no request at a release any more, or for the time that these have.
+// quiet waits until the router knows of the servers as they are now and has no request at a release any more, or for the time that these have.
+// While a router takes over, nobody tells what the one before it still has.
 func (s *supervisor) quiet(key string) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.o.Drain)
 	defer cancel()
+	news := s.news.Load()
 	for ctx.Err() == nil && s.plane.told().PID != 0 {
 		seen, err := s.o.Router.Actual(ctx)
-		if err == nil && !slices.ContainsFunc(seen.Arms, func(a deploy.Seen) bool { return a.Key == key && a.InFlight > 0 }) {
+		if err == nil && s.told.Load() >= news && !s.plane.replacing.Load() && !slices.ContainsFunc(seen.Arms, func(a deploy.Seen) bool { return a.Key == key && a.InFlight > 0 }) {
 			return
 		}
 		select {
@@ -254,22 +347,35 @@ func (s *supervisor) tidy(ctx context.Context) {
 			return
 		case <-every.C:
 		}
-		s.mu.Lock()
-		now := s.o.Now()
-		kept := Arms{}
-		for _, w := range s.wanted.Arms {
-			if w.Until.IsZero() || now.Before(w.Until) {
-				kept.Arms = append(kept.Arms, w)
-			}
-		}
-		over := len(kept.Arms) < len(s.wanted.Arms)
-		s.mu.Unlock()
-		if over {
-			if err := s.want(ctx, kept); err != nil {
-				s.o.log("cannot stop what has had its time: %v", err)
-			}
-		}
+		s.look(ctx)
 		s.trimLogs()
+	}
+}
+
+// look stops what has had its time, and tries again to start what could not be laid out.
+func (s *supervisor) look(ctx context.Context) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	now, kept, again := s.o.Now(), Arms{}, false
+	s.mu.Lock()
+	for _, w := range s.wanted.Arms {
+		if w.Until.IsZero() || now.Before(w.Until) {
+			kept.Arms = append(kept.Arms, w)
+		}
+		if a := s.arms[w.Release.Key]; a != nil && a.failed > 0 {
+			a.rest--
+			again = again || a.rest <= 0
+		}
+	}
+	over := len(kept.Arms) < len(s.wanted.Arms)
+	s.mu.Unlock()
+	switch {
+	case over:
+		if err := s.change(ctx, kept); err != nil {
+			s.o.log("cannot stop what has had its time: %v", err)
+		}
+	case again:
+		s.apply(ctx, kept)
 	}
 }
 

@@ -124,9 +124,14 @@ func (t *Totals) See(seen deploy.Actual, gone map[string]deploy.Counters) {
 // count adds what a release has answered since it was last looked at. Nobody sees the answers of a shadow.
 func (t *Totals) count(key string, c deploy.Counters, shadow bool) {
 	now := tally{c.Ended(), c.Errors - c.Retried, shadow}
-	before := t.counted[key]
-	if now.Requests < before.Requests || now.Errors < before.Errors {
+	before, known := t.counted[key]
+	switch {
+	case !known && len(t.counted) >= totalsTallies:
+		before = now // it may have been forgotten: what it answered before must not count twice
+	case now.Requests < before.Requests:
 		before = tally{} // the router lost its counts, and counts anew
+	case now.Errors < before.Errors:
+		now.Errors = before.Errors // an error that stable has answered meanwhile: it was looked at in between
 	}
 	t.counted[key] = now
 	if !shadow {

@@ -155,3 +155,36 @@ func FuzzTotals(f *testing.F) {
 		totals.See(deploy.Actual{Arms: []deploy.Seen{{Key: "a"}}}, nil)
 	})
 }
+
+// TestNothingCountsTwice holds that what was counted counts once, also when a release was looked at between the error of a candidate and the
+// answer of stable in its place, and when it comes back after so many others that it was forgotten.
+func TestNothingCountsTwice(t *testing.T) {
+	totals, err := OpenTotals(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
+	see := func(key string, c deploy.Counters) {
+		at = at.Add(time.Second)
+		totals.See(deploy.Actual{At: at, Arms: []deploy.Seen{{Key: key, Role: deploy.Stable, Counts: c}}}, nil)
+	}
+	is := func(what string, requests, errors int64) {
+		t.Helper()
+		if p := totals.Periods(); len(p) != 1 || p[0].Requests != requests || p[0].Errors != errors {
+			t.Errorf("%s: %+v, not %d requests and %d errors", what, p, requests, errors)
+		}
+	}
+	see("a", deploy.Counters{Answers: 1000, Errors: 5, Retried: 4})
+	is("between", 1005, 1)
+	see("a", deploy.Counters{Answers: 1000, Errors: 5, Retried: 5})
+	is("after", 1005, 1)
+	see("a", deploy.Counters{Answers: 1000, Errors: 6, Retried: 5})
+	is("an error that a user saw, of which one was told already", 1006, 1)
+	for i := range 2 * totalsTallies {
+		see("other"+string(rune('A'+i)), deploy.Counters{})
+	}
+	see("a", deploy.Counters{Answers: 1000, Errors: 6, Retried: 5})
+	is("it came back", 1006, 1)
+	see("a", deploy.Counters{Answers: 1010, Errors: 7, Retried: 5})
+	is("and answers", 1017, 2)
+}

@@ -19,6 +19,11 @@ type body struct {
 	tried  bool
 	source io.ReadCloser // what is left to be read
 	read   atomic.Bool   // some of it was passed on, and cannot be sent again
+	waits  atomic.Bool   // for the client
+	broken atomic.Bool   // the client did not send all of it
+
+	unpacked bool   // clear was looked for
+	clear    []byte // kept, as it was before it was packed; nil: it is not known
 
 	mu      sync.Mutex // of source, which a transport may still read when its request is answered
 	ended   bool       // nothing is left in source
@@ -80,6 +85,10 @@ func (b *body) keep(r *router, req *http.Request) error {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &refusal{status: http.StatusRequestTimeout, why: "the body of the request did not come in time"}
 	}
+	return notWhole()
+}
+
+func notWhole() error {
 	return &refusal{status: http.StatusBadRequest, why: "the body of the request is not whole"}
 }
 
@@ -150,21 +159,43 @@ func (p passing) Read(to []byte) (int, error) {
 	if p.b.over {
 		return 0, io.ErrClosedPipe
 	}
+	p.b.waits.Store(true)
 	n, err := p.b.source.Read(to)
+	p.b.waits.Store(false)
 	p.b.ended = p.b.ended || err == io.EOF
+	if err != nil && err != io.EOF {
+		p.b.broken.Store(true)
+	}
 	return n, err
 }
 
 func (passing) Close() error { return nil }
 
-// plain is the body as it was before it was packed; nil if it is not whole.
-func (b *body) plain(req *http.Request, limit int64) []byte {
-	if !b.whole {
+// mostPacked is how many times longer than itself a body can be that was packed.
+const mostPacked = 1040
+
+// plain is the body as it was before it was packed; nil if it is not whole, would be longer than a body that is kept, or finds no memory.
+func (b *body) plain(r *router, req *http.Request) []byte {
+	coding := req.Header.Get("Content-Encoding")
+	switch {
+	case !b.whole:
+		return nil
+	case coding == "":
+		return b.kept
+	case b.unpacked:
+		return b.clear
+	}
+	b.unpacked = true
+	limits := r.o.Settings.Limits
+	reserve := min(limits.Keep, mostPacked*int64(len(b.kept)))
+	if r.kept.Add(reserve) > limits.KeepAll {
+		r.kept.Add(-reserve)
 		return nil
 	}
-	plain, ok := answer.Plain(req.Header.Get("Content-Encoding"), b.kept, int(limit))
-	if !ok {
-		return nil
+	if clear, ok := answer.Plain(coding, b.kept, int(limits.Keep)); ok {
+		b.clear = clear
 	}
-	return plain
+	r.kept.Add(int64(len(b.clear)) - reserve)
+	b.counted += int64(len(b.clear))
+	return b.clear
 }

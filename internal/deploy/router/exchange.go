@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"mlx/internal/deploy"
@@ -20,6 +22,7 @@ type exchange struct {
 	r    *router
 	t    *table
 	req  *http.Request // as it came
+	w    http.ResponseWriter
 	id   string
 	at   time.Time
 	draw draw
@@ -27,6 +30,7 @@ type exchange struct {
 	arm    *arm    // that was chosen; nil: none yet
 	by     *arm    // whose answer goes back; nil: of the router itself
 	server *server // that gives it
+	tries  int     // how many servers were asked
 
 	body body
 
@@ -36,6 +40,10 @@ type exchange struct {
 
 	parent, span trace.Context
 	timer        *time.Timer
+	slow         atomic.Bool // when the time was over, the client had not sent all, or did not read
+	gives        atomic.Bool // the client is to read
+	ending       sync.Mutex
+	ended        bool // nothing is done to its connection any more
 
 	sent, done time.Time // to the server that answers, and when its answer had ended
 	status     int
@@ -55,10 +63,13 @@ func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{})
 // errTime is the cause of a request whose time is over.
 var errTime = errors.New("the time for the request is over")
 
+// lastWord is how long a client may take to read that the time is over.
+const lastWord = 5 * time.Second
+
 // ServeHTTP answers one request.
 func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.refresh()
-	x := &exchange{r: r, t: r.table.Load(), req: req, id: requestID(req), at: r.o.Now()}
+	x := &exchange{r: r, t: r.table.Load(), req: req, w: w, id: requestID(req), at: r.o.Now()}
 	w.Header().Set(idHeader, x.id)
 	if r.draining.Load() {
 		r.late.Add(1)
@@ -68,8 +79,15 @@ func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	defer cancel(nil)
 	x.timer = time.AfterFunc(limits.Time, func() {
+		x.slow.Store(x.body.waits.Load() || x.gives.Load())
 		cancel(errTime)
-		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // a body that does not come holds nothing up
+		x.ending.Lock()
+		defer x.ending.Unlock()
+		if x.ended { // the connection may have its next request
+			return
+		}
+		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))          // a body that does not come holds nothing up
+		_ = http.NewResponseController(w).SetWriteDeadline(r.o.Now().Add(lastWord)) // nor does a client that does not read
 	})
 	defer x.timer.Stop()
 	x.startSpan()
@@ -115,6 +133,9 @@ var errNobody = errors.New("no release serves this request")
 // admit finds the arm of a request, and holds that the request may go there.
 func (x *exchange) admit(w http.ResponseWriter) error {
 	r, limits := x.r, x.r.o.Settings.Limits
+	if !wellFormed(x.req) {
+		return &refusal{status: http.StatusBadRequest, why: "the request is not well formed"}
+	}
 	if x.req.ContentLength > limits.Body {
 		r.shared.N[cellTooLong].Add(1)
 		return tooLong(limits.Body)
@@ -128,7 +149,7 @@ func (x *exchange) admit(w http.ResponseWriter) error {
 			return err
 		}
 	}
-	arm := r.claim(x, x.body.plain(x.req, limits.Keep))
+	arm := r.claim(x, x.body.plain(r, x.req))
 	if !x.draw.counted {
 		r.shared.N[cellUncounted].Add(1)
 	}
@@ -146,7 +167,7 @@ func (x *exchange) admit(w http.ResponseWriter) error {
 			return err
 		}
 	}
-	return x.checkRequest(limits)
+	return x.checkRequest()
 }
 
 // errUnlogged: what it would answer could not be kept. Why is nobody's business but of who runs the service.
@@ -177,12 +198,12 @@ func (x *exchange) mayRetry(a *arm, s *serving) bool {
 	return s.Idempotent && (a.Role == deploy.Candidate && x.t.stable != nil || a.Role == deploy.Stable && len(s.list) > 1)
 }
 
-func (x *exchange) checkRequest(limits Limits) error {
+func (x *exchange) checkRequest() error {
 	s := x.arm.pool.serving.Load()
 	if !s.schema.Inputs() || !x.body.whole || len(x.body.kept) == 0 {
 		return nil
 	}
-	plain := x.body.plain(x.req, limits.Keep)
+	plain := x.body.plain(x.r, x.req)
 	problem, checked := s.schema.Request(x.req.Header.Get("Content-Type"), plain)
 	if problem != nil {
 		x.verdict, x.why = BadRequest, problem.Error()
@@ -245,6 +266,9 @@ func statusOf(err error) int {
 // finish counts what became of a request, and hands it on.
 func (x *exchange) finish(cause error) {
 	x.timer.Stop()
+	x.ending.Lock()
+	x.ended = true
+	x.ending.Unlock()
 	if x.done.IsZero() {
 		x.done = x.r.o.Now()
 	}
@@ -263,7 +287,7 @@ func (x *exchange) finish(cause error) {
 	if x.arm != nil && x.draw.counted {
 		x.count(x.outcome(cause))
 	}
-	if cause == nil && x.reply.err != nil && x.by.Role == deploy.Candidate {
+	if cause == nil && x.reply.err != nil && x.by.Role == deploy.Candidate && !x.body.broken.Load() {
 		x.r.broke(x.t)
 	}
 	x.endSpan()
@@ -294,7 +318,9 @@ func (x *exchange) outcome(cause error) outcome {
 	case x.retried:
 		return failed
 	case x.upgraded || x.reply.complete:
-	case errors.Is(cause, errTime):
+	case x.body.broken.Load():
+		return left
+	case errors.Is(cause, errTime) && !x.slow.Load():
 		return failed
 	case cause != nil, x.err == nil && x.reply.err == nil: // gone while it waited, or while it was answered
 		return left

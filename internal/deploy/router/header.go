@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
+	"strings"
 
 	"mlx/internal/deploy/router/internal/trace"
 )
@@ -41,6 +42,30 @@ func sound(id string) bool {
 		}
 	}
 	return true
+}
+
+// wellFormed refuses what could be sent to no server, and would be taken for a failure of one: net/http lets it in.
+func wellFormed(req *http.Request) bool {
+	if !token(req.Method) {
+		return false
+	}
+	for name := range req.Trailer {
+		if !token(name) {
+			return false
+		}
+	}
+	return true
+}
+
+// token is a word of HTTP, RFC 9110 section 5.6.2.
+func token(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // rewrite makes the request that servers get.

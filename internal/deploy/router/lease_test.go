@@ -2,6 +2,9 @@ package router
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -196,5 +199,37 @@ func TestLeaseWithoutStable(t *testing.T) {
 	}
 	if a := r.actual(); a.Reverted != nil || a.Arms[0].Share != deploy.All {
 		t.Errorf("%+v", a)
+	}
+}
+
+// TestBreaksOfClients holds that no client takes the traffic from a candidate by a body that it does not send whole.
+func TestBreaksOfClients(t *testing.T) {
+	reads := handles(t, func(_ http.ResponseWriter, req *http.Request) { _, _ = io.Copy(io.Discard, req.Body) })
+	r := run(t, Options{})
+	s := reads.servers()
+	s.Idempotent = false // its bodies are passed on as they come
+	r.serve("one", answers(t, "1").servers())
+	r.serve("two", s)
+	r.apply(desired(1, deploy.All, func(d *deploy.Desired) { d.Breaks, d.BreaksIn = 1, time.Minute }))
+	for i, body := range []string{"Content-Length: 100\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\nno number\r\n",
+		"Trailer: no name\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n\r\n"} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: a\r\n"+body)
+		_ = conn.(*net.TCPConn).CloseWrite()
+		answer, _ := io.ReadAll(conn)
+		_ = conn.Close()
+		if len(answer) > 0 && !strings.HasPrefix(string(answer), "HTTP/1.1 400 ") && !strings.HasPrefix(string(answer), "HTTP/1.1 499 ") {
+			t.Errorf("answered %.60q", answer)
+		}
+		until(t, "it is over", func() bool {
+			c := r.seen(deploy.Candidate)
+			return c.InFlight == 0 && c.Counts.Requests == int64(min(i+1, 2))
+		})
+	}
+	if a := r.actual(); a.Reverted != nil || r.seen(deploy.Candidate).Counts.Errors != 0 {
+		t.Errorf("%+v, and of the candidate is counted %+v", a.Reverted, r.seen(deploy.Candidate).Counts)
 	}
 }

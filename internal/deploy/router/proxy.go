@@ -49,7 +49,11 @@ func (r *router) newProxy() *httputil.ReverseProxy {
 			if cause := context.Cause(req.Context()); cause != nil && !errors.Is(err, errTime) {
 				err = cause // a broken connection is what a request sees whose time is over
 			}
-			exchangeOf(req.Context()).fail(w, err)
+			x := exchangeOf(req.Context())
+			if x.body.broken.Load() && statusOf(err) == http.StatusBadGateway {
+				err = notWhole()
+			}
+			x.fail(w, err)
 		},
 		ErrorLog: r.o.listen(&http.Server{}).ErrorLog,
 	}
@@ -82,7 +86,7 @@ func (roundTripper) RoundTrip(out *http.Request) (*http.Response, error) {
 	if err == nil {
 		return x.take(x.arm, resp), nil
 	}
-	if x.arm.Role != deploy.Candidate || !broken(out.Context(), err) {
+	if x.arm.Role != deploy.Candidate || x.body.broken.Load() || !broken(out.Context(), err) {
 		return nil, err
 	}
 	x.r.broke(x.t)
@@ -149,6 +153,9 @@ func (x *exchange) once(a *arm, s *serving, b *server, out *http.Request) (*http
 	target := *out.URL
 	target.Host = b.address
 	attempt.URL = &target
+	if x.tries++; x.tries > 1 { // a transport that failed may still read what it was given
+		attempt.Header = out.Header.Clone()
+	}
 	if out.Body != nil {
 		attempt.Body = x.body.reader()
 		if x.body.whole {
@@ -228,8 +235,13 @@ func (p *reply) begin(x *exchange, resp *http.Response) {
 }
 
 func (p *reply) Read(to []byte) (int, error) {
+	p.x.gives.Store(false)
 	n, err := p.ReadCloser.Read(to)
+	p.x.gives.Store(true)
 	p.length += int64(n)
+	if x := p.x; p.stream && x.req.ProtoMajor == 1 { // HTTP/2 would end a stream that is only quiet
+		_ = http.NewResponseController(x.w).SetWriteDeadline(x.r.o.Now().Add(x.r.o.Settings.Limits.Time)) // for what comes next
+	}
 	if p.keep {
 		if p.length > int64(p.x.r.o.Settings.Limits.Answer) {
 			p.keep, p.buffer = false, nil

@@ -3,6 +3,7 @@ package router
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -220,6 +221,21 @@ func TestSlowBody(t *testing.T) {
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil || resp.StatusCode != 408 && resp.StatusCode != 504 {
 		t.Errorf("answered %v, %v", resp, err)
+	}
+	// Neither does one whose body is passed on as it comes, and the model has no part in it.
+	reads := handles(t, func(_ http.ResponseWriter, req *http.Request) { _, _ = io.Copy(io.Discard, req.Body) })
+	r = to(t, reads, Settings{Limits: Limits{Time: 100 * time.Millisecond}})
+	if conn, err = net.Dial("tcp", strings.TrimPrefix(r.url, "http://")); err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+	if resp, err = http.ReadResponse(bufio.NewReader(conn), nil); err != nil || resp.StatusCode != 504 && resp.StatusCode != 408 {
+		t.Errorf("answered %v, %v", resp, err)
+	}
+	until(t, "it is over", func() bool { return r.seen(deploy.Stable).InFlight == 0 })
+	if c := r.seen(deploy.Stable).Counts; c.Requests != 1 || c.Errors != 0 {
+		t.Errorf("what the client did counts as an error of the model: %+v", c)
 	}
 }
 
@@ -614,5 +630,88 @@ func TestEarlyAnswers(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestSlowReader holds that a client which does not read its answer does not hold a place for ever.
+func TestSlowReader(t *testing.T) {
+	for _, kind := range []string{"application/octet-stream", "text/event-stream"} {
+		t.Run(kind, func(t *testing.T) {
+			block := make([]byte, 1<<20)
+			m := handles(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", kind)
+				for range 64 { // more than the system keeps for somebody who does not read
+					if _, err := w.Write(block); err != nil {
+						return
+					}
+				}
+			})
+			r := to(t, m, Settings{Limits: Limits{Time: 200 * time.Millisecond}})
+			conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+			until(t, "the model is asked", func() bool { return m.asked.Load() == 1 })
+			until(t, "the place is free again", func() bool {
+				text, err := r.client.Metrics(t.Context())
+				return err == nil && strings.Contains(text, "mlx_router_in_flight{service=\"flights\"} 0\n") && r.seen(deploy.Stable).InFlight == 0
+			})
+			if c := r.seen(deploy.Stable).Counts; c.Errors != 0 {
+				t.Errorf("what the client did counts as an error of the model: %+v", c)
+			}
+		})
+	}
+}
+
+// TestQuietStream holds that a stream may be quiet for longer than a request may take.
+func TestQuietStream(t *testing.T) {
+	m := handles(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for range 3 {
+			_, _ = io.WriteString(w, "data: a\n\n")
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(250 * time.Millisecond)
+		}
+	})
+	r := to(t, m, Settings{Limits: Limits{Time: 100 * time.Millisecond}})
+	status, text := post(t, r.url, "{}")
+	if status != 200 || strings.Count(text, "data: a") != 3 {
+		t.Errorf("answered %d %q", status, text)
+	}
+}
+
+// TestPackedBodies holds that bodies which become long when they are unpacked count as memory, and are not unpacked when there is none.
+func TestPackedBodies(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write(make([]byte, 1<<20))
+	_ = z.Close()
+	r := &router{o: Options{Settings: Settings{Limits: Limits{Keep: 2 << 20, KeepAll: 4 << 20}}}}
+	req := &http.Request{Header: http.Header{"Content-Encoding": {"gzip"}}}
+	b := &body{kept: packed.Bytes(), whole: true}
+	if n := len(b.plain(r, req)); n != 1<<20 || r.kept.Load() != 1<<20 || len(b.plain(r, req)) != n {
+		t.Errorf("unpacked to %d bytes, and %d count", n, r.kept.Load())
+	}
+	b.release(r)
+	if n := r.kept.Load(); n != 0 {
+		t.Errorf("%d bytes count when it is over", n)
+	}
+	r.kept.Store(4<<20 - 1000)
+	if b := (&body{kept: packed.Bytes(), whole: true}); b.plain(r, req) != nil || r.kept.Load() != 4<<20-1000 {
+		t.Errorf("unpacked where there was no memory: %d", r.kept.Load())
+	}
+}
+
+// TestLongHeader holds that what nobody has asked for takes no memory.
+func TestLongHeader(t *testing.T) {
+	m := answers(t, "1")
+	r := to(t, m, Settings{})
+	if status, _ := post(t, r.url, "{}", "X-Long", strings.Repeat("a", 60<<10)); status != 200 {
+		t.Errorf("a header of 60 KiB: %d", status)
+	}
+	if status, _ := post(t, r.url, "{}", "X-Long", strings.Repeat("a", 200<<10)); status != 431 || m.asked.Load() != 1 {
+		t.Errorf("a header of 200 KiB: %d, and the model was asked %d times", status, m.asked.Load())
 	}
 }

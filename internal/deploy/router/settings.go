@@ -237,10 +237,13 @@ type Pair struct {
 	Dropped bool `json:"dropped"`
 }
 
+// maxHeader bounds the header of a request: nobody has said yet who it is from, and each connection may bring one.
+const maxHeader = 64 << 10
+
 // listen gives a server what it says of clients that do wrong: nobody need see it.
 func (o Options) listen(s *http.Server) *http.Server {
 	s.ErrorLog = slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)
-	s.ReadHeaderTimeout = o.Settings.Limits.HeaderTime
+	s.ReadHeaderTimeout, s.MaxHeaderBytes = o.Settings.Limits.HeaderTime, maxHeader
 	return s
 }
 
