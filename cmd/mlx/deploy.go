@@ -64,6 +64,7 @@ mlx deploy flights flights@v2 --steps 50%,100% --bake 400ms --load 50/s,p99=2s,t
 	f.StringVarP(&o.why, "message", "m", "", "`REASON`, which is recorded")
 	f.BoolVar(&o.detach, "detach", false, "return when it is under way; mlx service status --watch shows it")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan; change nothing")
+	completeFlag(cmd, "strategy", completeWords(strategies()...))
 	return cmd
 }
 
@@ -87,6 +88,13 @@ func deployRun(ctx context.Context, a *app, o deployOptions) error {
 	if err != nil {
 		return err
 	}
+	known, err := s.book.Service(ctx, s.name)
+	if err != nil {
+		return err
+	}
+	if err := s.mayBegin(spec, known, v); err != nil { // before anything is asked, read or saved for nothing
+		return err
+	}
 	allowed, err := s.mayEnter(ctx, v)
 	if err != nil || !allowed {
 		return err
@@ -107,22 +115,11 @@ func deployRun(ctx context.Context, a *app, o deployOptions) error {
 	if err != nil {
 		return err
 	}
-	spec.To = release
-	known, err := s.book.Service(ctx, s.name)
-	if err != nil {
-		return err
-	}
-	if spec.From = known.Current; spec.From == nil { // there is nothing to be judged against, and nobody to be spared
-		spec.Strategy, spec.Steps, spec.Mirror = deploy.Canary, nil, 0
-	}
-	spec = spec.Filled()
+	spec = from(spec, known, release)
 	if known.Current != nil && known.Current.Key == release.Key {
 		return s.inService(ctx, known)
 	}
 	if err := spec.Check(); err != nil {
-		return err
-	}
-	if err := errors.Join(s.mayCompare(spec), s.mayJudge(spec)); err != nil {
 		return err
 	}
 	noRoom := s.fits(ctx, spec, v.Bytes)
@@ -133,6 +130,28 @@ func deployRun(ctx context.Context, a *app, o deployOptions) error {
 		return noRoom
 	}
 	return s.rollOut(ctx, spec, o, proven)
+}
+
+// from is a rollout of a release in place of what is in service, with what nobody has said.
+func from(spec deploy.Spec, known deploy.Service, release deploy.Release) deploy.Spec {
+	spec.To = release
+	if spec.From = known.Current; spec.From == nil { // there is nothing to be judged against, and nobody to be spared
+		spec.Strategy, spec.Steps, spec.Mirror = deploy.Canary, nil, 0
+	}
+	return spec.Filled()
+}
+
+// mayBegin refuses what could not be carried out, whatever the release turns out to be.
+func (s *served) mayBegin(spec deploy.Spec, known deploy.Service, v *registry.Version) error {
+	spec = from(spec, known, deploy.Release{Key: "not known yet", Model: v.Model, Version: v.Version, Serve: serveOf(s.cfg)})
+	if err := spec.Check(); err != nil {
+		return err
+	}
+	if err := errors.Join(s.mayCompare(spec), s.mayJudge(spec)); err != nil {
+		return err
+	}
+	_, err := s.warmRequests()
+	return err
 }
 
 // rollOut plans a rollout and carries it out.

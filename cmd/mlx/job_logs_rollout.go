@@ -79,7 +79,7 @@ func (a *app) printLog(ctx context.Context, name string) error {
 	lines.Buffer(nil, maxLogLine)
 	for ctx.Err() == nil && lines.Scan() {
 		line := serverLine{"server-log/v1", filepath.Base(name), lines.Text()}
-		if err := a.streams.Row(line, func(t *cli.Text) { t.Plain(line.Text) }); err != nil {
+		if err := a.streams.Row(line, func(t *cli.Text) { t.Plain(line.Text + "\n") }); err != nil {
 			return err
 		}
 	}

@@ -80,7 +80,7 @@ func rollbackRun(ctx context.Context, a *app, o rollbackOptions) error {
 		return err
 	}
 	s.poke()
-	return s.drive(ctx, planned)
+	return s.drive(ctx, planned, s.driver())
 }
 
 // rollbackTarget is the release to return to.

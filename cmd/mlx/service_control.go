@@ -223,10 +223,16 @@ func (s *served) watchOn(ctx context.Context, id object.Digest) error {
 		return err
 	}
 	defer held.Close()
-	told := newTelling(s)
-	r, err := s.controller(told.news).Drive(ctx, s.name, id)
-	if ctx.Err() == nil {
+	driving, stop := context.WithCancel(ctx)
+	defer stop()
+	c := s.controller(newTelling(s).news)
+	c.Driver = &onlyRunning{Driver: c.Driver, now: s.app.now, most: idleFor, gone: stop}
+	r, err := c.Drive(driving, s.name, id)
+	if driving.Err() == nil {
 		s.unwatched(id) // it is over, or cannot be carried out
+	} else if ctx.Err() == nil {
+		s.app.streams.Note("rollout %s is left until %s runs again: it has not run for %s", id.Short(), s.name, cli.FormatDuration(idleFor))
+		return nil
 	}
 	if err != nil {
 		return err

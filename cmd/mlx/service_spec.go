@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,10 +59,22 @@ func readable(rules []deploy.Rule) error {
 	return nil
 }
 
+// strategies are the ways in which somebody may let a version take over.
+func strategies() []string {
+	return []string{string(deploy.Canary), string(deploy.ShadowOnly), string(deploy.AB), string(deploy.BlueGreen), string(deploy.Replace)}
+}
+
 // typedSpec puts in what was typed.
 func (s *served) typedSpec(spec *deploy.Spec, o deployOptions) error {
 	bad := func(flag string, err error) error {
 		return fault.New(fault.Usage, "cannot deploy to %s: --%s: %w", s.name, flag, err)
+	}
+	if o.strategy != "" && !slices.Contains(strategies(), o.strategy) {
+		err := fault.New(fault.Usage, "cannot deploy to %s: there is no strategy %q", s.name, o.strategy)
+		if near := fault.Nearest(o.strategy, strategies()); near != "" {
+			return err.Hint("--strategy %s", near)
+		}
+		return err.Hint("strategies are %s", strings.Join(strategies(), ", "))
 	}
 	if len(o.steps) > 0 {
 		spec.Steps = nil

@@ -9,24 +9,27 @@ import (
 	"mlx/internal/deploy"
 )
 
+// maxTroubles is how many different ones are told until something changes.
+const maxTroubles = 20
+
 // telling says what happens to a rollout, a line each.
 type telling struct {
 	served *served
-	last   string // trouble that was told, once
+	told   map[string]bool // trouble since something last changed, each once
 }
 
-func newTelling(s *served) *telling { return &telling{served: s} }
+func newTelling(s *served) *telling { return &telling{served: s, told: map[string]bool{}} }
 
 // news tells one thing.
 func (t *telling) news(n deploy.News) {
 	if n.Err != nil {
-		if text := n.Err.Error(); text != t.last {
-			t.last = text
+		if text := n.Err.Error(); !t.told[text] && len(t.told) < maxTroubles {
+			t.told[text] = true
 			t.line(n.At, "trouble", text)
 		}
 		return
 	}
-	t.last = ""
+	clear(t.told)
 	if n.Seen {
 		t.seen(n)
 		return

@@ -48,7 +48,7 @@ func (s *served) unwatched(id object.Digest) {
 }
 
 // goOn has a rollout carried out that nobody carries out any more. When the service starts, that is each whose candidate has requests: within its
-// lease it goes on, after that it is recorded that the lease is over. One that was interrupted before it had any waits for a person.
+// lease it goes on, after that it is recorded that the lease is over. One that was given up is taken back. One that was interrupted before it had any waits for a person.
 func (s *served) goOn(ctx context.Context, starts bool) error {
 	id, left := s.watched()
 	if !left && !starts || left && s.controlled(id) {
@@ -63,7 +63,8 @@ func (s *served) goOn(ctx context.Context, starts bool) error {
 		s.unwatched(id)
 		left = false
 	}
-	if !busy || !left && r.State != deploy.StatePaused && r.Share() == 0 || s.controlled(r.ID) {
+	begun := r.State == deploy.StatePaused || r.State == deploy.StateAborting || r.Share() > 0
+	if !busy || !left && !begun || s.controlled(r.ID) {
 		return nil
 	}
 	if err := s.detach(ctx, r); err != nil {
@@ -95,6 +96,41 @@ func (s *served) keepWatched(ctx context.Context) {
 		case <-every.C:
 		}
 	}
+}
+
+// idleFor is how long a process in the background waits for a service that does not run, longer than a restart takes. Nothing is lost when it
+// ends: there is nobody whom the rollout could give anything to, and mlx service run starts another one.
+const idleFor = time.Minute
+
+// onlyRunning is a target that is left when nothing of its service has run for long.
+type onlyRunning struct {
+	deploy.Driver
+	now   func() time.Time
+	most  time.Duration // for which it may not run
+	since time.Time // when it was first seen not to run; zero: it ran
+	gone  func()
+}
+
+func (o *onlyRunning) Observe(ctx context.Context, service string) (deploy.Actual, error) {
+	seen, err := o.Driver.Observe(ctx, service)
+	switch {
+	case !errors.Is(err, local.ErrNotRunning):
+		o.since = time.Time{}
+	case o.since.IsZero():
+		o.since = o.now()
+	case o.now().Sub(o.since) > o.most:
+		o.gone()
+	}
+	return seen, err
+}
+
+// Apply asks for a state. Why a router that does not run cannot be asked is no news.
+func (o *onlyRunning) Apply(ctx context.Context, d deploy.Desired) error {
+	err := o.Driver.Apply(ctx, d)
+	if err != nil && !o.since.IsZero() {
+		return local.ErrNotRunning
+	}
+	return err
 }
 
 // lockTries is how often a process in the background looks whether it may carry a rollout out: who only asks whether somebody does holds the

@@ -95,6 +95,9 @@ func (s *served) pause(ctx context.Context, o serviceWordOptions) error {
 		s.app.streams.Note("nothing changed: the rollout is paused")
 		return s.emitStatus(ctx)
 	}
+	if _, err := s.observe(ctx); err != nil { // nobody could carry out what is asked
+		return err
+	}
 	if r, err = s.ask(ctx, r, deploy.Pause, o.why); err != nil {
 		return err
 	}
@@ -139,6 +142,9 @@ func (s *served) resume(ctx context.Context, o serviceWordOptions) error {
 	if err != nil {
 		return err
 	}
+	if _, err := s.observe(ctx); err != nil {
+		return err
+	}
 	word := deploy.Resume
 	switch {
 	case o.now:
@@ -163,13 +169,22 @@ func (s *served) abort(ctx context.Context, o serviceWordOptions) error {
 	if r, err = s.ask(ctx, r, deploy.Abort, o.why); err != nil {
 		return err
 	}
-	return s.drive(ctx, r)
+	driving, stop := context.WithCancel(ctx)
+	defer stop()
+	target := &onlyRunning{Driver: s.driver(), now: s.app.now, gone: stop} // twice not running is enough: it is written down by then
+	err = s.drive(driving, r, target)
+	if driving.Err() == nil || ctx.Err() != nil {
+		return err
+	}
+	s.app.streams.Note("%s is given up, and gets nothing. It is rolled back as soon as %s runs again", r.To.Name(), s.name)
+	return s.emitStatus(ctx)
 }
 
 // drive carries a rollout out whether somebody else does or not.
-func (s *served) drive(ctx context.Context, r deploy.Rollout) error {
-	told := newTelling(s)
-	last, err := s.controller(told.news).Drive(ctx, s.name, r.ID)
+func (s *served) drive(ctx context.Context, r deploy.Rollout, target deploy.Driver) error {
+	c := s.controller(newTelling(s).news)
+	c.Driver = target
+	last, err := c.Drive(ctx, s.name, r.ID)
 	if err != nil {
 		return err
 	}

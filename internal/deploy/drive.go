@@ -72,6 +72,8 @@ func (c Controller) Drive(ctx context.Context, service string, id object.Digest)
 		judging.start(ctx, d, wake)
 		switch {
 		case sooner:
+		case d.blinded:
+			c.Sleep(rest, min(d.every(), time.Second)) // it may be long until there is something to see
 		case d.r.Share() > 0 && d.seenIn == d.r.Generation:
 			c.Sleep(rest, d.every())
 		default: // something is starting or ending
@@ -107,6 +109,7 @@ type driving struct {
 	askedIn uint64    // the generation that the target was last asked for
 	seenIn  uint64    // the one that it was seen to obey
 	noted   time.Duration
+	blinded bool // the target could not be asked at the last look
 }
 
 func (d *driving) every() time.Duration {
@@ -138,7 +141,7 @@ func (d *driving) turn(ctx context.Context, j Judgement) (sooner, done bool, err
 	if over, err := d.reread(ctx); over || err != nil {
 		return false, over, err
 	}
-	if lookErr != nil {
+	if d.blinded = lookErr != nil; d.blinded {
 		d.trouble(lookErr)
 		return false, false, d.blind(ctx)
 	}

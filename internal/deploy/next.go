@@ -49,7 +49,7 @@ func (r Rollout) decide(seen Actual, j Judgement) Rollout {
 		return r // somebody else is ahead: whoever keeps the records finds out who
 	case r.Share() > 0 && seen.Reverted != nil && seen.Reverted.Generation >= r.First:
 		return r.abort(seen, seen.Reverted.Reason, Mlx)
-	case j.Verdict == gate.Fail && r.Strategy != Back:
+	case j.Verdict == gate.Fail && r.Strategy != Back && !r.starts():
 		return r.abort(seen, j.Reason, Mlx)
 	case r.dead(seen) != "":
 		return r.abort(seen, r.dead(seen), Mlx)
@@ -258,7 +258,7 @@ func (r Rollout) hold(j Judgement) Rollout {
 func (r Rollout) judged(seen Actual, j Judgement) Rollout {
 	wait := r.wait(seen, j)
 	switch {
-	case r.Strategy == Replace && !r.up(seen): // it starts, or StartTimeout ends it
+	case r.starts() || r.Strategy == Replace && !r.up(seen): // it starts, or StartTimeout ends it
 	case r.From == nil && r.obeys(seen) && ready(seen, r.To.Key):
 		return r.forward("nothing was in service before", Mlx) // nobody is better off while it waits
 	case wait == "" && r.Watched >= r.Bake:

@@ -96,6 +96,8 @@ type Rollout struct {
 	Marks   Marks
 
 	watching bool      // the target did it when it was last looked at
+	stood    bool      // of Replace: the candidate had a server when it was last looked at
+	started  bool      // of Replace: it had one at two looks in a row, so that what fails from then on is its own
 	looked   time.Time // when it was last looked at
 }
 
@@ -235,7 +237,18 @@ func (r Rollout) Watch(seen Actual, now time.Time) Rollout {
 		stable = r.From.Key
 	}
 	r.Marks = r.Marks.see(seen, stable, r.To.Key)
+	if r.starts() {
+		r.Marks.Candidate, r.Watched = r.Marks.Candidate.mark(), 0
+		up := obeys && ready(seen, r.To.Key)
+		r.started, r.stood = up && r.stood, up
+	}
 	return r
+}
+
+// starts says whether the candidate takes the place of one that was stopped, and has not answered yet: what is asked meanwhile fails, and says
+// nothing about it.
+func (r Rollout) starts() bool {
+	return r.Strategy == Replace && r.phase() == StateStep && !r.started
 }
 
 // up says whether the candidate has a server that is ready, or needs none.
@@ -261,7 +274,7 @@ func (r Rollout) Judged() bool {
 	case StatePlanned, StateReady:
 		return r.State != StatePaused && r.Strategy != Back
 	case StateShadow, StateStep:
-		return true
+		return !r.starts()
 	default:
 		return false
 	}
@@ -271,7 +284,7 @@ func (r Rollout) Judged() bool {
 func (r Rollout) Carry(from Rollout) Rollout {
 	if r.ID == from.ID && r.Generation == from.Generation && r.State == from.State {
 		r.Watched, r.Dead, r.Marks, r.watching, r.looked = from.Watched, from.Dead, from.Marks, from.watching, from.looked
-		r.Findings = from.Findings
+		r.Findings, r.stood, r.started = from.Findings, from.stood, from.started
 	}
 	return r
 }

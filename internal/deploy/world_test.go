@@ -230,6 +230,7 @@ func (w *world) serve(a Arm, n int64) {
 			}
 		} else {
 			w.lost += n
+			s.counts.Requests, s.counts.Errors = s.counts.Requests+n, s.counts.Errors+n // as the router counts what nobody could answer
 		}
 		return
 	}

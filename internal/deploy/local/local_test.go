@@ -386,6 +386,13 @@ func TestWhatCannotServeSaysWhy(t *testing.T) {
 			t.Errorf("%+v: %v", bad, err)
 		}
 	}
+	b.await("it has ended again, and says so all the time and once", func() bool {
+		arm := b.running().Arms[1]
+		if strings.Count(arm.Trouble, "no module named sklearn") != 1 {
+			t.Fatalf("after %d starts it says %q", arm.Restarts, arm.Trouble)
+		}
+		return arm.Restarts > 2
+	})
 	b.want(wanted(1, guess))
 	b.await("the others are gone", func() bool { return len(b.running().Arms) == 1 })
 	b.end()
@@ -476,7 +483,10 @@ func TestLogsArePutAside(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Fprint(f, "one\n\n two\nthree\nfour\n")
-	if got := lastLines(name, 3); got != "two | three | four" {
+	if got := lastLines(name, int64(len("one\n\n two\nthree\n")), 3); got != "four" {
+		t.Errorf("the last lines behind the third are %q", got)
+	}
+	if got := lastLines(name, 0, 3); got != "two | three | four" {
 		t.Errorf("its last lines are %q", got)
 	}
 	if info, err := os.Stat(name + ".1"); err != nil || info.Size() != maxLog {

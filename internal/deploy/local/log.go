@@ -49,16 +49,16 @@ func trim(name string) error {
 	return os.Truncate(name, 0)
 }
 
-// lastLines are the last n lines of a file that are not empty, as one text.
-func lastLines(name string, n int) string {
+// lastLines are the last n lines of a file behind an offset that are not empty, as one text.
+func lastLines(name string, from int64, n int) string {
 	const most = 4096
 	f, err := os.Open(name)
 	if err != nil {
 		return ""
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.Size() > most {
-		_, _ = f.Seek(-most, io.SeekEnd) // else it is read from the start
+	if info, err := f.Stat(); err == nil && from <= info.Size() { // else it was emptied meanwhile, and is read from the start
+		_, _ = f.Seek(max(from, info.Size()-most), io.SeekStart)
 	}
 	text, _ := io.ReadAll(io.LimitReader(f, most)) // what was read is told
 	var lines []string

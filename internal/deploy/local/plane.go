@@ -96,7 +96,7 @@ func (p *plane) keep(ctx context.Context, now process) {
 		p.changed()
 		select {
 		case <-now.ended():
-			why := "it ended with " + now.status() + ": " + lastLines(p.logName(), 3)
+			why := "it ended with " + now.status() + ": " + lastLines(p.logName(), 0, 3)
 			p.set(func(s *RouterState) { s.PID, s.Restarts, s.Trouble = 0, s.Restarts+1, why })
 			p.o.log("router: %s; it is started again", why)
 			now = nil
@@ -183,7 +183,7 @@ func (p *plane) begin(ctx context.Context, alone bool) (_ process, err error) {
 		}
 	}
 	if err := awaitWord(ctx, hear, r.ended()); err != nil {
-		said := lastLines(p.logName(), 3)
+		said := lastLines(p.logName(), 0, 3)
 		r.stop(time.Second)
 		return nil, fmt.Errorf("it does not answer: %w: %s", err, said)
 	}

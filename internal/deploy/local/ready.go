@@ -51,6 +51,8 @@ func (s *server) probe(ctx context.Context, port int, ready chan<- string) {
 	}
 }
 
+const nothingListens = "nothing listens on its port: a server listens on port $PORT of 127.0.0.1"
+
 // ask says what is missing, "" for nothing.
 func ask(ctx context.Context, client *http.Client, address string, paths []string) string {
 	answers := make([]string, 0, len(paths))
@@ -61,7 +63,7 @@ func ask(ctx context.Context, client *http.Client, address string, paths []strin
 		}
 		resp, err := client.Do(req)
 		if err != nil {
-			return "nothing listens on its port: a server listens on port $PORT of 127.0.0.1"
+			return nothingListens
 		}
 		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16)) // what it says does not matter
 		_ = resp.Body.Close()

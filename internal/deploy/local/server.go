@@ -32,6 +32,7 @@ type server struct {
 	release deploy.Release
 	n       int // from 1, among those of its release
 	place   Place
+	logged  int64            // how long its log was when the process that runs began
 	changed func()           // somebody wants to know that it became ready, or is no longer
 	quiet   func(key string) // waits until nothing is asked of the release any more
 	after   <-chan struct{}  // the server before it in its place, which is being stopped; nil: there is none
@@ -40,7 +41,8 @@ type server struct {
 	mu       sync.Mutex
 	address  string // when it is ready
 	restarts int
-	trouble  string
+	trouble  string // of the process that runs, or of the last one
+	before   string // what was wrong with the process before it
 	running  identity
 }
 
@@ -72,7 +74,10 @@ func (s *server) keep(ctx context.Context) {
 		if s.o.Now().Sub(began) > backoffReset {
 			wait = backoffFirst
 		}
-		s.set(func() { s.address, s.trouble, s.restarts = "", err.Error(), s.restarts+1 })
+		s.set(func() {
+			s.address, s.trouble, s.restarts = "", err.Error(), s.restarts+1
+			s.before = s.trouble
+		})
 		s.o.log("%s server %d: %v; it is started again in %s", s.release.Name(), s.n, err, wait)
 		select {
 		case <-ctx.Done():
@@ -116,7 +121,7 @@ func (s *server) once(ctx context.Context) error {
 			if err := folder.WriteJSON(s.noteName(), note); err != nil {
 				s.o.log("%s server %d: a supervisor that comes later waits for it: %v", s.release.Name(), s.n, err)
 			}
-			s.set(func() { s.address, s.trouble = address, "" })
+			s.set(func() { s.address, s.trouble, s.before = address, "", "" })
 			s.warnOfOpenPorts(p)
 		case <-p.ended():
 			p.stop(0) // what it started does not end with it: it may hold a GPU
@@ -156,13 +161,16 @@ func (s *server) tell(a *RunningArm) {
 	a.Restarts += s.restarts
 	if a.Trouble == "" {
 		a.Trouble = s.trouble
+		if s.trouble == nothingListens && s.before != "" { // it starts again, and is no wiser yet
+			a.Trouble = s.before
+		}
 	}
 	a.Memory = max(a.Memory, memoryOf(s.running))
 }
 
 // ended says how a process ended that was not asked to.
 func (s *server) ended(p process) error {
-	said := lastLines(LogOf(s.o.Dir, s.release.Key, s.n), 3)
+	said := lastLines(LogOf(s.o.Dir, s.release.Key, s.n), s.logged, 3)
 	if said == "" {
 		return fmt.Errorf("it ended with %s and said nothing", p.status())
 	}
@@ -208,6 +216,9 @@ func (s *server) begin(ctx context.Context) (process, int, error) {
 		return nil, 0, err
 	}
 	defer out.Close()
+	if info, err := out.Stat(); err == nil {
+		s.logged = info.Size() // else it is told what an earlier process said as well
+	}
 	cmd := exec.Command(shell[0], append(shell[1:], s.release.Serve.Command)...) //nolint:noctx // it outlives this supervisor when that is killed
 	cmd.Dir = s.place.Dir
 	cmd.Env = append(append(append(append([]string{}, s.o.Environ...), s.place.Env...), s.release.Serve.Env...),
