@@ -58,6 +58,7 @@ type Totals struct {
 	lines   []totalLine
 	counted map[string]tally
 	open    deploy.Period // that is not written yet
+	fresh   bool          // a release was seen of which the file does not know
 }
 
 // OpenTotals reads what is known. A line that was not written to its end is none.
@@ -124,7 +125,8 @@ func (t *Totals) See(seen deploy.Actual, gone map[string]deploy.Counters) {
 // count adds what a release has answered since it was last looked at. Nobody sees the answers of a shadow.
 func (t *Totals) count(key string, c deploy.Counters, shadow bool) {
 	now := tally{c.Ended(), c.Errors - c.Retried, shadow}
-	before := t.counted[key]
+	before, known := t.counted[key]
+	t.fresh = t.fresh || !known
 	if now.Requests < before.Requests || now.Errors < before.Errors {
 		before = tally{} // the router lost its counts, and counts anew
 	}
@@ -134,6 +136,10 @@ func (t *Totals) count(key string, c deploy.Counters, shadow bool) {
 		t.open.Errors += now.Errors - before.Errors
 	}
 }
+
+// Fresh says whether a release was seen that is not written yet. Whoever reads the file later, when that release is gone, does not know whether
+// anybody has seen its answers.
+func (t *Totals) Fresh() bool { return t.fresh }
 
 // Failed says whether an error was seen that is not written yet.
 func (t *Totals) Failed() bool { return t.open.Errors > 0 }
@@ -150,9 +156,11 @@ func (t *Totals) Periods() []deploy.Period {
 	return all
 }
 
-// Write adds what was seen since the last time to the file; nothing when nothing was answered.
+// Write adds what was seen since the last time to the file; nothing when nothing was answered, and no other release was there.
 func (t *Totals) Write() error {
-	if t.open.Requests == 0 {
+	fresh := t.fresh
+	t.fresh = false // where it cannot be written, it is with the next line
+	if t.open.Requests == 0 && !fresh {
 		t.open.From = t.open.To
 		return nil
 	}
