@@ -13,6 +13,7 @@ import (
 	"mlx/internal/deploy"
 	"mlx/internal/fault"
 	"mlx/internal/registry"
+	"mlx/internal/snapshot"
 )
 
 type deployOptions struct {
@@ -65,6 +66,7 @@ mlx deploy flights flights@v2 --steps 50%,100% --bake 400ms --load 50/s,p99=2s,t
 	f.BoolVar(&o.detach, "detach", false, "return when it is under way; mlx service status --watch shows it")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan; change nothing")
 	completeFlag(cmd, "strategy", completeWords(strategies()...))
+	a.takesInconclusive(cmd)
 	return cmd
 }
 
@@ -99,10 +101,9 @@ func deployRun(ctx context.Context, a *app, o deployOptions) error {
 	if err != nil || !allowed {
 		return err
 	}
-	if !o.dryRun {
-		if _, err := s.observe(ctx); err != nil { // before the work tree is saved for nothing
-			return err
-		}
+	_, away := s.observe(ctx) // before the work tree is saved for nothing
+	if away != nil && !o.dryRun {
+		return away
 	}
 	proven, err := s.prove(ctx, v)
 	if err != nil {
@@ -124,7 +125,7 @@ func deployRun(ctx context.Context, a *app, o deployOptions) error {
 	}
 	noRoom := s.fits(ctx, spec, v.Bytes)
 	if o.dryRun {
-		return s.emitPlan(ctx, planned{known, spec, proven, noRoom})
+		return s.emitPlan(ctx, planned{known, spec, proven, noRoom, away})
 	}
 	if noRoom != nil {
 		return noRoom
@@ -251,22 +252,28 @@ type planned struct {
 	spec   deploy.Spec
 	proven provenance
 	noRoom error // why it would not
+	away   error // it does not run
 }
 
-// emitPlan prints what a rollout would do.
+// emitPlan prints what a rollout would do, and ends as the rollout would that cannot be begun.
 func (s *served) emitPlan(ctx context.Context, p planned) error {
 	spec := p.spec
 	budget, err := s.spent(ctx, spec.From)
 	if err != nil {
 		return err
 	}
-	v := planView{Kind: "plan/v1", Command: "deploy", Applies: true, Steps: []planStep{}, Needs: []struct{}{}}
+	v := planView{Kind: "plan/v1", Command: "deploy", Applies: true, Steps: []planStep{}, Needs: []planNeed{}, Classes: []snapshot.GCClass{}}
 	add := func(do, what, why string) { v.Steps = append(v.Steps, planStep{Do: do, What: what, Why: why}) }
+	refused := cmp.Or(p.noRoom, p.away)
+	if refused != nil {
+		v.refuse(refused)
+	}
 	if p.noRoom != nil {
-		v.Applies = false
 		add("refuse", p.noRoom.Error(), strings.Join(fault.Hints(p.noRoom), "; "))
 	}
 	if budget != "" {
+		v.Applies, v.Needs = false, append(v.Needs, planNeed{What: budget, Command: s.resumeHint() + " --now"})
+		s.app.answer(unclear)
 		add("wait", budget, "nothing is begun until there is some, or "+s.resumeHint()+" --now")
 	}
 	if r, busy := p.known.Progress(); busy {
@@ -294,12 +301,13 @@ func (s *served) emitPlan(ctx context.Context, p planned) error {
 	if spec.Strategy == deploy.AB {
 		add("compare", cmp.Or(spec.Users.Command, spec.Users.Label), "of users, until a winner is certain")
 	}
-	return s.app.streams.Emit(v, func(t *cli.Text) {
+	err = s.app.streams.Emit(v, func(t *cli.Text) {
 		t.Line(cli.Str(planLine(spec)))
 		for _, step := range v.Steps {
 			t.Indented(2, cli.Str(step.Do), cli.Str(step.What), cli.Str(step.Why))
 		}
 	})
+	return cmp.Or(err, refused)
 }
 
 // resumeHint says how somebody goes on.

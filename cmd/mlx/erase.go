@@ -253,7 +253,7 @@ func (e *erasing) live(ctx context.Context) iter.Seq2[snapshot.Root, error] {
 }
 
 func (e *erasing) planView() planView {
-	v := planView{Kind: "plan/v1", Command: "erase", Applies: true, Steps: []planStep{}, Bytes: e.plan.Bytes, Needs: []struct{}{}, Classes: []snapshot.GCClass{}}
+	v := planView{Kind: "plan/v1", Command: "erase", Applies: true, Steps: []planStep{}, Bytes: e.plan.Bytes, Needs: []planNeed{}, Classes: []snapshot.GCClass{}}
 	what := path.Join(e.view.Snapshot.Name, e.inside)
 	v.Steps = append(v.Steps, planStep{Do: "erase", What: what + " " + e.view.Snapshot.ID, Why: e.o.basis, Bytes: e.plan.Bytes})
 	for _, r := range e.view.Remotes {

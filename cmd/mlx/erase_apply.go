@@ -202,7 +202,7 @@ func (a *app) eraseRecord(ctx context.Context, o eraseOptions, sign func([]byte,
 	}
 	v.Remotes = e.view.Remotes
 	if o.dryRun {
-		plan := planView{Kind: "plan/v1", Command: "erase", Applies: true, Needs: []struct{}{}, Classes: []snapshot.GCClass{},
+		plan := planView{Kind: "plan/v1", Command: "erase", Applies: true, Needs: []planNeed{}, Classes: []snapshot.GCClass{},
 			Steps: []planStep{{Do: "redact", What: "record " + id.Hex(), Why: o.basis}}}
 		return a.streams.Emit(plan, show("would erase"))
 	}

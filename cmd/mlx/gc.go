@@ -139,8 +139,13 @@ type planView struct {
 	Applies bool               `json:"applies"`
 	Steps   []planStep         `json:"steps"`
 	Bytes   int64              `json:"bytes"`
-	Needs   []struct{}         `json:"needs"`
+	Needs   []planNeed         `json:"needs"`
 	Classes []snapshot.GCClass `json:"classes"`
+}
+
+// refuse says what stands against the plan.
+func (v *planView) refuse(why error) {
+	v.Applies, v.Needs = false, append(v.Needs, against(why))
 }
 
 type planStep struct {
@@ -152,7 +157,7 @@ type planStep struct {
 }
 
 func gcPlanView(p *snapshot.GCPlan, folders []string) planView {
-	v := planView{Kind: "plan/v1", Command: "gc", Applies: true, Steps: []planStep{}, Bytes: p.Freed + p.Later, Needs: []struct{}{},
+	v := planView{Kind: "plan/v1", Command: "gc", Applies: true, Steps: []planStep{}, Bytes: p.Freed + p.Later, Needs: []planNeed{},
 		Classes: append([]snapshot.GCClass{}, p.Classes...)}
 	for _, pack := range p.Packs {
 		v.Steps = append(v.Steps, planStep{Do: pack.Do, What: "pack " + pack.ID.Hex(), Why: pack.Why, Bytes: pack.Bytes - pack.Live})

@@ -188,7 +188,7 @@ func gcVersions(p *remote.GCPlan) []gcVersionView {
 }
 
 func remoteGCPlan(p *remote.GCPlan) planView {
-	v := planView{Kind: "plan/v1", Command: "gc", Applies: true, Steps: []planStep{}, Bytes: p.Freed + p.Later, Needs: []struct{}{}, Classes: []snapshot.GCClass{}}
+	v := planView{Kind: "plan/v1", Command: "gc", Applies: true, Steps: []planStep{}, Bytes: p.Freed + p.Later, Needs: []planNeed{}, Classes: []snapshot.GCClass{}}
 	for _, r := range p.Roots {
 		if !r.Stays {
 			v.Steps = append(v.Steps, planStep{Do: "release", What: r.Path + " " + r.Root.Root.Hex(), Why: r.Why})

@@ -1,6 +1,10 @@
 package main
 
-import "mlx/internal/fault"
+import (
+	"github.com/spf13/cobra"
+
+	"mlx/internal/fault"
+)
 
 // checkInconclusive refuses a value of --inconclusive that is no answer.
 func checkInconclusive(to string) error {
@@ -32,4 +36,21 @@ func verdictAnswer[V ~string](verdict V, mapped *V) answer {
 		return no
 	}
 	return unclear
+}
+
+// takesInconclusive gives a command whose answer is an exit status the flag --inconclusive. What it prints and records stays.
+func (a *app) takesInconclusive(cmd *cobra.Command) {
+	to, do := "", cmd.RunE
+	cmd.Flags().StringVar(&to, "inconclusive", "", "end with the status of pass or fail (`VERDICT`) instead of 3")
+	completeFlag(cmd, "inconclusive", completeWords("pass", "fail"))
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := checkInconclusive(to); err != nil {
+			return err
+		}
+		err := do(cmd, args)
+		if err == nil && a.status == unclear && to != "" {
+			a.status = verdictAnswer(to, nil)
+		}
+		return err
+	}
 }

@@ -155,7 +155,7 @@ func packageFacts(v packageView, t *cli.Text, indent int) {
 
 // emitPlan says what would be done.
 func (p *packaging) emitPlan(missing []image.At) error {
-	v := planView{Kind: "plan/v1", Command: "model package", Applies: true, Steps: []planStep{}, Needs: []struct{}{}, Classes: []snapshot.GCClass{}}
+	v := planView{Kind: "plan/v1", Command: "model package", Applies: true, Steps: []planStep{}, Needs: []planNeed{}, Classes: []snapshot.GCClass{}}
 	if p.o.from == "" && p.newest == nil {
 		v.Steps = append(v.Steps, planStep{Do: "build", What: p.version.Name(), Why: "no package of it was made this way", Bytes: p.version.Bytes})
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -45,6 +46,19 @@ func predictionOf(a router.Answered, release *audit.Release) audit.Prediction {
 	return p
 }
 
+// costOfAnswer is what a request costs by the prices of mlx.yaml: one that a server got. While a server works on several at a time, each
+// has its part of the hour.
+func costOfAnswer(s repo.Service, a router.Answered) (amount float64, currency string) {
+	if a.Key == "" {
+		return 0, "" // the router itself has answered
+	}
+	amount = s.Price.Request.Amount + s.Price.Hour.Amount*a.Latency.Hours()/float64(max(1, s.Limits.InFlight))
+	if amount <= 0 {
+		return 0, ""
+	}
+	return amount, cmp.Or(s.Price.Request.Currency, s.Price.Hour.Currency)
+}
+
 // predictionKeeper hands what a router answered to the log of its service. It never waits: what the log cannot take is counted there.
 type predictionKeeper struct {
 	served *served
@@ -73,6 +87,7 @@ func (k *predictionKeeper) take(a router.Answered) {
 		return
 	}
 	p := predictionOf(a, k.release(a.Key))
+	p.Cost, p.Currency = costOfAnswer(k.served.cfg, a)
 	if k.strict {
 		k.writer.AddPromised(p)
 		return

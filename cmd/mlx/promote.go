@@ -47,6 +47,7 @@ mlx promote flights@v1 production -m "two weeks in staging" --dry-run`,
 	flags.SortFlags = false
 	flags.StringVarP(&o.why, "message", "m", "", "`REASON`, which is recorded")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "say whether the policy allows it; change nothing")
+	a.takesInconclusive(cmd)
 	return cmd
 }
 

@@ -112,7 +112,7 @@ func pushText(v pushView, t *cli.Text) {
 
 // pushPlanView is plan/v1 of a push.
 func pushPlanView(p remote.PushPlan) planView {
-	v := planView{Kind: "plan/v1", Command: "push", Applies: true, Steps: []planStep{}, Bytes: p.Bytes, Needs: []struct{}{}, Classes: []snapshot.GCClass{}}
+	v := planView{Kind: "plan/v1", Command: "push", Applies: true, Steps: []planStep{}, Bytes: p.Bytes, Needs: []planNeed{}, Classes: []snapshot.GCClass{}}
 	for _, root := range p.Roots {
 		v.Steps = append(v.Steps, planStep{Do: "send", What: root.Path + " " + root.Root.Hex(), Why: "the remote does not have it"})
 	}

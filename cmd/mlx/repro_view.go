@@ -258,16 +258,21 @@ func (r *repro) emitPlan(ctx context.Context, planned []pipeline.Decision, refus
 		v.Steps = append(v.Steps, step)
 	}
 	if refused != nil {
-		need := planNeed{What: refused.Error()}
-		if hints := fault.Hints(refused); len(hints) > 0 {
-			need.Command = hints[0]
-		}
-		v.Needs = append(v.Needs, need)
+		v.Needs = append(v.Needs, against(refused))
 	}
 	if err := r.app.streams.Emit(v, func(t *cli.Text) { planText(v, planned, t) }); err != nil {
 		return err
 	}
 	return refused
+}
+
+// against is what stands against a plan.
+func against(refused error) planNeed {
+	need := planNeed{What: refused.Error()}
+	if hints := fault.Hints(refused); len(hints) > 0 {
+		need.Command, _, _ = strings.Cut(hints[0], "   # ")
+	}
+	return need
 }
 
 func planText(v reproPlan, planned []pipeline.Decision, t *cli.Text) {

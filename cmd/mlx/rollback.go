@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"mlx/internal/cli"
 	"mlx/internal/deploy"
 	"mlx/internal/fault"
+	"mlx/internal/snapshot"
 )
 
 type rollbackOptions struct {
@@ -59,8 +61,7 @@ func rollbackRun(ctx context.Context, a *app, o rollbackOptions) error {
 	r, busy := known.Progress()
 	back := busy && known.Current != nil && known.Current.Key == target.Key
 	if o.dryRun {
-		v := planView{Kind: "plan/v1", Command: "rollback", Applies: true, Needs: []struct{}{}, Steps: []planStep{{Do: "rollback", What: target.Name(), Why: "it was in service before"}}}
-		return a.streams.Emit(v, func(t *cli.Text) { t.Line(cli.Fmt("would return to %s", cli.Str(target.Name()))) })
+		return s.emitReturn(ctx, target)
 	}
 	if back {
 		return s.abort(ctx, serviceWordOptions{service: s.name, why: o.why})
@@ -81,6 +82,18 @@ func rollbackRun(ctx context.Context, a *app, o rollbackOptions) error {
 	}
 	s.poke()
 	return s.drive(ctx, planned, s.driver())
+}
+
+// emitReturn prints where a rollback would return to, and ends as one would that cannot be begun.
+func (s *served) emitReturn(ctx context.Context, target deploy.Release) error {
+	v := planView{Kind: "plan/v1", Command: "rollback", Applies: true, Needs: []planNeed{}, Classes: []snapshot.GCClass{},
+		Steps: []planStep{{Do: "rollback", What: target.Name(), Why: "it was in service before"}}}
+	_, refused := s.observe(ctx)
+	if refused != nil {
+		v.refuse(refused)
+	}
+	err := s.app.streams.Emit(v, func(t *cli.Text) { t.Line(cli.Fmt("would return to %s", cli.Str(target.Name()))) })
+	return cmp.Or(err, refused)
 }
 
 // rollbackTarget is the release to return to.

@@ -92,7 +92,8 @@ func sayReady() {
 func routerSettings(c repo.Service) (router.Settings, error) {
 	l := c.Limits
 	s := router.Settings{
-		Limits: router.Limits{Body: int64(l.Body), Time: l.Time.Duration, AllQueue: l.Queue, Arm: l.InFlight, Idle: l.Idle.Duration,
+		Limits: router.Limits{Body: int64(l.Body), Time: l.Time.Duration, ArmQueue: l.Queue, AllQueue: l.Queue,
+			Arm: l.InFlight * max(c.Replicas, 1), Idle: l.Idle.Duration,
 			Answer: int(c.Compare.Body)},
 		Health:  router.Health{Path: c.Ready},
 		Compare: router.Compare{Pointer: c.Compare.Part, Absolute: cmp.Or(c.Compare.Absolute, 1e-6), Relative: cmp.Or(c.Compare.Relative, 1e-4)},

@@ -39,7 +39,7 @@ func (a *app) dryRunOn(ctx context.Context, spec run.Spec, ask onAsk) error {
 
 // planDry is the plan of a run on a backend of which nothing is to happen.
 func (a *app) planDry(ctx context.Context, spec run.Spec, ask onAsk) (*onJob, onPlanView, error) {
-	v := onPlanView{planView: planView{Kind: "plan/v1", Command: "run", Applies: true, Steps: []planStep{}, Needs: []struct{}{}, Classes: []snapshot.GCClass{}},
+	v := onPlanView{planView: planView{Kind: "plan/v1", Command: "run", Applies: true, Steps: []planStep{}, Needs: []planNeed{}, Classes: []snapshot.GCClass{}},
 		Backend: ask.Backend}
 	a.dry = true
 	j, err := a.openJob(ctx, ask.Backend)

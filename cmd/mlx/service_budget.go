@@ -48,6 +48,9 @@ func (s *served) countTotals(ctx context.Context) {
 			}
 		case <-look.C:
 			s.seeTotals(ctx, totals)
+			if totals.Fresh() {
+				write()
+			}
 		}
 	}
 }

@@ -41,6 +41,7 @@ mlx service status flights --watch --wait`,
 	f.BoolVar(&o.watch, "watch", false, "go on until it is interrupted; not on a terminal, print what is new")
 	f.BoolVar(&o.wait, "wait", false, "until no rollout is under way")
 	f.StringVar(&o.timeout, "timeout", "", "wait no longer than this `TIME`: 5m, 2h")
+	a.takesInconclusive(cmd)
 	return cmd
 }
 

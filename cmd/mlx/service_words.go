@@ -35,6 +35,7 @@ mlx deploy does.`,
 	cmd.Flags().BoolVar(&o.now, "now", false, "skip the wait of this step")
 	cmd.Flags().BoolVar(&o.full, "full", false, "skip the steps that are left; it must be ready all the same")
 	cmd.MarkFlagsMutuallyExclusive("now", "full")
+	a.takesInconclusive(cmd)
 	return cmd
 }
 

@@ -34,7 +34,7 @@ func newShow(a *app) *cobra.Command {
 		Short: "Show anything: run, model, snapshot, file, verdict, tag, record, gate, remote",
 		Long: `REF is a digest or at least four digits of one, @last, the name of a run, a tag, a git revision or a path; REF:PATH is a
 file or folder inside it; NAME is a model with its versions, NAME@v3, NAME@production or NAME@ALIAS one of them, with --at as it
-was then; gate:NAME, monitor:NAME and mlx.yaml show what mlx.yaml says, remote:NAME what this clone last saw of a remote, backend:NAME what runs there get; prediction:ID is
+was then; gate:NAME, monitor:NAME, service:NAME and mlx.yaml show what mlx.yaml says, remote:NAME what this clone last saw of a remote, backend:NAME what runs there get; prediction:ID is
 an answer of a service, by the X-Request-Id that its client got, with all that made it. An answer
 of drift and a monitor have reports with distributions side by side: -o report.html.`,
 		Example: `mlx show @last

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ type predictedView struct {
 	Status     int         `json:"status"` // of HTTP; 0: the client went before
 	Latency    *float64    `json:"latency_s"`
 	Cost       *float64    `json:"cost"`
+	Currency   *string     `json:"currency"`
 	Generation uint64      `json:"generation"`
 	Bucket     *int        `json:"bucket"`
 	Word       *string     `json:"word"` // keyed hash
@@ -161,7 +163,7 @@ func (a *app) viewOfPredicted(ctx context.Context, rows []audit.Row) (predictedV
 		return predictedView{}, err
 	}
 	v := predictedView{Kind: "predicted/v1", ID: rows[0].Request, Service: first.Service, At: rows[0].At.UTC(), Role: first.Role, Status: first.Status,
-		Cost: first.Cost, Generation: first.Generation, Bucket: first.Bucket, Word: some(first.Word), Retried: some(first.Retried),
+		Cost: first.Cost, Currency: some(first.Currency), Generation: first.Generation, Bucket: first.Bucket, Word: some(first.Word), Retried: some(first.Retried),
 		Schema: some(first.Schema), SchemaWhy: some(first.SchemaWhy), Release: some(first.Key), Image: some(first.Image), Commit: some(first.Commit),
 		Data: []fault.Ref{}, Request: viewOfBody(first.Request), Answer: viewOfBody(first.Answer), Instances: []instanceView{}}
 	if first.LatencyUS != nil {
@@ -264,7 +266,11 @@ func (v predictedView) answered(t *cli.Text) {
 		status = append(status, cli.Duration(seconds(*v.Latency)))
 	}
 	if v.Cost != nil {
-		status = append(status, cli.Str("cost "+cli.FormatFloat(*v.Cost)))
+		amount := strconv.FormatFloat(*v.Cost, 'g', 3, 64)
+		if v.Currency != nil {
+			amount += " " + *v.Currency
+		}
+		status = append(status, cli.Str("cost "+amount))
 	}
 	t.KeyValue(2, "status", status...)
 	role := []cli.Cell{cli.Str(v.Role), cli.Fmt("generation %s", cli.Count(int64(v.Generation)))}

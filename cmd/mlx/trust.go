@@ -179,7 +179,7 @@ func (a *app) askTrust(ctx context.Context, text trustText) error {
 }
 
 func trustPlan(pending []repo.TrustItem) planView {
-	v := planView{Kind: "plan/v1", Command: "trust", Applies: true, Steps: []planStep{}, Needs: []struct{}{}, Classes: []snapshot.GCClass{}}
+	v := planView{Kind: "plan/v1", Command: "trust", Applies: true, Steps: []planStep{}, Needs: []planNeed{}, Classes: []snapshot.GCClass{}}
 	for _, i := range pending {
 		v.Steps = append(v.Steps, planStep{Do: "allow", What: i.Kind + " " + i.Name, Why: i.State + ": " + i.Value})
 	}

@@ -103,11 +103,17 @@ func (s serviceNow) state() string {
 	return "stable"
 }
 
+// underWay is how long a change that a rollout has decided on may take until the target has made it.
+const underWay = 10 * time.Second
+
 // diverged says whether the target does something else than the records say: another generation, shares, or no server of what is in service.
 func (s serviceNow) diverged() bool {
 	want := s.known.Desired()
 	if len(want.Arms) == 0 {
 		return false
+	}
+	if r, busy := s.known.Progress(); busy && s.seen.Generation < want.Generation && s.seen.Reverted == nil && s.now.Sub(r.Since).Abs() < underWay {
+		return false // it has been decided, and is being asked for
 	}
 	if s.seen.Generation != want.Generation || s.seen.Reverted != nil || s.seen.Log != nil && s.seen.Log.Refusing {
 		return true
@@ -170,28 +176,21 @@ func (s serviceNow) armOf(a deploy.Arm) armView {
 	return v
 }
 
-// observedShares are what arms really got of the requests, of those that they got beside each other.
+// observedShares are what arms really got of the requests since the step began.
 func (s serviceNow) observedShares(arms []armView) {
 	r, busy := s.known.Progress()
-	if s.seen == nil {
+	if s.seen == nil || !busy || r.From == nil {
 		return
 	}
-	since := map[string]int64{}
-	if sample := r.Sample(); busy && sample.Candidate.Requests > 0 {
-		since[r.To.Key] = sample.Candidate.Requests
-		if r.From != nil {
-			since[r.From.Key] = sample.Stable.Requests
-		}
-	}
-	total := int64(0)
-	for _, a := range arms {
-		if a.Role != string(deploy.Shadow) {
-			total += since[a.Release]
-		}
-	}
+	candidate, stable := r.Split(*s.seen)
+	total := float64(candidate + stable)
 	for i, a := range arms {
-		if total > 0 && a.Role != string(deploy.Shadow) {
-			arms[i].ObservedShare = numeric(float64(since[a.Release]) / float64(total))
+		switch {
+		case a.Role == string(deploy.Shadow):
+		case a.Release == r.To.Key:
+			arms[i].ObservedShare = numeric(float64(candidate) / total)
+		case a.Release == r.From.Key:
+			arms[i].ObservedShare = numeric(float64(stable) / total)
 		}
 	}
 }

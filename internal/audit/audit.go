@@ -31,10 +31,12 @@ type Prediction struct {
 	Answer  Body
 	Status  int           // of HTTP; 0: there was no answer
 	Latency time.Duration // until its last byte
-	Cost    float64       // in the currency of the project; 0: not known
-	Retried string        // key of the release whose connection broke before this one answered
-	Schema  string        // whether request and answer fit the schema of the model, in a word; empty: nobody looked
-	Why     string        // what does not fit
+	Cost    float64       // of the whole request; 0: not known
+	// Currency is that of Cost, such as EUR.
+	Currency string
+	Retried  string // key of the release whose connection broke before this one answered
+	Schema   string // whether request and answer fit the schema of the model, in a word; empty: nobody looked
+	Why      string // what does not fit
 	// Explanation is JSON, where the model server gave one with its answer.
 	Explanation json.RawMessage
 }

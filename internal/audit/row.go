@@ -202,6 +202,9 @@ func (e *encoder) tail(b []byte, p *Prediction, c content) []byte {
 	if p.Cost > 0 && p.Cost < 1e15 {
 		b = append(b, `,"cost":`...)
 		b = strconv.AppendFloat(b, p.Cost, 'g', -1, 64)
+		if p.Currency != "" {
+			b = appendText(append(b, `,"currency":`...), cut(p.Currency))
+		}
 	}
 	if p.Retried != "" {
 		b = appendText(append(b, `,"retried_from":`...), cut(p.Retried))

@@ -23,6 +23,7 @@ type Told struct {
 	Status     int       `json:"status"`
 	LatencyUS  *int64    `json:"latency_us"`
 	Cost       *float64  `json:"cost"`
+	Currency   string    `json:"currency"`
 	Retried    string    `json:"retried_from"`
 	Schema     string    `json:"schema"`
 	SchemaWhy  string    `json:"schema_why"`

@@ -203,6 +203,22 @@ func TestOnlyWhatIsSeenCounts(t *testing.T) {
 	}
 }
 
+func TestSplit(t *testing.T) {
+	counts := func(n int64) Counters { return Counters{Requests: n, Answers: n} }
+	r := Rollout{Spec: Spec{From: &Release{Key: "old"}, To: Release{Key: "new"}}}
+	saw := func(candidate, stable int64) Actual {
+		return Actual{Arms: []Seen{{Key: "new", Counts: counts(candidate)}, {Key: "old", Counts: counts(stable)}, {Key: "other", Counts: counts(9)}}}
+	}
+	before := r.Marks.see(saw(10, 990), "old", "new").step(true)
+	r.Marks = Marks{Candidate: Tally{Base: before.Candidate.Base}, Stable: Tally{Base: before.Stable.Base}} // as a record has it
+	if c, s := r.Split(saw(30, 1070)); c != 20 || s != 80 {
+		t.Errorf("since the step began %d and %d", c, s)
+	}
+	if c, s := r.Split(Actual{}); c != 0 || s != 0 {
+		t.Errorf("nothing is seen, but %d and %d", c, s)
+	}
+}
+
 func TestTallies(t *testing.T) {
 	seen := func(n int64) Counters { return Counters{Requests: n, Answers: n} }
 	tally := Tally{}.see(seen(100)).mark()

@@ -143,6 +143,12 @@ func (r Rollout) Sample() Sample {
 	return s
 }
 
+// Split is how many requests each side has got since the step began, by what the target shows now.
+func (r Rollout) Split(seen Actual) (candidate, stable int64) {
+	m := r.Watch(seen, r.looked).Marks
+	return m.Candidate.since().Requests, m.Stable.since().Requests
+}
+
 // Last says whether it is in its last step.
 func (r Rollout) Last() bool { return r.phase() == StateStep && r.Step == len(r.Steps)-1 }
 

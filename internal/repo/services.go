@@ -43,6 +43,8 @@ type Service struct {
 	Rollout Rollout    `yaml:"rollout" doc:"How a new version takes over."`
 	Log     ServiceLog `yaml:"log" doc:"Which predictions are kept."`
 
+	Price ServicePrice `yaml:"price" doc:"What answers cost: the log of predictions has the cost of each."`
+
 	At fault.Position `yaml:"-"`
 }
 
@@ -58,9 +60,9 @@ type TLS struct {
 type Limits struct {
 	Body     Size     `yaml:"body" doc:"Largest request; 64MiB when absent."`
 	Time     Duration `yaml:"time" doc:"Longest time of an answer to begin; 60s when absent."`
-	Queue    int      `yaml:"queue" doc:"Requests that may wait for a server; 1000 when absent."`
-	InFlight int      `yaml:"in_flight" doc:"Requests that one server works on at a time; no limit when absent."`
-	Idle     Duration `yaml:"idle" doc:"How long a connection may rest; more than the time of a load balancer before it. 120s when absent."`
+	Queue    int      `yaml:"queue" doc:"Requests that may wait for a server; 512 of a version and 1024 in all when absent. More: 503."`
+	InFlight int      `yaml:"in_flight" doc:"Requests that one server works on at a time, as far as they are spread evenly; 512 of a version when absent."`
+	Idle     Duration `yaml:"idle" doc:"How long a connection may rest; more than the time of a load balancer before it. 620s when absent."`
 	Drain    Duration `yaml:"drain" doc:"What requests have to end when a server or router stops; 30s when absent."`
 
 	At fault.Position `yaml:"-"`
@@ -170,6 +172,9 @@ type ServiceLog struct {
 func (c *Config) validateServices() error {
 	for name, s := range c.Services.All() {
 		if err := s.check(name); err != nil {
+			return err
+		}
+		if err := s.Price.check(name); err != nil {
 			return err
 		}
 		for _, check := range s.Rollout.Checks {

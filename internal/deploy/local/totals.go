@@ -58,6 +58,7 @@ type Totals struct {
 	lines   []totalLine
 	counted map[string]tally
 	open    deploy.Period // that is not written yet
+	fresh   bool          // a release was seen of which the file does not know
 }
 
 // OpenTotals reads what is known. A line that was not written to its end is none.
@@ -125,6 +126,7 @@ func (t *Totals) See(seen deploy.Actual, gone map[string]deploy.Counters) {
 func (t *Totals) count(key string, c deploy.Counters, shadow bool) {
 	now := tally{c.Ended(), c.Errors - c.Retried, shadow}
 	before, known := t.counted[key]
+	t.fresh = t.fresh || !known
 	switch {
 	case !known && len(t.counted) >= totalsTallies:
 		before = now // it may have been forgotten: what it answered before must not count twice
@@ -139,6 +141,10 @@ func (t *Totals) count(key string, c deploy.Counters, shadow bool) {
 		t.open.Errors += now.Errors - before.Errors
 	}
 }
+
+// Fresh says whether a release was seen that is not written yet. Whoever reads the file later, when that release is gone, does not know whether
+// anybody has seen its answers.
+func (t *Totals) Fresh() bool { return t.fresh }
 
 // Failed says whether an error was seen that is not written yet.
 func (t *Totals) Failed() bool { return t.open.Errors > 0 }
@@ -155,9 +161,11 @@ func (t *Totals) Periods() []deploy.Period {
 	return all
 }
 
-// Write adds what was seen since the last time to the file; nothing when nothing was answered.
+// Write adds what was seen since the last time to the file; nothing when nothing was answered, and no other release was there.
 func (t *Totals) Write() error {
-	if t.open.Requests == 0 {
+	fresh := t.fresh
+	t.fresh = false // where it cannot be written, it is with the next line
+	if t.open.Requests == 0 && !fresh {
 		t.open.From = t.open.To
 		return nil
 	}

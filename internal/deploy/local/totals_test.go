@@ -188,3 +188,28 @@ func TestNothingCountsTwice(t *testing.T) {
 	see("a", deploy.Counters{Answers: 1010, Errors: 7, Retried: 5})
 	is("and answers", 1017, 2)
 }
+
+// TestTotalsKnowAReleaseBeforeItFails: what a candidate has answered counts for whoever reads the file as soon as it is gone.
+func TestTotalsKnowAReleaseBeforeItFails(t *testing.T) {
+	dir, at := t.TempDir(), time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	router := counting{"stable": {}, "canary": {}, "shadow": {}}
+	roles := map[string]deploy.Role{"stable": deploy.Stable, "canary": deploy.Candidate, "shadow": deploy.Shadow}
+	totals, err := OpenTotals(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	totals.See(router.seen(at, roles), router.gone())
+	if !totals.Fresh() || totals.Write() != nil || totals.Fresh() {
+		t.Fatal("the releases are not written")
+	}
+	router["canary"].Requests, router["canary"].Errors = 40, 40
+	router["shadow"].Requests, router["shadow"].Errors = 40, 40
+	reader, err := OpenTotals(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader.See(router.seen(at.Add(2*time.Second), map[string]deploy.Role{"stable": deploy.Stable}), router.gone())
+	if b, err := deploy.NewBudget(deploy.SLO{Availability: 0.99}, reader.Periods(), at.Add(3*time.Second)); err != nil || b.Errors != 40 || b.Requests != 40 {
+		t.Errorf("%+v, %v", b, err)
+	}
+}
