@@ -207,7 +207,8 @@ func TestSplit(t *testing.T) {
 	counts := func(n int64) Counters { return Counters{Requests: n, Answers: n} }
 	r := Rollout{Spec: Spec{From: &Release{Key: "old"}, To: Release{Key: "new"}}}
 	saw := func(candidate, stable int64) Actual {
-		return Actual{Arms: []Seen{{Key: "new", Counts: counts(candidate)}, {Key: "old", Counts: counts(stable)}, {Key: "other", Counts: counts(9)}}}
+		return Actual{Arms: []Seen{{Key: "new", Role: Candidate, Counts: counts(candidate)}, {Key: "old", Role: Stable, Counts: counts(stable)},
+			{Key: "other", Role: Previous, Counts: counts(9)}}}
 	}
 	before := r.Marks.see(saw(10, 990), "old", "new").step(true)
 	r.Marks = Marks{Candidate: Tally{Base: before.Candidate.Base}, Stable: Tally{Base: before.Stable.Base}} // as a record has it
@@ -410,10 +411,12 @@ func TestAnEarlierLifeIsNotJudged(t *testing.T) {
 			Counts: Counters{Requests: n + 500, Answers: n, Errors: 500}}}}, Judgement{}, now)
 		return next.Sample().Candidate
 	}
-	if c := show(5000); c.Ended() != 0 {
-		t.Errorf("before it had a request it is judged by %+v", c)
+	for _, n := range []int64{5000, 5001} { // it has a server at two looks before it is judged
+		if c := show(n); c.Ended() != 0 {
+			t.Errorf("before it is judged it is judged by %+v", c)
+		}
 	}
-	if c := show(5010); c.Ended() != 10 || c.Errors != 0 {
+	if c := show(5011); c.Ended() != 10 || c.Errors != 0 {
 		t.Errorf("after ten answers it is judged by %+v", c)
 	}
 }
