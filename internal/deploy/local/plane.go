@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"mlx/internal/deploy/folder"
@@ -22,6 +23,7 @@ import (
 const (
 	routerSettles = 20 * time.Second // longest time until it answers
 	routerShort   = time.Second      // it ended sooner than this after its start: it is not started again at once
+	socketSettles = 3 * time.Second  // a router that was ended may hold its socket for so long: the system ends its threads one by one
 )
 
 // plane keeps the router running, on a socket that stays open when it ends: who connects meanwhile waits for the next one.
@@ -53,10 +55,14 @@ func newPlane(ctx context.Context, o Options, changed func()) (*plane, process, 
 		}
 		adopted{left.Process}.stop(o.Drain)
 	}
-	if p.listener == nil {
-		if p.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen); err != nil {
+	for until := o.Now().Add(socketSettles); p.listener == nil; {
+		if p.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen); err == nil {
+			break
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) || left.Process.PID == 0 || o.Now().After(until) {
 			return nil, nil, err
 		}
+		p.pause(ctx, pushEvery)
 	}
 	p.fresh = true
 	return p, nil, nil
@@ -83,7 +89,7 @@ func (p *plane) keep(ctx context.Context, now process) {
 			if now, err = p.begin(ctx, true); err != nil {
 				p.set(func(s *RouterState) { s.PID, s.Trouble = 0, err.Error() })
 				p.o.log("router: %v", err)
-				p.pause(ctx)
+				p.pause(ctx, routerShort)
 				continue
 			}
 		}
@@ -101,7 +107,7 @@ func (p *plane) keep(ctx context.Context, now process) {
 			p.o.log("router: %s; it is started again", why)
 			now = nil
 			if p.o.Now().Sub(began) < routerShort {
-				p.pause(ctx)
+				p.pause(ctx, routerShort)
 			}
 		case answer := <-p.upgrades:
 			p.replacing.Store(true)
@@ -121,10 +127,10 @@ func (p *plane) keep(ctx context.Context, now process) {
 }
 
 // pause waits before the next try.
-func (p *plane) pause(ctx context.Context) {
+func (p *plane) pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
-	case <-time.After(routerShort):
+	case <-time.After(d):
 	}
 }
 
