@@ -107,7 +107,7 @@ type onlyRunning struct {
 	deploy.Driver
 	now   func() time.Time
 	most  time.Duration // for which it may not run
-	since time.Time // when it was first seen not to run; zero: it ran
+	since time.Time     // when it was first seen not to run; zero: it ran
 	gone  func()
 }
 
