@@ -282,15 +282,35 @@ func (s *served) emitPlan(ctx context.Context, p planned) error {
 	if p.proven.image != "" {
 		v.Steps = append(v.Steps, p.proven.plan(spec.To))
 	}
+	s.planSteps(spec, add)
+	err = s.app.streams.Emit(v, func(t *cli.Text) {
+		t.Line(cli.Str(planLine(spec)))
+		for _, step := range v.Steps {
+			t.Indented(2, cli.Str(step.Do), cli.Str(step.What), cli.Str(step.Why))
+		}
+	})
+	return cmp.Or(err, refused)
+}
+
+// planSteps adds what a rollout goes through.
+func (s *served) planSteps(spec deploy.Spec, add func(do, what, why string)) {
+	replaces := spec.Strategy == deploy.Replace
+	if replaces {
+		add("stop", spec.From.Name(), s.name+" does not answer until the other one is up")
+	}
 	add("start", spec.To.Name(), cli.FormatNum(int64(spec.Replicas), "server")+": "+spec.To.Serve.Command)
-	if s.cfg.Warmup.File != "" {
+	if s.cfg.Warmup.File != "" && !replaces {
 		add("warm", spec.To.Name(), s.cfg.Warmup.File)
 	}
-	if s.cfg.Rollout.Load.Rate > 0 {
+	if s.cfg.Rollout.Load.Rate > 0 && !replaces {
 		add("load", spec.To.Name(), loadWords(s.cfg))
 	}
 	if spec.Mirror > 0 {
 		add("shadow", spec.To.Name(), "copies of "+spec.Mirror.String()+" of the requests, at least "+cli.FormatDuration(spec.Bake))
+	}
+	if spec.From == nil {
+		add("step", deploy.All.String(), "as soon as it is ready: nothing was in service before")
+		return
 	}
 	for _, step := range spec.Steps {
 		add("step", step.String(), "at least "+cli.FormatDuration(spec.Bake)+" and "+cli.FormatNum(spec.MinSamples, "answer"))
@@ -301,13 +321,6 @@ func (s *served) emitPlan(ctx context.Context, p planned) error {
 	if spec.Strategy == deploy.AB {
 		add("compare", cmp.Or(spec.Users.Command, spec.Users.Label), "of users, until a winner is certain")
 	}
-	err = s.app.streams.Emit(v, func(t *cli.Text) {
-		t.Line(cli.Str(planLine(spec)))
-		for _, step := range v.Steps {
-			t.Indented(2, cli.Str(step.Do), cli.Str(step.What), cli.Str(step.Why))
-		}
-	})
-	return cmp.Or(err, refused)
 }
 
 // resumeHint says how somebody goes on.

@@ -133,6 +133,9 @@ func lastHint(cmd *cobra.Command, err error) error {
 	var e *fault.Error
 	var at *fs.PathError
 	if !errors.As(err, &e) { // nobody put it into words
+		if both, ok := together(err.Error()); ok {
+			return fault.New(fault.Usage, "cannot read the command line: %s do not go together", both).Hint("%s -h", cmd.CommandPath())
+		}
 		e = fault.New(fault.KindOf(err), "cannot finish %s: %w", strings.TrimPrefix(cmd.CommandPath(), "mlx "), err)
 		err = e
 	}
@@ -149,6 +152,16 @@ func lastHint(cmd *cobra.Command, err error) error {
 		e.Hint("mlx verify   # names all that is damaged")
 	}
 	return err
+}
+
+// together is which flags exclude each other, when cobra says that such were set.
+func together(message string) (flags string, ok bool) {
+	rest, ok := strings.CutPrefix(message, "if any flags in the group [")
+	if !ok {
+		return "", false
+	}
+	group, _, ok := strings.Cut(rest, "] are set none of the others can be")
+	return "--" + strings.ReplaceAll(group, " ", " and --"), ok
 }
 
 // argumentsError words cobra's complaints about the number of arguments.

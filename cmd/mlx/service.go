@@ -15,13 +15,10 @@ import (
 )
 
 func newService(a *app) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "service",
-		Short: "Run services, watch them, hold and end their rollouts",
-		Long: `A service of mlx.yaml answers requests by a version of a model. On a host it runs as mlx service run: a router and the model
-servers behind it. mlx deploy brings another version into service, step by step; these commands watch it, hold it and end it.`,
-	}
-	cmd.AddCommand(newServiceList(a), newServiceStatus(a), newServiceRun(a), newServicePause(a), newServiceResume(a), newServiceAbort(a))
+	cmd := noun("service", "Run services, watch them, hold and end their rollouts",
+		newServiceList(a), newServiceStatus(a), newServiceRun(a), newServicePause(a), newServiceResume(a), newServiceAbort(a))
+	cmd.Long = `A service of mlx.yaml answers requests by a version of a model. On a host it runs as mlx service run: a router and the model
+servers behind it. mlx deploy brings another version into service, step by step; these commands watch it, hold it and end it.`
 	return cmd
 }
 

@@ -335,7 +335,12 @@ func (s serviceNow) rolloutText(v serviceView, t *cli.Text) {
 	}
 	t.Rows(2, rows)
 	if v.Rollout.NextAt != nil && v.Rollout.Step < len(v.Rollout.Steps) {
-		t.Line(cli.Fmt("next  %s at the earliest %s", cli.Str(shareWord(v.Rollout.Steps[v.Rollout.Step])), cli.Time(*v.Rollout.NextAt)))
+		next := cli.Str(shareWord(v.Rollout.Steps[v.Rollout.Step]))
+		if v.Rollout.NextAt.After(s.now) {
+			t.Line(cli.Fmt("next  %s at the earliest %s", next, cli.Time(*v.Rollout.NextAt)))
+		} else {
+			t.Line(cli.Fmt("next  %s as soon as all checks pass", next))
+		}
 	}
 	if v.Copies != nil {
 		t.Line(cli.Fmt("copies  %s of %s compared, %s disagree, %s dropped", cli.Count(v.Copies.Compared), cli.Count(v.Copies.Eligible),
