@@ -65,6 +65,7 @@ mlx deploy flights flights@v2 --steps 50%,100% --bake 400ms --load 50/s,p99=2s,t
 	f.StringVarP(&o.why, "message", "m", "", "`REASON`, which is recorded")
 	f.BoolVar(&o.detach, "detach", false, "return when it is under way; mlx service status --watch shows it")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan; change nothing")
+	completeFlag(cmd, "strategy", completeWords("canary", "shadow", "ab", "bluegreen", "replace"))
 	a.takesInconclusive(cmd)
 	return cmd
 }

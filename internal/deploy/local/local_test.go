@@ -358,6 +358,33 @@ func TestWhatCannotServeSaysWhy(t *testing.T) {
 	b.awaitReady(guess.Key, 1)
 }
 
+// TestWhyItEndedIsNotHidden: while a server is started again, what its last process said is told, and no probe of a process that has ended
+// takes its place.
+func TestWhyItEndedIsNotHidden(t *testing.T) {
+	probing, ended := context.WithCancel(t.Context())
+	s := &server{}
+	told := func(want string) {
+		t.Helper()
+		var a RunningArm
+		if s.tell(&a); a.Trouble != want {
+			t.Errorf("it tells %q, not %q", a.Trouble, want)
+		}
+	}
+	s.missing(probing, silent)
+	told(silent)
+	ended()
+	s.trouble, s.restarts = "it ended: no such model", 1
+	s.missing(probing, silent)
+	told("it ended: no such model")
+	s.missing(t.Context(), silent)
+	told("it ended: no such model")
+	if got := s.lastTrouble(); got != silent {
+		t.Errorf("a process that stays silent lacks %q", got)
+	}
+	s.missing(t.Context(), "/health answers 503")
+	told("/health answers 503")
+}
+
 func TestWhatHasHadItsTimeIsStopped(t *testing.T) {
 	b := newBench(t)
 	a, old := releaseOf("a"), releaseOf("e")

@@ -40,14 +40,27 @@ func (s *server) probe(ctx context.Context, port int, ready chan<- string) {
 			ready <- address
 			return
 		}
-		s.mu.Lock()
-		s.trouble = why
-		s.mu.Unlock()
+		s.missing(ctx, why)
 		select {
 		case <-every.C:
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// silent is what is missing while nobody answers at all.
+const silent = "nothing listens on its port: a server listens on port $PORT of 127.0.0.1"
+
+// missing notes what a process lacks that runs. Why the one before it ended says more than that this one is silent yet.
+func (s *server) missing(ctx context.Context, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ctx.Err() != nil {
+		return // it has ended, and is not asked any more
+	}
+	if s.lacks = why; why != silent || s.restarts == 0 {
+		s.trouble = why
 	}
 }
 
@@ -61,7 +74,7 @@ func ask(ctx context.Context, client *http.Client, address string, paths []strin
 		}
 		resp, err := client.Do(req)
 		if err != nil {
-			return "nothing listens on its port: a server listens on port $PORT of 127.0.0.1"
+			return silent
 		}
 		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16)) // what it says does not matter
 		_ = resp.Body.Close()

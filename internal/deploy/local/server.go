@@ -39,6 +39,7 @@ type server struct {
 	address  string // when it is ready
 	restarts int
 	trouble  string
+	lacks    string // what the process lacks to be ready
 	running  identity
 }
 
@@ -92,7 +93,7 @@ func (s *server) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.set(func() { s.running = p.identity() })
+	s.set(func() { s.running, s.lacks = p.identity(), silent })
 	defer func() {
 		s.set(func() { s.address, s.running = "", identity{} })
 		_ = os.Remove(s.noteName()) // it ended, so a note that stayed would name nobody
@@ -130,7 +131,7 @@ func (s *server) once(ctx context.Context) error {
 func (s *server) lastTrouble() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.trouble
+	return s.lacks
 }
 
 // ready is its address when it is ready.
