@@ -96,6 +96,7 @@ var owners = map[string][]string{
 	"github.com/spf13/pflag":                 {"cmd/mlx"}, // the flags of cobra
 	"github.com/google/go-cmp":               {"tests"},
 	"github.com/rabbitmq/amqp091-go":         {"tests"},                     // what was sent on is taken out of a queue
+	"github.com/IBM/sarama":                  {"tests"},                     // and read from a topic
 	"github.com/in-toto/attestation":         {"tests"},                     // the published definitions that export slsa is read with
 	"google.golang.org/protobuf":             {"internal/history", "tests"}, // the log of W&B
 	"github.com/rogpeppe/go-internal":        {"tests"},

@@ -42,6 +42,9 @@ mlx rollback flights --to flights@v1 --dry-run`,
 	f.StringVar(&o.to, "to", "", "`MODEL` that was in service before: flights@v6")
 	f.StringVarP(&o.why, "message", "m", "", "`REASON`, which is recorded")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say where it would return to; change nothing")
+	completeFlag(cmd, "to", func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		return a.completeVersions(cmd, nil, typed)
+	})
 	return cmd
 }
 

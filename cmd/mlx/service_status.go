@@ -170,11 +170,12 @@ func (s *served) emit(now serviceNow, answer bool) error {
 	return err
 }
 
-// emitStatus shows the service after something was done with a rollout of it. What came of the rollout is the exit status already.
+// emitStatus shows the service after something was done with a rollout of it. What came of the rollout is the exit status already,
+// and under -q only that.
 func (s *served) emitStatus(ctx context.Context) error {
 	now, err := s.look(ctx)
 	if err != nil {
 		return err
 	}
-	return s.app.streams.Emit(now.view(), func(t *cli.Text) { now.text(t) })
+	return s.app.streams.EmitVerdict(now.view(), s.app.status != yes, now.text)
 }

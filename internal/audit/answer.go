@@ -8,7 +8,8 @@ import (
 // answer is what a model said of each instance.
 type answer struct {
 	grid
-	score, class int // columns that hold them; -1: none can be told
+	score, class int    // columns that hold them; -1: none can be told
+	explained    []byte // JSON that stands beside what was predicted; nil: none
 }
 
 // Names under which servers give probabilities and classes.
@@ -21,7 +22,7 @@ var (
 // read makes a grid of the body of an answer, and tells score and class where it can. It returns false where nothing can be made of it.
 func (a *answer) read(body []byte) bool {
 	a.reset()
-	a.score, a.class = -1, -1
+	a.score, a.class, a.explained = -1, -1, nil
 	n, err := a.parser.parse(body)
 	if err != nil || !a.content(&n) || a.wide || a.rows == 0 {
 		return false
@@ -33,6 +34,11 @@ func (a *answer) read(body []byte) bool {
 func (a *answer) content(n *node) bool {
 	if n.kind != '{' {
 		return a.rowsOf(n, "prediction")
+	}
+	for _, name := range []string{"explanations", "explanation"} {
+		if e := n.get(name); e != nil && a.explained == nil && (n.get("predictions") != nil || n.get("outputs") != nil) {
+			a.explained = e.raw
+		}
 	}
 	if outputs := n.get("outputs"); outputs != nil && isTensors(outputs) {
 		return a.tensors(outputs)

@@ -208,6 +208,25 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// TestExplanations: what a server gives beside its predictions is kept, where features are kept as they are.
+func TestExplanations(t *testing.T) {
+	for said, want := range map[string]any{
+		`{"predictions":[0.7,0.2],"explanations":[{"km":0.1},{"km":0.2}]}`: []any{map[string]any{"km": 0.1}, map[string]any{"km": 0.2}},
+		`{"explanation":{"km":0.1},"predictions":[0.7,0.2]}`:               map[string]any{"km": 0.1},
+		`{"predictions":[0.7,0.2]}`:                                        nil,
+	} {
+		rows := rowsOf(t, testEncoder(Full), `{"instances":[{"km":1},{"km":2}]}`, said)
+		if len(rows) != 2 || !cmp.Equal(rows[0]["explanation"], want) || rows[1]["explanation"] != nil {
+			t.Errorf("%s: %v", said, rows)
+		}
+		for _, e := range []*encoder{testEncoder(Masked), testEncoder(Hashed), testEncoder(None), testEncoder(Full, "km")} {
+			if rows := rowsOf(t, e, `{"instances":[{"km":1},{"km":2}]}`, said); rows[0]["explanation"] != nil {
+				t.Errorf("%s under %v: %v", said, e.redactor.policy, rows)
+			}
+		}
+	}
+}
+
 // FuzzRows: whatever comes, each row is one line of JSON with its head.
 func FuzzRows(f *testing.F) {
 	for _, s := range [][2]string{

@@ -78,7 +78,7 @@ func (e *encoder) each(b []byte, number uint64, p *Prediction, c content) ([]byt
 			b = e.raw(b)
 		}
 		if i == 0 {
-			b = e.explanation(b, p)
+			b = e.explanation(b, p, c)
 		}
 		if b = append(b, '}', '\n'); len(b)-start > maxRequest {
 			break
@@ -220,11 +220,15 @@ func (e *encoder) tail(b []byte, p *Prediction, c content) []byte {
 }
 
 // explanation writes that of an answer, with the first of its rows.
-func (e *encoder) explanation(b []byte, p *Prediction) []byte {
-	if len(p.Explanation) == 0 {
+func (e *encoder) explanation(b []byte, p *Prediction, c content) []byte {
+	said := []byte(p.Explanation)
+	if p := e.redactor.policy; len(said) == 0 && c.told && p.Features == Full && len(p.Mask) == 0 { // it may hold values as they were sent
+		said = e.out.explained
+	}
+	if len(said) == 0 || !e.explains() || len(said) > maxExplanation {
 		return b
 	}
-	if n, err := parse(p.Explanation); err == nil && e.explains() && len(p.Explanation) <= maxExplanation && bytes.IndexByte(n.raw, '\n') < 0 {
+	if n, err := parse(said); err == nil && bytes.IndexByte(n.raw, '\n') < 0 {
 		b = append(append(b, `,"explanation":`...), n.raw...)
 	}
 	return b

@@ -12,11 +12,8 @@ type ServicePrice struct {
 
 // check refuses what cannot be added up.
 func (p ServicePrice) check(name string) error {
-	switch r, h := p.Request, p.Hour; {
-	case r.Amount < 0 || h.Amount < 0:
-		return failPosition(p.At, "service %s has a price below zero", name)
-	case r.Currency != "" && h.Currency != "" && r.Currency != h.Currency:
-		return failPosition(p.At, "service %s has prices in %s and in %s, which cannot be added up", name, r.Currency, h.Currency)
+	if r, h := p.Request.Currency, p.Hour.Currency; r != "" && h != "" && r != h {
+		return failPosition(p.At, "service %s has prices in %s and in %s, which cannot be added up", name, r, h)
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func TestServicesThatMakeNoSense(t *testing.T) {
 		"check's monitor": {"{model: m, cmd: a, rollout: {checks: [{measure: mae, monitor: x, max: 1}]}}", `unknown monitor "x"`, ""},
 		"few users":       {"{model: m, cmd: a, rollout: {kpi: {command: a, min_users: 1}}}", "compares too few users", ""},
 		"slo":             {"{model: m, cmd: a, slo: {availability: 100%}}", "must answer every request", "99.9%"},
-		"price":           {"{model: m, cmd: a, price: {request: -1 EUR}}", "a price below zero", ""},
+		"price":           {"{model: m, cmd: a, price: {request: -1 EUR}}", "is no amount of money such as 20 EUR", ""},
 		"prices":          {"{model: m, cmd: a, price: {request: 1 EUR, hour: 1 USD}}", "prices in EUR and in USD, which cannot be added up", ""},
 		"strict":          {"{model: m, cmd: a, log: {strict: true, share: 50%}}", "strict is for all predictions", "log: {strict: true"},
 	} {
