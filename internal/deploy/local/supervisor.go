@@ -125,12 +125,21 @@ func (s *supervisor) change(ctx context.Context, a Arms) error {
 
 // apply starts what is to run and does not, and stops what is not to. The caller holds changing.
 func (s *supervisor) apply(ctx context.Context, a Arms) {
-	s.lay(ctx, a)
+	laid := s.lay(ctx, a)
 	s.mu.Lock()
 	keys := map[string]int{}
 	for _, w := range a.Arms {
 		keys[w.Release.Key] = w.Replicas
-		s.grow(ctx, s.arms[w.Release.Key])
+		have := s.arms[w.Release.Key]
+		if have == nil { // only now: the router is told of each that is there, and here are its servers
+			have = &arm{}
+			s.arms[w.Release.Key] = have
+		}
+		have.wanted = w
+		if l, ok := laid[w.Release.Key]; ok {
+			s.note(have, l)
+		}
+		s.grow(ctx, have)
 	}
 	for name, ended := range s.leaving {
 		select {
@@ -153,40 +162,6 @@ func (s *supervisor) apply(ctx context.Context, a Arms) {
 	s.mu.Unlock()
 	s.tell()
 }
-
-// lay puts the releases that are to run where their servers find them.
-func (s *supervisor) lay(ctx context.Context, a Arms) {
-	for _, w := range a.Arms {
-		s.mu.Lock()
-		have := s.arms[w.Release.Key]
-		if have == nil {
-			have = &arm{}
-			s.arms[w.Release.Key] = have
-		}
-		have.wanted = w
-		missing := have.place.Dir == "" && w.Replicas > 0
-		s.mu.Unlock()
-		if !missing {
-			continue
-		}
-		place, err := s.o.Lay(ctx, w.Release)
-		s.mu.Lock()
-		if err == nil {
-			have.place, have.trouble, have.failed = place, "", 0
-		} else {
-			if have.trouble != err.Error() {
-				s.o.log("%s: %v", w.Release.Name(), err)
-			}
-			have.trouble = err.Error()
-			have.failed++
-			have.rest = 1 << min(have.failed, mostRest)
-		}
-		s.mu.Unlock()
-	}
-}
-
-// mostRest bounds how seldom a release is laid out again that could not be: every 2^4 looks.
-const mostRest = 4
 
 // grow starts the servers of a release that are missing.
 func (s *supervisor) grow(ctx context.Context, a *arm) {
