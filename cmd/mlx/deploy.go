@@ -219,7 +219,7 @@ func (s *served) mayEnter(ctx context.Context, v *registry.Version) (bool, error
 func (s *served) policy(ctx context.Context, v *registry.Version) (registry.Decision, error) {
 	to, err := readStage(s.cfg.Stage)
 	if err != nil {
-		return registry.Decision{}, err
+		return registry.Decision{}, fault.New(fault.Usage, "cannot serve %s: stage: %w", s.name, err).In(s.cfg.At)
 	}
 	return s.app.judgeEvidence(ctx, v, to)
 }

@@ -140,6 +140,9 @@ func lastHint(cmd *cobra.Command, err error) error {
 		err = e
 	}
 	switch kind := fault.KindOf(err); {
+	case kind == fault.Usage && fault.At(err) != nil:
+		at := fault.At(err)
+		e.Hint("edit %s   # line %d", shellWord(at.File), at.Line)
 	case kind == fault.Usage:
 		e.Hint("%s -h", cmd.CommandPath())
 	case kind == fault.Denied && errors.As(err, &at):

@@ -246,6 +246,7 @@ func (s *served) follow(ctx context.Context, r deploy.Rollout) error {
 	for !r.State.Over() && (r.State != deploy.StatePaused || len(r.Asks) > 0) {
 		s.sleep(ctx, time.Second)
 		if err := ctx.Err(); err != nil {
+			s.app.streams.Note("rollout %s goes on: another process carries it out. mlx service status %s --watch shows it", r.ID.Short(), shellWord(s.name))
 			return err
 		}
 		known, err := s.book.Service(ctx, s.name)

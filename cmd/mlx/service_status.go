@@ -170,10 +170,17 @@ func (s *served) emit(now serviceNow, answer bool) error {
 	return err
 }
 
+// settleTries is how often a service is looked at that does not do yet what was just asked of it.
+const settleTries = 20
+
 // emitStatus shows the service after something was done with a rollout of it. What came of the rollout is the exit status already,
 // and under -q only that.
 func (s *served) emitStatus(ctx context.Context) error {
 	now, err := s.look(ctx)
+	for tries := 0; err == nil && now.state() == "diverged" && tries < settleTries; tries++ { // the target is about to obey
+		s.sleep(ctx, 2*pokeEvery)
+		now, err = s.look(ctx)
+	}
 	if err != nil {
 		return err
 	}
