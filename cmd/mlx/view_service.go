@@ -112,10 +112,13 @@ func (s serviceNow) diverged() bool {
 	if len(want.Arms) == 0 {
 		return false
 	}
-	if r, busy := s.known.Progress(); busy && s.seen.Generation < want.Generation && s.seen.Reverted == nil && s.now.Sub(r.Since).Abs() < underWay {
+	if s.seen.Reverted != nil || s.seen.Log != nil && s.seen.Log.Refusing {
+		return true
+	}
+	if r, busy := s.known.Progress(); busy && s.seen.Generation < want.Generation && s.now.Sub(r.Since).Abs() < underWay {
 		return false // it has been decided, and is being asked for
 	}
-	if s.seen.Generation != want.Generation || s.seen.Reverted != nil || s.seen.Log != nil && s.seen.Log.Refusing {
+	if s.seen.Generation != want.Generation {
 		return true
 	}
 	for _, a := range want.Arms {
