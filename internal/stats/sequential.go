@@ -62,6 +62,11 @@ func AboveShare(successes, n, limit float64) (float64, error) {
 	if !(limit > 0 && limit < 1) {
 		return 0, problem(-1, "share %v is not between 0 and 1", limit)
 	}
+	// What was seen is least unlikely at successes/n: no share above the limit explains it better than the limit does. Said here, since what
+	// is left of the mixture is then too little for a float64, and math.Log is wrong for subnormal numbers on amd64.
+	if successes <= n*limit {
+		return 1, nil
+	}
 	// The mixture is Beta(1/2, 1/2) cut at the limit; what is left of it before and after the rows is by what both are divided.
 	above := func(k, of float64) float64 { return mathext.RegIncBeta(jeffreys+of-k, jeffreys+k, 1-limit) }
 	log := mixtureLog(successes, n, jeffreys, jeffreys) + math.Log(above(successes, n)) - math.Log(above(0, 0)) - binomialLog(successes, n, limit)

@@ -194,3 +194,16 @@ func TestQuantileSharesCover(t *testing.T) {
 		}
 	}
 }
+
+// TestAboveShareNeverAccusesTooFew: a share that is not above the limit is no evidence against it, however little is left of the mixture.
+func TestAboveShareNeverAccusesTooFew(t *testing.T) {
+	for _, limit := range []float64{0.001, 0.01, 0.5, 0.9} {
+		for n := 1.0; n < 1e6; n = math.Ceil(n * 1.003) {
+			for _, k := range []float64{0, 1, math.Floor(n * limit / 2), math.Floor(n * limit)} {
+				if p, err := AboveShare(k, n, limit); k <= n*limit && (err != nil || p != 1) {
+					t.Fatalf("%g of %g, at most %g: p %g, %v", k, n, limit, p, err)
+				}
+			}
+		}
+	}
+}
