@@ -115,6 +115,7 @@ func (p *plane) keep(ctx context.Context, now process) {
 			if err == nil {
 				now.stop(p.o.Drain)
 				now = next
+				p.set(func(s *RouterState) { s.PID, s.Trouble = now.identity().PID, "" }) // before who asked looks
 			}
 			p.replacing.Store(false)
 			answer <- err
