@@ -296,6 +296,7 @@ func TestServersAndRouterAreStartedAgain(t *testing.T) {
 	a := releaseOf("a")
 	b.want(wanted(2, a))
 	b.awaitReady(a.Key, 2)
+	b.pid() // the router is told of them right after
 	if status, text := b.ask("/pid"); status != http.StatusOK || !strings.HasSuffix(text, " a "+filepath.Join(b.dir, "model")) {
 		t.Errorf("it answers %d %s", status, text)
 	}
