@@ -10,12 +10,9 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"mlx/bench/internal/measure"
@@ -57,22 +54,13 @@ func start(rounds, requests int, only string) error {
 	}
 	defer remove()
 	b.dir = dir
-	for _, row := range []struct {
-		name string
-		do   func() error
-	}{{"cost", b.cost}, {"rollout", b.rollout}, {"lease", b.lease}, {"kill", b.kill}, {"shadow", b.shadow}, {"highest", b.highest}} {
-		if only != "" && !slices.Contains(strings.Split(only, ","), row.name) {
-			continue
-		}
-		if err := row.do(); err != nil {
-			return fmt.Errorf("%s: %w", row.name, err)
-		}
-	}
-	fmt.Printf("%d bars met, %d missed\n", b.report.Met, b.report.Missed)
-	if b.report.Missed > 0 {
-		return errors.New("bars were missed")
-	}
-	return nil
+	return b.report.Run(only,
+		measure.Row{Name: "cost", Do: b.cost},
+		measure.Row{Name: "rollout", Do: b.rollout},
+		measure.Row{Name: "lease", Do: b.lease},
+		measure.Row{Name: "kill", Do: b.kill},
+		measure.Row{Name: "shadow", Do: b.shadow},
+		measure.Row{Name: "highest", Do: b.highest})
 }
 
 // milliseconds of a time.

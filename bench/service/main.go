@@ -17,7 +17,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -142,22 +141,13 @@ func (b *bench) start(only string) error {
 	if err := b.project(); err != nil {
 		return err
 	}
-	for _, row := range []struct {
-		name string
-		do   func() error
-	}{{"rollout", b.rollout}, {"back", b.back}, {"controller", b.controller}, {"kill", b.kill}, {"log", b.log}, {"highest", b.highest}} {
-		if only != "" && !slices.Contains(strings.Split(only, ","), row.name) {
-			continue
-		}
-		if err := row.do(); err != nil {
-			return fmt.Errorf("%s: %w", row.name, err)
-		}
-	}
-	fmt.Printf("%d bars met, %d missed\n", b.report.Met, b.report.Missed)
-	if b.report.Missed > 0 {
-		return errors.New("bars were missed")
-	}
-	return nil
+	return b.report.Run(only,
+		measure.Row{Name: "rollout", Do: b.rollout},
+		measure.Row{Name: "back", Do: b.back},
+		measure.Row{Name: "controller", Do: b.controller},
+		measure.Row{Name: "kill", Do: b.kill},
+		measure.Row{Name: "log", Do: b.log},
+		measure.Row{Name: "highest", Do: b.highest})
 }
 
 // milliseconds of a time.

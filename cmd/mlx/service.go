@@ -56,6 +56,11 @@ func (a *app) openService(name string) (*served, error) {
 		return nil, fault.New(fault.Usage, "cannot serve %s: its target is %s, and this mlx serves on a host", name, s.Target).In(s.At).
 			Hint("target: host   # in %s", repo.ConfigName)
 	}
+	return a.servedAs(name, s)
+}
+
+// servedAs is a service by what mlx.yaml says of it.
+func (a *app) servedAs(name string, cfg repo.Service) (*served, error) {
 	r, err := a.repo()
 	if err != nil {
 		return nil, err
@@ -64,7 +69,7 @@ func (a *app) openService(name string) (*served, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &served{app: a, name: name, cfg: s, dir: serviceDir(r, name), book: deploy.Book{Ledger: l}}, nil
+	return &served{app: a, name: name, cfg: cfg, dir: serviceDir(r, name), book: deploy.Book{Ledger: l}}, nil
 }
 
 // mayServe refuses what a service runs when its user has not allowed it here.

@@ -14,9 +14,7 @@ import (
 	"time"
 
 	"mlx/internal/deploy"
-	"mlx/internal/fault"
 	"mlx/internal/gate"
-	"mlx/internal/repo"
 )
 
 // askTime is how long what a check asks may take for which it names no time.
@@ -74,18 +72,7 @@ func rolloutWords(r deploy.Rollout) map[string]string {
 // askCommand runs a command of mlx.yaml, by whose words the rollout was planned.
 func (s *served) askCommand(ctx context.Context, rule deploy.Rule, r deploy.Rollout) (deploy.Measured, error) {
 	none := deploy.Measured{Value: math.NaN(), Baseline: math.NaN()}
-	ok, err := s.app.itemAllowed(ctx, repo.TrustItem{Kind: repo.TrustCheck, Name: s.name, Value: rule.Name})
-	if err != nil {
-		return none, err
-	}
-	if !ok {
-		return none, fault.New(fault.Denied, "%q is not allowed here", rule.Name).Hint("mlx trust")
-	}
-	tool, err := s.rolloutTool(rule.Name, r)
-	if err != nil {
-		return none, err
-	}
-	end, err := tool.Run(ctx)
+	end, err := s.runTold(ctx, rule.Name, r)
 	if err != nil {
 		return none, err
 	}

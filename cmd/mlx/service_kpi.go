@@ -113,18 +113,7 @@ func (s *served) usersByCommand(ctx context.Context, r deploy.Rollout) ([]deploy
 // kpiRows asks the command of the KPI.
 func (s *served) kpiRows(ctx context.Context, r deploy.Rollout) ([]kpiRow, error) {
 	command := r.Users.Command
-	ok, err := s.app.itemAllowed(ctx, repo.TrustItem{Kind: repo.TrustCheck, Name: s.name, Value: command})
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, fault.New(fault.Denied, "%q is not allowed here", command).Hint("mlx trust")
-	}
-	tool, err := s.rolloutTool(command, r)
-	if err != nil {
-		return nil, err
-	}
-	end, err := tool.Run(ctx)
+	end, err := s.runTold(ctx, command, r)
 	switch {
 	case err != nil:
 		return nil, err
@@ -140,18 +129,25 @@ func (s *served) kpiRows(ctx context.Context, r deploy.Rollout) ([]kpiRow, error
 	return rows, nil
 }
 
-// rolloutTool is a command that is told of a rollout.
-func (s *served) rolloutTool(command string, r deploy.Rollout) (run.Tool, error) {
+// runTold runs a command of mlx.yaml that its user has allowed, and tells it of a rollout.
+func (s *served) runTold(ctx context.Context, command string, r deploy.Rollout) (end run.ToolEnd, err error) {
+	ok, err := s.app.itemAllowed(ctx, repo.TrustItem{Kind: repo.TrustCheck, Name: s.name, Value: command})
+	if err != nil {
+		return end, err
+	}
+	if !ok {
+		return end, fault.New(fault.Denied, "%q is not allowed here", command).Hint("mlx trust")
+	}
 	root, err := s.app.repo()
 	if err != nil {
-		return run.Tool{}, err
+		return end, err
 	}
 	tool := run.Tool{Argv: shellCommand(command), Dir: root.Root, Env: slices.Clone(s.app.environ), Most: gate.MaxReply}
 	words := rolloutWords(r)
 	for _, name := range slices.Sorted(maps.Keys(words)) {
 		tool.Env = append(tool.Env, "MLX_"+strings.ToUpper(name)+"="+words[name])
 	}
-	return tool, nil
+	return tool.Run(ctx)
 }
 
 // lastLine is the last line that something printed.

@@ -20,19 +20,11 @@ const (
 // attendServices are the services of mlx.yaml whose last rollout somebody should look at, as was recorded. Nobody is asked.
 func (a *app) attendServices(ctx context.Context, config *repo.Config) ([]attentionView, error) {
 	var all []attentionView
-	if config.Services.Len() == 0 {
-		return nil, nil
-	}
-	r, err := a.repo()
-	if err != nil {
-		return nil, err
-	}
-	l, err := a.ledger()
-	if err != nil {
-		return nil, err
-	}
 	for name, cfg := range config.Services.All() {
-		s := &served{app: a, name: name, cfg: cfg, dir: serviceDir(r, name), book: deploy.Book{Ledger: l}}
+		s, err := a.servedAs(name, cfg)
+		if err != nil {
+			return all, err
+		}
 		known, err := s.book.Service(ctx, name)
 		if err != nil {
 			return all, err

@@ -1,8 +1,10 @@
 package measure
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -59,6 +61,30 @@ func (r *Report) Add(l Line) {
 		}
 	}
 	r.print(l.Measure, quantity(l.Value, l.Unit), l.Peer, theirs, ratio, bar, verdict)
+}
+
+// Row is a part of a program that can be asked for by its name.
+type Row struct {
+	Name string
+	Do   func() error
+}
+
+// Run does the rows that only names, with commas between them, or all of them when it is empty, and says how many bars were met. A bar that
+// was missed is an error.
+func (r *Report) Run(only string, rows ...Row) error {
+	for _, row := range rows {
+		if only != "" && !slices.Contains(strings.Split(only, ","), row.Name) {
+			continue
+		}
+		if err := row.Do(); err != nil {
+			return fmt.Errorf("%s: %w", row.Name, err)
+		}
+	}
+	fmt.Fprintf(r.Out, "%d bars met, %d missed\n", r.Met, r.Missed)
+	if r.Missed > 0 {
+		return errors.New("bars were missed")
+	}
+	return nil
 }
 
 func (r *Report) print(columns ...any) {
