@@ -8,6 +8,7 @@ In the script, `# ` lines are prose, `#$ ` lines a command as a person would typ
 shown before the step that first names them in a `#@ FILE` line. All other lines are the checks that make it a test.
 """
 
+import re
 import sys
 
 
@@ -54,7 +55,8 @@ def page(text):
 
 
 def plain(command):
-    return command.replace('"', "").replace("'", "").split("   #")[0].strip()
+    """The words of a command: without quotes, comment and the mark of one that runs in the background ("&", "&name&")."""
+    return re.sub(r" &(\w+&)?$", "", command.replace('"', "").replace("'", "").split("   #")[0].strip())
 
 
 def shown(page_file, scripts):
