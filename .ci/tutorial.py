@@ -55,8 +55,8 @@ def page(text):
 
 
 def plain(command):
-    """The words of a command: without quotes, comment and the mark of one that runs in the background ("&", "&name&")."""
-    return re.sub(r" &(\w+&)?$", "", command.replace('"', "").replace("'", "").split("   #")[0].strip())
+    """The words of a command, without quotes and comment. One that runs in the background ends with "&" for people and "&name&" in a script."""
+    return re.sub(r" &\w+&$", " &", command.replace('"', "").replace("'", "").split("   #")[0].strip())
 
 
 def shown(page_file, scripts):

@@ -13,7 +13,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"time"
 
 	"mlx/bench/internal/measure"
 )
@@ -62,6 +61,3 @@ func start(rounds, requests int, only string) error {
 		measure.Row{Name: "shadow", Do: b.shadow},
 		measure.Row{Name: "highest", Do: b.highest})
 }
-
-// milliseconds of a time.
-func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }

@@ -50,14 +50,14 @@ func (b *bench) cost() error {
 	for _, e := range peers {
 		e.Stop()
 	}
-	added := func(name string) float64 { return milliseconds(best[name].p50 - best["direct"].p50) }
+	added := func(name string) float64 { return measure.Milliseconds(best[name].p50 - best["direct"].p50) }
 	lines := func(what, unit string, bar float64, atLeast bool, value func(string) float64) {
 		b.report.Add(measure.Line{Measure: what, Value: value("mlx"), Unit: unit, Bar: bar, AtLeast: atLeast})
 		for _, e := range peers {
 			b.report.Add(measure.Line{Measure: what, Value: value("mlx"), Unit: unit, Peer: e.Name, Theirs: value(e.Name)})
 		}
 	}
-	b.report.Add(measure.Line{Measure: "P50 of the model alone, 500/s", Value: milliseconds(best["direct"].p50), Unit: "ms"})
+	b.report.Add(measure.Line{Measure: "P50 of the model alone, 500/s", Value: measure.Milliseconds(best["direct"].p50), Unit: "ms"})
 	lines("added P50, 500/s", "ms", 0.3, false, added)
 	lines("CPU a request", "us", 130, false, func(name string) float64 { return best[name].cost * 1e6 })
 	lines("requests a second of one core", "/s", 0, true, func(name string) float64 { return 1 / best[name].cost })
@@ -141,7 +141,7 @@ func (b *bench) rollout() error {
 	b.report.Add(measure.Line{Measure: fmt.Sprintf("lost of %d: rollout, upgrade, candidate killed", o.Sent), Value: float64(o.Lost), Unit: "requests", Bar: none})
 	b.report.Add(measure.Line{Measure: "not counted of these, by two routers", Value: float64(int64(o.Sent) - counted), Unit: "requests", Bar: none})
 	b.report.Add(measure.Line{Measure: "of these answered by stable for the candidate", Value: float64(retried), Unit: "requests"})
-	b.report.Add(measure.Line{Measure: "rollback: stored and obeyed", Value: milliseconds(back), Unit: "ms", Bar: 1000})
+	b.report.Add(measure.Line{Measure: "rollback: stored and obeyed", Value: measure.Milliseconds(back), Unit: "ms", Bar: 1000})
 	return nil
 }
 
@@ -198,7 +198,7 @@ func (b *bench) kill() error {
 		return err
 	}
 	b.report.Add(measure.Line{Measure: fmt.Sprintf("router killed: lost of %d", o.Sent), Value: float64(o.Lost), Unit: "requests", Bar: 2})
-	b.report.Add(measure.Line{Measure: "router killed: accepting again", Value: milliseconds(took), Unit: "ms", Bar: 100})
+	b.report.Add(measure.Line{Measure: "router killed: accepting again", Value: measure.Milliseconds(took), Unit: "ms", Bar: 100})
 	return nil
 }
 
@@ -233,7 +233,7 @@ func (b *bench) shadow() error {
 		if err := b.pairs(h, c.name, sent); err != nil {
 			return err
 		}
-		b.report.Add(measure.Line{Measure: "P50 with a shadow " + c.name, Value: milliseconds(with), Unit: "ms", Peer: "no shadow", Theirs: milliseconds(without)})
+		b.report.Add(measure.Line{Measure: "P50 with a shadow " + c.name, Value: measure.Milliseconds(with), Unit: "ms", Peer: "no shadow", Theirs: measure.Milliseconds(without)})
 		b.report.Add(measure.Line{Measure: "P50 with a shadow " + c.name + ", to none", Value: float64(with) / float64(without), Unit: "x", Bar: 1.1})
 		h.close()
 	}

@@ -149,6 +149,3 @@ func (b *bench) start(only string) error {
 		measure.Row{Name: "log", Do: b.log},
 		measure.Row{Name: "highest", Do: b.highest})
 }
-
-// milliseconds of a time.
-func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }

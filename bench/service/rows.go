@@ -171,7 +171,7 @@ func (b *bench) kill() error {
 		if err != nil {
 			return err
 		}
-		lost, took, p50 = append(lost, float64(o.Lost)), append(took, milliseconds(first)), traffic.At(o.Took, 0.5)
+		lost, took, p50 = append(lost, float64(o.Lost)), append(took, measure.Milliseconds(first)), traffic.At(o.Took, 0.5)
 	}
 	slices.Sort(lost)
 	slices.Sort(took)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Line is one measure beside its peer and its bar.
@@ -100,3 +101,6 @@ func quantity(v float64, unit string) string {
 	}
 	return fmt.Sprintf("%.3g %s", v, unit)
 }
+
+// Milliseconds of a time.
+func Milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }
