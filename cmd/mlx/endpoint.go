@@ -112,7 +112,7 @@ func (a *app) trackingOptions(runner run.Runner) (tracking.Options, error) {
 	models, err := a.registry() // which other processes change at the same time
 	return tracking.Options{
 		Runner: runner, History: a.history(runner.Ledger), Registry: models, Ledger: runner.Ledger, Store: runner.Store, Now: a.now, Dir: trackingDir(r),
-		Peer: func(addr string) tracking.Peer { p, _ := run.PeerOf(addr); return tracking.Peer(p) },
+		Peer: func(client, server string) tracking.Peer { p, _ := run.PeerOf(client, server); return tracking.Peer(p) },
 	}, err
 }
 

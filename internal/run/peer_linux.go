@@ -15,15 +15,11 @@ import (
 	"strings"
 )
 
-// PeerOf finds the process at the other end of a TCP connection on this machine, whose address there is addr. Processes of other
-// users, and of other containers, are not seen. A process that inherited the connection does not count.
-func PeerOf(addr string) (Peer, bool) {
+// PeerOf finds the process that has made a TCP connection on this machine to an endpoint of this process, by the addresses of its
+// two ends. Processes of other users, and of other containers, are not seen. A process that inherited the connection does not count.
+func PeerOf(client, server string) (Peer, bool) {
 	none := Peer{Rank: -1}
-	at, err := netip.ParseAddrPort(addr)
-	if err != nil {
-		return none, false
-	}
-	link := socketLink(at)
+	link := socketLink(client, server)
 	if link == "" {
 		return none, false
 	}
@@ -71,26 +67,34 @@ func descends(parents map[int]int, pid, from int) bool {
 	return false
 }
 
-// socketLink is how the socket with this local address stands among the open files of its process; empty: there is none.
-func socketLink(at netip.AddrPort) string {
-	want := map[string]bool{socketAddress(at): true}
-	files := []string{"/proc/net/tcp"}
-	if at.Addr().Is6() {
-		files = []string{"/proc/net/tcp6"}
-		if at.Addr().Is4In6() {
-			files = append(files, "/proc/net/tcp")
-			want[socketAddress(netip.AddrPortFrom(at.Addr().Unmap(), at.Port()))] = true
-		}
+// socketLink is how the socket of a connection stands among the open files of the process that made it; empty: there is none. Its own
+// address alone does not tell: one port may serve connections to several endpoints, and the table has those that have ended for a
+// minute.
+func socketLink(client, server string) string {
+	from, err := netip.ParseAddrPort(client)
+	if err != nil {
+		return ""
 	}
-	for _, file := range files {
-		if inode := inodeIn(file, want); inode != "" && inode != "0" {
+	to, err := netip.ParseAddrPort(server)
+	if err != nil {
+		return ""
+	}
+	for _, table := range []struct {
+		file string
+		as   func(netip.Addr) netip.Addr
+	}{
+		{"/proc/net/tcp", netip.Addr.Unmap},
+		{"/proc/net/tcp6", func(a netip.Addr) netip.Addr { return netip.AddrFrom16(a.As16()) }}, // it has those of IPv4 that were made by a socket of IPv6, too
+	} {
+		if inode := inodeIn(table.file, socketAddress(table.as(from.Addr()), from.Port()), socketAddress(table.as(to.Addr()), to.Port())); inode != "" {
 			return "socket:[" + inode + "]"
 		}
 	}
 	return ""
 }
 
-func inodeIn(file string, want map[string]bool) string {
+// inodeIn is the inode of the socket with this local and this remote address; empty: the table has none.
+func inodeIn(file, local, remote string) string {
 	f, err := os.Open(file)
 	if err != nil {
 		return ""
@@ -98,7 +102,7 @@ func inodeIn(file string, want map[string]bool) string {
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		// number, local address, remote address, state, queues, timer, retransmissions, user, timeout, inode
-		if fields := strings.Fields(lines.Text()); len(fields) > 9 && want[fields[1]] {
+		if fields := strings.Fields(lines.Text()); len(fields) > 9 && fields[1] == local && fields[2] == remote && fields[9] != "0" {
 			return fields[9]
 		}
 	}
@@ -106,13 +110,13 @@ func inodeIn(file string, want map[string]bool) string {
 }
 
 // socketAddress writes an address as /proc/net does: words of four bytes in the order of the machine.
-func socketAddress(at netip.AddrPort) string {
-	raw := at.Addr().AsSlice()
+func socketAddress(a netip.Addr, port uint16) string {
+	raw := a.AsSlice()
 	out := make([]byte, 0, len(raw))
 	for word := range slices.Chunk(raw, 4) {
 		out = binary.BigEndian.AppendUint32(out, binary.NativeEndian.Uint32(word))
 	}
-	return strings.ToUpper(hex.EncodeToString(out)) + fmt.Sprintf(":%04X", at.Port())
+	return strings.ToUpper(hex.EncodeToString(out)) + fmt.Sprintf(":%04X", port)
 }
 
 // holds says whether a process has a socket open.

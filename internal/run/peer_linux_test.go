@@ -6,13 +6,14 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"syscall"
 	"testing"
 )
 
 // TestPeerOf asks for a connection of this very test binary, started again as another process with a rank.
 func TestPeerOf(t *testing.T) {
 	if addr := os.Getenv("MLX_TEST_PEER"); addr != "" {
-		c, err := net.Dial("tcp", addr)
+		c, err := sharing("127.0.0.1:0").Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,26 +45,54 @@ func TestPeerOf(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, ok := PeerOf(conn.RemoteAddr().String())
+			shared := shareWith(t, conn.RemoteAddr().String())
+			p, ok := PeerOf(conn.RemoteAddr().String(), conn.LocalAddr().String())
 			if want := (Peer{PID: cmd.Process.Pid, Parent: os.Getpid(), Rank: c.rank}); !ok || p != want {
 				t.Errorf("%+v %v, want %+v", p, ok, want)
 			}
-			_ = conn.Close()
+			for _, c := range append(shared, conn) {
+				_ = c.Close()
+			}
 			if err := cmd.Wait(); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	for _, addr := range []string{"", "127.0.0.1:1", "nowhere"} {
-		if p, ok := PeerOf(addr); ok || p.Rank != -1 {
+		if p, ok := PeerOf(addr, addr); ok || p.Rank != -1 {
 			t.Errorf("%q is %+v", addr, p)
 		}
 	}
 }
 
+// sharing makes connections from a port that others may be made from.
+func sharing(from string) *net.Dialer {
+	return &net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.MustParseAddrPort(from)), Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1) })
+	}}
+}
+
+// shareWith makes connections of this process to other endpoints from the port that a client speaks from.
+func shareWith(t *testing.T, client string) (all []net.Conn) {
+	t.Helper()
+	for range 8 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		c, err := sharing(client).Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
 func TestSocketAddress(t *testing.T) {
 	for text, want := range map[string]string{"127.0.0.1:8080": "0100007F:1F90", "[::1]:80": "00000000000000000000000001000000:0050"} {
-		if got := socketAddress(netip.MustParseAddrPort(text)); got != want {
+		if got := socketAddress(netip.MustParseAddrPort(text).Addr(), netip.MustParseAddrPort(text).Port()); got != want {
 			t.Errorf("%s is %s, want %s", text, got, want)
 		}
 	}

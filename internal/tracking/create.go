@@ -3,6 +3,8 @@ package tracking
 import (
 	"cmp"
 	"context"
+	"net"
+	"net/http"
 	"sync"
 
 	"mlx/internal/object"
@@ -61,7 +63,11 @@ func (s *Server) createRun(c *call) (any, error) {
 	}
 	q.addr, q.peer = c.req.RemoteAddr, Peer{Rank: -1}
 	if s.o.Peer != nil {
-		q.peer = s.o.Peer(q.addr)
+		server := ""
+		if own, ok := c.req.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+			server = own.String()
+		}
+		q.peer = s.o.Peer(q.addr, server)
 	}
 	h, err := s.begin(c.ctx, &q)
 	if err != nil {

@@ -30,7 +30,7 @@ func newJoined(t *testing.T, body run.Body) *joined {
 	j.folder(rec.ID)
 	j.open(func(o *Options) {
 		o.Joined = func() object.Digest { return rec.ID }
-		o.Peer = func(string) Peer { return j.peer }
+		o.Peer = func(_, _ string) Peer { return j.peer }
 	})
 	return j
 }

@@ -33,8 +33,8 @@ type Options struct {
 	// Joined is the run that clients are part of, when they are processes of its command: the first run that one of them
 	// begins is that run. Zero: each begins a run of its own.
 	Joined func() object.Digest
-	// Peer says what is known of the process at the other end of a connection from this machine; nil: nothing.
-	Peer func(addr string) Peer
+	// Peer says what is known of the process that has made a connection, from its address to that of the endpoint; nil: nothing.
+	Peer func(client, server string) Peer
 	// Allow refuses a move of a version that the policy does not allow. nil allows all.
 	Allow func(ctx context.Context, v *registry.Version, to registry.Stage) ([]registry.Evidence, error)
 	// Fetch brings a version that is not in the store from elsewhere. nil: there is no elsewhere.
