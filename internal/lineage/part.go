@@ -14,7 +14,7 @@ import (
 	"mlx/internal/object"
 )
 
-// part is a set of records with an index over them: a pack, or all unsealed segments together.
+// part is a set of records with an index over them: a pack, or some of what is not sealed yet.
 type part struct {
 	ix    *column.Index
 	file  *packFile // nil for unsealed records

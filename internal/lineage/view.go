@@ -13,8 +13,6 @@ import (
 	"mlx/internal/fault"
 	"mlx/internal/lineage/internal/column"
 	"mlx/internal/lineage/internal/disk"
-	"mlx/internal/lineage/internal/line"
-	"mlx/internal/lineage/internal/segment"
 	"mlx/internal/object"
 )
 
@@ -36,7 +34,7 @@ func (l *Ledger) view() (*view, error) {
 	l.read.Lock()
 	defer l.read.Unlock()
 	for range maxListings {
-		segs, err := l.readSegments()
+		segs, changed, err := l.readSegments()
 		if err != nil {
 			return nil, because(err, "cannot read the ledger")
 		}
@@ -47,10 +45,10 @@ func (l *Ledger) view() (*view, error) {
 		if err != nil {
 			return nil, because(err, "cannot read the ledger")
 		}
-		if l.tail != nil && !l.unsealed() {
+		if !changed && !l.unsealed() {
 			continue // something was sealed meanwhile: the same record could be in both
 		}
-		if err := l.openTail(v, segs); err != nil {
+		if err := l.openTail(v, segs, changed); err != nil {
 			return nil, err
 		}
 		v.setClock()
@@ -167,137 +165,6 @@ func (l *Ledger) missing(id object.Digest) error {
 		return nil
 	}
 	return fault.New(fault.Integrity, "cannot read the ledger: %s is missing", l.packPath(id)).Hint("mlx verify --ledger")
-}
-
-// tail holds what was read from segments; it is used again while they do not change.
-type tail struct {
-	files  []tailFile
-	part   *part
-	damage error
-}
-
-type tailFile struct {
-	base string
-	path string // where it was when last looked for
-	size int64
-}
-
-type segmentText struct {
-	path  string
-	lines [][]byte
-	bad   []segment.Damage
-	size  int64
-}
-
-// readSegments reads every segment, or says that they are what they were. One that vanishes is in a pack by now.
-func (l *Ledger) readSegments() ([]segmentText, error) {
-	dir := l.path(segFolder)
-	bases, err := segment.Names(dir)
-	if err != nil {
-		return nil, err
-	}
-	if l.tail != nil && slices.EqualFunc(bases, l.tail.files, func(b string, f tailFile) bool { return b == f.base }) && l.unchanged() {
-		return nil, nil
-	}
-	l.tail = nil
-	out := make([]segmentText, 0, len(bases))
-	for _, base := range bases {
-		s, err := readSegment(dir, base)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, s)
-	}
-	return out, nil
-}
-
-// unchanged reports whether the segments of the tail are still open, and as long as they were.
-func (l *Ledger) unchanged() bool {
-	return l.unsealed() && !slices.ContainsFunc(l.tail.files, func(f tailFile) bool { return segment.Grown(f.path, f.size) })
-}
-
-// unsealed reports whether the segments of the tail are still open. It leaves their paths in the tail.
-func (l *Ledger) unsealed() bool {
-	for i := range l.tail.files {
-		f := &l.tail.files[i]
-		var err error
-		if f.path, _, err = segment.Find(l.path(segFolder), f.base); err != nil || segment.MayRepeat(f.path) {
-			return false
-		}
-	}
-	return true
-}
-
-func readSegment(dir, base string) (s segmentText, err error) {
-	for range 3 { // it is renamed at most once
-		if s.path, _, err = segment.Find(dir, base); err != nil {
-			return s, err
-		}
-		s.lines = nil
-		s.bad, s.size, err = segment.ScanFile(s.path, func(_ int64, rec []byte) error {
-			s.lines = append(s.lines, rec)
-			return nil
-		})
-		if !errors.Is(err, fs.ErrNotExist) {
-			return s, err
-		}
-	}
-	return s, err
-}
-
-// openTail adds the unsealed records to v.
-func (l *Ledger) openTail(v *view, segs []segmentText) error {
-	if l.tail == nil {
-		t, err := buildTail(v, segs)
-		if err != nil {
-			return err
-		}
-		l.tail = t
-	}
-	v.damage = cmp.Or(v.damage, l.tail.damage)
-	if l.tail.part.ix.Rows > 0 {
-		v.parts = append(v.parts, l.tail.part)
-	}
-	return nil
-}
-
-func buildTail(v *view, segs []segmentText) (*tail, error) {
-	t := &tail{part: &part{}}
-	seen := map[object.Digest]bool{}
-	b := column.NewBuilder(0)
-	var check line.Parser
-	for _, s := range segs {
-		t.files = append(t.files, tailFile{segment.Base(s.path), s.path, s.size})
-		for _, d := range s.bad {
-			if !d.Torn {
-				t.damage = damaged(s.path, d.Offset, d.What)
-			}
-		}
-		// A segment that has gone since it was read was claimed before or after the packs were listed: nobody knows.
-		_, gone := os.Lstat(s.path)
-		repeats := gone != nil || segment.MayRepeat(s.path)
-		for _, rec := range s.lines {
-			id := object.Sum(rec)
-			if seen[id] || repeats && v.holds(id) {
-				continue
-			}
-			seen[id] = true
-			if _, err := check.Parse(rec); err != nil {
-				t.damage = fault.New(fault.Integrity, "cannot read %s: record %s: %w", s.path, id.Short(), err).Hint("mlx verify --ledger")
-				continue
-			}
-			if err := b.Add(id, rec, column.Loc{}); err != nil {
-				return nil, err
-			}
-			t.part.lines = append(t.part.lines, rec)
-		}
-	}
-	var err error
-	t.part.ix, err = column.Parse(b.Finish(object.Digest{}), object.Digest{})
-	return t, err
 }
 
 func damaged(path string, offset int64, what string) error {
