@@ -67,6 +67,9 @@ bench: build ## mlx beside its peers; ROWS=small,status picks rows of snapshots,
 	go run ./bench/ab
 	export WORKDIR=$$(mktemp -d) MLX_TEST_MODEL_SIGNING=$$(.ci/python cmd/mlx/testdata/python/model-signing.txt); .ci/registry up; eval "$$(.ci/registry env)"; go run ./bench/image -mlx bin/mlx; .ci/registry down
 	eval "$$(.ci/proxies)"; go run ./bench/router; go run ./bench/service -mlx bin/mlx
+	eval "$$(.ci/haproxy)"; go run ./bench/haproxy
+	go run ./bench/cascade -mlx bin/mlx
+	export WORKDIR=$$(mktemp -d) KUBE_CONTROLLERS=traefik; KUBELET=0 .ci/kube up; .ci/kube controllers; eval "$$(.ci/kube env)"; go run ./bench/kube -mlx bin/mlx -rows hundred; .ci/kube up; go run ./bench/kube -mlx bin/mlx -rows lost; .ci/kube down
 	export WORKDIR=$$(mktemp -d); .ci/sshd up; .ci/slurm up; eval "$$(.ci/sshd env; .ci/slurm env)"; go run ./bench/train -mlx bin/mlx; .ci/slurm down; .ci/sshd down
 	go run ./bench/remote -mlx bin/mlx $(if $(REMOTE),-rows $(REMOTE))
 

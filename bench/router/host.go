@@ -3,39 +3,20 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog" //nolint:depguard // the router wants one
 	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
-	"mlx/bench/internal/traffic"
+	"mlx/bench/internal/child"
 	"mlx/internal/deploy"
 	"mlx/internal/deploy/router"
 )
-
-// model is a server that thinks for a while and answers.
-func model(args []string) {
-	think, err := time.ParseDuration(args[0])
-	if err != nil {
-		think = 0
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		os.Exit(1)
-	}
-	fmt.Println(l.Addr())
-	_ = http.Serve(l, traffic.Model(think))
-	os.Exit(0)
-}
 
 // route is the router as a process, on the listener that it inherits.
 func route(args []string) {
@@ -57,40 +38,8 @@ func route(args []string) {
 	os.Exit(0)
 }
 
-// process is a child, and the first line that it said.
-type process struct {
-	*exec.Cmd
-	line string
-}
-
-func child(files []*os.File, args ...string) (*process, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(self, args...)
-	cmd.ExtraFiles, cmd.Stderr = files, os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		return nil, fmt.Errorf("%s said nothing: %w", args[0], err)
-	}
-	return &process{cmd, strings.TrimSpace(line)}, nil
-}
-
-func (p *process) kill() {
-	_ = p.Process.Kill() // it may have ended
-	_ = p.Wait()
-}
-
 // terminate ends it as a supervisor does.
-func (p *process) terminate() error {
+func terminate(p *child.Process) error {
 	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
@@ -104,8 +53,8 @@ type host struct {
 	state    string
 	settings string
 	client   *router.Client
-	one, two *process
-	router   *process
+	one, two *child.Process
+	router   *child.Process
 }
 
 func (b *bench) host(think, thinkOfTwo, settings string) (*host, error) {
@@ -122,31 +71,31 @@ func (b *bench) host(think, thinkOfTwo, settings string) (*host, error) {
 		return nil, err
 	}
 	h.client = router.NewClient(h.state)
-	if h.one, err = child(nil, "child-model", think); err != nil {
+	if h.one, err = child.Start(nil, "child-model", think); err != nil {
 		return nil, err
 	}
-	if h.two, err = child(nil, "child-model", thinkOfTwo); err != nil {
+	if h.two, err = child.Start(nil, "child-model", thinkOfTwo); err != nil {
 		return nil, err
 	}
 	if h.router, err = h.start(); err != nil {
 		return nil, err
 	}
-	for key, m := range map[string]*process{"one": h.one, "two": h.two} {
-		if err := h.client.Serve(context.Background(), key, router.Servers{Addresses: []string{m.line}, Idempotent: true}); err != nil {
+	for key, m := range map[string]*child.Process{"one": h.one, "two": h.two} {
+		if err := h.client.Serve(context.Background(), key, router.Servers{Addresses: []string{m.Line}, Idempotent: true}); err != nil {
 			return nil, err
 		}
 	}
 	return h, nil
 }
 
-func (h *host) start() (*process, error) {
-	return child([]*os.File{h.file}, "child-router", h.state, h.settings)
+func (h *host) start() (*child.Process, error) {
+	return child.Start([]*os.File{h.file}, "child-router", h.state, h.settings)
 }
 
 func (h *host) close() {
-	for _, p := range []*process{h.router, h.one, h.two} {
+	for _, p := range []*child.Process{h.router, h.one, h.two} {
 		if p != nil {
-			p.kill()
+			p.Kill()
 		}
 	}
 	h.file.Close()

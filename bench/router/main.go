@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 
+	"mlx/bench/internal/child"
 	"mlx/bench/internal/measure"
 )
 
@@ -21,7 +22,7 @@ func main() {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case "child-model":
-			model(os.Args[2:])
+			child.Model(os.Args[2])
 		case "child-router":
 			route(os.Args[2:])
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"mlx/bench/internal/child"
 	"mlx/bench/internal/measure"
 	"mlx/bench/internal/traffic"
 	"mlx/internal/deploy"
@@ -28,11 +29,11 @@ func (b *bench) cost() error {
 	if err := h.split(1, 2000, 0); err != nil {
 		return err
 	}
-	peers, err := traffic.Peers(b.dir, h.one.line, h.two.line)
+	peers, err := traffic.Peers(b.dir, h.one.Line, h.two.Line)
 	if err != nil {
 		return err
 	}
-	engines := append([]*traffic.Engine{{Name: "direct", Address: h.one.line}, {Name: "mlx", Address: h.address, PID: h.router.Process.Pid}}, peers...)
+	engines := append([]*traffic.Engine{{Name: "direct", Address: h.one.Line}, {Name: "mlx", Address: h.address, PID: h.router.Process.Pid}}, peers...)
 	best := make(map[string]figures)
 	for range b.rounds {
 		for _, e := range engines {
@@ -110,10 +111,10 @@ func (b *bench) rollout() error {
 			return
 		}
 		h.router = next
-		errs <- old.terminate()
+		errs <- terminate(old)
 	}
 	at[5*step] = func() { errs <- h.split(5, deploy.All, 0) }
-	at[6*step] = func() { h.two.kill() }
+	at[6*step] = func() { h.two.Kill() }
 	var back time.Duration
 	at[7*step] = func() {
 		began := time.Now()
@@ -153,21 +154,10 @@ func (b *bench) lease() error {
 		return err
 	}
 	defer h.close()
-	said := time.Now()
+	reverted := child.Reverted(h.client, 5*lease)
 	if err := h.split(1, 2000, lease); err != nil {
 		return err
 	}
-	reverted := make(chan time.Duration, 1)
-	go func() {
-		for {
-			a, err := h.client.Actual(context.Background())
-			if err == nil && a.Reverted != nil || time.Since(said) > 5*lease {
-				reverted <- time.Since(said)
-				return
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
-	}()
 	o := traffic.Offer(h.url(), 500, 1500, nil)
 	late := <-reverted - lease
 	b.report.Add(measure.Line{Measure: "controller dead: reverted after its lease", Value: late.Seconds(), Unit: "s", Bar: 0.2})
@@ -188,7 +178,7 @@ func (b *bench) kill() error {
 	started := make(chan error, 1)
 	var took time.Duration
 	o := traffic.Offer(h.url(), 500, 1500, map[int]func(){750: func() {
-		h.router.kill()
+		h.router.Kill()
 		began := time.Now()
 		next, err := h.start()
 		took, h.router = time.Since(began), next
@@ -276,7 +266,7 @@ func (b *bench) highest() error {
 	if err := h.split(1, 2000, 0); err != nil {
 		return err
 	}
-	peers, err := traffic.Peers(b.dir, h.one.line, h.two.line)
+	peers, err := traffic.Peers(b.dir, h.one.Line, h.two.Line)
 	if err != nil {
 		return err
 	}

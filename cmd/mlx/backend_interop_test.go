@@ -89,24 +89,30 @@ func TestInteropBackends(t *testing.T) {
 			})
 		}
 	})
-	want := driversTable(backends, seen)
+	holdTable(t, "backends", driversTable(backends, seen), "TestInteropBackends")
+}
+
+// holdTable compares a table of docs/drivers.md with what was seen, or writes it anew.
+func holdTable(t *testing.T, name, want, test string) {
+	t.Helper()
 	const file = "../../docs/drivers.md"
 	page, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, ok := bytes.Cut(page, []byte("<!-- tried -->\n"))
-	_, after, ok2 := bytes.Cut(rest, []byte("<!-- end -->\n"))
+	begin, end := []byte("<!-- "+name+" -->\n"), []byte("<!-- end "+name+" -->\n")
+	before, rest, ok := bytes.Cut(page, begin)
+	_, after, ok2 := bytes.Cut(rest, end)
 	if !ok || !ok2 {
-		t.Fatalf("%s has no place for the table", file)
+		t.Fatalf("%s has no place for the table %s", file, name)
 	}
 	if updateDrivers() {
-		page = append(append(append(before, "<!-- tried -->\n"...), want...), append([]byte("<!-- end -->\n"), after...)...)
+		page = append(append(append(append(before, begin...), want...), end...), after...)
 		if err := os.WriteFile(file, page, 0o666); err != nil {
 			t.Fatal(err)
 		}
 	} else if !t.Failed() && !bytes.Contains(page, []byte(want)) {
-		t.Errorf("%s is not what was seen: go test -tags interop ./cmd/mlx -run TestInteropBackends -update-drivers; seen:\n%s", file, want)
+		t.Errorf("%s is not what was seen: go test -tags interop ./cmd/mlx -run %s -update-drivers; seen:\n%s", file, test, want)
 	}
 }
 

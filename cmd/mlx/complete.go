@@ -71,7 +71,7 @@ func (a *app) definedNames(ctx context.Context, kind string) []string {
 	} else if kind == refBackend {
 		names, _ = a.backendNames() // without a mlx.yaml that can be read nothing is offered
 	} else if cfg, err := a.config(); err == nil {
-		names = configNames(cfg, kind+"s")
+		names = referable(cfg, kind+"s")
 	}
 	all := make([]string, len(names))
 	for i, name := range names {

@@ -26,13 +26,16 @@ func newDiff(a *app) *cobra.Command {
 	var o diffOptions
 	cmd := &cobra.Command{
 		Use:   "diff [A [B…]] [-- PATH…]",
-		Short: "Compare data, runs, models, snapshots or git revisions",
+		Short: "Compare data, runs, models, snapshots, git revisions or environments",
 		Long: `Without references the files here are compared with their last snapshots, with one the data here with that of A (a run with
 the newest run), with two or more these with each other. Two runs are compared in parameters, metrics, data, code (with
 changes that were never committed), environment and machine, two versions of models as the runs that made them, and in size and
 format; -v or -- PATH also prints the difference of the code. Of more
 than two runs the parameters and metrics that differ are shown; - reads references from stdin, and a quoted pattern such as
 'run:sweep-*' names every run that fits. Status 0 says that they are the same, 1 that they differ.
+
+Of env:A and env:B of mlx.yaml it tells which settings of the services differ, and what is in service in each. They are the same when only
+values differ that mlx.yaml declares: the same releases are in service.
 
 With --rows A and B are tables, in any format: files, folders, quoted patterns, REF:PATH, URLs, or two references and one
 -- PATH. Rows are joined by the columns of --key, and rows added and removed, cells changed and changes of the schema are
@@ -45,6 +48,7 @@ mlx diff HEAD~1 HEAD -- data/flights
 mlx diff HEAD
 mlx diff flights@v1 flights@production
 mlx diff 'run:sweep-*' -o sweep.csv
+mlx diff env:staging env:production
 mlx diff old.csv new.csv --rows --key id
 mlx diff HEAD~1 HEAD --rows --key id -o rows.csv -- data/flights`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -89,15 +93,13 @@ func diffRun(ctx context.Context, a *app, o diffOptions) error {
 	if err != nil {
 		return err
 	}
+	if ofEnvironments(found) {
+		return a.diffEnvironments(ctx, found, o)
+	}
 	if found, err = a.makersOf(ctx, found); err != nil {
 		return err
 	}
-	runs := 0
-	for _, t := range found {
-		if t.Kind == refRun {
-			runs++
-		}
-	}
+	runs := runsAmong(found)
 	switch {
 	case runs > 0 && len(found) == 1:
 		last, err := a.resolve(ctx, "@last")
@@ -126,6 +128,16 @@ func diffRun(ctx context.Context, a *app, o diffOptions) error {
 		return fault.New(fault.Usage, "cannot write a comparison of data as a table: only runs have one").Hint("mlx diff --json")
 	}
 	return a.diffData(ctx, found, o.paths)
+}
+
+// runsAmong is how many of some things are runs.
+func runsAmong(found []target) (runs int) {
+	for _, t := range found {
+		if t.Kind == refRun {
+			runs++
+		}
+	}
+	return runs
 }
 
 // projectPaths turns paths as typed into paths from the root of the repository.

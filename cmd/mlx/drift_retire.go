@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -204,8 +205,8 @@ func (g *retiring) decide(ctx context.Context, model *registry.Model, v *registr
 	if err != nil {
 		return nil, err
 	}
-	for name, s := range c.Services.All() {
-		if s.Model == v.Model {
+	for name, s := range c.Everywhere() {
+		if slices.Contains(s.Models(), v.Model) {
 			body.Services = append(body.Services, name)
 		}
 	}

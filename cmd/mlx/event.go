@@ -11,6 +11,7 @@ import (
 
 	"mlx/internal/audit"
 	"mlx/internal/cli"
+	"mlx/internal/deploy"
 	"mlx/internal/drift"
 	"mlx/internal/fault"
 	"mlx/internal/gate"
@@ -134,6 +135,8 @@ func (t *teller) event(rec lineage.Record) (event, error) {
 		err = t.drift(&e)
 	case drift.Acted.Is(rec):
 		err = t.acted(&e)
+	case deploy.Restored.Is(rec):
+		err = t.restored(&e)
 	case rec.Noun() == "deploy":
 		err = t.deployed(&e)
 	case tracking.Experiments.Is(rec):

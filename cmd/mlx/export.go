@@ -23,6 +23,7 @@ type exportOptions struct {
 	schedule string
 	image    string
 	secrets  []string
+	env      string
 }
 
 func newExport(a *app) *cobra.Command {
@@ -43,7 +44,9 @@ FORM of the pipeline, without REF: github, gitlab, argo, airflow. Each stage is 
 mlx pull and mlx push. FORM of stage:NAME, with --schedule, and of monitor:NAME, whose schedule stands in mlx.yaml: crontab,
 systemd, github, cronjob.
 
-FORM of service:NAME: systemd. Units that run it for as long as the machine does, and hold its socket while it is restarted.
+FORM of service:NAME: systemd. Units that run it for as long as the machine does, and hold its socket while it is restarted. haproxy: the
+lines of haproxy.cfg that a service of target haproxy needs. kubernetes: the objects of what is in service, of one of target kubernetes.
+terraform: asks mlx tf-data what is in service; without REF of all services, and of an environment with --env.
 
 The same input gives the same bytes. Secrets are named, never written.`,
 		Example: `mlx export slsa @last
@@ -54,7 +57,9 @@ mlx export prometheus monitor:flights-daily -o mlx_drift.prom
 mlx export github -o .github/workflows/mlx.yaml
 mlx export crontab stage:train --schedule '15 3 * * *'
 mlx export crontab monitor:flights-daily
-mlx export systemd service:flights -o units`,
+mlx export systemd service:flights -o units
+mlx export haproxy service:flights
+mlx export terraform --env production -o mlx.tf`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.form, o.refs = args[0], args[1:]
@@ -67,6 +72,7 @@ mlx export systemd service:flights -o units`,
 	flags.StringVarP(&o.out, "out", "o", "", "write `FILE`; - is stdout, as without it; for systemd a folder")
 	flags.StringVar(&o.schedule, "schedule", "", "of a stage or monitor: when, as five `FIELDS` of cron")
 	flags.StringVar(&o.image, "image", "", "container `IMAGE` with git, mlx and what the stages need")
+	a.takesEnvironment(cmd, &o.env)
 	flags.StringSliceVar(&o.secrets, "secret", nil, "`NAME` of a variable that jobs get from the secrets of the target; default: those of the remotes' clouds")
 	return cmd
 }
@@ -75,7 +81,7 @@ mlx export systemd service:flights -o units`,
 func runForms() []string { return []string{"slsa", "openlineage", "prov", "csv"} }
 
 func exportForms() []string {
-	all := slices.Concat(runForms(), modelForms(), metricForms(), export.PipelineForms(), export.TaskForms())
+	all := slices.Concat(runForms(), modelForms(), metricForms(), export.PipelineForms(), export.TaskForms(), targetForms(), []string{formTerraform})
 	slices.Sort(all)
 	return slices.Compact(all)
 }
@@ -123,9 +129,12 @@ func (a *app) exporter(o exportOptions) (func(context.Context, exportOptions, *e
 		}
 		return a.exportMetrics, nil
 	}
+	if o.form == formTerraform {
+		return a.exportTerraform, nil
+	}
 	ofModel := slices.Contains(modelForms(), o.form)
 	ofRun, ofAll, ofStage := slices.Contains(runForms(), o.form), slices.Contains(export.PipelineForms(), o.form), slices.Contains(export.TaskForms(), o.form)
-	if !ofRun && !ofModel && !ofAll && !ofStage {
+	if !ofRun && !ofModel && !ofAll && !ofStage && !slices.Contains(targetForms(), o.form) {
 		err := fault.New(fault.Usage, "cannot export as %q: there is no such form", o.form)
 		if near := fault.Nearest(o.form, exportForms()); near != "" {
 			return nil, err.Hint("%s", a.retyped(o.form, near))
@@ -136,6 +145,8 @@ func (a *app) exporter(o exportOptions) (func(context.Context, exportOptions, *e
 	switch {
 	case one && strings.HasPrefix(o.refs[0], refService+":"):
 		return a.exportOfService, nil
+	case o.env != "":
+		return nil, fault.New(fault.Usage, "cannot export as %s with --env: a service has environments", o.form).Hint("mlx export systemd service:NAME --env %s", shellWord(o.env))
 	case ofModel && !one:
 		return nil, fault.New(fault.Usage, "cannot export as %s: it needs one version of a model", o.form).Hint("mlx export %s NAME@production", o.form)
 	case (ofRun || ofModel) && (o.schedule != "" || o.image != "" || len(o.secrets) > 0):
@@ -148,6 +159,8 @@ func (a *app) exporter(o exportOptions) (func(context.Context, exportOptions, *e
 		return nil, fault.New(fault.Usage, "cannot export %d runs as %s: it describes one", len(o.refs), o.form).Hint("mlx export %s %s", o.form, shellWord(o.refs[0]))
 	case ofRun:
 		return a.exportOfRuns, nil
+	case slices.Contains(targetForms(), o.form):
+		return nil, fault.New(fault.Usage, "cannot export as %s: it needs one service", o.form).Hint("mlx export %s service:NAME", o.form)
 	case len(o.refs) == 0 && ofAll && o.schedule != "":
 		return nil, fault.New(fault.Usage, "cannot export the pipeline with --schedule: a stage has one").
 			Hint("mlx export %s stage:NAME --schedule %s", o.form, shellWord(o.schedule))
@@ -203,6 +216,8 @@ func (a *app) completeExport(cmd *cobra.Command, args []string, typed string) ([
 		return a.versionsKnown(cmd.Context(), true), cobra.ShellCompDirectiveNoFileComp
 	case slices.Contains(metricForms(), args[0]):
 		return a.definedNames(cmd.Context(), "monitor"), cobra.ShellCompDirectiveNoFileComp
+	case (args[0] == formTerraform || slices.Contains(targetForms(), args[0])) && len(args) == 1:
+		return a.definedNames(cmd.Context(), refService), cobra.ShellCompDirectiveNoFileComp
 	case slices.Contains(export.TaskForms(), args[0]) && len(args) == 1:
 		all := append(a.definedNames(cmd.Context(), refStage), a.definedNames(cmd.Context(), "monitor")...)
 		if slices.Contains(export.ServiceForms(), args[0]) {

@@ -148,6 +148,13 @@ func (v *planView) refuse(why error) {
 	v.Applies, v.Needs = false, append(v.Needs, against(why))
 }
 
+// lines prints the steps.
+func (v *planView) lines(t *cli.Text) {
+	for _, step := range v.Steps {
+		t.KeyValue(2, step.Do, cli.Str(step.What), cli.Str(step.Why))
+	}
+}
+
 type planStep struct {
 	Do    string   `json:"do"`
 	What  string   `json:"what"`

@@ -73,9 +73,25 @@ func pinnedRelease(ctx context.Context, ledger *lineage.Ledger, r deploy.Release
 			return err
 		}
 	}
-	v, err := registry.Registry{Ledger: ledger}.VersionOf(ctx, r.Record)
-	if err != nil || v.Root.IsZero() {
-		return err
+	for _, part := range r.Parts() {
+		v, err := registry.Registry{Ledger: ledger}.VersionOf(ctx, part.Record)
+		if err != nil {
+			return err
+		}
+		if v.Root.IsZero() {
+			continue
+		}
+		if err := yield(snapshot.Root{Digest: v.Root, Why: "model of a release" + of}); err != nil {
+			return err
+		}
 	}
-	return yield(snapshot.Root{Digest: v.Root, Why: "model of a release" + of})
+	for _, stage := range r.Stages {
+		if stage.List == nil || stage.List.Root.IsZero() {
+			continue
+		}
+		if err := yield(snapshot.Root{Digest: stage.List.Root, Why: "hashes of a release" + of}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -62,9 +62,9 @@ func (a *app) about(ctx context.Context, refs []string) (*filter, error) {
 			continue
 		}
 		switch {
-		case m.target.Kind == refConfig && m.target.Section == "services":
+		case deployable(m.target):
 			services = true
-			err = a.collectService(ctx, m.target.Name, ids)
+			err = a.collectDeployed(ctx, m.target, ids)
 		case m.target.Kind == refModel:
 			known, err = a.collectModel(ctx, m.target, ids, known)
 		default:
@@ -157,7 +157,7 @@ func (a *app) lookingAt(t target) func(lineage.Record) bool {
 			return ok && body.Code.Commit == t.Commit
 		}
 	case refConfig:
-		if t.Section == "services" {
+		if deployable(t) {
 			return nil
 		}
 		return func(rec lineage.Record) bool {

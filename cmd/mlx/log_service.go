@@ -7,6 +7,7 @@ import (
 	"mlx/internal/deploy"
 	"mlx/internal/lineage"
 	"mlx/internal/object"
+	"mlx/internal/repo"
 )
 
 // rolloutOf says which rollout of which service a record tells of.
@@ -24,6 +25,9 @@ func rolloutOf(rec lineage.Record) (service string, id object.Digest, err error)
 	case deploy.Observed.Is(rec):
 		b, err := deploy.Observed.Decode(rec)
 		return b.Service, b.Rollout, err
+	case deploy.Restored.Is(rec):
+		b, err := deploy.Restored.Decode(rec)
+		return b.Service, rec.ID, err
 	}
 	return "", object.Digest{}, nil
 }
@@ -54,11 +58,13 @@ func (a *app) collectService(ctx context.Context, name string, ids map[object.Di
 		return err
 	}
 	for _, r := range known.Rollouts {
-		if r.To.Run.IsZero() {
-			continue
-		}
-		if rec, err := a.recordOfRun(ctx, r.To.Run); err == nil { // the run may be known to another clone only
-			ids[rec.ID] = rec
+		for _, part := range r.To.Parts() {
+			if part.Run.IsZero() {
+				continue
+			}
+			if rec, err := a.recordOfRun(ctx, part.Run); err == nil { // the run may be known to another clone only
+				ids[rec.ID] = rec
+			}
 		}
 	}
 	return nil
@@ -124,5 +130,27 @@ func (t *teller) deployed(e *event) error {
 	e.text = cli.Sentence(e.what...)
 	e.id = id
 	e.value = rolloutRow{row: e.row("deploy/v1"), Service: name, Rollout: id.Hex(), State: string(r.State), To: r.To.Name(), Actor: line.By}
+	return nil
+}
+
+// deployable says whether versions are deployed to what is asked about: a service, or an environment.
+func deployable(t target) bool {
+	return t.Kind == refConfig && (t.Section == "services" || t.Section == "envs")
+}
+
+// collectDeployed adds what was deployed to a service, or to all services of an environment.
+func (a *app) collectDeployed(ctx context.Context, t target, ids map[object.Digest]lineage.Record) error {
+	if t.Section == "services" {
+		return a.collectService(ctx, t.Name, ids)
+	}
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	for _, name := range cfg.Services.Names() {
+		if err := a.collectService(ctx, repo.InEnvironment(name, t.Name), ids); err != nil {
+			return err
+		}
+	}
 	return nil
 }

@@ -157,7 +157,7 @@ func (a *app) predictionsOver() (func(audit.Sealed) bool, error) {
 	}
 	now := a.now()
 	return func(s audit.Sealed) bool {
-		service, known := config.Services.Get(s.Service)
+		service, known := config.Service(s.Service)
 		keep := service.Log.Keep.Duration
 		return known && keep > 0 && s.To.Before(now.Add(-keep))
 	}, nil

@@ -26,6 +26,15 @@ func loggedRelease(r deploy.Release) *audit.Release {
 	return &audit.Release{Key: r.Key, Model: r.Model, Version: r.Version, Digest: r.Digest, Image: r.Image, Run: r.Run, Data: r.Data, Commit: r.Commit}
 }
 
+// loggedStages are what the log tells of the stages of a release, by their names: each is its model in that release.
+func loggedStages(r deploy.Release) map[string]*audit.Release {
+	all := map[string]*audit.Release{}
+	for _, s := range r.Stages {
+		all[s.Name] = &audit.Release{Key: r.Key, Model: s.Model, Version: s.Version, Digest: s.Digest, Image: s.Image, Run: s.Run, Data: s.Data, Commit: s.Commit}
+	}
+	return all
+}
+
 // predictionOf is what the log keeps of an answered request. release is nil where the router itself has answered.
 func predictionOf(a router.Answered, release *audit.Release) audit.Prediction {
 	p := audit.Prediction{
@@ -67,6 +76,7 @@ type predictionKeeper struct {
 
 	mu       sync.Mutex
 	releases map[string]*audit.Release // by key; nil of one that nobody knows
+	stages   map[string]map[string]*audit.Release
 }
 
 // keepPredictions opens the log of a service to be written to.
@@ -79,7 +89,7 @@ func (s *served) keepPredictions(ctx context.Context) (*predictionKeeper, error)
 	if err != nil {
 		return nil, err
 	}
-	return &predictionKeeper{served: s, writer: w, strict: o.Strict, releases: map[string]*audit.Release{}}, nil
+	return &predictionKeeper{served: s, writer: w, strict: o.Strict, releases: map[string]*audit.Release{}, stages: map[string]map[string]*audit.Release{}}, nil
 }
 
 func (k *predictionKeeper) take(a router.Answered) {
@@ -87,6 +97,7 @@ func (k *predictionKeeper) take(a router.Answered) {
 		return
 	}
 	p := predictionOf(a, k.release(a.Key))
+	p.Release, p.Stage = k.stage(p.Release, a.Stage)
 	p.Cost, p.Currency = costOfAnswer(k.served.cfg, a)
 	if k.strict {
 		k.writer.AddPromised(p)
@@ -120,9 +131,27 @@ func (k *predictionKeeper) release(key string) *audit.Release {
 	}
 	k.releases[key] = nil
 	for _, w := range arms.Arms {
-		k.releases[w.Release.Key] = loggedRelease(w.Release)
+		k.releases[w.Release.Key], k.stages[w.Release.Key] = loggedRelease(w.Release), loggedStages(w.Release)
 	}
 	return k.releases[key]
+}
+
+// stage is what the log tells of the stage of a release that has answered, and its name. Several are only named; what a server that has no stages
+// says of them means nothing.
+func (k *predictionKeeper) stage(r *audit.Release, name string) (*audit.Release, string) {
+	if r == nil || name == "" {
+		return r, ""
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	stages := k.stages[r.Key]
+	if len(stages) == 0 {
+		return r, ""
+	}
+	if one := stages[name]; one != nil {
+		return one, name
+	}
+	return r, name
 }
 
 // sealTime is what a router that ends has to seal its log.

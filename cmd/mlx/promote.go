@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -116,15 +115,9 @@ func (a *app) mayMove(m *registry.Model, v *registry.Version, to registry.Stage)
 	if err != nil {
 		return err
 	}
-	for name, s := range cfg.Services.All() {
-		stages := []string{s.Stage}
-		for _, changes := range cfg.Environments.All() {
-			if other, ok := changes.Get("services." + name + ".stage"); ok {
-				stages = append(stages, fmt.Sprint(other.Value))
-			}
-		}
+	for name, s := range cfg.Everywhere() {
 		for _, stage := range []registry.Stage{to, v.Stage} {
-			if s.Model != m.Name || !slices.Contains(stages, string(stage)) || v.Stage == to {
+			if !slices.Contains(s.Models(), m.Name) || s.Stage != string(stage) || v.Stage == to {
 				continue
 			}
 			return fault.New(fault.Conflict, "cannot move %s to %s: %s of model %s belongs to service %s, which moves it by itself", v.Name(), to, stage, m.Name, name).

@@ -364,7 +364,7 @@ func (f *finder) config(section string) {
 	if section == "remotes" && f.r.word == "default" {
 		f.r.word = cfg.Default()
 	}
-	names := configNames(cfg, section)
+	names := referable(cfg, section)
 	if section == "backends" { // some are the user's own
 		if names, err = f.app.backendNames(); err != nil {
 			f.err = err

@@ -16,6 +16,7 @@ import (
 
 type rollbackOptions struct {
 	service string
+	env     string
 	to      string
 	why     string
 	dryRun  bool
@@ -33,12 +34,16 @@ mlx rollback flights --to flights@v1 --dry-run`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.service = args[0]
+			if err := inEnvironment(&o.service, o.env); err != nil {
+				return err
+			}
 			return rollbackRun(cmd.Context(), a, o)
 		},
 		ValidArgsFunction: a.completeServices,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
+	a.takesEnvironment(cmd, &o.env)
 	f.StringVar(&o.to, "to", "", "`MODEL` that was in service before: flights@v6")
 	f.StringVarP(&o.why, "message", "m", "", "`REASON`, which is recorded")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say where it would return to; change nothing")
@@ -53,6 +58,9 @@ func rollbackRun(ctx context.Context, a *app, o rollbackOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := s.mayDrive(ctx); err != nil {
+		return err
+	}
 	known, err := s.book.Service(ctx, s.name)
 	if err != nil {
 		return err
@@ -64,34 +72,40 @@ func rollbackRun(ctx context.Context, a *app, o rollbackOptions) error {
 	r, busy := known.Progress()
 	back := busy && known.Current != nil && known.Current.Key == target.Key
 	if o.dryRun {
-		return s.emitReturn(ctx, target)
+		return s.emitReturn(ctx, known, target)
 	}
 	if back {
 		return s.abort(ctx, serviceWordOptions{service: s.name, why: o.why})
+	}
+	driver := s.driverFor(deploy.Rollout{Spec: deploy.Spec{Strategy: deploy.Back}})
+	seen, away := s.observeBy(ctx, driver)
+	if away == nil {
+		if err := s.accounted(known, seen); err != nil { // before anything is written
+			return err
+		}
 	}
 	if busy {
 		if _, err := s.ask(ctx, r, deploy.Abort, "rolled back to "+target.Name()); err != nil {
 			return err
 		}
 	}
-	seen, err := s.observe(ctx)
-	if err != nil {
-		return err
+	if away != nil {
+		return away
 	}
-	spec := deploy.Spec{Service: s.name, To: target, Strategy: deploy.Back, Replicas: max(s.cfg.Replicas, 1), StartTimeout: target.Serve.Start}
+	spec := deploy.Spec{Service: s.name, To: target, Strategy: deploy.Back, Replicas: s.kubeReplicas(max(s.cfg.Replicas, 1)), StartTimeout: target.Serve.Start, Unguarded: s.follows()}
 	planned, err := s.book.Plan(ctx, deploy.Planning{Spec: spec, Message: strings.TrimSpace(o.why), Seen: seen.Generation})
 	if err != nil {
 		return err
 	}
 	s.poke()
-	return s.drive(ctx, planned, s.driver())
+	return s.drive(ctx, planned, driver)
 }
 
 // emitReturn prints where a rollback would return to, and ends as one would that cannot be begun.
-func (s *served) emitReturn(ctx context.Context, target deploy.Release) error {
+func (s *served) emitReturn(ctx context.Context, known deploy.Service, target deploy.Release) error {
 	v := planView{Kind: "plan/v1", Command: "rollback", Applies: true, Needs: []planNeed{}, Classes: []snapshot.GCClass{},
 		Steps: []planStep{{Do: "rollback", What: target.Name(), Why: "it was in service before"}}}
-	_, refused := s.observe(ctx)
+	refused := s.reached(ctx, known)
 	if refused != nil {
 		v.refuse(refused)
 	}
@@ -116,7 +130,9 @@ func (s *served) rollbackTarget(ctx context.Context, known deploy.Service, to st
 	if err != nil {
 		return deploy.Release{}, err
 	}
-	at := slices.IndexFunc(targets, func(r deploy.Release) bool { return r.Record == v.Record })
+	at := slices.IndexFunc(targets, func(r deploy.Release) bool {
+		return slices.ContainsFunc(r.Parts(), func(p deploy.Release) bool { return p.Record == v.Record })
+	})
 	if at < 0 {
 		names := make([]string, len(targets))
 		for i, r := range targets {

@@ -86,6 +86,8 @@ func care() []func(*app) *cobra.Command {
 		newHook,
 		newAgent,
 		newRouter,
+		newTFData,
+		newCascade,
 		newMan,
 		newDocs,
 	}

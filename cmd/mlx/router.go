@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mlx/internal/deploy"
+	"mlx/internal/deploy/haproxy"
 	"mlx/internal/deploy/local"
 	"mlx/internal/deploy/router"
 	"mlx/internal/fault"
@@ -51,7 +52,7 @@ func routerRun(ctx context.Context, a *app, name string, await time.Duration) er
 	if err != nil {
 		return err
 	}
-	listener, err := net.FileListener(os.NewFile(routerSocket, "socket"))
+	socket, err := local.SocketOf(os.NewFile(routerSocket, "socket"))
 	if err != nil {
 		return fault.New(fault.Usage, "cannot route: this is started by mlx service run, which holds the socket: %w", err).Hint("mlx service run %s", shellWord(name))
 	}
@@ -59,12 +60,17 @@ func routerRun(ctx context.Context, a *app, name string, await time.Duration) er
 	if err != nil {
 		return err
 	}
-	if err := local.Offer(ctx, s.dir, listener); err != nil {
+	if err := local.Offer(ctx, s.dir, socket); err != nil {
 		return fault.New(fault.KindOf(err), "cannot route: %w", err)
 	}
 	options := router.Options{
-		Service: name, Listeners: []net.Listener{listener}, State: s.routerDir(), Settings: settings, Now: a.now,
-		Log: router.NewLog(os.Stderr), Ready: sayReady, Await: await,
+		Service: name, State: s.routerDir(), Settings: settings, Now: a.now, Log: router.NewLog(os.Stderr), Ready: sayReady, Await: await,
+	}
+	switch socket := socket.(type) {
+	case local.Datagrams:
+		options.Carrier, options.Await = haproxy.New(s.haproxy(), socket.UDPConn, a.now, options.Log), 0
+	case net.Listener:
+		options.Listeners = []net.Listener{socket}
 	}
 	if settings.Sample.Share == 0 {
 		return router.Run(ctx, options)

@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 		"modelserver":  modelServerMain,
 		"predicted":    predictedMain,
 		"registry":     registryMain,
+		"runtime":      runtimeMain,
 		"servedmodel":  servedModelMain,
 		"serving":      servingMain,
 		"visiting":     visitingMain,

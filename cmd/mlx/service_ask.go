@@ -60,11 +60,11 @@ func measuresOf(r deploy.Rollout) map[string]float64 {
 // rolloutWords are what commands and queries are told of a rollout.
 func rolloutWords(r deploy.Rollout) map[string]string {
 	words := map[string]string{
-		"service": r.Service, "rollout": r.ID.Hex(), "candidate": "v" + strconv.Itoa(r.To.Version), "candidate_release": r.To.Key,
+		"service": r.Service, "rollout": r.ID.Hex(), "candidate": r.To.Versions(), "candidate_release": r.To.Key,
 		"share": r.Share().String(), "since": r.Began.UTC().Format(time.RFC3339), "stable": "", "stable_release": "",
 	}
 	if r.From != nil {
-		words["stable"], words["stable_release"] = "v"+strconv.Itoa(r.From.Version), r.From.Key
+		words["stable"], words["stable_release"] = r.From.Versions(), r.From.Key
 	}
 	return words
 }

@@ -72,12 +72,29 @@ func (s *served) budget(ctx context.Context) (deploy.Budget, error) {
 	if !s.hasSLO() {
 		return deploy.Budget{}, fault.New(fault.Usage, "service %s has no slo", s.name).Hint("slo: {availability: 99.9%%}   # in services.%s", s.name)
 	}
-	totals, err := local.OpenTotals(s.dir)
+	periods, err := s.periods(ctx)
 	if err != nil {
 		return deploy.Budget{}, fault.New(fault.KindOf(err), "cannot read what %s has answered: %w", s.name, err)
 	}
+	return deploy.NewBudget(deploy.SLO{Availability: s.cfg.SLO.Availability.Value, Window: s.cfg.SLO.Window.Duration}, periods, s.app.now())
+}
+
+// periods are what the service has answered, on all of its hosts.
+func (s *served) periods(ctx context.Context) ([]deploy.Period, error) {
+	if s.hosts != nil {
+		return s.hosts.periods(ctx)
+	}
+	return s.periodsHere(ctx)
+}
+
+// periodsHere are what this machine has answered.
+func (s *served) periodsHere(ctx context.Context) ([]deploy.Period, error) {
+	totals, err := local.OpenTotals(s.dir)
+	if err != nil {
+		return nil, err
+	}
 	s.seeTotals(ctx, totals)
-	return deploy.NewBudget(deploy.SLO{Availability: s.cfg.SLO.Availability.Value, Window: s.cfg.SLO.Window.Duration}, totals.Periods(), s.app.now())
+	return totals.Periods(), nil
 }
 
 // spent says why a rollout waits for the error budget; empty: it need not. The first release has nothing to spend it on.

@@ -17,11 +17,38 @@ import (
 
 // observe looks at what serves. A service that does not run is an error with the command that runs it.
 func (s *served) observe(ctx context.Context) (deploy.Actual, error) {
-	seen, err := s.driver().Observe(ctx, s.name)
+	return s.observeBy(ctx, s.driver())
+}
+
+func (s *served) observeBy(ctx context.Context, target deploy.Driver) (deploy.Actual, error) {
+	seen, err := target.Observe(ctx, s.name)
 	if errors.Is(err, local.ErrNotRunning) {
 		return seen, fault.New(fault.Unavailable, "cannot reach %s: it does not run on this machine", s.name).Hint("mlx service run %s", shellWord(s.name))
 	}
+	if err != nil && len(s.cfg.Hosts) > 0 {
+		return seen, fault.New(fault.KindOf(err), "cannot ask %s: %w", s.name, err)
+	}
 	return seen, err
+}
+
+// reached says why a target cannot be asked for another state: it does not answer, or serves what no record here accounts for.
+func (s *served) reached(ctx context.Context, known deploy.Service) error {
+	seen, err := s.observe(ctx)
+	if err != nil {
+		return err
+	}
+	return s.accounted(known, seen)
+}
+
+// accounted refuses to change what somebody else has deployed, whose records are not here.
+func (s *served) accounted(known deploy.Service, seen deploy.Actual) error {
+	why := known.Unknown(seen)
+	if why == "" {
+		return nil
+	}
+	return fault.New(fault.Conflict, "cannot change %s: %s, and no record here says so", s.name, why).
+		Hint("mlx pull --no-checkout   # somebody else has deployed").
+		Hint("mlx service status %s   # when that brings nothing: another repository has a service of this name there", shellWord(s.name))
 }
 
 // control holds what one controller of a rollout at a time may do. The lock goes with the process.
@@ -52,7 +79,7 @@ func (s *served) carryOut(ctx context.Context, r deploy.Rollout) error {
 	driving, stop := context.WithCancel(ctx)
 	defer stop()
 	told := newTelling(s)
-	c := s.controller(func(n deploy.News) {
+	c := s.controller(r, func(n deploy.News) {
 		if driving.Err() == nil {
 			told.news(n)
 		}
@@ -75,10 +102,17 @@ func (s *served) carryOut(ctx context.Context, r deploy.Rollout) error {
 		}
 		return s.ended(ctx, last)
 	}
-	if err := s.settleStage(ctx, last); err != nil {
+	return s.over(ctx, last, s.ended)
+}
+
+// over is for who has carried out a rollout: it tells how it is, and then ends what the rollout has left.
+func (s *served) over(ctx context.Context, r deploy.Rollout, tell func(ctx context.Context, r deploy.Rollout) error) error {
+	if err := s.settleStage(ctx, r); err != nil {
 		return err
 	}
-	return s.ended(ctx, last)
+	err := tell(ctx, r)
+	s.finish(ctx)
+	return err
 }
 
 // left tells somebody who interrupts what becomes of the rollout.
@@ -117,9 +151,9 @@ func (s *served) ended(ctx context.Context, r deploy.Rollout) error {
 	return nil
 }
 
-// controller carries out rollouts of the service.
-func (s *served) controller(tell func(deploy.News)) deploy.Controller {
-	return deploy.Controller{Driver: s.driver(), Records: s.book, Judge: s.judge, Now: s.app.now, Sleep: s.sleep, Tell: tell, Every: s.every()}
+// controller carries out a rollout of the service.
+func (s *served) controller(r deploy.Rollout, tell func(deploy.News)) deploy.Controller {
+	return deploy.Controller{Driver: s.driverFor(r), Records: s.book, Judge: s.judge, Now: s.app.now, Sleep: s.sleep, Tell: tell, Every: s.every()}
 }
 
 // Bounds of how often a controller looks.
@@ -191,6 +225,9 @@ func (s *served) detach(ctx context.Context, r deploy.Rollout) error {
 	if err != nil {
 		return err
 	}
+	if err := os.MkdirAll(filepath.Join(s.dir, "logs"), 0o700); err != nil { // on a machine where it does not run there is none
+		return fault.New(fault.KindOf(err), "cannot leave the rollout to another process: %w", err)
+	}
 	out, err := os.OpenFile(filepath.Join(s.dir, "logs", "controller.log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fault.New(fault.KindOf(err), "cannot leave the rollout to another process: %w", err)
@@ -225,9 +262,14 @@ func (s *served) watchOn(ctx context.Context, id object.Digest) error {
 	defer held.Close()
 	driving, stop := context.WithCancel(ctx)
 	defer stop()
-	c := s.controller(newTelling(s).news)
+	known, err := s.book.Service(ctx, s.name)
+	if err != nil {
+		return err
+	}
+	r, _ := known.Rollout(id) // Drive says when there is none
+	c := s.controller(r, newTelling(s).news)
 	c.Driver = &onlyRunning{Driver: c.Driver, now: s.app.now, most: idleFor, gone: stop}
-	r, err := c.Drive(driving, s.name, id)
+	r, err = c.Drive(driving, s.name, id)
 	if driving.Err() == nil {
 		s.unwatched(id) // it is over, or cannot be carried out
 	} else if ctx.Err() == nil {
@@ -237,7 +279,7 @@ func (s *served) watchOn(ctx context.Context, id object.Digest) error {
 	if err != nil {
 		return err
 	}
-	return s.settleStage(ctx, r)
+	return s.over(ctx, r, func(context.Context, deploy.Rollout) error { return nil }) // it was told as it happened
 }
 
 // follow tells what becomes of a rollout that another process carries out.

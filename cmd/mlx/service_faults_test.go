@@ -73,7 +73,7 @@ func faultyOf(p *somebody, config string) *hosted {
 
 // state is a file of the service.
 func (h *hosted) state(name ...string) string {
-	return h.path(append([]string{"project", ".git", "mlx", "services", h.name}, name...)...)
+	return h.path(append([]string{h.dir, ".git", "mlx", "services", h.name}, name...)...)
 }
 
 // processIn is the process that a note in the folder of the service names.

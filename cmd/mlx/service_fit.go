@@ -8,6 +8,7 @@ import (
 	"mlx/internal/deploy"
 	"mlx/internal/deploy/local"
 	"mlx/internal/fault"
+	"mlx/internal/object"
 )
 
 // room is what this machine has for the servers of a candidate, and what they need: as mlx.yaml says, or as those of stable need, and as much
@@ -67,24 +68,35 @@ func usableGPU(m local.Machine, need int64) int64 {
 	return max(usable, 1)
 }
 
-// bytesOf is how large the model of a release is; 0: not known.
+// bytesOf is how large the models of a release are; 0: not known.
 func (s *served) bytesOf(ctx context.Context, rel deploy.Release) int64 {
-	v, err := s.app.recordedVersion(ctx, rel)
-	if err != nil {
-		s.app.streams.Why("cannot tell how large %s is: %v", rel.Name(), err)
-		return 0
+	all, seen := int64(0), map[object.Digest]bool{}
+	for _, part := range rel.Parts() {
+		if seen[part.Record] {
+			continue // two stages have the same model
+		}
+		seen[part.Record] = true
+		v, err := s.app.recordedVersion(ctx, part)
+		if err != nil {
+			s.app.streams.Why("cannot tell how large %s is: %v", part.Name(), err)
+			return 0
+		}
+		all += v.Bytes
 	}
-	return v.Bytes
+	return all
 }
 
 // fits says why a candidate does not fit on this machine, with the way out; nil: it does, or nobody knows.
 func (s *served) fits(ctx context.Context, spec deploy.Spec, bytes int64) error {
+	if s.onKubernetes() || s.hosts != nil {
+		return nil // its scheduler knows; what other hosts have is not told here
+	}
 	room, err := s.room(ctx, spec, bytes)
 	if err != nil {
 		return err
 	}
 	fit := deploy.NewFit(room)
-	otherwise := "memory: …, gpu_memory: …   # in services." + s.name + ", where that is not what a server needs"
+	otherwise := "memory: …, gpu_memory: …   # in services." + s.base() + ", where that is not what a server needs"
 	switch {
 	case !fit.Alone:
 		return fault.New(fault.Conflict, "cannot deploy %s to %s: %s", spec.To.Name(), s.name, fit.Problem).Hint("%s", otherwise)

@@ -19,6 +19,7 @@ import (
 type hosted struct {
 	*somebody
 	name    string // of the service
+	dir     string // of the clone in which it runs, below the home folder
 	program string // mlx, or one that behaves as it does
 	url     string
 	run     *beside // mlx service run
@@ -33,7 +34,7 @@ func newHosted(t *testing.T, service string, files map[string]string) *hosted {
 
 func (p *somebody) hosts(service string, files map[string]string) *hosted {
 	p.t.Helper()
-	h := &hosted{somebody: p, name: service, program: "mlx", most: time.Minute}
+	h := &hosted{somebody: p, name: service, dir: "project", program: "mlx", most: time.Minute}
 	for name, text := range files {
 		h.write([]byte(text), "project", name)
 	}
@@ -61,7 +62,7 @@ func (h *hosted) mlx(words ...string) string {
 // start runs the service and waits until it answers.
 func (h *hosted) start() {
 	h.t.Helper()
-	cmd := h.command("project", h.program, "service", "run", h.name, "--json")
+	cmd := h.command(h.dir, h.program, "service", "run", h.name, "--json")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // killed, it would leave router and servers behind
 	h.run = h.started(cmd)
 	h.awaits("the service answers", func() bool { return strings.Contains(h.run.out.String(), "\n") || len(h.run.ended) > 0 })

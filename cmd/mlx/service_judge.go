@@ -45,7 +45,18 @@ func (s *served) judgePolicy(ctx context.Context, r deploy.Rollout) (deploy.Judg
 	if s.cfg.Stage == "" {
 		return deploy.Judgement{Verdict: gate.Pass}, nil
 	}
-	v, err := s.app.recordedVersion(ctx, r.To)
+	for _, part := range r.To.Parts() {
+		j, err := s.judgeVersion(ctx, part)
+		if err != nil || j.Verdict != gate.Pass {
+			return j, err
+		}
+	}
+	return deploy.Judgement{Verdict: gate.Pass}, nil
+}
+
+// judgeVersion asks whether one version may be in service.
+func (s *served) judgeVersion(ctx context.Context, rel deploy.Release) (deploy.Judgement, error) {
+	v, err := s.app.recordedVersion(ctx, rel)
 	if err != nil {
 		return deploy.Judgement{}, err
 	}
@@ -72,23 +83,47 @@ func (s *served) judgeStrength(ctx context.Context, r deploy.Rollout, seen deplo
 	if err != nil || len(requests.bodies) == 0 {
 		return deploy.Judgement{Verdict: gate.Pass}, err
 	}
-	i := slices.IndexFunc(seen.Arms, func(a deploy.Seen) bool { return a.Key == r.To.Key })
-	if i < 0 || len(seen.Arms[i].Servers) == 0 {
-		return deploy.Judgement{}, nil // they are looked at again
+	l := s.cfg.Rollout.Load
+	t := strength{Key: r.To.Key, Bodies: requests.bodies, Path: requests.path, Type: requests.kind, Times: cmp.Or(s.cfg.Warmup.Times, warmTimes),
+		Rate: float64(l.Rate), P99: l.P99.Duration, Time: cmp.Or(l.Time.Duration, loadTime)}
+	switch {
+	case s.hosts != nil:
+		return s.hosts.strong(ctx, t)
+	case s.onKubernetes():
+		return s.kube.strong(ctx, t)
+	}
+	return t.judge(ctx, seen)
+}
+
+// strength is what the servers of a release must hold before users ask them.
+type strength struct {
+	Key    string        `json:"key"`
+	Bodies [][]byte      `json:"bodies"`
+	Path   string        `json:"path"`
+	Type   string        `json:"type"` // of their content
+	Times  int           `json:"times"`
+	Rate   float64       `json:"rate"` // 0: no load test
+	P99    time.Duration `json:"p99_ns"`
+	Time   time.Duration `json:"time_ns"`
+}
+
+// judge asks the servers of this machine. Without any of them there is no verdict: they are looked at again.
+func (t strength) judge(ctx context.Context, seen deploy.Actual) (deploy.Judgement, error) {
+	i := slices.IndexFunc(seen.Arms, func(a deploy.Seen) bool { return a.Key == t.Key })
+	if i < 0 || len(seen.Arms[i].Servers) == 0 || len(t.Bodies) == 0 {
+		return deploy.Judgement{}, nil
 	}
 	var urls []string
 	for _, address := range seen.Arms[i].Servers {
-		urls = append(urls, "http://"+address+requests.path)
+		urls = append(urls, "http://"+address+t.Path)
 	}
-	if why := warm(ctx, urls, requests, cmp.Or(s.cfg.Warmup.Times, warmTimes)); why != "" {
+	if why := warm(ctx, urls, t); why != "" {
 		return deploy.Judgement{Verdict: gate.Fail, Reason: "warm-up: " + why}, ctx.Err()
 	}
-	l := s.cfg.Rollout.Load
-	if l.Rate == 0 {
+	if t.Rate == 0 {
 		return deploy.Judgement{Verdict: gate.Pass, Reason: "warm"}, nil
 	}
-	got, err := gate.LoadTest{URLs: urls, Type: requests.kind, Bodies: requests.bodies, Rate: float64(l.Rate), P99: l.P99.Duration,
-		Time: cmp.Or(l.Time.Duration, loadTime)}.Run(ctx)
+	got, err := gate.LoadTest{URLs: urls, Type: t.Type, Bodies: t.Bodies, Rate: t.Rate, P99: t.P99, Time: t.Time}.Run(ctx)
 	if err != nil {
 		return deploy.Judgement{}, err
 	}
@@ -114,7 +149,7 @@ type warmed struct {
 // warmRequests reads the requests that the service names: lines of JSON, or one file of any kind.
 func (s *served) warmRequests() (warmed, error) {
 	w := s.cfg.Warmup
-	all := warmed{path: cmp.Or(w.Path, askedPath(s.cfg.Protocol, serveOf(s.cfg).Protocol, s.cfg.Model)), kind: cmp.Or(w.Type, "application/json")}
+	all := warmed{path: cmp.Or(w.Path, askedPath(s.cfg.Protocol, serveOf(s.cfg).Protocol, s.cfg.Models()[len(s.cfg.Models())-1])), kind: cmp.Or(w.Type, "application/json")}
 	if w.File == "" {
 		return all, nil
 	}
@@ -166,12 +201,12 @@ func askedPath(protocol, spoken, model string) string {
 }
 
 // warm sends each server requests, one after the other. It says what went wrong.
-func warm(ctx context.Context, urls []string, w warmed, times int) string {
+func warm(ctx context.Context, urls []string, t strength) string {
 	client := &http.Client{Timeout: time.Minute}
 	defer client.CloseIdleConnections()
 	for _, u := range urls {
-		for i := range times {
-			if why := askOnce(ctx, client, u, w.kind, w.bodies[i%len(w.bodies)]); why != "" {
+		for i := range t.Times {
+			if why := askOnce(ctx, client, u, t.Type, t.Bodies[i%len(t.Bodies)]); why != "" {
 				return why
 			}
 		}

@@ -131,7 +131,7 @@ func (s *served) kpiRows(ctx context.Context, r deploy.Rollout) ([]kpiRow, error
 
 // runTold runs a command of mlx.yaml that its user has allowed, and tells it of a rollout.
 func (s *served) runTold(ctx context.Context, command string, r deploy.Rollout) (end run.ToolEnd, err error) {
-	ok, err := s.app.itemAllowed(ctx, repo.TrustItem{Kind: repo.TrustCheck, Name: s.name, Value: command})
+	ok, err := s.app.itemAllowed(ctx, repo.TrustItem{Kind: repo.TrustCheck, Name: s.base(), Value: command})
 	if err != nil {
 		return end, err
 	}
@@ -256,19 +256,19 @@ func (s *served) mayCompare(spec deploy.Spec) error {
 	u := spec.Users
 	switch {
 	case u.Command == "" && u.Label == "":
-		return bad("%s does not say what they are compared by", repo.ConfigName).Hint("kpi: {command: CSV of user and value}   # in rollout of services.%s", s.name).
+		return bad("%s does not say what they are compared by", repo.ConfigName).Hint("kpi: {command: CSV of user and value}   # in rollout of services.%s", s.base()).
 			Hint("kpi: {label: COLUMN, monitor: NAME}")
 	case u.Label == "":
 		return nil
 	case !s.logsAll():
-		return bad("labels are joined to the log of predictions, which does not keep all of them").Hint("log: {share: 100%%}   # in services.%s", s.name)
+		return bad("labels are joined to the log of predictions, which does not keep all of them").Hint("log: {share: 100%%}   # in services.%s", s.base())
 	}
 	return s.labels(u.Monitor, u.Label, bad)
 }
 
 // labels refuses a monitor that has no labels for the answers of the service, or calls them otherwise.
 func (s *served) labels(monitor, column string, bad func(string, ...any) *fault.Error) error {
-	config, err := s.app.config()
+	config, err := s.config()
 	if err != nil {
 		return err
 	}

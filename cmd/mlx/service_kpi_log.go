@@ -173,7 +173,7 @@ func labelEvents(b *dataset.Batch, r deploy.Rollout) ([]deploy.Event, error) {
 
 // labelsOf opens the labels of a monitor that have arrived. done lets go of them.
 func (s *served) labelsOf(ctx context.Context, monitor string) (all []drift.LabelTable, done func() error, err error) {
-	config, err := s.app.config()
+	config, err := s.config()
 	if err != nil {
 		return nil, nil, err
 	}

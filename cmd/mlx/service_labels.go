@@ -74,7 +74,7 @@ func (s *served) askLabels(ctx context.Context, rule deploy.Rule, r deploy.Rollo
 }
 
 func (s *served) judgeLabels(ctx context.Context, rule deploy.Rule, r deploy.Rollout) (m deploy.Measured, err error) {
-	config, err := s.app.config()
+	config, err := s.config()
 	if err != nil {
 		return m, err
 	}
@@ -100,7 +100,7 @@ func (s *served) judgeLabels(ctx context.Context, rule deploy.Rule, r deploy.Rol
 		return m, err
 	}
 	if q.Current == nil {
-		return deploy.Measured{Value: math.NaN(), Baseline: math.NaN(), Verdict: gate.Inconclusive, Shown: "no predictions of v" + numberWord(r.To.Version)}, nil
+		return deploy.Measured{Value: math.NaN(), Baseline: math.NaN(), Verdict: gate.Inconclusive, Shown: "no predictions of " + r.To.Versions()}, nil
 	}
 	if rule.Margin != nil && r.From != nil {
 		if q.Reference, err = side(*r.From); err != nil {
@@ -223,7 +223,7 @@ func anything(ctx context.Context, f dataset.File) (bool, error) {
 
 // mayJudge refuses checks that could never be judged.
 func (s *served) mayJudge(spec deploy.Spec) error {
-	config, err := s.app.config()
+	config, err := s.config()
 	if err != nil {
 		return err
 	}
@@ -238,7 +238,7 @@ func (s *served) mayJudge(spec deploy.Spec) error {
 			return err
 		}
 		if !s.logsAny() {
-			return bad("labels are joined to the log of predictions, which keeps none").Hint("log: {share: 100%%}   # in services.%s", s.name)
+			return bad("labels are joined to the log of predictions, which keeps none").Hint("log: {share: 100%%}   # in services.%s", s.base())
 		}
 		m, _ := config.Monitors.Get(rule.Monitor)
 		if err := s.qualityOf(rule, m).Check(); err != nil {

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path"
 	"path/filepath"
-	"strconv"
 
 	"mlx/internal/deploy"
 	"mlx/internal/deploy/local"
@@ -27,25 +25,22 @@ func serviceDir(r *repo.Repo, service string) string {
 // layRelease puts a release where its servers find it: the model and the code, exactly as recorded. What stands there already is compared
 // and mended, so that nothing is served which somebody has changed.
 func (a *app) layRelease(ctx context.Context, service string, rel deploy.Release) (place local.Place, err error) {
+	if err := rel.Sound(); err != nil {
+		return place, err
+	}
 	r, err := a.repo()
 	if err != nil {
 		return place, err
 	}
-	v, err := a.recordedVersion(ctx, rel)
-	if err != nil {
-		return place, err
-	}
-	dir := filepath.Join(serviceDir(r, service), "releases", rel.Key[:12])
+	dir := releaseDir(serviceDir(r, service), rel)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return place, fault.New(fault.KindOf(err), "cannot lay out %s: %w", rel.Name(), err)
 	}
-	models := filepath.Join(dir, "model")
-	model, kind := models, snapshot.Directory
-	if v.Kind == string(snapshot.File) {
-		model, kind = filepath.Join(models, path.Base(v.Path)), snapshot.File
-	}
-	if err := a.layDown(ctx, rel, located{Path: v.Path, Root: v.Root}, snapshot.CheckoutOptions{Path: model, To: v.Root, Kind: kind, Link: true}); err != nil {
-		return place, err
+	var model []string
+	if len(rel.Stages) == 0 {
+		if model, err = a.layModel(ctx, rel, filepath.Join(dir, "model")); err != nil {
+			return place, err
+		}
 	}
 	app := filepath.Join(dir, "app")
 	err = a.layDown(ctx, rel, located{Path: "code", Root: rel.Code}, snapshot.CheckoutOptions{Path: app, To: rel.Code, Kind: snapshot.Directory})
@@ -55,10 +50,16 @@ func (a *app) layRelease(ctx context.Context, service string, rel deploy.Release
 	if err := os.WriteFile(filepath.Join(dir, local.OnnxruntimeName), []byte(local.OnnxruntimeServer()), 0o600); err != nil {
 		return place, fault.New(fault.KindOf(err), "cannot lay out %s: %w", rel.Name(), err)
 	}
-	return local.Place{Dir: app, Env: []string{
-		"MLX_SERVICE=" + service, "MLX_RELEASE=" + rel.Key, "MLX_RELEASE_DIR=" + dir, "MLX_MODEL=" + model, "MLX_MODEL_DIR=" + models,
-		"MLX_MODEL_NAME=" + rel.Model, "MLX_MODEL_VERSION=" + strconv.Itoa(rel.Version),
-	}}, nil
+	place = local.Place{Dir: app, Env: append([]string{"MLX_SERVICE=" + service, "MLX_RELEASE=" + rel.Key, "MLX_RELEASE_DIR=" + dir}, model...)}
+	if len(rel.Stages) == 0 {
+		return place, nil
+	}
+	self, err := selfProgram()
+	if err != nil {
+		return place, err
+	}
+	place.Env = append(place.Env, programEnv+"="+self)
+	return place, a.layStages(ctx, service, rel, place)
 }
 
 // layDown checks a version out, and fetches of it what is not here.

@@ -8,29 +8,72 @@ import (
 	"github.com/spf13/cobra"
 
 	"mlx/internal/cli"
+	"mlx/internal/deploy"
 	"mlx/internal/fault"
+	"mlx/internal/repo"
 )
 
 func newServiceList(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:     "list",
-		Short:   "List services with model, share and state",
-		Example: `mlx service list`,
-		Args:    cobra.NoArgs,
+	var environment string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List services with model, share and state",
+		Long:  `Those of mlx.yaml as they stand, and those of its environments that were ever deployed to. With --env all of one environment.`,
+		Example: `mlx service list
+mlx service list --env staging`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return serviceList(cmd.Context(), a)
+			return serviceList(cmd.Context(), a, environment)
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
+	cmd.Flags().StringVar(&environment, "env", "", "of this `ENVIRONMENT` of mlx.yaml")
+	completeFlag(cmd, "env", a.completeNames("envs"))
+	return cmd
 }
 
-func serviceList(ctx context.Context, a *app) error {
+// servicesListed are the services that a list shows: of one environment, or those that stand in mlx.yaml and those of environments that
+// anything was deployed to.
+func (a *app) servicesListed(ctx context.Context, environment string) ([]string, error) {
 	cfg, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := cfg.In(environment); err != nil {
+		return nil, err
+	}
+	l, err := a.ledger()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for name := range cfg.Everywhere() {
+		_, of := repo.SplitService(name)
+		if of == environment {
+			names = append(names, name)
+			continue
+		}
+		if environment != "" {
+			continue
+		}
+		known, err := deploy.Book{Ledger: l}.Service(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if len(known.Rollouts) > 0 {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+func serviceList(ctx context.Context, a *app, environment string) error {
+	names, err := a.servicesListed(ctx, environment)
 	if err != nil {
 		return err
 	}
 	items := func(yield func(cli.Item, error) bool) {
-		for _, name := range cfg.Services.Names() {
+		for _, name := range names {
 			item, err := a.serviceItem(ctx, name)
 			if !yield(item, err) || err != nil {
 				return

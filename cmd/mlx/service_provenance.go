@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"mlx/internal/cli"
-	"mlx/internal/deploy"
 	"mlx/internal/fault"
 	"mlx/internal/image"
 	"mlx/internal/registry"
@@ -20,9 +19,19 @@ type provenance struct {
 	place  string
 }
 
-// prove makes sure of the bytes of a version, which are read once for that. A package is verified where it lies, and the weights in it must
+// prove makes sure of the bytes of all versions.
+func (s *served) prove(ctx context.Context, c picked) (err error) {
+	for i := range c {
+		if c[i].proven, err = s.proveOne(ctx, c[i].version); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// proveOne makes sure of the bytes of a version, which are read once for that. A package is verified where it lies, and the weights in it must
 // be those that the ledger names. Without one the bytes are read if the policy of the stage asks for anything.
-func (s *served) prove(ctx context.Context, v *registry.Version) (provenance, error) {
+func (s *served) proveOne(ctx context.Context, v *registry.Version) (provenance, error) {
 	if v.Root.IsZero() {
 		return provenance{}, nil // there is nothing to serve, which is told later
 	}
@@ -114,6 +123,6 @@ func (p provenance) tell(t *telling) {
 }
 
 // plan is the step of a plan that this is.
-func (p provenance) plan(to deploy.Release) planStep {
+func (p provenance) plan(to *registry.Version) planStep {
 	return planStep{Do: "verify", What: to.Name(), Why: shortImage(p.image) + " in " + p.place + ", signed by " + p.signed, Bytes: p.bytes}
 }

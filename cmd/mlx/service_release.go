@@ -21,20 +21,30 @@ const (
 	serverStops  = 30 * time.Second
 )
 
-// newRelease is a version of a model as a service serves it from now on: by the command and the settings of mlx.yaml, with the code of the
-// work tree as it is. image is the digest of the package that was verified; empty: there is none. free lets gc have that code again, if no
-// record came to name the release.
-func (a *app) newRelease(ctx context.Context, s repo.Service, v *registry.Version, image string) (r deploy.Release, free func() error, err error) {
-	if v.Root.IsZero() {
-		return r, nil, fault.New(fault.NotFound, "cannot serve %s: its bytes are not here, and mlx never had them", v.Name()).
-			Hint("mlx show %s", shellWord(v.Name()))
+// newRelease is a version of a model, or of each model of its stages, as a service serves it from now on: by the command and the settings of
+// mlx.yaml, with the code of the work tree as it is. free lets gc have that code again, if no record came to name the release.
+func (a *app) newRelease(ctx context.Context, s repo.Service, c picked) (r deploy.Release, free func() error, err error) {
+	for _, p := range c {
+		if v := p.version; v.Root.IsZero() {
+			return r, nil, fault.New(fault.NotFound, "cannot serve %s: its bytes are not here, and mlx never had them", v.Name()).
+				Hint("mlx show %s", shellWord(v.Name()))
+		}
 	}
-	r = deploy.Release{Model: v.Model, Version: v.Version, Record: v.Record, Digest: v.Digest, Image: image, Serve: serveOf(s)}
-	if r.Run, r.Data, r.Commit, err = a.madeBy(ctx, v); err != nil {
+	r.Serve = serveOf(s)
+	if len(s.Stages) > 0 {
+		err = a.releaseOfStages(ctx, s, c, &r)
+	} else {
+		v := c[0].version
+		r.Model, r.Version, r.Record, r.Digest, r.Image = v.Model, v.Version, v.Record, v.Digest, c[0].proven.image
+		r.Run, r.Data, r.Commit, err = a.madeBy(ctx, v)
+	}
+	if err != nil {
 		return r, nil, err
 	}
-	if r.Code, free, err = a.servedCode(ctx, s); err != nil {
-		return r, nil, err
+	if s.Target != repo.TargetKubernetes { // there the code lies in the package
+		if r.Code, free, err = a.servedCode(ctx, s); err != nil {
+			return r, nil, err
+		}
 	}
 	if r.Key, err = deploy.KeyOf(r); err != nil {
 		return r, free, err
@@ -44,6 +54,9 @@ func (a *app) newRelease(ctx context.Context, s repo.Service, v *registry.Versio
 
 // serveOf is how mlx.yaml says that a service starts a server.
 func serveOf(s repo.Service) deploy.Serve {
+	if len(s.Stages) > 0 {
+		return serveOfStages(s)
+	}
 	preset, _ := local.PresetOf(s.Server, s.Model)
 	serve := deploy.Serve{
 		Command: cmp.Or(s.Cmd, preset.Command), Ready: cmp.Or(s.Ready, preset.Ready), Protocol: cmp.Or(s.Protocol, preset.Protocol, "json"),

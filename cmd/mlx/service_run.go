@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -25,6 +26,7 @@ import (
 
 type serviceRunOptions struct {
 	service string
+	env     string
 	port    int
 }
 
@@ -43,10 +45,14 @@ that whoever starts it has opened, and hands over as systemd does (LISTEN_FDS), 
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.service = args[0]
+			if err := inEnvironment(&o.service, o.env); err != nil {
+				return err
+			}
 			return serviceRun(cmd.Context(), a, o)
 		},
 		ValidArgsFunction: a.completeServices,
 	}
+	a.takesEnvironment(cmd, &o.env)
 	cmd.Flags().IntVar(&o.port, "port", 0, "`PORT` of 127.0.0.1 that the router listens on")
 	return cmd
 }
@@ -59,12 +65,18 @@ func serviceRun(ctx context.Context, a *app, o serviceRunOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := s.mayServe(ctx); err != nil {
+	s.hosts = nil // this machine is one of them
+	if err := cmp.Or(s.notHere(), s.mayServe(ctx)); err != nil {
 		return err
 	}
 	options, err := s.options(o.port)
 	if err != nil {
 		return err
+	}
+	if s.byHAProxy() {
+		if options, err = s.mayRunHAProxy(ctx, o, options); err != nil {
+			return err
+		}
 	}
 	if options.Listener, err = a.handedOver(s.name); err != nil {
 		return err
@@ -170,9 +182,9 @@ func (s *served) restore(ctx context.Context) error {
 
 // begun says where the service answers.
 func (s *served) begun(ctx context.Context, r local.Running) {
-	where := "http://" + r.Address
-	if s.cfg.TLS.Cert != "" {
-		where = "https://" + r.Address
+	where := s.urlOf(r.Address)
+	if at, err := netip.ParseAddrPort(r.Address); err == nil && !at.Addr().IsLoopback() {
+		s.app.streams.Note("%s answers whoever reaches this machine: it listens on %s", s.name, r.Address)
 	}
 	if err := s.restore(ctx); err != nil {
 		s.app.streams.Note("what is in service cannot be brought back: %v", err)
@@ -192,8 +204,10 @@ func (s *served) begun(ctx context.Context, r local.Running) {
 	if err != nil {
 		s.app.streams.Why("cannot say where it answers: %v", err)
 	}
-	_ = s.app.streams.Flush() // a pipe that nobody reads is no reason to stop serving
-	go s.keepWatched(ctx)
+	_ = s.app.streams.Flush()  // a pipe that nobody reads is no reason to stop serving
+	if len(s.cfg.Hosts) == 0 { // who carries out a rollout of several hosts is on none of them
+		go s.keepWatched(ctx)
+	}
 }
 
 func routerDir(dir string) string { return filepath.Join(dir, "router") }
@@ -239,12 +253,19 @@ func (r *servedRouter) Serve(ctx context.Context, servers map[string][]string) e
 
 // signature is what requests of a release are held against; nil: nothing is known of it.
 func (r *servedRouter) signature(ctx context.Context, rel deploy.Release) json.RawMessage {
-	v, err := r.served.app.recordedVersion(ctx, rel)
+	return r.served.signature(ctx, rel)
+}
+
+func (s *served) signature(ctx context.Context, rel deploy.Release) json.RawMessage {
+	if len(rel.Stages) > 0 {
+		return nil // each has a signature of its own, and the answer may be that of any
+	}
+	v, err := s.app.recordedVersion(ctx, rel)
 	if err != nil {
-		r.served.app.streams.Note("requests of %s are not checked: %v", rel.Name(), err)
+		s.app.streams.Note("requests of %s are not checked: %v", rel.Name(), err)
 		return nil
 	}
-	if r.served.cfg.Schema == "none" {
+	if s.cfg.Schema == "none" {
 		return nil
 	}
 	return v.Signature

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -61,7 +62,8 @@ func servedModelMain() {
 	log.Fatal(http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), nil))
 }
 
-// askingMain asks a service at an address that stands in a file, N times at a rate, and counts the answers: "200 500" a line each.
+// askingMain asks a service at an address that stands in a file, N times at a rate, and counts the answers: "200 500" a line each. It stops when a
+// file is there that it may be told of.
 func askingMain() {
 	text, err := os.ReadFile(os.Args[1])
 	if err != nil {
@@ -69,6 +71,10 @@ func askingMain() {
 	}
 	n, _ := strconv.Atoi(os.Args[2])
 	rate, _ := strconv.Atoi(os.Args[3])
+	enough := "" // there is no such file
+	if len(os.Args) > 4 {
+		enough = os.Args[4]
+	}
 	u := strings.TrimSpace(string(text)) + "/predict"
 	var mu sync.Mutex
 	var all sync.WaitGroup
@@ -76,6 +82,9 @@ func askingMain() {
 	every := time.NewTicker(time.Second / time.Duration(rate))
 	for i := range n {
 		<-every.C
+		if _, err := os.Stat(enough); err == nil {
+			break
+		}
 		all.Go(func() {
 			word := "lost"
 			resp, err := http.Post(u, "application/json", bytes.NewReader([]byte(fmt.Sprintf(`{"instances": [%d]}`, i%10+1))))
@@ -92,6 +101,20 @@ func askingMain() {
 	all.Wait()
 	for _, word := range slices.Sorted(maps.Keys(answers)) {
 		fmt.Println(word, answers[word])
+	}
+}
+
+// runtimeMain says its input to the runtime socket of an HAProxy, and prints what that answers.
+func runtimeMain() {
+	c, err := net.Dial("unix", os.Args[1])
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := io.Copy(c, os.Stdin); err != nil {
+		log.Fatal(err)
+	}
+	if _, err := io.Copy(os.Stdout, c); err != nil {
+		log.Fatal(err)
 	}
 }
 

@@ -17,10 +17,11 @@ import (
 func (s *served) spec(o deployOptions) (deploy.Spec, error) {
 	r := s.cfg.Rollout
 	spec := deploy.Spec{
-		Service: s.name, Strategy: deploy.Strategy(cmp.Or(o.strategy, r.Strategy)), Replicas: max(s.cfg.Replicas, 1),
+		Service: s.name, Strategy: deploy.Strategy(cmp.Or(o.strategy, r.Strategy)), Replicas: s.kubeReplicas(max(s.cfg.Replicas, 1)),
 		Bake: r.Bake.Duration, MaxBake: r.MaxBake.Duration, MinSamples: int64(r.MinSamples), StartTimeout: s.cfg.StartTimeout.Duration,
-		Lease: r.Lease.Duration, Hold: r.OnLoss == "hold", Breaks: r.Breaks.Count, BreaksIn: r.Breaks.In.Duration,
-		Sticky: deploy.Sticky{Header: s.cfg.Sticky.Header, Cookie: s.cfg.Sticky.Cookie, Field: s.cfg.Sticky.Field},
+		Lease: r.Lease.Duration, Hold: r.OnLoss == "hold", Unguarded: s.follows(), Breaks: r.Breaks.Count, BreaksIn: r.Breaks.In.Duration,
+		Uncounted: s.onKubernetes() && s.cfg.Kubernetes.Form == repo.FormKnative,
+		Sticky:    deploy.Sticky{Header: s.cfg.Sticky.Header, Cookie: s.cfg.Sticky.Cookie, Field: s.cfg.Sticky.Field},
 	}
 	if r.Mirror.Set || spec.Strategy == deploy.ShadowOnly {
 		spec.Mirror = trafficShare(r.Mirror, 1)
@@ -64,17 +65,22 @@ func strategies() []string {
 	return []string{string(deploy.Canary), string(deploy.ShadowOnly), string(deploy.AB), string(deploy.BlueGreen), string(deploy.Replace)}
 }
 
+// unknownWord refuses a word of a flag that is none of those it may be.
+func (s *served) unknownWord(flag, plural, word string, known []string) error {
+	err := fault.New(fault.Usage, "cannot deploy to %s: there is no %s %q", s.name, flag, word)
+	if near := fault.Nearest(word, known); near != "" {
+		return err.Hint("--%s %s", flag, near)
+	}
+	return err.Hint("%s are %s", plural, strings.Join(known, ", "))
+}
+
 // typedSpec puts in what was typed.
 func (s *served) typedSpec(spec *deploy.Spec, o deployOptions) error {
 	bad := func(flag string, err error) error {
 		return fault.New(fault.Usage, "cannot deploy to %s: --%s: %w", s.name, flag, err)
 	}
 	if o.strategy != "" && !slices.Contains(strategies(), o.strategy) {
-		err := fault.New(fault.Usage, "cannot deploy to %s: there is no strategy %q", s.name, o.strategy)
-		if near := fault.Nearest(o.strategy, strategies()); near != "" {
-			return err.Hint("--strategy %s", near)
-		}
-		return err.Hint("strategies are %s", strings.Join(strategies(), ", "))
+		return s.unknownWord("strategy", "strategies", o.strategy, strategies())
 	}
 	if len(o.steps) > 0 {
 		spec.Steps = nil
@@ -117,7 +123,7 @@ func (s *served) typedSpec(spec *deploy.Spec, o deployOptions) error {
 	}
 	if s.cfg.Rollout.Load.Rate > 0 && s.cfg.Warmup.File == "" {
 		return fault.New(fault.Usage, "cannot deploy to %s: a load test needs requests, and %s names none", s.name, repo.ConfigName).In(s.cfg.At).
-			Hint("warmup: {file: requests.jsonl}   # in services.%s", s.name)
+			Hint("warmup: {file: requests.jsonl}   # in services.%s", s.base())
 	}
 	return nil
 }

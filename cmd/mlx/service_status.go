@@ -8,12 +8,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"mlx/internal/cli"
+	"mlx/internal/deploy"
 	"mlx/internal/deploy/local"
 	"mlx/internal/fault"
 )
 
 type serviceStatusOptions struct {
 	service string
+	env     string
 	watch   bool
 	wait    bool
 	timeout string
@@ -32,12 +34,16 @@ mlx service status flights --watch --wait`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.service = args[0]
+			if err := inEnvironment(&o.service, o.env); err != nil {
+				return err
+			}
 			return serviceStatus(cmd.Context(), a, o)
 		},
 		ValidArgsFunction: a.completeServices,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
+	a.takesEnvironment(cmd, &o.env)
 	f.BoolVar(&o.watch, "watch", false, "go on until it is interrupted; not on a terminal, print what is new")
 	f.BoolVar(&o.wait, "wait", false, "until no rollout is under way")
 	f.StringVar(&o.timeout, "timeout", "", "wait no longer than this `TIME`: 5m, 2h")
@@ -50,6 +56,9 @@ func serviceStatus(ctx context.Context, a *app, o serviceStatusOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := s.mayDrive(ctx); err != nil {
+		return err
+	}
 	if o.timeout != "" {
 		within, err := cli.ParseDuration(o.timeout)
 		if err != nil {
@@ -59,6 +68,7 @@ func serviceStatus(ctx context.Context, a *app, o serviceStatusOptions) error {
 		ctx, stop = context.WithTimeout(ctx, within)
 		defer stop()
 	}
+	s.tidy(ctx)
 	told := ""
 	for {
 		now, err := s.look(ctx)
@@ -124,33 +134,58 @@ func (s *served) look(ctx context.Context) (serviceNow, error) {
 		return serviceNow{}, err
 	}
 	now := serviceNow{name: s.name, known: s.checked(known), now: s.app.now()}
-	seen, err := s.driver().Observe(ctx, s.name)
+	var seen deploy.Actual
+	if s.hosts != nil {
+		now.hosts, seen, err = s.hosts.look(ctx)
+	} else {
+		seen, err = s.driver().Observe(ctx, s.name)
+	}
 	switch {
 	case errors.Is(err, local.ErrNotRunning):
 		now.trouble = "it does not run on this machine"
 	case err != nil && ctx.Err() != nil:
 		return now, ctx.Err()
 	case err != nil:
-		now.trouble = err.Error()
+		now.trouble, now.help = err.Error(), fault.Hints(err)
 	default:
 		now.seen, now.trouble = &seen, seen.Trouble
+		if s.onKubernetes() && seen.Generation == 0 && seen.Trouble == "" && len(now.known.Desired().Arms) > 0 {
+			now.trouble = "the namespace has nothing of it"
+		}
 	}
 	if b, err := s.budget(ctx); err == nil {
 		now.budget = viewOfBudget(b)
 	} else if s.hasSLO() {
 		s.app.streams.Note("%v", err)
 	}
-	if running, err := s.supervisor().Running(ctx); err == nil {
-		now.url = s.scheme() + running.Address
+	if now.trouble == "" {
+		now.trouble = awayWords(now.hosts)
+	}
+	if r, busy := now.known.Progress(); busy && !s.controlled(r.ID) {
+		now.alone = &r
+	}
+	if now.trouble == "" && now.alone != nil && now.seen != nil && now.seen.Reverted != nil {
+		now.trouble = now.seen.Reverted.Reason + "; " + now.aloneWords() + ": " + s.resumeHint()
+	}
+	if s.onKubernetes() {
+		now.url = s.kubeURL()
+	} else if running, err := s.supervisor().Running(ctx); err == nil {
+		now.url = s.urlOf(running.Address)
 	}
 	return now, nil
 }
 
-func (s *served) scheme() string {
-	if s.cfg.TLS.Cert != "" {
-		return "https://"
+// urlOf is where the service answers whose router listens at an address: one behind HAProxy answers at its frontend, if that is known.
+func (s *served) urlOf(address string) string {
+	switch {
+	case s.byHAProxy() && s.cfg.Listen == "":
+		return ""
+	case s.byHAProxy():
+		return "http://" + s.cfg.Listen
+	case s.cfg.TLS.Cert != "":
+		return "https://" + address
 	}
-	return "http://"
+	return "http://" + address
 }
 
 // emit shows what was seen; answer: its state is the exit status.
@@ -164,10 +199,20 @@ func (s *served) emit(now serviceNow, answer bool) error {
 		}
 	}
 	err := s.app.streams.EmitVerdict(now.view(), s.app.status != yes, now.text)
-	if err == nil && now.state() == "down" {
+	switch state := now.state(); {
+	case err != nil:
+	case state == "down" && !s.onKubernetes() && s.hosts == nil:
 		s.app.streams.Hint("mlx service run "+shellWord(s.name), "")
+	case now.alone != nil && (state == "rolling" || state == "diverged"):
+		s.app.streams.Hint(s.resumeHint(), now.aloneWords())
 	}
+	s.hintNow(now)
 	return err
+}
+
+// aloneWords says who began a rollout that nobody carries out as far as is seen from here.
+func (s serviceNow) aloneWords() string {
+	return "nobody on this machine carries out rollout " + s.alone.ID.Short() + ", which " + s.alone.By + " began"
 }
 
 // settleTries is how often a service is looked at that does not do yet what was just asked of it.
@@ -184,5 +229,9 @@ func (s *served) emitStatus(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.app.streams.EmitVerdict(now.view(), s.app.status != yes, now.text)
+	if err := s.app.streams.EmitVerdict(now.view(), s.app.status != yes, now.text); err != nil {
+		return err
+	}
+	s.hintNow(now)
+	return nil
 }

@@ -22,11 +22,12 @@ func newTelling(s *served) *telling { return &telling{served: s, told: map[strin
 
 // news tells one thing.
 func (t *telling) news(n deploy.News) {
-	if n.Err != nil {
-		if text := n.Err.Error(); !t.told[text] && len(t.told) < maxTroubles {
-			t.told[text] = true
-			t.line(n.At, "trouble", text)
-		}
+	switch {
+	case n.Err != nil:
+		t.once(n.At, "trouble", n.Err.Error())
+		return
+	case n.Waits != "":
+		t.once(n.At, "waiting", n.Waits)
 		return
 	}
 	clear(t.told)
@@ -38,6 +39,14 @@ func (t *telling) news(n deploy.News) {
 		return
 	}
 	t.moved(n)
+}
+
+// once tells what is in the way, until something changes.
+func (t *telling) once(at time.Time, word, text string) {
+	if !t.told[text] && len(t.told) < maxTroubles {
+		t.told[text] = true
+		t.line(at, word, text)
+	}
 }
 
 // moved tells a change of state.
@@ -79,11 +88,11 @@ func (t *telling) seen(n deploy.News) {
 	took := cli.FormatDuration(n.Took.Round(time.Millisecond))
 	switch {
 	case r.State == deploy.StateRolledBack && r.From != nil:
-		t.line(n.At, "rolled back", "to v"+numberWord(r.From.Version)+" in "+took)
+		t.line(n.At, "rolled back", "to "+r.From.Versions()+" in "+took)
 	case r.State == deploy.StateRolledBack:
 		t.line(n.At, "rolled back", "nothing is in service")
 	case r.State == deploy.StateCompleted && r.Strategy == deploy.Back:
-		t.line(n.At, "rolled back", "to v"+numberWord(r.To.Version)+" in "+took)
+		t.line(n.At, "rolled back", "to "+r.To.Versions()+" in "+took)
 	case r.State == deploy.StateCompleted && r.Strategy == deploy.AB:
 		t.line(n.At, "completed", r.To.Name()+" is in service: "+r.Reason)
 	case r.State == deploy.StateCompleted:

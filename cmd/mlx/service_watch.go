@@ -51,6 +51,9 @@ func (s *served) unwatched(id object.Digest) {
 // lease it goes on, after that it is recorded that the lease is over. One that was given up is taken back. One that was interrupted before it had any waits for a person.
 func (s *served) goOn(ctx context.Context, starts bool) error {
 	id, left := s.watched()
+	if len(s.cfg.Hosts) > 0 && !left {
+		return nil // whoever controls the hosts is not seen from here: a second one would be in its way
+	}
 	if !left && !starts || left && s.controlled(id) {
 		return nil
 	}
@@ -108,13 +111,14 @@ type onlyRunning struct {
 	now   func() time.Time
 	most  time.Duration // for which it may not run
 	since time.Time     // when it was first seen not to run; zero: it ran
+	any   bool          // that it cannot be asked, for whatever reason, counts as well
 	gone  func()
 }
 
 func (o *onlyRunning) Observe(ctx context.Context, service string) (deploy.Actual, error) {
 	seen, err := o.Driver.Observe(ctx, service)
 	switch {
-	case !errors.Is(err, local.ErrNotRunning):
+	case !errors.Is(err, local.ErrNotRunning) && (err == nil || !o.any):
 		o.since = time.Time{}
 	case o.since.IsZero():
 		o.since = o.now()
@@ -127,7 +131,7 @@ func (o *onlyRunning) Observe(ctx context.Context, service string) (deploy.Actua
 // Apply asks for a state. Why a router that does not run cannot be asked is no news.
 func (o *onlyRunning) Apply(ctx context.Context, d deploy.Desired) error {
 	err := o.Driver.Apply(ctx, d)
-	if err != nil && !o.since.IsZero() {
+	if err != nil && !o.since.IsZero() && !o.any {
 		return local.ErrNotRunning
 	}
 	return err

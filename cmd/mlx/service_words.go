@@ -12,6 +12,7 @@ import (
 
 type serviceWordOptions struct {
 	service   string
+	env       string
 	why       string
 	now, full bool
 }
@@ -50,13 +51,20 @@ func serviceWordWith(a *app, o *serviceWordOptions, use, short, long string, do 
 		Example: "mlx service " + word + " flights",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.service = args[0]
+			if err := inEnvironment(&o.service, o.env); err != nil {
+				return err
+			}
 			s, err := a.openService(o.service)
 			if err != nil {
+				return err
+			}
+			if err := s.mayDrive(cmd.Context()); err != nil {
 				return err
 			}
 			return do(cmd.Context(), s, *o)
 		},
 	}
+	a.takesEnvironment(cmd, &o.env)
 	cmd.Flags().StringVarP(&o.why, "message", "m", "", "`REASON`, which is recorded")
 	return cmd
 }
@@ -73,7 +81,7 @@ func (s *served) progress(ctx context.Context, doing string) (deploy.Rollout, er
 		if doing == "abort" {
 			return r, err.Hint("mlx rollback %s   # leaves what is in service", shellWord(s.name))
 		}
-		return r, err.Hint("mlx deploy %s %s@vN", shellWord(s.name), shellWord(s.cfg.Model))
+		return r, err.Hint("mlx deploy %s %s@vN", shellWord(s.name), shellWord(s.cfg.Models()[0]))
 	}
 	return r, nil
 }
@@ -143,7 +151,7 @@ func (s *served) resume(ctx context.Context, o serviceWordOptions) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.observe(ctx); err != nil {
+	if _, err := s.observeBy(ctx, s.driverFor(r)); err != nil {
 		return err
 	}
 	word := deploy.Resume
@@ -172,7 +180,7 @@ func (s *served) abort(ctx context.Context, o serviceWordOptions) error {
 	}
 	driving, stop := context.WithCancel(ctx)
 	defer stop()
-	target := &onlyRunning{Driver: s.driver(), now: s.app.now, gone: stop} // twice not running is enough: it is written down by then
+	target := &onlyRunning{Driver: s.driver(), now: s.app.now, gone: stop, any: s.hosts != nil} // twice not running is enough: it is written down by then
 	err = s.drive(driving, r, target)
 	if driving.Err() == nil || ctx.Err() != nil {
 		return err
@@ -183,15 +191,12 @@ func (s *served) abort(ctx context.Context, o serviceWordOptions) error {
 
 // drive carries a rollout out whether somebody else does or not.
 func (s *served) drive(ctx context.Context, r deploy.Rollout, target deploy.Driver) error {
-	c := s.controller(newTelling(s).news)
+	c := s.controller(r, newTelling(s).news)
 	c.Driver = target
 	last, err := c.Drive(ctx, s.name, r.ID)
 	if err != nil {
 		return err
 	}
 	s.poke()
-	if err := s.settleStage(ctx, last); err != nil {
-		return err
-	}
-	return s.emitStatus(ctx)
+	return s.over(ctx, last, func(ctx context.Context, _ deploy.Rollout) error { return s.emitStatus(ctx) })
 }

@@ -34,6 +34,7 @@ type predictedView struct {
 	Bucket     *int        `json:"bucket"`
 	Word       *string     `json:"word"` // keyed hash
 	Retried    *string     `json:"retried_from"`
+	Stage      *string     `json:"stage"`
 	Schema     *string     `json:"schema"`
 	SchemaWhy  *string     `json:"schema_why"`
 	Model      *fault.Ref  `json:"model"` // null: the router itself has answered
@@ -146,7 +147,7 @@ func (a *app) loggingServices(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := slices.Clone(cfg.Services.Names())
+	names := servicesEverywhere(cfg)
 	entries, err := audit.Entries(ctx, l, "")
 	for _, e := range entries {
 		if !slices.Contains(names, e.Service) {
@@ -163,7 +164,7 @@ func (a *app) viewOfPredicted(ctx context.Context, rows []audit.Row) (predictedV
 		return predictedView{}, err
 	}
 	v := predictedView{Kind: "predicted/v1", ID: rows[0].Request, Service: first.Service, At: rows[0].At.UTC(), Role: first.Role, Status: first.Status,
-		Cost: first.Cost, Currency: some(first.Currency), Generation: first.Generation, Bucket: first.Bucket, Word: some(first.Word), Retried: some(first.Retried),
+		Cost: first.Cost, Currency: some(first.Currency), Generation: first.Generation, Bucket: first.Bucket, Word: some(first.Word), Retried: some(first.Retried), Stage: some(first.Stage),
 		Schema: some(first.Schema), SchemaWhy: some(first.SchemaWhy), Release: some(first.Key), Image: some(first.Image), Commit: some(first.Commit),
 		Data: []fault.Ref{}, Request: viewOfBody(first.Request), Answer: viewOfBody(first.Answer), Instances: []instanceView{}}
 	if first.LatencyUS != nil {
@@ -235,6 +236,11 @@ func (v predictedView) text(t *cli.Text) {
 	v.answered(t)
 	if v.Model != nil {
 		t.KeyValue(2, "model", cli.Str(v.Model.Name), cli.Hex(*v.Digest, 12))
+	}
+	if v.Stage != nil {
+		t.KeyValue(2, "stage", cli.Str(*v.Stage))
+	}
+	if v.Release != nil {
 		t.KeyValue(2, "release", cli.Hex(*v.Release, 12))
 	}
 	if v.Image != nil {

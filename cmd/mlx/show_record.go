@@ -161,6 +161,14 @@ func (a *app) showDefined(t target) error {
 		section = "environments"
 	}
 	v := definedShown{Kind: "defined/v1", Section: section, Name: t.Name, Text: definition(string(text), section, t.Name)}
+	if name, environment := repo.SplitService(t.Name); section == "services" && environment != "" {
+		cfg, err := a.config()
+		if err != nil {
+			return err
+		}
+		lines := append([]string{definition(string(text), section, name)}, declaredLines(cfg, name, environment)...)
+		v.Text = strings.Join(lines, "\n")
+	}
 	return a.streams.Emit(v, func(t *cli.Text) {
 		t.Line(cli.Fmt("%s %s", cli.Str(strings.TrimSuffix(v.Section, "s")), cli.Str(v.Name)), cli.Fmt("in %s", cli.Path(repo.ConfigName)))
 		t.Lines(v.Text)

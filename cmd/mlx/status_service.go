@@ -20,7 +20,7 @@ const (
 // attendServices are the services of mlx.yaml whose last rollout somebody should look at, as was recorded. Nobody is asked.
 func (a *app) attendServices(ctx context.Context, config *repo.Config) ([]attentionView, error) {
 	var all []attentionView
-	for name, cfg := range config.Services.All() {
+	for name, cfg := range config.Everywhere() {
 		s, err := a.servedAs(name, cfg)
 		if err != nil {
 			return all, err
@@ -42,7 +42,7 @@ func (s *served) attend(known deploy.Service) (v attentionView, ok bool) {
 		return v, false
 	}
 	r := known.Rollouts[len(known.Rollouts)-1]
-	v = attentionView{Name: s.name, At: r.Since.UTC(), Record: r.ID.Hex(), Text: "v" + numberWord(r.To.Version)}
+	v = attentionView{Name: s.name, At: r.Since.UTC(), Record: r.ID.Hex(), Text: r.To.Versions()}
 	if r.Share() > 0 && !r.State.Over() {
 		v.Text += " at " + r.Share().String()
 	}

@@ -27,6 +27,8 @@ type serviceView struct {
 	Copies     *copiesView   `json:"copies"`
 	Log        *loggedView   `json:"log"`          // null: nothing is logged, or it does not run
 	Budget     *budgetView   `json:"error_budget"` // null: it has no slo
+
+	Hosts []hostView `json:"hosts,omitempty"` // of a service that several serve
 }
 
 type rolloutView struct {
@@ -57,6 +59,8 @@ type armView struct {
 	Restarts      int       `json:"restarts"`
 	Release       string    `json:"release"`
 	Trouble       *string   `json:"trouble"`
+
+	Stages []stageView `json:"stages,omitempty"` // of a release that has some
 }
 
 type rollbackView struct {
@@ -78,7 +82,10 @@ type serviceNow struct {
 	seen    *deploy.Actual
 	url     string
 	trouble string
+	help    []string // commands that help with the trouble, each as a fault has it
 	budget  *budgetView
+	hosts   []hostView
+	alone   *deploy.Rollout // that is under way, and that nobody on this machine carries out; nil: somebody does, or there is none
 	now     time.Time
 }
 
@@ -106,24 +113,24 @@ func (s serviceNow) state() string {
 // underWay is how long a change that a rollout has decided on may take until the target has made it.
 const underWay = 10 * time.Second
 
-// diverged says whether the target does something else than the records say: another generation, shares, or no server of what is in service.
+// diverged says whether the target does something else than the records say: another generation, shares or bytes, or no server of what is in service.
 func (s serviceNow) diverged() bool {
 	want := s.known.Desired()
 	if len(want.Arms) == 0 {
 		return false
 	}
-	if s.seen.Reverted != nil || s.seen.Log != nil && s.seen.Log.Refusing {
+	if s.seen.Reverted != nil || awayWords(s.hosts) != "" || s.seen.Log != nil && s.seen.Log.Refusing {
 		return true
 	}
-	if r, busy := s.known.Progress(); busy && s.seen.Generation < want.Generation && s.now.Sub(r.Since).Abs() < underWay {
-		return false // it has been decided, and is being asked for
+	if r, busy := s.known.Progress(); busy && s.seen.Generation <= want.Generation && s.now.Sub(r.Since).Abs() < underWay {
+		return false // it has been decided, and is being asked for, or is about to be done
 	}
 	if s.seen.Generation != want.Generation {
 		return true
 	}
 	for _, a := range want.Arms {
 		got := s.arm(a.Release.Key)
-		if a.Share > 0 && (got == nil || got.Share != a.Share || got.Ready == 0) {
+		if a.Share > 0 && (got == nil || got.Share != a.Share || got.Ready == 0 || got.Other > 0) {
 			return true
 		}
 	}
@@ -144,7 +151,8 @@ func (s serviceNow) arm(key string) *deploy.Seen {
 
 // view makes the JSON.
 func (s serviceNow) view() serviceView {
-	v := serviceView{Kind: "service/v1", Service: s.name, State: s.state(), Arms: []armView{}, URL: some(s.url), Trouble: some(s.trouble), Budget: s.budget}
+	v := serviceView{Kind: "service/v1", Service: s.name, State: s.state(), Arms: []armView{}, URL: some(s.url), Trouble: some(s.trouble), Budget: s.budget,
+		Hosts: s.hosts}
 	if s.seen != nil {
 		v.Generation, v.ObservedAt, v.Log = s.seen.Generation, &s.seen.At, viewOfLogged(s.seen.Log)
 		if p := s.seen.Pairs; p.Eligible > 0 {
@@ -170,8 +178,10 @@ func (s serviceNow) armOf(a deploy.Arm) armView {
 		DesiredShare: a.Share.Float(), Replicas: a.Replicas, Release: a.Release.Key}
 	got := s.arm(a.Release.Key)
 	if got == nil {
+		v.Stages = viewOfStages(a.Release, nil)
 		return v
 	}
+	v.Stages = viewOfStages(a.Release, got.Stages)
 	c := got.Counts
 	v.Answers, v.Ready, v.Restarts, v.Trouble = c.Ended(), got.Ready, got.Restarts, some(got.Trouble)
 	v.ErrorsShare = numeric(float64(c.Errors) / float64(c.Ended()))
@@ -257,6 +267,8 @@ func (s serviceNow) text(t *cli.Text) {
 			t.Indented(2, cli.Str("trouble"), cli.Str(a.Model.Name), cli.Str(*a.Trouble))
 		}
 	}
+	stagesText(v.Arms, t)
+	hostsText(v.Hosts, t)
 	loggedText(v.Log, t)
 	if v.Rollout != nil && (s.state() == "rolling" || s.state() == "paused" || s.state() == "diverged") {
 		s.rolloutText(v, t)
@@ -279,7 +291,10 @@ func (s serviceNow) text(t *cli.Text) {
 func (s serviceNow) headline(v serviceView, t *cli.Text) {
 	cells := []cli.Cell{cli.Str(s.name), stateOfService(v.State)}
 	if r := v.Rollout; r != nil && v.State != "stable" && v.State != "empty" {
-		cells = append(cells, cli.Fmt("rollout %s", cli.Hex(r.ID, 12)), cli.Str(strings.ReplaceAll(r.State, "_", " ")))
+		cells = append(cells, cli.Fmt("rollout %s", cli.Hex(r.ID, 12)))
+		if !t.TTY() || r.State != v.State { // a person has just read that word
+			cells = append(cells, cli.Str(strings.ReplaceAll(r.State, "_", " ")))
+		}
 		if r.Step > 0 {
 			cells = append(cells, cli.Fmt("step %s of %s", cli.Count(int64(r.Step)), cli.Count(int64(len(r.Steps)))))
 		}
@@ -311,21 +326,8 @@ func stateOfService(word string) cli.Cell {
 }
 
 func armRow(a armView) []cli.Cell {
-	share := func(v *float64) cli.Cell {
-		if v == nil {
-			return cli.None()
-		}
-		return cli.Str(shareWord(*v))
-	}
-	span := func(v *float64) cli.Cell {
-		if v == nil {
-			return cli.None()
-		}
-		return cli.Duration(time.Duration(*v * 1e9))
-	}
-	_, version, _ := strings.Cut(a.Model.Name, "@")
-	return []cli.Cell{cli.Str(a.Role), cli.Said(version, a.Model.Name), share(&a.DesiredShare), share(a.ObservedShare), cli.Count(a.Answers), share(a.ErrorsShare),
-		span(a.P50), span(a.P99), cli.Fmt("%s/%s", cli.Count(int64(a.Ready)), cli.Count(int64(a.Replicas)))}
+	return []cli.Cell{cli.Str(a.Role), servedVersion(a.Model.Name), partCell(&a.DesiredShare), partCell(a.ObservedShare), cli.Count(a.Answers),
+		partCell(a.ErrorsShare), spanCell(a.P50), spanCell(a.P99), cli.Fmt("%s/%s", cli.Count(int64(a.Ready)), cli.Count(int64(a.Replicas)))}
 }
 
 // shareWord writes a share as 5%, with two digits that mean something.

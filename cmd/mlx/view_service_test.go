@@ -20,6 +20,8 @@ func TestDivergence(t *testing.T) {
 	}
 	obeys, before, later := seen(7, 5000), seen(6, 0), seen(8, 5000)
 	reverted, refusing := seen(7, 0), seen(6, 0)
+	other := seen(7, 5000)
+	other.Arms[1].Ready, other.Arms[1].Other = 2, 1
 	reverted.Reverted, refusing.Log = &deploy.Reverted{}, &deploy.Logged{Refusing: true}
 	for name, c := range map[string]struct {
 		seen  deploy.Actual
@@ -28,6 +30,7 @@ func TestDivergence(t *testing.T) {
 	}{
 		"it obeys": {obeys, time.Hour, "rolling"}, "it is being asked": {before, time.Second, "rolling"}, "it never obeyed": {before, time.Minute, "diverged"},
 		"somebody else's": {later, time.Second, "diverged"}, "taken back": {reverted, time.Second, "diverged"}, "strict": {refusing, time.Second, "diverged"},
+		"one of three runs other bytes": {other, time.Hour, "diverged"},
 	} {
 		s := serviceNow{name: "s", known: known, seen: &c.seen, now: at.Add(c.after)}
 		if got := s.state(); got != c.want {

@@ -35,6 +35,7 @@ type Prediction struct {
 	// Currency is that of Cost, such as EUR.
 	Currency string
 	Retried  string // key of the release whose connection broke before this one answered
+	Stage    string // or stages of the release, by which it has answered; empty: it has none
 	Schema   string // whether request and answer fit the schema of the model, in a word; empty: nobody looked
 	Why      string // what does not fit
 	// Explanation is JSON, where the model server gave one with its answer.
@@ -51,6 +52,12 @@ type Release struct {
 	Run     object.Digest `json:"run"`             // that made it
 	Data    []string      `json:"data,omitempty"`  // digests of the snapshots that the run read
 	Commit  string        `json:"commit,omitempty"`
+}
+
+// releaseName is a release, or one of the models of one.
+type releaseName struct {
+	key, model string
+	version    int
 }
 
 // Body is what came or went. It must not change after it was given to a writer.

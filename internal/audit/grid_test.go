@@ -15,7 +15,7 @@ import (
 
 func testEncoder(features string, mask ...string) *encoder {
 	return &encoder{service: "flights", writer: "abcd", redactor: newRedactor(Policy{Features: features, Mask: mask}, make([]byte, keyBytes)),
-		releases: make(map[string][]byte), maxBody: 256 << 10}
+		releases: make(map[releaseName][]byte), maxBody: 256 << 10}
 }
 
 var noon = time.Date(2026, 11, 20, 12, 0, 0, 123456000, time.UTC)
@@ -190,14 +190,14 @@ func TestLargeBodies(t *testing.T) {
 // TestFailures: an answer that is an error has no score, and what else is said stands in the row.
 func TestFailures(t *testing.T) {
 	e := testEncoder(Masked)
-	p := Prediction{ID: `quo"te` + "\n", At: noon, Status: 503, Retried: "k0", Schema: "request", Why: "no column km", Latency: 1500 * time.Microsecond, Cost: 0.25, Currency: "EUR", Generation: 3,
+	p := Prediction{ID: `quo"te` + "\n", At: noon, Status: 503, Retried: "k0", Stage: "small", Schema: "request", Why: "no column km", Latency: 1500 * time.Microsecond, Cost: 0.25, Currency: "EUR", Generation: 3,
 		Request: Body{Bytes: []byte(`{"a":1}`)}, Answer: Body{Bytes: []byte(`{"score":1}`)}, Explanation: json.RawMessage(`{"a":0.5}`)}
 	text, _ := e.rows(nil, 9, &p)
 	var row map[string]any
 	if err := json.Unmarshal(text, &row); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]any{"seq": 9.0, "id": p.ID, "status": 503.0, "retried_from": "k0", "schema": "request", "schema_why": "no column km", "latency_us": 1500.0, "cost": 0.25, "currency": "EUR", "generation": 3.0}
+	want := map[string]any{"seq": 9.0, "id": p.ID, "status": 503.0, "retried_from": "k0", "stage": "small", "schema": "request", "schema_why": "no column km", "latency_us": 1500.0, "cost": 0.25, "currency": "EUR", "generation": 3.0}
 	for name, v := range want {
 		if row[name] != v {
 			t.Errorf("%s is %v, not %v", name, row[name], v)

@@ -7,7 +7,6 @@ import (
 	"mime"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -29,10 +28,10 @@ type encoder struct {
 	in       grid   // of the request that is being written
 	out      answer // and of its answer
 	redactor *redactor
-	said     []byte            // the text of the answer
-	common   []byte            // what the rows of a request have in common
-	releases map[string][]byte // what is written of each, by its key
-	maxBody  int               // a longer one is written by its digest
+	said     []byte                 // the text of the answer
+	common   []byte                 // what the rows of a request have in common
+	releases map[releaseName][]byte // what is written of each
+	maxBody  int                    // a longer one is written by its digest
 }
 
 // maxRequest bounds the rows of one request. Names of columns stand in each of them, and so they may be longer than its body.
@@ -168,7 +167,8 @@ func (e *encoder) release(r *Release) []byte {
 	if r == nil {
 		r = &Release{}
 	}
-	if text, ok := e.releases[r.Key]; ok {
+	name := releaseName{r.Key, r.Model, r.Version}
+	if text, ok := e.releases[name]; ok {
 		return text
 	}
 	if len(e.releases) >= maxReleases {
@@ -180,7 +180,7 @@ func (e *encoder) release(r *Release) []byte {
 	}
 	text = append(text[1:len(text)-1], `,"service":`...)
 	text = appendText(text, e.service)
-	e.releases[r.Key] = text
+	e.releases[name] = text
 	return text
 }
 
@@ -208,6 +208,9 @@ func (e *encoder) tail(b []byte, p *Prediction, c content) []byte {
 	}
 	if p.Retried != "" {
 		b = appendText(append(b, `,"retried_from":`...), cut(p.Retried))
+	}
+	if p.Stage != "" {
+		b = appendText(append(b, `,"stage":`...), cut(p.Stage))
 	}
 	if p.Schema != "" {
 		b = appendText(append(b, `,"schema":`...), cut(p.Schema))
@@ -306,88 +309,4 @@ func (e *encoder) raw(b []byte) []byte {
 		return b
 	}
 	return e.redactor.appendCell(append(b, `,"output":`...), []byte(`"output"`), n.raw)
-}
-
-// rowHead is what a reader sees of a row without reading all of it.
-type rowHead struct {
-	Seq     uint64
-	ID      string // of the row
-	Request string // its id without the place in the request
-	At      time.Time
-	Release string
-}
-
-// headOf reads the beginning of a row, which always has the same order.
-func headOf(line []byte) (h rowHead, ok bool) {
-	p := parser{text: line}
-	if !p.word(`{"seq":`) {
-		return h, false
-	}
-	start := p.at
-	if !p.digits() {
-		return h, false
-	}
-	var err error
-	if h.Seq, err = strconv.ParseUint(string(line[start:p.at]), 10, 64); err != nil || !p.word(`,"id":`) {
-		return h, false
-	}
-	if h.ID, ok = p.words(); !ok {
-		return h, false
-	}
-	h.Request = h.ID
-	if p.word(`,"k":`) {
-		start := p.at
-		if !p.digits() {
-			return h, false
-		}
-		h.Request = strings.TrimSuffix(h.ID, "#"+string(line[start:p.at]))
-	}
-	if !p.word(`,"at":"`) || len(line)-p.at <= len(timeLayout) {
-		return h, false
-	}
-	if h.At, ok = readTime(line[p.at : p.at+len(timeLayout)]); !ok {
-		return h, false
-	}
-	p.at += len(timeLayout)
-	if !p.word(`","release":`) {
-		return h, false
-	}
-	h.Release, ok = p.words()
-	return h, ok
-}
-
-// words reads a text and undoes its escapes.
-func (p *parser) words() (string, bool) {
-	start := p.at
-	if !p.quoted() {
-		return "", false
-	}
-	raw := p.text[start:p.at]
-	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw[1 : len(raw)-1]), true
-	}
-	var s string
-	err := json.Unmarshal(raw, &s)
-	return s, err == nil
-}
-
-// readTime reads a time as it is written: all digits have their place.
-func readTime(b []byte) (at time.Time, ok bool) {
-	var n [7]int
-	field := 0
-	for i, c := range b {
-		switch want := timeLayout[i]; {
-		case '0' <= want && want <= '9':
-			if !isDigit(c) {
-				return at, false
-			}
-			n[field] = 10*n[field] + int(c-'0')
-		case c != want:
-			return at, false
-		default:
-			field++
-		}
-	}
-	at = time.Date(n[0], time.Month(n[1]), n[2], n[3], n[4], n[5], n[6]*1000, time.UTC)
-	return at, n[1] >= 1 && n[1] <= 12 && n[2] >= 1 && n[2] <= 31 && n[3] < 24 && n[4] < 60 && n[5] < 60
 }

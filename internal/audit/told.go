@@ -25,6 +25,7 @@ type Told struct {
 	Cost       *float64  `json:"cost"`
 	Currency   string    `json:"currency"`
 	Retried    string    `json:"retried_from"`
+	Stage      string    `json:"stage"`
 	Schema     string    `json:"schema"`
 	SchemaWhy  string    `json:"schema_why"`
 	Request    *ToldBody `json:"request"`

@@ -145,7 +145,7 @@ func Open(ctx context.Context, o Options) (*Writer, error) {
 	}
 	w := &Writer{opts: o, name: name, claim: claim, codec: codec, queue: newQueue(o.Queue, o.QueueBytes), number: 0,
 		stop: make(chan struct{}), stopped: make(chan struct{})}
-	w.enc = &encoder{service: o.Service, writer: name, in: grid{layout: o.Columns}, redactor: newRedactor(o.Policy, key), releases: make(map[string][]byte), maxBody: o.MaxBody}
+	w.enc = &encoder{service: o.Service, writer: name, in: grid{layout: o.Columns}, redactor: newRedactor(o.Policy, key), releases: make(map[releaseName][]byte), maxBody: o.MaxBody}
 	if w.seal, err = newSealer(ctx, &w.opts, name, func(err error) { w.alarm(&w.sealing, err) }); err != nil {
 		codec.close()
 		return nil, errors.Join(failed(err), claim.Close())

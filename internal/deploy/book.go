@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"slices"
 
 	"mlx/internal/fault"
 	"mlx/internal/lineage"
@@ -72,9 +73,12 @@ func (b Book) Plan(ctx context.Context, p Planning) (Rollout, error) {
 	if r, busy := s.Progress(); busy {
 		body.Replaces = &r.ID
 	}
-	e := lineage.Entry[Plan]{Body: body, In: []lineage.Input{Named(s.Name), {Role: "version", ID: p.Spec.To.Record}}}
-	if p.Spec.To.Record.IsZero() {
-		e.In = e.In[:1]
+	e := lineage.Entry[Plan]{Body: body, In: []lineage.Input{Named(s.Name)}}
+	for _, part := range p.Spec.To.Parts() {
+		in := lineage.Input{Role: "version", ID: part.Record}
+		if !part.Record.IsZero() && !slices.Contains(e.In, in) {
+			e.In = append(e.In, in)
+		}
 	}
 	rec, err := Planned.Append(ctx, b.Ledger, e)
 	if err != nil {

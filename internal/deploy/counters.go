@@ -8,7 +8,7 @@ func (c Counters) Since(earlier Counters) Counters {
 	return Counters{
 		Requests: minus(c.Requests, earlier.Requests), Answers: minus(c.Answers, earlier.Answers), Errors: minus(c.Errors, earlier.Errors),
 		Retried: minus(c.Retried, earlier.Retried), Refused: minus(c.Refused, earlier.Refused), Schema: minus(c.Schema, earlier.Schema),
-		Latency: c.Latency.Since(earlier.Latency), Outputs: c.Outputs.Since(earlier.Outputs),
+		Lost: minus(c.Lost, earlier.Lost), Latency: c.Latency.Since(earlier.Latency), Outputs: c.Outputs.Since(earlier.Outputs),
 	}
 }
 
@@ -17,7 +17,7 @@ func (c Counters) And(other Counters) Counters {
 	return Counters{
 		Requests: c.Requests + other.Requests, Answers: c.Answers + other.Answers, Errors: c.Errors + other.Errors,
 		Retried: c.Retried + other.Retried, Refused: c.Refused + other.Refused, Schema: c.Schema + other.Schema,
-		Latency: c.Latency.And(other.Latency), Outputs: c.Outputs.And(other.Outputs),
+		Lost: c.Lost + other.Lost, Latency: c.Latency.And(other.Latency), Outputs: c.Outputs.And(other.Outputs),
 	}
 }
 

@@ -59,6 +59,10 @@ type Release struct {
 	Commit  string        `json:"commit,omitempty"` // of git, of the code that made it
 	Code    object.Digest `json:"code"`             // snapshot of the code that serves it
 	Serve   Serve         `json:"serve"`            // how it is served
+
+	// Stages are what it consists of when it is more than one model. The model above is that of the last stage which has one.
+	Stages  []ReleaseStage `json:"stages,omitempty"`
+	Combine *Combine       `json:"combine,omitempty"` // of stages
 }
 
 // Serve is how a server of a release is started. A server is any command that listens on port PORT of 127.0.0.1.
@@ -73,8 +77,13 @@ type Serve struct {
 	Idempotent bool   `json:"idempotent,omitempty"` // asking twice does no harm
 }
 
-// Name is what a person would type: flights@v7.
-func (r Release) Name() string { return r.Model + "@v" + strconv.Itoa(r.Version) }
+// Name is what a person would type: flights@v7; of stages small@v3+large@v2.
+func (r Release) Name() string {
+	if len(r.Stages) > 0 {
+		return r.Versions()
+	}
+	return r.Model + "@v" + strconv.Itoa(r.Version)
+}
 
 // Desired is what should be so. The zero value of an arm has no traffic.
 type Desired struct {
@@ -150,23 +159,29 @@ type Seen struct {
 	Replicas int      `json:"replicas"`
 	Ready    int      `json:"ready"` // of these
 	Restarts int      `json:"restarts"`
+	Other    int      `json:"other,omitempty"`   // servers that run other bytes than were released
 	Trouble  string   `json:"trouble,omitempty"` // why one is not ready: what its server said last
+	Waits    string   `json:"waits,omitempty"`   // what one that does not start waits for, which takes its time: a node
 	Servers  []string `json:"servers,omitempty"` // HOST:PORT of those that are ready, where they can be asked past the router
 	InFlight int64    `json:"in_flight"`         // requests that it is answering
 	Memory   int64    `json:"memory,omitempty"`  // bytes that one of them holds, the largest; 0: not known
 	Counts   Counters `json:"counts"`
+
+	Stages []SeenStage `json:"stages,omitempty"` // of a release that has some
 }
 
 // Counters count the answers of a release to users; of a shadow, to the copies.
 type Counters struct {
-	Requests int64     `json:"requests"` // that it was chosen for
-	Answers  int64     `json:"answers"`  // with a status below 500
-	Errors   int64     `json:"errors"`   // status 500 and above, or none
-	Retried  int64     `json:"retried"`  // of Errors: its connection broke, and stable answered in its place
-	Refused  int64     `json:"refused"`  // the request did not fit the schema of the model: it never saw it
-	Schema   int64     `json:"schema"`   // of Answers: an answer that does not fit the schema of the model
-	Latency  Histogram `json:"latency"`  // of Answers and Errors, in microseconds, from the first byte to its server to the last byte back
-	Outputs  Outputs   `json:"outputs"`  // of Answers
+	Requests int64 `json:"requests"` // that it was chosen for
+	Answers  int64 `json:"answers"`  // with a status below 500
+	Errors   int64 `json:"errors"`   // status 500 and above, or none
+	Retried  int64 `json:"retried"`  // of Errors: its connection broke, and stable answered in its place
+	Refused  int64 `json:"refused"`  // the request did not fit the schema of the model: it never saw it
+	Schema   int64 `json:"schema"`   // of Answers: an answer that does not fit the schema of the model
+	// Lost are requests that it was given and of which nothing else is known: their lines of a log did not arrive. They count nowhere else.
+	Lost    int64     `json:"lost,omitempty"`
+	Latency Histogram `json:"latency"` // of Answers and Errors, in microseconds, from the first byte to its server to the last byte back
+	Outputs Outputs   `json:"outputs"` // of Answers
 }
 
 // Pairs compare the answers of the shadow with those of stable to the same requests.

@@ -46,6 +46,7 @@ type News struct {
 	After  Rollout       // equal to Before when nothing changed
 	Seen   bool          // the target was seen to do what After asks for
 	Took   time.Duration // from the record until then
+	Waits  string        // what the servers of the candidate wait for; nothing has changed
 	Err    error         // that is no end: the target could not be asked, or the disk is full; it is tried again
 }
 
@@ -146,6 +147,9 @@ func (d *driving) turn(ctx context.Context, j Judgement) (sooner, done bool, err
 		return false, false, d.blind(ctx)
 	}
 	d.seen = seen
+	if s, _ := seenArm(seen, d.r.To.Key); s.Waits != "" && d.r.phase() == StatePackaged {
+		d.tell(News{Before: d.r, After: d.r, Waits: s.Waits})
+	}
 	if d.pending != nil {
 		if seen.Generation < d.pending.Generation {
 			d.apply(ctx, d.pending.Desired())

@@ -36,8 +36,11 @@ type Judge struct {
 // Judge judges the sample of a rollout by its checks. All of them are judged, whatever becomes of the others.
 func (j Judge) Judge(ctx context.Context, r Rollout) Judgement {
 	var findings []gate.Finding
-	if r.phase() == StateShadow {
+	if r.phase() == StateShadow && !r.uncompared() {
 		findings = append(findings, coverage(r.Sample().Pairs))
+	}
+	if f, some := lost(r.Sample()); some {
+		findings = append(findings, f)
 	}
 	for _, rule := range r.Checks {
 		if rule.Kind == KindMeasure && rule.Name == MeasureDisagreement && r.phase() != StateShadow {

@@ -3,6 +3,7 @@ package deploy
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"mlx/internal/gate"
@@ -21,6 +22,14 @@ const enough = 300
 
 // wholeCoverage is the share of the copies that must have been compared, for anything to be told from them.
 const wholeCoverage = 0.95
+
+// uncompared says that the target compares no answers: the copies are answered, and not one was to be compared. They are judged by themselves, if
+// nobody asks how they compare.
+func (r Rollout) uncompared() bool {
+	asked := slices.ContainsFunc(r.Checks, func(c Rule) bool { return c.Kind == KindMeasure && c.Name == MeasureDisagreement })
+	s := r.Sample()
+	return !asked && s.Pairs.Eligible == 0 && s.Candidate.Ended() > 0
+}
 
 // coverage says how many of the copies were compared.
 func coverage(p Pairs) gate.Finding {

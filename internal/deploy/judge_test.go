@@ -63,6 +63,7 @@ func TestChecks(t *testing.T) {
 		}
 		return Counters{Requests: int64(n), Answers: int64(n), Outputs: Outputs{Low: NewHistogram(low), High: NewHistogram(high), Words: words}}
 	}
+	lossy := func(lost, answers int64) Counters { return Counters{Requests: answers, Answers: answers, Lost: lost} }
 	for _, c := range []struct {
 		name  string
 		r     Rollout
@@ -74,6 +75,9 @@ func TestChecks(t *testing.T) {
 			"+0.38 points (95%: to +0.64)  limit +1 point", ""},
 		{"too many errors", sampled(counted(31, 1000), counted(11, 53208), Pairs{}, measure(MeasureErrors, margin(0.01))), gate.Fail,
 			"+3.08 points (95%: to +4.14)  limit +1 point", "errors 3.1% against 0.02%"},
+		{"a few log lines lost", sampled(lossy(20, 2000), lossy(0, 9000), Pairs{}), gate.Pass, "99%: of 20 of 2,020 requests of the candidate no log line came  at least 95%", ""},
+		{"many log lines lost", sampled(lossy(20, 2000), lossy(1000, 9000), Pairs{}), gate.Inconclusive, "",
+			"counted 90%: of 1,000 of 10,000 requests of stable no log line came"},
 		{"many errors of few", sampled(counted(3, 60), counted(11, 53208), Pairs{}, measure(MeasureErrors, margin(0.01))), gate.Inconclusive, "", "errors"},
 		{"300 without one", sampled(counted(0, 300), counted(0, 100_000), Pairs{}, measure(MeasureErrors, limit(0.01))), gate.Pass, "0%  limit 1%", ""},
 		{"299 without one", sampled(counted(0, 299), counted(0, 100_000), Pairs{}, measure(MeasureErrors, limit(0.01))), gate.Inconclusive, "",
@@ -142,6 +146,13 @@ func TestShadowsStateTheirCoverage(t *testing.T) {
 	}
 	if j := (Judge{}).Judge(t.Context(), sampled(counted(0, 2000), counted(0, 9000), Pairs{}, rule)); len(j.Findings) != 0 {
 		t.Errorf("a step without copies is judged by them: %+v", j.Findings)
+	}
+	for rule, want := range map[string]gate.Verdict{MeasureDisagreement: gate.Inconclusive, MeasureErrors: gate.Pass} { // of a target that compares none
+		r := sampled(counted(0, 2000), counted(0, 9000), Pairs{}, measure(rule, limit(0.02)))
+		r.State = StateShadow
+		if j := (Judge{}).Judge(t.Context(), r); j.Verdict != want {
+			t.Errorf("copies of which none was compared, and %s: %s, %+v", rule, j.Verdict, j.Findings)
+		}
 	}
 }
 

@@ -63,7 +63,11 @@ func (r Rollout) decide(seen Actual, j Judgement) Rollout {
 	if seen.Generation != r.Generation || r.State == StatePaused {
 		return r
 	}
-	return r.progress(seen, j)
+	next := r.progress(seen, j)
+	if asked && ask.Word == Full && next.State != r.State && next.State.rank() < StatePaused.rank() {
+		return next.still(ask)
+	}
+	return next
 }
 
 // asked is the word that counts of those that nobody has obeyed.
@@ -83,7 +87,7 @@ func (r Rollout) asked() (Ask, bool) {
 func (r Rollout) to(state State, reason, actor string) Rollout {
 	r.Generation++
 	r.State, r.Held, r.Reason, r.Actor = state, "", reason, actor
-	r.Watched, r.Dead, r.watching = 0, 0, false
+	r.Watched, r.Dead, r.Waited, r.watching = 0, 0, 0, false
 	r.Obeyed = make([]object.Digest, 0, len(r.Asks))
 	for _, a := range r.Asks {
 		r.Obeyed = append(r.Obeyed, a.Record)
@@ -145,6 +149,9 @@ func (r Rollout) dead(seen Actual) string {
 	}
 	starting := r.phase() == StatePackaged && r.Strategy != Replace && r.Watched >= r.StartTimeout && s.Ready < r.Replicas
 	if starting || r.Strategy == Replace && r.wants() && r.Dead >= r.StartTimeout {
+		if r.Waited > 0 {
+			why = fmt.Sprintf(", after %s without a node%s", span(r.Waited), why)
+		}
 		return fmt.Sprintf("%s was not ready within %s%s", version(r.To), span(r.StartTimeout), why)
 	}
 	if r.Strategy != Replace && r.phase() != StatePackaged && r.wants() && r.Dead >= deadFor {
@@ -275,6 +282,9 @@ func (r Rollout) passed(j Judgement) string {
 		if f.Subject == subjectUsers && f.Note != "" {
 			return f.Note
 		}
+	}
+	if r.Uncounted {
+		return "all checks pass"
 	}
 	return group(r.Sample().Candidate.Ended()) + " answers, all checks pass"
 }

@@ -78,6 +78,9 @@ func TestNext(t *testing.T) {
 			r.Dead, r.Watched, r.watching, r.looked = d, d, true, time.Unix(1999, 0)
 		})
 	}
+	nodeless := func(d time.Duration) func(*Rollout, *Actual) {
+		return func(r *Rollout, seen *Actual) { r.Waited, arm(seen, candidate).Waits = d, "no GPU is free" }
+	}
 	reverted := func(_ *Rollout, seen *Actual) {
 		seen.Reverted = &Reverted{Generation: seen.Generation, Reason: "lease expired"}
 	}
@@ -106,6 +109,10 @@ func TestNext(t *testing.T) {
 		{"its servers are ready", StatePackaged, nil, none, StateReady, "1 of 1 servers"},
 		{"they start", StatePackaged, dead(candidate), pass, StatePackaged, ""},
 		{"they start for too long", StatePackaged, unready(180 * time.Second), none, StateAborting, "v2 was not ready within 3 min"},
+		{"at this look it is too long", StatePackaged, unready(179 * time.Second), none, StateAborting, "v2 was not ready within 3 min"},
+		{"but for the node that they have not yet", StatePackaged, both(unready(179*time.Second), nodeless(0)), none, StatePackaged, ""},
+		{"no node for too long", StatePackaged, both(unready(179*time.Second), nodeless(NodeWait)), none, StateAborting,
+			"v2 was not ready within 3 min, after 20 min without a node"},
 		{"it is warm", StateReady, nil, pass, StateGated, "good"},
 		{"the load test failed", StateReady, nil, fail, StateAborting, ""},
 		{"the load test was too weak", StateReady, nil, unsure, StatePaused, ""},
@@ -169,6 +176,21 @@ func TestNext(t *testing.T) {
 				t.Error("Next wrote to its receiver")
 			}
 		})
+	}
+}
+
+// TestFullIsKeptUntilItCanBeDone: who asks before the servers are ready that the steps be skipped is obeyed as soon as they are warm.
+func TestFullIsKeptUntilItCanBeDone(t *testing.T) {
+	r, _ := at0(StatePackaged, ask(Full))
+	for i, want := range []State{StateReady, StateGated, StateCompleted} {
+		before := r
+		r, _ = r.Next(obeying(r), Judgement{Verdict: "pass", Reason: "good"}, time.Unix(2000+int64(i), 0))
+		if r.State != want {
+			t.Fatalf("after %s it is %s, asked %v", before.State, r.State, r.Asks)
+		}
+	}
+	if len(r.Asks) > 0 || len(r.Obeyed) != 1 {
+		t.Errorf("in the end %v is asked, and %v obeyed", r.Asks, r.Obeyed)
 	}
 }
 

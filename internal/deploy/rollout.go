@@ -93,6 +93,7 @@ type Rollout struct {
 	// Watched is for how long somebody has watched the target do what this state asks for. A clock that jumps does not add to it.
 	Watched time.Duration
 	Dead    time.Duration // of it, the last span without one server of the candidate that is ready
+	Waited  time.Duration // beside it: for how long the servers of the candidate had no node. Whoever takes over begins to count anew
 	Marks   Marks
 
 	watching bool      // the target did it when it was last looked at
@@ -103,6 +104,10 @@ type Rollout struct {
 
 // deadFor is how long a candidate may be without a server.
 const deadFor = 30 * time.Second
+
+// NodeWait is how long servers may wait for a node before that counts as the time that they have to start: a cluster that grows from no GPU node
+// at all needs a quarter of an hour.
+const NodeWait = 20 * time.Minute
 
 // longestLook is what counts at most as watched between two looks. The clock of a machine has a part that does not jump, which Go takes; where
 // there is none, and where the machine slept, this is what a jump is worth.
@@ -186,7 +191,7 @@ func (r Rollout) Desired() Desired {
 		arm(Candidate, r.To, share)
 		if r.From != nil && r.Strategy != Replace {
 			d.Breaks, d.BreaksIn = r.Breaks, r.BreaksIn
-			if !(r.Strategy == AB && r.Hold) {
+			if !(r.Strategy == AB && r.Hold) && !r.Unguarded {
 				d.Lease = r.Lease
 			}
 		}
@@ -230,7 +235,12 @@ func (r Rollout) Watch(seen Actual, now time.Time) Rollout {
 		span = min(max(now.Sub(r.looked), 0), r.longestLook())
 	}
 	obeys := r.obeys(seen)
-	if obeys && r.watching {
+	arm, _ := seenArm(seen, r.To.Key)
+	switch {
+	case !obeys || !r.watching:
+	case r.phase() == StatePackaged && arm.Waits != "" && r.Waited < NodeWait:
+		r.Waited += span
+	default:
 		r.Watched += span
 		r.Dead += span
 	}
@@ -290,7 +300,7 @@ func (r Rollout) Judged() bool {
 func (r Rollout) Carry(from Rollout) Rollout {
 	if r.ID == from.ID && r.Generation == from.Generation && r.State == from.State {
 		r.Watched, r.Dead, r.Marks, r.watching, r.looked = from.Watched, from.Dead, from.Marks, from.watching, from.looked
-		r.Findings, r.stood, r.started = from.Findings, from.stood, from.started
+		r.Findings, r.stood, r.started, r.Waited = from.Findings, from.stood, from.started, from.Waited
 	}
 	return r
 }

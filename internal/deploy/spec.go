@@ -34,14 +34,16 @@ type Spec struct {
 	Replicas int     `json:"replicas"`
 	// Bake is how long a step is watched at least. Only time counts in which somebody watched.
 	Bake         time.Duration `json:"bake_ns"`
-	MaxBake      time.Duration `json:"max_bake_ns"` // inconclusive for longer: paused
-	MinSamples   int64         `json:"min_samples"` // answers of the candidate that a step has at least
+	MaxBake      time.Duration `json:"max_bake_ns"`         // inconclusive for longer: paused
+	MinSamples   int64         `json:"min_samples"`         // answers of the candidate that a step has at least
+	Uncounted    bool          `json:"uncounted,omitempty"` // the target counts no answers: none are waited for
 	StartTimeout time.Duration `json:"start_timeout_ns"`
-	Keep         time.Duration `json:"keep_ns"`          // how long the release before it is kept ready at the end
-	Mirror       Share         `json:"mirror,omitempty"` // copies that the candidate is judged by before it gets any request; 0: none
-	Lease        time.Duration `json:"lease_ns"`         // see Desired
-	Hold         bool          `json:"hold,omitempty"`   // of ab: the arms stay as they are without a controller
-	Breaks       int           `json:"breaks,omitempty"` // see Desired
+	Keep         time.Duration `json:"keep_ns"`             // how long the release before it is kept ready at the end
+	Mirror       Share         `json:"mirror,omitempty"`    // copies that the candidate is judged by before it gets any request; 0: none
+	Lease        time.Duration `json:"lease_ns"`            // see Desired
+	Hold         bool          `json:"hold,omitempty"`      // of ab: the arms stay as they are without a controller
+	Unguarded    bool          `json:"unguarded,omitempty"` // the target follows a file, and takes nothing back by itself: there is no lease
+	Breaks       int           `json:"breaks,omitempty"`    // see Desired
 	BreaksIn     time.Duration `json:"breaks_in_ns,omitempty"`
 	Sticky       Sticky        `json:"sticky"`
 	Checks       []Rule        `json:"checks,omitempty"`
@@ -74,7 +76,9 @@ func (s Spec) Filled() Spec {
 	fill(&s.Replicas, 1)
 	fill(&s.Bake, defaultBake)
 	fill(&s.MaxBake, defaultMaxBakes*s.Bake)
-	fill(&s.MinSamples, defaultMinSamples)
+	if !s.Uncounted {
+		fill(&s.MinSamples, defaultMinSamples)
+	}
 	fill(&s.StartTimeout, s.To.Serve.Start)
 	fill(&s.StartTimeout, defaultStartTimeout)
 	fill(&s.Keep, defaultKeep)

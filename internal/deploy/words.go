@@ -9,7 +9,7 @@ import (
 )
 
 // version is a release where its model is known from what stands around it: v7.
-func version(r Release) string { return "v" + strconv.Itoa(r.Version) }
+func version(r Release) string { return r.Versions() }
 
 // group writes 1508 as 1,508.
 func group(n int64) string {

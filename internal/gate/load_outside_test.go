@@ -23,21 +23,29 @@ func TestLoadOutsideAGate(t *testing.T) {
 	defer server.Close()
 	l := LoadTest{URLs: []string{server.URL + "/a", server.URL + "/b"}, Type: "text/csv", Bodies: [][]byte{[]byte("1"), []byte("2")},
 		Rate: 200, Time: time.Second, P99: 250 * time.Millisecond}
-	got, err := l.Run(t.Context())
+	run := func() (got LoadTested, err error) {
+		for range 5 { // a machine that is too busy to send that many says so, and nothing of the server
+			if got, err = l.Run(t.Context()); !strings.Contains(got.Shown, ": invalid, ") {
+				break
+			}
+		}
+		return got, err
+	}
+	got, err := run()
 	if err != nil || got.Verdict == Fail || got.Sent != 200 || got.Failed != 0 || !strings.HasPrefix(got.Shown, "200/s for 1 s  p99 ") {
 		t.Errorf("a fast server: %+v, %v", got, err)
 	}
 	slow.Store(true)
-	if got, err = l.Run(t.Context()); err != nil || got.Verdict != Fail || !strings.HasSuffix(got.Shown, ", at most 250 ms") {
+	if got, err = run(); err != nil || got.Verdict != Fail || !strings.HasSuffix(got.Shown, ", at most 250 ms") {
 		t.Errorf("a slow server: %+v, %v", got, err)
 	}
 	slow.Store(false)
 	l.Type = "application/json"
-	if got, err = l.Run(t.Context()); err != nil || got.Verdict != Fail || !strings.Contains(got.Shown, "status 415") {
+	if got, err = run(); err != nil || got.Verdict != Fail || !strings.Contains(got.Shown, "status 415") {
 		t.Errorf("a server that refuses: %+v, %v", got, err)
 	}
 	server.Close()
-	if got, err = l.Run(t.Context()); err != nil || got.Verdict != Fail || got.P99 >= 0 {
+	if got, err = run(); err != nil || got.Verdict != Fail || got.P99 >= 0 {
 		t.Errorf("no server: %+v, %v", got, err)
 	}
 	for _, bad := range []LoadTest{{}, {URLs: l.URLs, Bodies: l.Bodies}, {URLs: l.URLs, Bodies: l.Bodies, Rate: 10, Time: time.Second, P99: 1},

@@ -119,7 +119,11 @@ func (s *session) sound(r Rule) error {
 
 // wrong is the error for a rule that cannot be judged as it is written.
 func (s *session) wrong(r Rule, format string, args ...any) *fault.Error {
-	return fault.New(fault.Usage, "cannot judge %s: %s (%s)", s.spec.Name, fmt.Sprintf(format, args...), place(r.At)).In(r.At)
+	why := fmt.Sprintf(format, args...)
+	if at := place(r.At); at != "" { // an expression that stands in no file has none
+		why += " (" + at + ")"
+	}
+	return fault.New(fault.Usage, "cannot judge %s: %s", s.spec.Name, why).In(r.At)
 }
 
 // quoted names the rule's subject in a sentence: `metric "auc"`.

@@ -27,6 +27,7 @@ type Built struct {
 
 	name  string
 	image *packed
+	index v1.ImageIndex // of several platforms; nil: it is one image
 }
 
 // Build makes a package. It reads the files of the model once, unless the recipe knows their layer.

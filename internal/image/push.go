@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -50,7 +51,11 @@ func (a Access) Push(ctx context.Context, to string, b *Built, attached []Attach
 	if err != nil {
 		return failed(ctx, what, err)
 	}
-	if err := p.Push(ctx, ref, b.image); err != nil {
+	var it remote.Taggable = b.image
+	if b.index != nil {
+		it = b.index
+	}
+	if err := p.Push(ctx, ref, it); err != nil {
 		return failed(ctx, what, err)
 	}
 	for _, o := range attached { // one after the other: the list under a tag is read, changed and written
@@ -122,4 +127,24 @@ func presentFile(ctx context.Context, file, digest string, attached []Attached) 
 		}
 	}
 	return true
+}
+
+// Keep has a repository hold a package, under a tag that says its digest so that nothing removes it there, and returns its name by digest.
+// What is there is not sent again.
+func (a Access) Keep(ctx context.Context, repository string, b *Built) (string, error) {
+	if isPath(repository) {
+		return "", fault.New(fault.Usage, "cannot push to %s: that is a file or folder here", repository).Hint("REGISTRY/REPOSITORY, as registry.example/team/flights")
+	}
+	repo, err := name.NewRepository(repository)
+	if err != nil {
+		return "", fault.New(fault.Usage, "cannot push to %q: %w", repository, err).Hint("REGISTRY/REPOSITORY, as registry.example/team/flights")
+	}
+	_, sum, _ := strings.Cut(b.Digest, ":")
+	to := repo.Tag(b.name + "-" + sum[:12]).Name()
+	ref := repo.Digest(b.Digest).Name()
+	there, err := a.Present(ctx, At{Kind: InRegistry, Name: to}, b.Digest, nil)
+	if err != nil || there {
+		return ref, err
+	}
+	return ref, a.Push(ctx, to, b, nil)
 }

@@ -64,7 +64,7 @@ func (o Config) find() (c *rest.Config, namespace, name string, err error) {
 	}
 	if raw.Contexts[name] == nil {
 		return nil, "", "", fault.New(fault.NotFound, "cannot find context %q in kubeconfig (%s)", name, strings.Join(o.Files, ", ")).
-			Hint("kubectl config get-contexts   # lists them; context: of the backend in mlx.yaml names one")
+			Hint("kubectl config get-contexts   # lists them; context: in mlx.yaml names one")
 	}
 	if c, err = loaded.ClientConfig(); err != nil {
 		return nil, "", "", fault.New(fault.Usage, "cannot use context %s of kubeconfig: %w", name, err).Hint("kubectl config view   # shows it")

@@ -8,6 +8,7 @@ package kube
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -169,6 +170,7 @@ type request struct {
 	method, path string
 	query        url.Values
 	body         any
+	kind         string // content type of body; empty is JSON
 	what         string // after "cannot", for people
 }
 
@@ -223,7 +225,7 @@ func (c *Client) open(ctx context.Context, q request) (io.ReadCloser, error) {
 	}
 	req.Header.Set("Accept", "application/json")
 	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", cmp.Or(q.kind, "application/json"))
 	}
 	answer, err := c.http.Do(req)
 	if err != nil {

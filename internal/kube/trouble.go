@@ -32,6 +32,8 @@ type Refusal struct {
 	Code    int    // of HTTP; 0 where nobody answered
 	Reason  string // AlreadyExists, Forbidden
 	Message string // the server's own words
+
+	Conflicts []Conflict // of an Apply
 }
 
 // Error is the server's words.
@@ -114,7 +116,7 @@ func (c *Client) refused(what string, code int, body []byte) error {
 	if s.Code != 0 {
 		code = s.Code
 	}
-	r := &Refusal{Code: code, Reason: s.Reason, Message: s.Message}
+	r := &Refusal{Code: code, Reason: s.Reason, Message: s.Message, Conflicts: conflicts(body)}
 	var kind fault.Kind
 	r.Side, kind = side(code, s.Message)
 	return c.advise(fault.New(kind, "cannot %s in namespace %s: %s: %w", what, c.namespace, sayings()[r.Side], r), r.Side)
@@ -129,6 +131,8 @@ func side(code int, message string) (Side, fault.Kind) {
 		switch {
 		case strings.Contains(message, "exceeded quota"):
 			return SideQuota, fault.Unavailable
+		case strings.Contains(message, "RBAC permissions not currently held"): // nobody gives rights that he has not
+			return SideRights, fault.Denied
 		case strings.Contains(message, "violates PodSecurity"), strings.Contains(message, "admission webhook"),
 			strings.Contains(message, "ValidatingAdmissionPolicy"), !strings.Contains(message, "cannot "):
 			return SideAdmission, fault.Denied

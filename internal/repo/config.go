@@ -29,6 +29,8 @@ type Config struct {
 	Services      Map[Service]      `yaml:"services" doc:"Models that answer requests."`
 	Environments  Map[Map[Scalar]]  `yaml:"environments" doc:"Values, by dotted path, that differ in an environment; only values declared above."`
 	Policy        Map[[]Need]       `yaml:"policy" doc:"What a move to a stage needs; refused without it."`
+
+	in map[string]*Config `yaml:"-"` // as it is in each environment that changes something
 }
 
 // Remote is a place that shares data and records.

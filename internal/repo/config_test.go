@@ -84,7 +84,7 @@ func TestParseMistakes(t *testing.T) {
 		{"list wanted", "trusted_keys: a\n", `cannot read mlx.yaml: line 1, column 15: needs a list, not "a"`, ""},
 		{"backend", "stages:\n  s: {cmd: x, on: gpo}\nbackends:\n  gpu: {type: ssh, host: box}\n",
 			`cannot read mlx.yaml: line 2, column 6: stage s names the unknown backend "gpo"`, `did you mean "gpu"? mlx.yaml has gpu`},
-		{"environment", "environments:\n  a: {services.x.replicas: 2}\n", `cannot read mlx.yaml: environment a changes "services.x.replicas", which is no value of this file`, ""},
+		{"environment", "environments:\n  a: {services.x.replicas: 2}\n", `cannot read mlx.yaml: line 2, column 7: environment a changes "services.x.replicas", which is no value of this file`, ""},
 		{"alias in itself", "gates: &a\n  x: *a\n", "cannot read mlx.yaml: ", ""},
 		{"tag", "runs: !!map {push: never}\n", `cannot read mlx.yaml: line 1, column 7: tag "!!map" is not allowed here`, ""},
 		{"number as list", "- a\n", `cannot read mlx.yaml: line 1, column 1: needs keys and values, not a list`, ""},

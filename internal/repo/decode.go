@@ -35,6 +35,9 @@ type mapTarget interface {
 type decoder struct {
 	anchors map[string]ast.Node
 	nodes   int
+
+	path string              // of the entry that is decoded, dotted
+	over map[string]ast.Node // what an environment puts in place of values, by path
 }
 
 // ParseConfig reads the text of a mlx.yaml.
@@ -48,7 +51,18 @@ func ParseConfig(text []byte) (*Config, error) {
 	if err := d.value(body, reflect.ValueOf(c).Elem()); err != nil {
 		return nil, err
 	}
-	return c, c.validate(body)
+	if err := c.validate(body); err != nil {
+		return c, err
+	}
+	return c, c.overlay(body, &d)
+}
+
+// readBody reads a configuration and checks it as a whole.
+func (d *decoder) readBody(body ast.Node, c *Config) error {
+	if err := d.value(body, reflect.ValueOf(c).Elem()); err != nil {
+		return err
+	}
+	return c.validate(body)
 }
 
 // value decodes n into v, which must be settable.
@@ -118,12 +132,20 @@ func (d *decoder) entries(n ast.Node, each func(key string, at, value ast.Node) 
 	default:
 		return failAt(n, "needs keys and values, not %s", describe(n))
 	}
+	above := d.path
+	defer func() { d.path = above }()
 	for _, e := range values {
 		key, err := keyText(e.Key)
 		if err != nil {
 			return err
 		}
-		if err := each(key, e.Key, e.Value); err != nil {
+		value := e.Value
+		if d.path = above + "." + key; d.over != nil {
+			if other, ok := d.over[d.path[1:]]; ok {
+				value = other
+			}
+		}
+		if err := each(key, e.Key, value); err != nil {
 			return err
 		}
 	}
@@ -159,6 +181,9 @@ func (d *decoder) structure(n ast.Node, v reflect.Value) error {
 		field := v.FieldByIndex(f.index)
 		if err := d.value(value, field); err != nil {
 			return err
+		}
+		if f.some && field.IsZero() && value.Type() != ast.NullType {
+			return failAt(value, "%s needs more than nothing", f.key)
 		}
 		return checkEnum(value, f, field)
 	})
@@ -238,6 +263,7 @@ type field struct {
 	key, group, doc string
 	enum            []string
 	need            bool
+	some            bool // zero is none
 	index           []int
 	typ             reflect.Type
 }
@@ -247,6 +273,7 @@ func fieldsOf(t reflect.Type) []field {
 	for f := range t.Fields() {
 		if key := f.Tag.Get("yaml"); key != "-" {
 			all = append(all, field{key: key, group: f.Tag.Get("group"), doc: f.Tag.Get("doc"), need: f.Tag.Get("need") != "",
+				some: f.Tag.Get("some") != "",
 				enum: strings.Fields(f.Tag.Get("enum")), index: f.Index, typ: f.Type})
 		}
 	}

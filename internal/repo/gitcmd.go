@@ -67,11 +67,23 @@ func gitError(ctx context.Context, err error, stderr string) error {
 		return fault.New(fault.Denied, "cannot ask git: it refuses %s, because another user owns it", dir).
 			Hint("git config --global --add safe.directory %s", shellWord(dir))
 	}
-	line, _, _ := strings.Cut(strings.TrimSpace(stderr), "\n")
-	if line = strings.TrimPrefix(strings.TrimPrefix(line, "fatal: "), "error: "); line == "" {
-		return fault.New(fault.Conflict, "cannot ask git: %w", err)
+	if line := gitReason(stderr, "fatal: ", "error: "); line != "" {
+		return fault.New(fault.Conflict, "cannot ask git: %s", line)
 	}
-	return fault.New(fault.Conflict, "cannot ask git: %s", line)
+	return fault.New(fault.Conflict, "cannot ask git: %w", err)
+}
+
+// gitReason is the first line of what git said that begins so, without that, as progress may stand before it; if none does, the first line.
+func gitReason(stderr string, beginnings ...string) string {
+	for line := range strings.Lines(stderr) {
+		for _, before := range beginnings {
+			if why, ok := strings.CutPrefix(strings.TrimSpace(line), before); ok {
+				return why
+			}
+		}
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(stderr), "\n")
+	return first
 }
 
 // refusedFolder finds the folder in git's message about safe.directory, which has had two wordings.
@@ -91,4 +103,10 @@ func shellWord(text string) string {
 		return text
 	}
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// Git runs the user's git in a clone, as the user would, and returns what it printed without the end of the last line.
+func Git(ctx context.Context, clone string, args ...string) (string, error) {
+	out, err := runGit(ctx, gitCommand(ctx, clone, args...))
+	return strings.TrimRight(string(out), "\n"), err
 }

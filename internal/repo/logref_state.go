@@ -200,14 +200,9 @@ func (l *LogRef) remoteError(ctx context.Context, err error, stderr string) erro
 	if _, refused := refusedFolder(stderr); refused || stderr == "" {
 		return gitError(ctx, err, stderr)
 	}
-	why := ""
-	for line := range strings.Lines(stderr) {
-		line = strings.TrimSpace(line)
-		if rest, ok := strings.CutPrefix(line, "fatal: "); ok && why == "" {
-			why = rest
-		}
-	}
-	if first, _, _ := strings.Cut(strings.TrimSpace(stderr), "\n"); why == "" || strings.HasPrefix(why, "Could not read from remote") {
+	why := gitReason(stderr, "fatal: ")
+	if strings.HasPrefix(why, "Could not read from remote") { // what ssh said stands before it
+		first, _, _ := strings.Cut(strings.TrimSpace(stderr), "\n")
 		why = strings.TrimPrefix(first, "fatal: ")
 	}
 	kind := remoteKind(stderr)

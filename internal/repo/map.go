@@ -1,6 +1,9 @@
 package repo
 
-import "iter"
+import (
+	"iter"
+	"reflect"
+)
 
 // Map is a mapping that keeps the order in which mlx.yaml wrote its names.
 type Map[T any] struct {
@@ -28,6 +31,13 @@ func (m Map[T]) All() iter.Seq2[string, T] {
 				return
 			}
 		}
+	}
+}
+
+// visit is All for those who do not know the type.
+func (m Map[T]) visit(each func(name string, value reflect.Value)) {
+	for name, value := range m.All() {
+		each(name, reflect.ValueOf(value))
 	}
 }
 

@@ -104,8 +104,8 @@ func TestScratchTreeIsCleanAndGoes(t *testing.T) {
 	if list := gitOut(t, r.Root, "worktree", "list"); strings.Count(list, "\n") != 1 {
 		t.Errorf("git still lists it:\n%s", list)
 	}
-	if _, err := os.Lstat(filepath.Join(r.CommonDir, "worktrees")); err == nil {
-		t.Error("the folder of worktrees is left")
+	if left, err := os.ReadDir(filepath.Join(r.CommonDir, "worktrees")); err != nil || len(left) != 0 {
+		t.Errorf("the folder of worktrees, which another git may be about to use, must stay: %v %v", left, err)
 	}
 }
 
@@ -191,5 +191,18 @@ func TestScratchSubmodule(t *testing.T) {
 	}
 	if out := gitOut(t, filepath.Join(r.Root, "lib"), "status", "--porcelain"); out != "" {
 		t.Errorf("the submodule of the work tree changed:\n%s", out)
+	}
+}
+
+func TestWhyGitFailsIsSaid(t *testing.T) {
+	for said, want := range map[string]string{
+		"Preparing worktree (detached HEAD 500e7de)\nfatal: could not create directory of 'x': No such file or directory\n": "could not create directory of 'x': No such file or directory",
+		"error: pathspec 'x' did not match\n": "pathspec 'x' did not match",
+		"something else\nmore\n":              "something else",
+		"":                                    "",
+	} {
+		if got := gitReason(said, "fatal: ", "error: "); got != want {
+			t.Errorf("%q: %q, want %q", said, got, want)
+		}
 	}
 }

@@ -79,12 +79,12 @@ func (s *ScratchTree) Apply(ctx context.Context, patch []byte) error {
 	return nil
 }
 
-// Remove takes the work tree out of git's list, then its files.
+// Remove takes the work tree out of git's list, then its files. The folder of that list stays, also an empty one: git, which
+// makes it and then a folder in it, fails if it is gone in between.
 func (s *ScratchTree) Remove() error {
 	admin, err := s.admin()
 	if err == nil && admin != "" {
 		err = os.RemoveAll(admin)
-		_ = os.Remove(filepath.Dir(admin)) // as git does with the last one; it fails where there are others
 	}
 	return errors.Join(err, removeTree(s.Dir))
 }

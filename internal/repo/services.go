@@ -9,9 +9,9 @@ import (
 	"mlx/internal/fault"
 )
 
-// Service is a model that answers requests.
+// Service is a model that answers requests, or several stages that answer as one.
 type Service struct {
-	Model  string    `yaml:"model" doc:"Name of the model." need:"true"`
+	Model  string    `yaml:"model" doc:"Name of the model."`
 	Stage  string    `yaml:"stage" doc:"Stage that the served version is in."`
 	Cmd    string    `yaml:"cmd" doc:"Anything that listens on port $PORT of 127.0.0.1; the model is in $MLX_MODEL_DIR."`
 	Server string    `yaml:"server" enum:"onnxruntime mlflow kserve mlserver bentoml triton vllm tgi tfserving torchserve" doc:"A server that mlx knows how to start, in place of cmd."`
@@ -27,8 +27,8 @@ type Service struct {
 	Protocol     string    `yaml:"protocol" enum:"v2 mlflow json raw" doc:"Open Inference Protocol v2, MLflow scoring, JSON, or anything; json when absent, or what the server speaks."`
 	Answer       string    `yaml:"answer" doc:"JSON pointer to the prediction in an answer, such as /predictions/0; told from the protocol when absent."`
 	Idempotent   bool      `yaml:"idempotent" doc:"To ask twice does no harm: a request whose server broke is asked again of another."`
-	Target       string    `yaml:"target" enum:"host haproxy kubernetes" doc:"Where it runs."`
-	Listen       string    `yaml:"listen" doc:"Address of the router, such as 127.0.0.1:8080; a free port of 127.0.0.1 when absent."`
+	Target       string    `yaml:"target" enum:"host haproxy kubernetes" doc:"Where it runs; host when absent."`
+	Listen       string    `yaml:"listen" doc:"Address of the router, such as 127.0.0.1:8080; a free port of 127.0.0.1 when absent. Of target haproxy: that of its frontend."`
 	TLS          TLS       `yaml:"tls" doc:"Certificate of the router; plain HTTP when absent."`
 	Limits       Limits    `yaml:"limits" doc:"What the router takes."`
 	Proxies      []string  `yaml:"proxies" doc:"Addresses or networks whose X-Forwarded-For is believed."`
@@ -42,6 +42,14 @@ type Service struct {
 
 	Rollout Rollout    `yaml:"rollout" doc:"How a new version takes over."`
 	Log     ServiceLog `yaml:"log" doc:"Which predictions are kept."`
+
+	HAProxy    HAProxy    `yaml:"haproxy" doc:"The HAProxy that requests come through, of target: haproxy."`
+	Kubernetes Kubernetes `yaml:"kubernetes" doc:"The cluster that it runs on, of target: kubernetes."`
+	Hosts      []Host     `yaml:"hosts" doc:"Hosts that serve it as one, each by mlx service run in a clone; this machine when absent."`
+
+	Stages  []ServiceStage `yaml:"stages" doc:"Models and lists of hashes that answer as one, in place of model and cmd."`
+	Combine string         `yaml:"combine" enum:"cascade mean vote weighted" doc:"How stages make one answer: the first one that is sure, or all of them at once. cascade when absent."`
+	Quorum  int            `yaml:"quorum" doc:"How many stages must answer where they are combined; more than half when absent." some:"true"`
 
 	Price ServicePrice `yaml:"price" doc:"What answers cost: the log of predictions has the cost of each."`
 
@@ -171,10 +179,19 @@ type ServiceLog struct {
 
 func (c *Config) validateServices() error {
 	for name, s := range c.Services.All() {
+		if err := s.checkStages(name); err != nil {
+			return err
+		}
 		if err := s.check(name); err != nil {
 			return err
 		}
 		if err := s.Price.check(name); err != nil {
+			return err
+		}
+		if err := s.checkKubernetes(name); err != nil {
+			return err
+		}
+		if err := s.checkHAProxy(name); err != nil {
 			return err
 		}
 		for _, check := range s.Rollout.Checks {
@@ -188,7 +205,7 @@ func (c *Config) validateServices() error {
 			}
 		}
 	}
-	return nil
+	return c.sameBackend()
 }
 
 // checkOfRollout refuses a check that rollouts do not have.
@@ -223,7 +240,7 @@ func (s Service) check(name string) error {
 	switch {
 	case !plainName(name):
 		return bad(at, "has a name that is no folder: letters, digits, - _ and . are").Hint("services: {%s: …}", "flights")
-	case s.Cmd == "" && s.Server == "":
+	case s.Cmd == "" && s.Server == "" && len(s.Stages) == 0:
 		return bad(at, "has no server").Hint("cmd: python serve.py   # anything that listens on $PORT").Hint("server: mlflow   # or onnxruntime, kserve, triton, …")
 	case s.Cmd != "" && s.Server != "":
 		return bad(at, "has two servers: cmd or server, not both")
@@ -249,14 +266,14 @@ func (s Service) check(name string) error {
 		return bad(s.At, "runs an A/B test, in which a user must stay with one version").Hint("sticky: {header: X-User}   # or cookie, field")
 	case r.OnLoss == "hold" && r.Strategy != "ab":
 		return bad(r.At, "holds a new version when mlx is gone: only an A/B test may")
-	case count(r.KPI.Command, r.KPI.Label) > 1:
-		return bad(r.KPI.At, "has two KPIs: command or label, not both")
-	case r.KPI.MinUsers < 0 || r.KPI.MinUsers == 1 || r.KPI.Users < 0:
-		return bad(r.KPI.At, "compares too few users: at least two of each version")
-	case r.KPI.Label != "" && r.KPI.Monitor == "":
-		return bad(r.KPI.At, "compares outcomes, and names no monitor that has them").Hint("kpi: {label: %s, monitor: NAME}", r.KPI.Label)
+	}
+	if err := r.KPI.check(bad); err != nil {
+		return err
 	}
 	if err := s.checkSteps(bad); err != nil {
+		return err
+	}
+	if err := s.checkHosts(bad); err != nil {
 		return err
 	}
 	for key, address := range map[string]string{"listen": s.Listen, "metrics": s.Metrics} {
@@ -268,6 +285,19 @@ func (s Service) check(name string) error {
 		if _, _, err := net.ParseCIDR(p); err != nil && net.ParseIP(p) == nil {
 			return bad(at, "believes the proxy %q, which is no address or network such as 10.0.0.0/8", p)
 		}
+	}
+	return nil
+}
+
+// check refuses what an A/B test cannot compare.
+func (k KPI) check(bad func(at fault.Position, format string, args ...any) *fault.Error) error {
+	switch {
+	case count(k.Command, k.Label) > 1:
+		return bad(k.At, "has two KPIs: command or label, not both")
+	case k.MinUsers < 0 || k.MinUsers == 1 || k.Users < 0:
+		return bad(k.At, "compares too few users: at least two of each version")
+	case k.Label != "" && k.Monitor == "":
+		return bad(k.At, "compares outcomes, and names no monitor that has them").Hint("kpi: {label: %s, monitor: NAME}", k.Label)
 	}
 	return nil
 }
@@ -299,28 +329,38 @@ func plainName(name string) bool {
 
 func pointer(p string) bool { return p == "" || strings.HasPrefix(p, "/") }
 
-// services adds what services run, read and send to.
+// ServiceTrust lists what the services need allowed.
+func (c *Config) ServiceTrust() []TrustItem { return different(c.services) }
+
+// services adds what services run, read and send to, as they stand and in each environment.
 func (c *Config) services(add func(kind, name, value string)) {
-	for name, s := range c.Services.All() {
-		for _, check := range s.Rollout.Checks {
-			add(TrustCheck, name, check.Command)
+	all := append([]*Config{c}, c.elsewhere()...)
+	for _, in := range all {
+		for name, s := range in.Services.All() {
+			for _, check := range s.Rollout.Checks {
+				add(TrustCheck, name, check.Command)
+			}
+			add(TrustCheck, name, s.Rollout.KPI.Command)
+			add(TrustTable, s.Rollout.Prometheus, s.Rollout.Prometheus)
+			add(TrustModel, name, s.Traces)
+			add(TrustModel, name, s.Log.Sink)
 		}
-		add(TrustCheck, name, s.Rollout.KPI.Command)
-		add(TrustTable, s.Rollout.Prometheus, s.Rollout.Prometheus)
-		add(TrustModel, name, s.Traces)
-		add(TrustModel, name, s.Log.Sink)
 	}
-	for name, s := range c.Services.All() {
-		add(TrustService, name, s.TrustValue())
+	for _, in := range all {
+		for name, s := range in.Services.All() {
+			add(TrustService, name, s.TrustValue())
+		}
 	}
-	c.changed("services.", ".cmd", func(name, value string) { add(TrustService, name, value) })
-	c.changed("services.", ".server", func(name, value string) { add(TrustService, name, Service{Server: value}.TrustValue()) })
 }
 
-// TrustValue is what a user allows who allows the service: its command, or the server that mlx starts.
+// TrustValue is what a user allows who allows the service: its command, or the server that mlx starts, and what of this and other machines it drives.
 func (s Service) TrustValue() string {
-	if s.Server != "" {
-		return "server: " + s.Server
+	what := s.Cmd
+	switch {
+	case len(s.Stages) > 0:
+		what = s.trustOfStages()
+	case s.Server != "":
+		what = "server: " + s.Server
 	}
-	return s.Cmd
+	return what + s.hostsTrust() + s.haproxyTrust() + s.kubernetesTrust()
 }

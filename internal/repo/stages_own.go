@@ -110,7 +110,7 @@ func (r *Repo) metOthers(ctx context.Context) bool {
 	return strings.Contains(string(log), "\tclone:") || strings.Contains(string(log), "\tpull")
 }
 
-// stageTrustAt returns what the stages of a commit need allowed.
+// stageTrustAt returns what the stages, gates, monitors and services of a commit need allowed.
 func (r *Repo) stageTrustAt(ctx context.Context, commit string) (map[TrustItem]bool, error) {
 	c, err := r.configAt(ctx, commit, commit)
 	if fault.KindOf(err) == fault.NotFound {
@@ -124,7 +124,7 @@ func (r *Repo) stageTrustAt(ctx context.Context, commit string) (map[TrustItem]b
 		return nil, err
 	}
 	all := map[TrustItem]bool{}
-	for _, item := range slices.Concat(p.Trust(), c.GateTrust(), c.MonitorTrust()) {
+	for _, item := range slices.Concat(p.Trust(), c.GateTrust(), c.MonitorTrust(), c.ServiceTrust()) {
 		all[item] = true
 	}
 	return all, nil

@@ -46,10 +46,7 @@ func (c *Config) validate(body ast.Node) error {
 	if err := c.validateMonitors(body); err != nil {
 		return err
 	}
-	if err := c.validatePolicy(); err != nil {
-		return err
-	}
-	return c.validateEnvironments(body)
+	return c.validatePolicy()
 }
 
 func (c *Config) validatePolicy() error {
@@ -69,18 +66,6 @@ func (c *Config) validatePolicy() error {
 			}
 			if _, ok := c.Gates.Get(n.Gate); !ok && n.Gate != "" {
 				return missing(n.At, "policy for "+stage, "gate", n.Gate, c.Gates.Names())
-			}
-		}
-	}
-	return nil
-}
-
-// validateEnvironments sees to it that an environment changes only single values that stand elsewhere in the file.
-func (c *Config) validateEnvironments(body ast.Node) error {
-	for name, changes := range c.Environments.All() {
-		for path := range changes.All() {
-			if strings.HasPrefix(path, "environments.") || !declares(body, path, 0) {
-				return fault.New(fault.Usage, "cannot read %s: environment %s changes %q, which is no value of this file", ConfigName, name, path)
 			}
 		}
 	}

@@ -30,7 +30,7 @@ func (c *Config) validateMonitors(body ast.Node) error {
 			at fault.Position
 		}{{m.Predictions.Table, m.Predictions.At}, {m.Current, m.At}} {
 			word, is := strings.CutPrefix(service.of, "service:")
-			if _, known := c.Services.Get(word); is && !known {
+			if _, known := c.Service(word); is && !known {
 				return missing(service.at, "monitor "+name, "service", word, c.Services.Names())
 			}
 		}

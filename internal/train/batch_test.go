@@ -40,12 +40,15 @@ func (b *bunch) Cancel(context.Context, Ref, time.Duration) error        { retur
 func jobNo(i int) Job                                                    { return Job{Ref: Ref{ID: object.Sum([]byte{byte(i)})}} }
 func submitAll(t *testing.T, b *Batch, d Driver, n int) (handles []string, errs []error) {
 	handles, errs = make([]string, n), make([]error, n)
+	turns := make([]*Turn, n)
+	for i := range turns {
+		turns[i] = b.Join()
+	}
 	var group sync.WaitGroup
-	for i := range n {
-		seat := b.Join()
+	for i, turn := range turns {
 		group.Go(func() {
-			defer seat.Leave()
-			handles[i], errs[i] = seat.Submit(t.Context(), d, jobNo(i))
+			defer turn.Leave()
+			handles[i], errs[i] = turn.Submit(t.Context(), d, jobNo(i))
 		})
 	}
 	group.Wait()

@@ -130,6 +130,7 @@ func (d *Driver) Observe(ctx context.Context, _ string) (deploy.Actual, error) {
 		}
 		s := &seen.Arms[i]
 		s.Replicas, s.Ready, s.Restarts, s.Trouble, s.Servers, s.Memory = a.Replicas, len(a.Servers), a.Restarts, a.Trouble, a.Servers, a.Memory
+		s.Stages = a.Stages
 	}
 	return seen, nil
 }

@@ -11,14 +11,10 @@ import (
 	"syscall"
 )
 
-// Offer hands the listening socket of a router to whoever connects to a socket in the folder of its service, until the context ends: a
+// Offer hands the socket of a router to whoever connects to a socket in the folder of its service, until the context ends: a
 // supervisor that begins while the router of an earlier one runs can start the next router on it.
-func Offer(ctx context.Context, dir string, l net.Listener) error {
-	tcp, ok := l.(*net.TCPListener)
-	if !ok {
-		return fmt.Errorf("%s is no socket of TCP", l.Addr())
-	}
-	f, err := tcp.File()
+func Offer(ctx context.Context, dir string, l Socket) error {
+	f, err := l.File()
 	if err != nil {
 		return err
 	}
@@ -44,8 +40,8 @@ func Offer(ctx context.Context, dir string, l net.Listener) error {
 	return nil
 }
 
-// take asks a router that runs for its listening socket.
-func take(ctx context.Context, dir string) (net.Listener, error) {
+// take asks a router that runs for its socket.
+func take(ctx context.Context, dir string) (Socket, error) {
 	c, err := dialUnix(ctx, dir, handName)
 	if err != nil {
 		return nil, err
@@ -72,5 +68,5 @@ func take(ctx context.Context, dir string) (net.Listener, error) {
 	syscall.CloseOnExec(fds[0])
 	f := os.NewFile(uintptr(fds[0]), "listener")
 	defer f.Close()
-	return net.FileListener(f)
+	return SocketOf(f)
 }

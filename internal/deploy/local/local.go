@@ -6,6 +6,7 @@ package local
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -21,16 +22,49 @@ type Options struct {
 	Dir      string       // keeps all of the service: what is to run, what runs, what it printed
 	Listen   string       // HOST:PORT of the router
 	Listener net.Listener // of the router, where somebody else has opened it (systemd); nil: it is opened
-	Program  []string     // mlx and its words that start a router of this service: on the socket 3, and it writes to 4 when it answers
-	Router   Router
-	Lay      func(ctx context.Context, r deploy.Release) (Place, error)
-	Environ  []string // of servers and router
-	Now      func() time.Time
-	Log      func(format string, args ...any) // one line each: what people who look at the supervisor want to know
-	Drain    time.Duration                    // what requests that are being answered have when a server or router is stopped
+	// Datagrams: Listen is where datagrams come that are the router's business, and not connections.
+	Datagrams bool
+	Program   []string // mlx and its words that start a router of this service: on the socket 3, and it writes to 4 when it answers
+	Router    Router
+	Lay       func(ctx context.Context, r deploy.Release) (Place, error)
+	Environ   []string // of servers and router
+	Now       func() time.Time
+	Log       func(format string, args ...any) // one line each: what people who look at the supervisor want to know
+	Drain     time.Duration                    // what requests that are being answered have when a server or router is stopped
 	// Await is how long who connects waits, when all of the service starts, until its servers are ready: the first router gets the words
 	// --await and this time.
 	Await time.Duration
+}
+
+// Socket is what the supervisor holds for its routers, so that what comes while none runs waits: a *net.TCPListener, or Datagrams.
+type Socket interface {
+	File() (*os.File, error)
+	Addr() net.Addr
+}
+
+// Datagrams is a socket of UDP.
+type Datagrams struct{ *net.UDPConn }
+
+// Addr is where they are sent to.
+func (d Datagrams) Addr() net.Addr { return d.LocalAddr() }
+
+// SocketOf is one that another process has handed over.
+func SocketOf(f *os.File) (Socket, error) {
+	l, err := net.FileListener(f)
+	if err == nil {
+		if tcp, ok := l.(*net.TCPListener); ok {
+			return tcp, nil
+		}
+		return nil, errors.Join(fmt.Errorf("%s is no socket of TCP", l.Addr()), l.Close())
+	}
+	c, other := net.FilePacketConn(f)
+	if other != nil {
+		return nil, err
+	}
+	if udp, ok := c.(*net.UDPConn); ok {
+		return Datagrams{udp}, nil
+	}
+	return nil, errors.Join(fmt.Errorf("%s is no socket of UDP", c.LocalAddr()), c.Close())
 }
 
 // Place is where a release lies on this machine.
@@ -92,7 +126,9 @@ type RunningArm struct {
 	Servers  []string `json:"servers"` // HOST:PORT of those that are ready
 	Restarts int      `json:"restarts"`
 	Trouble  string   `json:"trouble,omitempty"`
-	Memory   int64    `json:"memory,omitempty"` // bytes that the largest of them holds
+	Memory   int64    `json:"memory,omitempty"` // bytes that the largest of them holds, with its stages
+
+	Stages []deploy.SeenStage `json:"stages,omitempty"`
 }
 
 // LogOf is the file that a server of a release prints to.
@@ -100,9 +136,14 @@ func LogOf(dir, key string, n int) string {
 	return filepath.Join(dir, logsName, shortKey(key)+"-"+strconv.Itoa(n)+".log")
 }
 
-// Logs are the files that servers of a release have printed to, by number.
+// Logs are the files that servers of a release have printed to, by number, and those of their stages.
 func Logs(dir, key string) ([]string, error) {
-	return filepath.Glob(filepath.Join(dir, logsName, shortKey(key)+"-*.log"))
+	own, err := filepath.Glob(filepath.Join(dir, logsName, shortKey(key)+"-*.log"))
+	if err != nil {
+		return nil, err
+	}
+	stages, err := filepath.Glob(filepath.Join(dir, stagesName, shortKey(key)+"-*", logsName, "*.log"))
+	return append(own, stages...), err
 }
 
 func (o Options) file(name ...string) string {

@@ -92,7 +92,7 @@ func routerMain(dir string) {
 		<-ctx.Done()
 		return
 	}
-	if err := Offer(ctx, dir, l); err != nil {
+	if err := Offer(ctx, dir, l.(*net.TCPListener)); err != nil {
 		panic(err)
 	}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -28,10 +28,10 @@ const (
 
 // plane keeps the router running, on a socket that stays open when it ends: who connects meanwhile waits for the next one.
 type plane struct {
-	o        Options
-	listener net.Listener
-	changed  func() // a router began
-	fresh    bool   // no router has run yet, and no server is ready
+	o       Options
+	socket  Socket
+	changed func() // a router began
+	fresh   bool   // no router has run yet, and no server is ready
 
 	upgrades chan chan error
 	first    chan struct{} // closed when a router answers for the first time
@@ -44,19 +44,26 @@ type plane struct {
 
 // newPlane takes over the router that an earlier supervisor has left, with its socket, or opens the socket.
 func newPlane(ctx context.Context, o Options, changed func()) (*plane, process, error) {
-	p := &plane{o: o, listener: o.Listener, changed: changed, upgrades: make(chan chan error), first: make(chan struct{})}
+	p := &plane{o: o, changed: changed, upgrades: make(chan chan error), first: make(chan struct{})}
+	if o.Listener != nil {
+		given, ok := o.Listener.(Socket)
+		if !ok {
+			return nil, nil, fmt.Errorf("%s is no socket of TCP", o.Listener.Addr())
+		}
+		p.socket = given
+	}
 	var left noted
 	text, err := os.ReadFile(o.file(routerName))
 	if err == nil && json.Unmarshal(text, &left) == nil && left.Process.alive() {
-		if l, err := take(ctx, o.Dir); err == nil && (o.Listener == nil || l.Addr().String() == o.Listener.Addr().String()) {
+		if l, err := take(ctx, o.Dir); err == nil && (p.socket == nil || l.Addr().String() == p.socket.Addr().String()) {
 			o.log("the router runs already at %s", l.Addr())
-			p.listener = l
+			p.socket = l
 			return p, adopted{left.Process}, nil
 		}
 		adopted{left.Process}.stop(o.Drain)
 	}
-	for until := o.Now().Add(socketSettles); p.listener == nil; {
-		if p.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen); err == nil {
+	for until := o.Now().Add(socketSettles); p.socket == nil; {
+		if p.socket, err = o.listen(ctx); err == nil {
 			break
 		}
 		if !errors.Is(err, syscall.EADDRINUSE) || left.Process.PID == 0 || o.Now().After(until) {
@@ -66,6 +73,22 @@ func newPlane(ctx context.Context, o Options, changed func()) (*plane, process, 
 	}
 	p.fresh = true
 	return p, nil, nil
+}
+
+// listen opens the socket.
+func (o Options) listen(ctx context.Context) (Socket, error) {
+	if o.Datagrams {
+		c, err := (&net.ListenConfig{}).ListenPacket(ctx, "udp", o.Listen)
+		if err != nil {
+			return nil, err
+		}
+		return Datagrams{c.(*net.UDPConn)}, nil
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen)
+	if err != nil {
+		return nil, err
+	}
+	return l.(*net.TCPListener), nil
 }
 
 func (p *plane) told() RouterState {
@@ -151,11 +174,7 @@ func (p *plane) logName() string { return p.o.file(logsName, "router.log") }
 // begin starts a router and waits until it answers. One that is alone is noted at once: it holds the socket, and whoever comes after a supervisor
 // that was killed meanwhile must find it. Else the note stays with the one that answers.
 func (p *plane) begin(ctx context.Context, alone bool) (_ process, err error) {
-	tcp, ok := p.listener.(*net.TCPListener)
-	if !ok {
-		return nil, fmt.Errorf("%s is no socket of TCP", p.listener.Addr())
-	}
-	socket, err := tcp.File()
+	socket, err := p.socket.File()
 	if err != nil {
 		return nil, err
 	}

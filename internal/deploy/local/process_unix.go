@@ -124,8 +124,12 @@ func signalGroup(id identity, s syscall.Signal) {
 	}
 }
 
-// memoryOf is what a process and its group hold now, in bytes; 0 where that cannot be read.
-func memoryOf(id identity) int64 {
+// memoryOf is what processes and their groups hold now, in bytes; 0 where that cannot be read.
+func memoryOf(leaders ...identity) int64 {
+	groups := map[string]bool{}
+	for _, id := range leaders {
+		groups[strconv.Itoa(id.PID)] = true
+	}
 	names, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		return 0
@@ -137,7 +141,7 @@ func memoryOf(id identity) int64 {
 			continue // it ended meanwhile
 		}
 		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-		if len(fields) < 22 || string(fields[2]) != strconv.Itoa(id.PID) {
+		if len(fields) < 22 || !groups[string(fields[2])] {
 			continue
 		}
 		n, err := strconv.ParseInt(string(fields[21]), 10, 64)

@@ -14,15 +14,9 @@ import (
 // probeEvery is how often a server that is not ready is asked.
 const probeEvery = 50 * time.Millisecond
 
-// probes are the paths at which servers say that they can work, in the order in which they are tried: Open Inference Protocol v2
-// (KServe, MLServer, Triton), Kubernetes's words (BentoML), MLflow and TorchServe, vLLM and TGI, TensorFlow Serving.
-func probes(model string) []string {
-	return []string{"/v2/health/ready", "/v2/models/" + model + "/ready", "/readyz", "/ping", "/health", "/v1/models/" + model}
-}
-
 // probe asks a server until it says that it can work, and tells at which address.
 func (s *server) probe(ctx context.Context, port int, ready chan<- string) {
-	paths := probes(s.release.Model)
+	paths := Probes(s.release.Model)
 	if p := s.release.Serve.Ready; p != "" {
 		paths = []string{"/" + strings.TrimPrefix(p, "/")}
 	}
@@ -40,6 +34,9 @@ func (s *server) probe(ctx context.Context, port int, ready chan<- string) {
 			ready <- address
 			return
 		}
+		if ctx.Err() != nil {
+			return
+		}
 		s.mu.Lock()
 		s.trouble = why
 		s.mu.Unlock()
@@ -49,6 +46,12 @@ func (s *server) probe(ctx context.Context, port int, ready chan<- string) {
 			return
 		}
 	}
+}
+
+// isLine says whether a server tells in words why it is not ready.
+func isLine(said string) bool {
+	const most = 500
+	return said != "" && len(said) <= most && !strings.ContainsAny(said, "\n\r") && said[0] != '<' && said[0] != '{'
 }
 
 const nothingListens = "nothing listens on its port: a server listens on port $PORT of 127.0.0.1"
@@ -65,10 +68,13 @@ func ask(ctx context.Context, client *http.Client, address string, paths []strin
 		if err != nil {
 			return nothingListens
 		}
-		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16)) // what it says does not matter
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<16)) // only why it is not ready matters
 		_ = resp.Body.Close()
 		if resp.StatusCode == http.StatusOK {
 			return ""
+		}
+		if said := strings.TrimSpace(string(text)); resp.StatusCode == http.StatusServiceUnavailable && len(paths) == 1 && isLine(said) {
+			return said
 		}
 		answers = append(answers, fmt.Sprintf("%s answers %d", p, resp.StatusCode))
 	}

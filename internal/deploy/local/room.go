@@ -98,6 +98,8 @@ func serversOf(dir string) map[int]string {
 	if err != nil {
 		return all // the folder has a name that is a pattern: nothing is known of it
 	}
+	stages, _ := filepath.Glob(filepath.Join(dir, stagesName, "*", serversName, "*.json")) // the same pattern in part
+	names = append(names, stages...)
 	for _, name := range names {
 		var note struct {
 			Key     string `json:"key"`

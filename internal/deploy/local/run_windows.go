@@ -2,9 +2,9 @@ package local
 
 import (
 	"context"
-	"net"
 	"os"
 
+	"mlx/internal/deploy"
 	"mlx/internal/fault"
 )
 
@@ -14,7 +14,7 @@ func Run(_ context.Context, o Options, _ func(Running)) error {
 }
 
 // Offer does the same.
-func Offer(context.Context, string, net.Listener) error {
+func Offer(context.Context, string, Socket) error {
 	return fault.New(fault.Usage, "cannot hand over a socket on Windows: it needs Linux or macOS")
 }
 
@@ -22,3 +22,20 @@ func Offer(context.Context, string, net.Listener) error {
 func Lock(name string) (*os.File, error) {
 	return nil, fault.New(fault.Usage, "cannot lock %s on Windows: services need Linux or macOS", name)
 }
+
+// Stages are servers that one process keeps running for itself.
+type Stages struct{}
+
+// KeepStages needs the same as Run.
+func KeepStages(context.Context, StageOptions, []StageServer) (*Stages, error) {
+	return nil, fault.New(fault.Usage, "cannot run stages on Windows: services need Linux or macOS")
+}
+
+// Address is empty: there is no server.
+func (s *Stages) Address(int) string { return "" }
+
+// Seen is that there is none.
+func (s *Stages) Seen(int) deploy.SeenStage { return deploy.SeenStage{} }
+
+// Wait has nothing to wait for.
+func (s *Stages) Wait() {}

@@ -32,6 +32,7 @@ type server struct {
 	release deploy.Release
 	n       int // from 1, among those of its release
 	place   Place
+	stage   string           // its name, of one that only another server asks
 	logged  int64            // how long its log was when the process that runs began
 	changed func()           // somebody wants to know that it became ready, or is no longer
 	quiet   func(key string) // waits until nothing is asked of the release any more
@@ -86,6 +87,9 @@ func (s *server) keep(ctx context.Context) {
 		wait = min(2*wait, backoffMost)
 	}
 	s.set(func() { s.address = "" })
+	if len(s.release.Stages) > 0 { // one that ended well has stopped them itself; one that was killed has not, whenever that was
+		stopStages(s.stageDir(), s.release.Serve.Stop)
+	}
 }
 
 // set changes what is told of the server.
@@ -127,8 +131,10 @@ func (s *server) once(ctx context.Context) error {
 			p.stop(0) // what it started does not end with it: it may hold a GPU
 			return s.ended(p)
 		case <-late.C:
+			cancel() // one that ends says nothing more
+			why := s.lastTrouble()
 			p.stop(s.release.Serve.Stop)
-			return fmt.Errorf("it was not ready after %s: %s", s.release.Serve.Start, s.lastTrouble())
+			return fmt.Errorf("it was not ready after %s: %s", s.release.Serve.Start, why)
 		case <-ctx.Done():
 			s.set(func() { s.address = "" }) // the router sends it nothing new
 			s.quiet(s.release.Key)
@@ -165,12 +171,34 @@ func (s *server) tell(a *RunningArm) {
 			a.Trouble = s.before
 		}
 	}
-	a.Memory = max(a.Memory, memoryOf(s.running))
+	groups := []identity{s.running}
+	if len(s.release.Stages) > 0 {
+		groups = append(groups, stagesLeft(s.stageDir())...)
+		stages := ReadCounts(s.stageDir())
+		for i := range stages {
+			if s.address == "" {
+				stages[i].Ready = 0 // nobody has written it down
+			}
+		}
+		a.Stages = deploy.AddStages(a.Stages, stages)
+	}
+	a.Memory = max(a.Memory, memoryOf(groups...))
+}
+
+// stageDir is the folder of its stages.
+func (s *server) stageDir() string { return StageDir(s.o.Dir, s.release.Key, s.n) }
+
+// logName is the file that it prints to.
+func (s *server) logName() string {
+	if s.stage != "" {
+		return s.o.file(logsName, s.stage+".log")
+	}
+	return LogOf(s.o.Dir, s.release.Key, s.n)
 }
 
 // ended says how a process ended that was not asked to.
 func (s *server) ended(p process) error {
-	said := lastLines(LogOf(s.o.Dir, s.release.Key, s.n), s.logged, 3)
+	said := lastLines(s.logName(), s.logged, 3)
 	if said == "" {
 		return fmt.Errorf("it ended with %s and said nothing", p.status())
 	}
@@ -211,7 +239,7 @@ func (s *server) begin(ctx context.Context) (process, int, error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("it has no port: %w", err)
 	}
-	out, err := openLog(LogOf(s.o.Dir, s.release.Key, s.n))
+	out, err := openLog(s.logName())
 	if err != nil {
 		return nil, 0, err
 	}
@@ -223,6 +251,9 @@ func (s *server) begin(ctx context.Context) (process, int, error) {
 	cmd.Dir = s.place.Dir
 	cmd.Env = append(append(append(append([]string{}, s.o.Environ...), s.place.Env...), s.release.Serve.Env...),
 		"PORT="+strconv.Itoa(port), "HOST=127.0.0.1")
+	if len(s.release.Stages) > 0 {
+		cmd.Env = append(cmd.Env, StageDirVariable+"="+s.stageDir())
+	}
 	cmd.Stdout, cmd.Stderr = out, out
 	p, err := start(cmd)
 	if err != nil {

@@ -191,6 +191,7 @@ func (s *supervisor) stopLeft(ctx context.Context) {
 			wanted[(&server{o: s.o, release: w.Release, n: n + 1}).noteName()] = true
 		}
 	}
+	s.stopStagesLeft(wanted)
 	names, err := fs.Glob(os.DirFS(s.o.file(serversName)), "*.json")
 	if err != nil {
 		return // the pattern is right
@@ -216,6 +217,7 @@ func (s *supervisor) stopLeft(ctx context.Context) {
 			}
 			s.quiet(left.Key)
 			adopted{left.Process}.stop(s.o.Drain)
+			stopStages(StageDir(s.o.Dir, left.Key, left.N), s.o.Drain)
 			_ = os.Remove(name) // it ended, so a note that stayed would name nobody
 		})
 	}
@@ -293,7 +295,7 @@ func (s *supervisor) quiet(key string) {
 
 // running tells how everything is.
 func (s *supervisor) running() Running {
-	r := Running{PID: os.Getpid(), Address: s.plane.listener.Addr().String(), Router: s.plane.told()}
+	r := Running{PID: os.Getpid(), Address: s.plane.socket.Addr().String(), Router: s.plane.told()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, w := range s.wanted.Arms {
@@ -304,6 +306,9 @@ func (s *supervisor) running() Running {
 		one := RunningArm{Key: w.Release.Key, Replicas: w.Replicas, Servers: []string{}, Trouble: a.trouble}
 		for _, v := range a.servers {
 			v.tell(&one)
+		}
+		if len(w.Release.Stages) > 0 {
+			one.Stages = deploy.AddStages(one.Stages, countsBehind(s.o.Dir, w.Release.Key, len(a.servers)))
 		}
 		r.Arms = append(r.Arms, one)
 	}

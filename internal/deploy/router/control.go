@@ -71,9 +71,14 @@ func (r *router) controls() http.Handler {
 		var lease struct{ Generation uint64 }
 		r.reply(w, decode(w, req, &lease, func() error { return r.renew(lease.Generation) }))
 	})
-	mux.HandleFunc("GET /v1/actual", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /v1/actual", func(w http.ResponseWriter, req *http.Request) {
+		a, err := r.observe(req.Context())
+		if err != nil {
+			r.reply(w, err)
+			return
+		}
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(r.actual()) // the other side may be gone
+		_ = json.NewEncoder(w).Encode(a) // the other side may be gone
 	})
 	mux.HandleFunc("POST /v1/drain", func(w http.ResponseWriter, _ *http.Request) {
 		r.reply(w, nil)

@@ -30,6 +30,7 @@ const (
 	cellLeft     // clients that went before the answer
 	cellMicros   // all latencies, in microseconds
 	cellWordless // words beyond the 64 that have a place, and long ones
+	cellLost     // requests of which the carrier told nothing
 
 	cellLatency = 32
 	cellLow     = cellLatency + deploy.NumBuckets
@@ -158,7 +159,7 @@ func (c *counters) counts() deploy.Counters {
 	n := func(cell int) int64 { return c.N[cell].Load() }
 	return deploy.Counters{
 		Requests: n(cellRequests), Answers: n(cellAnswers), Errors: n(cellErrors), Retried: n(cellRetried), Refused: n(cellRefused), Schema: n(cellSchema),
-		Latency: c.histogram(cellLatency),
+		Lost: n(cellLost), Latency: c.histogram(cellLatency),
 		Outputs: deploy.Outputs{Low: c.histogram(cellLow), High: c.histogram(cellHigh), Words: c.wordCounts()},
 	}
 }

@@ -11,10 +11,11 @@ import (
 	"mlx/internal/deploy/router/internal/trace"
 )
 
-// The headers that the router adds.
+// The headers that the router adds, and reads.
 const (
 	idHeader     = "X-Request-Id"
 	shadowHeader = "X-Mlx-Shadow" // of a copy: its answer goes to nobody
+	stageHeader  = "X-Mlx-Stage"  // of an answer: the stages that have made it, as a server that has some says
 )
 
 const maxID = 128

@@ -105,6 +105,7 @@ func (r *router) revert(t *table, reason string) {
 	r.state.Reverted = v
 	r.table.Store(r.build(r.state))
 	r.o.Log.Warn("all goes to stable", "generation", t.desired.Generation, "reason", reason)
+	r.stores.Go(func() { _ = r.carry() }) // a carrier that cannot be reached is told as soon as it can
 	r.stores.Go(func() { r.storeRevert(v) })
 }
 

@@ -214,6 +214,7 @@ type reply struct {
 	io.ReadCloser
 	x            *exchange
 	kind, coding string
+	stage        string // that has answered, of a server that has some
 	stream       bool
 	held         bool // buffer has all of it
 	complete     bool // the end was seen
@@ -226,6 +227,7 @@ type reply struct {
 func (p *reply) begin(x *exchange, resp *http.Response) {
 	p.ReadCloser, p.x = resp.Body, x
 	p.kind, p.coding = resp.Header.Get("Content-Type"), resp.Header.Get("Content-Encoding")
+	p.stage = resp.Header.Get(stageHeader)
 	p.stream = answer.Streams(p.kind)
 	limit := int64(x.r.o.Settings.Limits.Answer)
 	p.keep = !p.stream && resp.ContentLength <= limit

@@ -73,6 +73,8 @@ type router struct {
 	mu      sync.Mutex // what follows; nothing is read or written from the disk meanwhile, so that a slow one holds up no revert
 	state   state
 	pools   map[string]*pool
+	carried sync.Mutex // who tells the carrier
+	carries bool       // until the service ends
 	lease   *time.Timer
 	brokeIn uint64
 	brokeAt []int64
@@ -99,7 +101,7 @@ func start(ctx context.Context, o Options) (*router, error) {
 	r := &router{
 		o: o, rule: o.Settings.rule(), started: o.Now(), me: rand.Int64N(1<<62) + 1, shared: shared, monotonic: counts.Monotonic,
 		all: newGate(o.Settings.Limits.All, o.Settings.Limits.AllQueue), pools: map[string]*pool{}, counted: map[string]*counters{}, drain: make(chan struct{}),
-		told: map[string]bool{}, news: make(chan struct{}, 1),
+		carries: true, told: map[string]bool{}, news: make(chan struct{}, 1),
 	}
 	prune(filepath.Join(o.State, countsDir), maxCounts)
 	r.plain, r.h2c = newTransport(o.Settings.Limits, false), newTransport(o.Settings.Limits, true)
@@ -191,13 +193,17 @@ func (r *router) apply(d deploy.Desired) error {
 	if err := check(d); err != nil {
 		return fault.New(fault.Usage, "cannot route that: %w", err)
 	}
-	return r.change(func(s state) (state, error) {
+	err := r.change(func(s state) (state, error) {
 		if d.Generation <= s.Desired.Generation {
 			return s, deploy.ErrStale
 		}
 		r.shared.N[cellRenewed].Store(r.clock())
 		return state{Desired: d, Servers: s.Servers}, nil
 	})
+	if err != nil {
+		return err
+	}
+	return r.carry()
 }
 
 // serve takes the servers of a release.
@@ -212,10 +218,11 @@ func (r *router) serve(key string, servers Servers) error {
 		}
 		return next, nil
 	})
-	if err == nil {
-		r.heard(key, servers)
+	if err != nil {
+		return err
 	}
-	return err
+	r.heard(key, servers)
+	return r.carry()
 }
 
 // refresh obeys a state that another router wrote: this one is being replaced, and still has requests.

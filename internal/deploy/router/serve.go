@@ -62,7 +62,9 @@ func (r *router) run(ctx context.Context) error {
 	}
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	if s.Health.Path != "" {
+	if c := r.o.Carrier; c != nil {
+		defer r.carryOn(watching)()
+	} else if s.Health.Path != "" {
 		go r.watch(watching)
 	}
 	var lost <-chan error

@@ -29,6 +29,8 @@ type Options struct {
 	Kept    func() deploy.Logged // what became of what the sink got; may be nil
 	Log     *slog.Logger         // what a person should see; nil: nobody
 	Ready   func()               // called once, when the control socket answers and traffic is accepted, or is about to be; may be nil
+	// Carrier carries the traffic in place of this process, which then has no listeners. nil: the router passes requests on itself.
+	Carrier Carrier
 	// Await is how long who connects waits, at the start, until servers of each release that gets requests were told. 0: not at all.
 	Await time.Duration
 }
@@ -209,6 +211,7 @@ type Answered struct {
 	SchemaWhy  string
 	Pair       *Pair // of a request that the shadow got a copy of
 	Trace      string
+	Stage      string // or stages, by which a server of several has answered; empty: it has not said so
 
 	Sampled                    bool // the bodies are here, as far as they could be kept
 	Request, Reply             []byte

@@ -183,6 +183,7 @@ func (x *exchange) answered(pair *Pair) Answered {
 		Counted: x.arm != nil && x.draw.counted, Method: x.req.Method, Path: x.req.URL.Path, Status: x.status, Latency: x.done.Sub(x.sent), Schema: x.verdict,
 		SchemaWhy: x.why, Pair: pair, Sampled: x.sampled, RequestType: x.req.Header.Get("Content-Type"), ReplyType: x.reply.kind, ReplyBytes: x.reply.length,
 		RequestCoding: x.req.Header.Get("Content-Encoding"), ReplyCoding: x.reply.coding, RequestBytes: x.req.ContentLength,
+		Stage: x.reply.stage,
 	}
 	if x.status == statusClosed {
 		a.Status = 0

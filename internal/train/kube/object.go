@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mlx/internal/fault"
+	"mlx/internal/kube"
 	"mlx/internal/train"
 )
 
@@ -167,12 +168,12 @@ func environment(j train.Job) list {
 func tellShared(template object, root string) {
 	spec := template["spec"].(object)
 	for _, c := range members(spec, "containers") {
-		if !same(c["name"], mainName) {
+		if !kube.Same(c["name"], mainName) {
 			continue
 		}
 		shared := "1"
 		for _, m := range members(c, "volumeMounts") {
-			if same(m["mountPath"], root) && same(m["name"], volumeName) {
+			if kube.Same(m["mountPath"], root) && kube.Same(m["name"], volumeName) {
 				shared = "0"
 			}
 		}

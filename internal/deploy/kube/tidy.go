@@ -1,0 +1,183 @@
+package kube
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"mlx/internal/deploy"
+	"mlx/internal/fault"
+	"mlx/internal/kube"
+)
+
+// over are the releases that were kept ready for a rollback, and need not be any longer.
+func (v *Driver) over(d deploy.Desired) []deploy.Arm {
+	var all []deploy.Arm
+	due := v.due(d)
+	for _, a := range d.Arms {
+		if !slices.ContainsFunc(due.Arms, func(o deploy.Arm) bool { return o.Release.Key == a.Release.Key }) {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// Tidy ends releases whose time is over, and what is left over of others. No daemon does that: it is for whoever looks at a service. Nothing else of
+// the service is touched, whatever mlx.yaml says by now.
+func (v *Driver) Tidy(ctx context.Context) error {
+	now, err := v.mine(ctx)
+	if err != nil || now == nil {
+		return err
+	}
+	servers := kube.Deployments // a look needs them anyway
+	if v.Settings.Form == Standard {
+		servers = kube.InferenceSets
+	}
+	gone, err := v.left(ctx, now, servers)
+	if err != nil || v.spares(now) > 0 {
+		gone = nil // it has requests on their way, or a look at something else has failed: its time is over all the same
+	}
+	over := v.over(now.desired)
+	if len(over) > 0 {
+		if err := v.forget(ctx, now, over); err != nil {
+			return err
+		}
+	}
+	for _, a := range over {
+		gone = append(gone, labelOf(a.Release.Key))
+	}
+	return errors.Join(err, v.end(ctx, gone))
+}
+
+// Finish waits until no gateway can be sending anything to releases that get nothing any more, and ends them. It is for who carried out the rollout
+// that left them. goOn is asked for each second of the wait, with how many are left: it may leave them to somebody else.
+func (v *Driver) Finish(ctx context.Context, goOn func(left int64) bool) error {
+	for {
+		now, err := v.mine(ctx)
+		if err != nil || now == nil {
+			return err
+		}
+		kinds, err := v.kinds(ctx)
+		if err != nil {
+			return err
+		}
+		left, err := v.left(ctx, now, kinds...)
+		if err != nil || len(left) == 0 {
+			return err
+		}
+		wait := v.spares(now)
+		if !goOn(max(0, int64((wait+time.Second-1)/time.Second))) {
+			return nil
+		}
+		if wait <= 0 {
+			return v.end(ctx, left)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(min(wait, time.Second)):
+		}
+	}
+}
+
+// mine is the anchor of a service whose releases mlx ends; nil: there is none, or somebody else ends them.
+func (v *Driver) mine(ctx context.Context) (*held, error) {
+	if v.Follows || !v.Settings.routed() {
+		return nil, nil // the file says what runs; Argo ends what it made by itself
+	}
+	now, err := v.cached(ctx)
+	if err != nil || now == nil {
+		return nil, err
+	}
+	if _, begun := armOf(now.desired, deploy.Candidate); begun {
+		return nil, nil // who controls a rollout ends them with it
+	}
+	return now, nil
+}
+
+// left are the labels of releases that have objects of some kinds and no part in what is wanted.
+func (v *Driver) left(ctx context.Context, now *held, kinds ...kube.Resource) (all []string, err error) {
+	if now.desired.Generation == 0 {
+		return nil, nil // somebody applied an export
+	}
+	for _, r := range kinds {
+		items, err := v.made(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range items {
+			label := i.Labels[labelRelease]
+			has := slices.ContainsFunc(now.desired.Arms, func(a deploy.Arm) bool { return labelOf(a.Release.Key) == label })
+			if label != "" && !has && !owned(i) && !slices.Contains(all, label) && !v.asked(now, label) {
+				all = append(all, label)
+			}
+		}
+	}
+	return all, nil
+}
+
+// asked says whether a route sends something to a release, whatever mlx has asked for: a person may have changed it.
+func (v *Driver) asked(now *held, label string) bool {
+	return bytes.Contains(now.Spec, []byte(`"`+nameOf(v.Settings.Service, label))) // a backend is called so, or begins so
+}
+
+// forget takes releases out of the route.
+func (v *Driver) forget(ctx context.Context, now *held, gone []deploy.Arm) error {
+	patch, err := v.without(now, gone)
+	if err != nil {
+		return err
+	}
+	r := v.Settings.anchorResource()
+	return v.explain(v.client.Merge(ctx, r, v.name(), patch, nil), r)
+}
+
+// without changes a route so that it names some releases no more, if nobody has changed it since it was read.
+func (v *Driver) without(now *held, gone []deploy.Arm) (object, error) {
+	fail := func(err error) error {
+		return fault.New(fault.Integrity, "cannot read %s/%s: %w", v.Settings.anchorResource().Plural, v.name(), err)
+	}
+	var spec struct {
+		Rules []object `json:"rules"`
+	}
+	if err := json.Unmarshal(now.Spec, &spec); err != nil {
+		return nil, fail(err)
+	}
+	for _, rule := range spec.Rules {
+		refs, _ := rule["backendRefs"].(list)
+		rule["backendRefs"] = slices.DeleteFunc(refs, func(ref any) bool {
+			o, _ := ref.(object)
+			return slices.ContainsFunc(gone, func(a deploy.Arm) bool { return o["name"] == v.Settings.backendOf(a.Release) })
+		})
+	}
+	text, err := json.Marshal(v.due(now.desired))
+	if err != nil {
+		return nil, fail(err)
+	}
+	return object{"metadata": object{"resourceVersion": now.Metadata.ResourceVersion, "annotations": object{noteDesired: string(text)}},
+		"spec": object{"rules": spec.Rules}}, nil
+}
+
+// end deletes the objects of releases, by their labels.
+func (v *Driver) end(ctx context.Context, gone []string) error {
+	if len(gone) == 0 {
+		return nil
+	}
+	kinds, err := v.kinds(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range kinds {
+		items, err := v.made(ctx, r)
+		if err != nil {
+			return err
+		}
+		err = v.remove(ctx, r, slices.DeleteFunc(slices.Clone(items), func(i kube.Item) bool { return !slices.Contains(gone, i.Labels[labelRelease]) || owned(i) }))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
