@@ -79,9 +79,11 @@ func (b *bench) configure(dir string) error {
 		return err
 	}
 	own := b.backend
-	own.Pending.Duration = train.Waits
+	own.Pending.Duration = train.Patience
 	own.Env = repo.SetText(own.Env, train.OddVariable, train.OddText)
-	text, err := repo.BackendsText(train.Tried, own)
+	hurried := own
+	hurried.Pending.Duration = train.Waits
+	text, err := repo.BackendsText(map[string]repo.Backend{train.Tried: own, train.Hurried: hurried})
 	if err != nil {
 		return err
 	}

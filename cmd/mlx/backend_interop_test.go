@@ -142,6 +142,8 @@ func tryBackend(t *testing.T, home *somebody, b triedBackend) map[int]train.Find
 	for _, f := range v.Cases {
 		found[f.Number] = f
 		t.Logf("%2d %-10s %-12s %5.1f s  %s", f.Number, f.Case, f.Verdict, f.Seconds, f.Text)
+	}
+	for _, f := range v.Cases { // after all of them: who reads the end of the output sees what failed
 		if f.Verdict == "fail" {
 			t.Errorf("case %d, %s: %s", f.Number, f.Title, f.Text)
 		}

@@ -83,7 +83,7 @@ func TestBackendsText(t *testing.T) {
 		t.Fatal(err)
 	}
 	want, _ := c.Backends.Get("k")
-	text, err := BackendsText("k", want)
+	text, err := BackendsText(map[string]Backend{"k": want})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestBackendsText(t *testing.T) {
 		t.Fatalf("%v in %s", err, text)
 	}
 	got, _ := again.Get("k")
-	other, err := BackendsText("k", got)
+	other, err := BackendsText(map[string]Backend{"k": got})
 	if err != nil || string(other) != string(text) {
 		t.Errorf("read again: %s\nwas: %s (%v)", other, text, err)
 	}

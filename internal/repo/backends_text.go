@@ -8,15 +8,19 @@ import (
 	"mlx/internal/fault"
 )
 
-// BackendsText is a file of backends with one backend, as OwnBackends reads it.
-func BackendsText(name string, b Backend) ([]byte, error) {
-	value, err := plainOf(reflect.ValueOf(&b).Elem())
-	if err != nil {
-		return nil, fault.New(fault.Internal, "cannot write backend %s: %w", name, err)
+// BackendsText is a file of backends by their names, as OwnBackends reads it.
+func BackendsText(all map[string]Backend) ([]byte, error) {
+	values := make(map[string]any, len(all))
+	for name, b := range all {
+		value, err := plainOf(reflect.ValueOf(&b).Elem())
+		if err != nil {
+			return nil, fault.New(fault.Internal, "cannot write backend %s: %w", name, err)
+		}
+		values[name] = value
 	}
-	text, err := json.MarshalIndent(map[string]any{name: value}, "", "  ")
+	text, err := json.MarshalIndent(values, "", "  ")
 	if err != nil {
-		return nil, fault.New(fault.Internal, "cannot write backend %s: %w", name, err)
+		return nil, fault.New(fault.Internal, "cannot write backends: %w", err)
 	}
 	return append(text, '\n'), nil
 }

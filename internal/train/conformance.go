@@ -55,7 +55,7 @@ type Said struct {
 	Status   int // -1 when it was killed
 }
 
-// Bench is where cases are tried. The project has the backend under the name Tried, and its runs wait at most Waits for their place.
+// Bench is where cases are tried. The project has the backend under the name Tried, and once more under the name Hurried.
 type Bench interface {
 	// MLX runs mlx.
 	MLX(ctx context.Context, c Call) (Said, error)
@@ -70,7 +70,9 @@ type Bench interface {
 // What cases ask of a bench.
 const (
 	Tried       = "tried"          // name of the backend
-	Waits       = 25 * time.Second // its pending deadline: a busy cluster needs some of it to start what it has room for
+	Patience    = 3 * time.Minute  // its pending deadline: a busy cluster needs some of it to start what it has room for
+	Hurried     = "hurried"        // the same backend, for what can never start
+	Waits       = 15 * time.Second // the pending deadline of that one
 	OddVariable = "MLX_TRIED_ODD"  // a variable of the backend's env, with the value OddText
 	OddText     = "a b  'c' \"d\" $HOME `e` \\ ü *;&|<>"
 
@@ -154,8 +156,10 @@ func (t *Trial) on(ctx context.Context, line string, flags ...string) (Said, err
 	return t.mlx(ctx, onArgs(line, flags...)...)
 }
 
-func onArgs(line string, flags ...string) []string {
-	args := append([]string{"run", "--on", Tried}, flags...)
+func onArgs(line string, flags ...string) []string { return backendArgs(Tried, line, flags...) }
+
+func backendArgs(name, line string, flags ...string) []string {
+	args := append([]string{"run", "--on", name}, flags...)
 	return append(args, "--", "sh", "-c", line)
 }
 
@@ -271,7 +275,7 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // wait waits for the end of a run, and brings its results.
 func (t *Trial) wait(ctx context.Context, run string) (shown, error) {
-	if _, err := t.mlx(ctx, "job", "wait", "--timeout", "3m", run); err != nil {
+	if _, err := t.mlx(ctx, "job", "wait", "--timeout", Patience.String(), run); err != nil {
 		return shown{}, err
 	}
 	return t.show(ctx, run)

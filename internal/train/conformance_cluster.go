@@ -13,7 +13,7 @@ import (
 // tryImpossible asks for what no node has.
 func tryImpossible(ctx context.Context, t *Trial) error {
 	began := t.now()
-	s, err := t.on(ctx, "echo began", "--gpus", "4096")
+	s, err := t.mlx(ctx, backendArgs(Hurried, "echo began", "--gpus", "4096")...)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func tryDown(ctx context.Context, t *Trial) error {
 	if err != nil {
 		return err
 	}
-	if _, err := t.until(ctx, run, time.Minute, "running"); err != nil {
+	if _, err := t.until(ctx, run, Patience, "running"); err != nil {
 		return err
 	}
 	undo, err := t.Disturb(ctx, DisturbStop)

@@ -56,7 +56,7 @@ func tryCancel(ctx context.Context, t *Trial) error {
 	if err != nil {
 		return err
 	}
-	if _, err := t.until(ctx, run, 2*time.Minute, "running"); err != nil {
+	if _, err := t.until(ctx, run, Patience, "running"); err != nil {
 		return err
 	}
 	if err := t.untilLog(ctx, run, "up"); err != nil {
