@@ -153,9 +153,13 @@ func (e *ending) Close() error {
 	return e.ReadCloser.Close()
 }
 
-// brief is what a person needs of an answer: the last line of a Python traceback says what is wrong.
+// brief is what a person needs of an answer: of an object its message, and of a Python traceback the last line, which says what is wrong.
 func brief(text string) string {
 	text = strings.TrimSpace(text)
+	var reply struct{ Msg string }
+	if json.Unmarshal([]byte(text), &reply) == nil && reply.Msg != "" {
+		text = strings.TrimSpace(reply.Msg)
+	}
 	if strings.HasPrefix(text, "Traceback") || strings.Contains(text, "\nTraceback") {
 		lines := strings.Split(text, "\n")
 		text = lines[len(lines)-1]

@@ -350,14 +350,14 @@ func (l *link) Close() error {
 		close(l.done)
 		ctx, cancel := context.WithTimeout(context.Background(), stopWait)
 		defer cancel()
+		if l.stop != nil { // before the node is told: it says a last word, by which Ray notices that nobody listens
+			l.stop()
+			l.frames.Close()
+		}
 		l.send.Lock()
 		name := "_ray_pkg_mlxlink" + l.nonce + "_" + strconv.FormatUint(uint64(l.next), 10) + ".zip"
 		_ = l.d.api.upload(ctx, name, []byte{'e'})
 		l.send.Unlock()
-		if l.stop != nil {
-			l.stop()
-			l.frames.Close()
-		}
 		l.d.api.forget(l.id)
 	})
 	return nil

@@ -1,6 +1,6 @@
 # A connection to `mlx agent serve`, which Ray does not offer. What the client sends are values in the store of the head,
 # put there as packages; what it gets is the log of this job, which Ray streams as it grows.
-import os, struct, subprocess, sys, threading, time
+import os, signal, struct, subprocess, sys, threading, time
 
 from ray._raylet import GcsClient
 
@@ -38,34 +38,51 @@ with lock:
     os.write(log, ("\nmlx-link %s\n" % nonce).encode())
 threading.Thread(target=upward, daemon=True).start()
 
-number, wait, heard = 0, 0.01, time.monotonic()
-while child.poll() is None:
-    key = (prefix + "%d.zip" % number).encode()
-    value = store.internal_kv_get(key, None)
-    if value is None:
-        if time.monotonic() - heard > IDLE:
-            break
-        time.sleep(wait)
-        wait = min(wait * 1.2, 0.2)
-        continue
-    store.internal_kv_del(key, False, None)
-    number, wait, heard = number + 1, 0.01, time.monotonic()
-    kind, data = value[:1], value[1:]
-    try:
-        if kind == b"d":
-            child.stdin.write(data)
-            child.stdin.flush()
-        elif kind == b"e":
-            break
-    except BrokenPipeError:
-        break
-    say(b"a", struct.pack(">I", number))
 
+
+def downward():
+    number, wait, heard = 0, 0.01, time.monotonic()
+    while child.poll() is None:
+        key = (prefix + "%d.zip" % number).encode()
+        value = store.internal_kv_get(key, None)
+        if value is None:
+            if time.monotonic() - heard > IDLE:
+                return
+            time.sleep(wait)
+            wait = min(wait * 1.2, 0.2)
+            continue
+        store.internal_kv_del(key, False, None)
+        number, wait, heard = number + 1, 0.01, time.monotonic()
+        kind, data = value[:1], value[1:]
+        try:
+            if kind == b"d":
+                child.stdin.write(data)
+                child.stdin.flush()
+            elif kind == b"e":
+                return
+        except BrokenPipeError:
+            return
+        say(b"a", struct.pack(">I", number))
+
+
+def leave():
+    try:
+        child.stdin.close()
+        child.wait(10)
+    except (OSError, subprocess.TimeoutExpired):
+        child.kill()
+    for key in store.internal_kv_keys(prefix.encode(), None):
+        store.internal_kv_del(key, False, None)
+    # The client has hung up. Each process of Ray on the way notices when it sends the next bytes of this log, not before, and until then the
+    # client counts as one of the 100 that may ask at a time. There are two of them, and new bytes are looked for every 0.05 s.
+    for _ in range(4):
+        os.write(log, b"\n")
+        time.sleep(0.2)
+    os.ftruncate(log, 0)  # nobody reads it any more
+
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 try:
-    child.stdin.close()
-    child.wait(10)
-except (OSError, subprocess.TimeoutExpired):
-    child.kill()
-for key in store.internal_kv_keys(prefix.encode(), None):
-    store.internal_kv_del(key, False, None)
-os.ftruncate(log, 0)  # nobody reads it any more
+    downward()
+finally:
+    leave()
