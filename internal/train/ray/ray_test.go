@@ -175,6 +175,13 @@ func TestTroubleHasASide(t *testing.T) {
 			t.Errorf("%d: %v", status, err)
 		}
 	}
+	crowded := fake(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusInternalServerError)
+		fmt.Fprint(w, `{"result": false, "msg": "Max number of in-progress requests=100 reached.", "data": {"result": null}}`)
+	})
+	if _, err := crowded.Status(t.Context(), []train.Ref{{}}); err == nil || !strings.HasSuffix(err.Error(), "Ray answers Max number of in-progress requests=100 reached.") {
+		t.Errorf("what the API wraps: %v", err)
+	}
 	server := httptest.NewServer(nil)
 	server.Close()
 	d, err := New(Options{Backend: train.Backend{Name: "ray", URL: server.URL}})
