@@ -208,9 +208,9 @@ func problem(why string) []byte {
 }
 
 // send asks the server of a stage. One that refuses has seen nothing, and is asked again when it is there; one that breaks is asked again once if
-// that does no harm.
+// that does no harm, and once more where the first time was on a connection that had been used before.
 func (a asking) send(ctx context.Context, s *stage) *reply {
-	client := a.client
+	client, rested := a.client, "" // the server that broke a connection that had been used before
 	for broke := false; ; {
 		address, err := a.await(ctx, s)
 		if err != nil {
@@ -221,12 +221,12 @@ func (a asking) send(ctx context.Context, s *stage) *reply {
 		case r.err == nil || ctx.Err() != nil:
 			return r
 		case errors.Is(r.err, syscall.ECONNREFUSED):
-		case broke || !a.o.Plan.Idempotent:
+		case broke || !a.o.Plan.Idempotent || rested != "" && rested != address:
 			return r
 		case reused:
-			broke, client = true, a.fresh
+			rested, client = address, a.fresh
 			continue // the connection may have been closed while it rested, as may others
-		default:
+		default: // also one that ends: it breaks the connections that it has, and then those that wait for it
 			broke, client = true, a.fresh
 		}
 		a.awaitChange(ctx, s, address)

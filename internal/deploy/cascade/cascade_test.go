@@ -337,6 +337,28 @@ func TestStagesThatDieAreAskedAgain(t *testing.T) {
 	if got := ask(t, url, "{}"); got != `200 one {"score": 1}` || m.asked.Load() != 2 {
 		t.Errorf("%s, asked %d times", got, m.asked.Load())
 	}
+	var ends *model
+	ends = newModel(t, func(w http.ResponseWriter, body string) {
+		switch ends.asked.Load() {
+		case 3: // it has broken a connection that was in use, and now breaks one that waited for it
+			gone := ""
+			ends.at.Store(&gone)
+			time.AfterFunc(50*time.Millisecond, func() { ends.start(t) })
+			fallthrough
+		case 2:
+			panic(http.ErrAbortHandler)
+		}
+		says(`{"score": 1}`)(w, body)
+	})
+	_, url = serve(t, Plan{Idempotent: true, Stages: []Stage{of("one", nil)}}, ends)
+	for range 2 {
+		if got := ask(t, url, "{}"); got != `200 one {"score": 1}` {
+			t.Errorf("one that ends: %s", got)
+		}
+	}
+	if n := ends.asked.Load(); n != 4 {
+		t.Errorf("one that ends was asked %d times", n)
+	}
 	once := newModel(t, func(http.ResponseWriter, string) { panic(http.ErrAbortHandler) })
 	_, url = serve(t, Plan{Stages: []Stage{of("one", nil)}}, once)
 	if got := ask(t, url, "{}"); got != `502  {"error":"stage one has failed"}` || once.asked.Load() != 1 {
