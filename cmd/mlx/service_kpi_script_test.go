@@ -2,19 +2,21 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"log"
 	"math"
 	"net/http"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 )
 
-// visitingMain has N users ask a service at an address that stands in a file, at a rate: visiting URL N RATE NAME OUT [vary]. Users are called NAME1,
+// visitingMain has N users ask a service at an address that stands in a file, at a rate, or fewer when it is interrupted: visiting URL N RATE NAME OUT [vary]. Users are called NAME1,
 // NAME2, … What each was worth is added to the file OUT as id,user,value: the prediction that it was given, times a factor with a heavy tail. With vary they ask different things.
 func visitingMain() {
 	text, err := os.ReadFile(os.Args[1])
@@ -31,8 +33,15 @@ func visitingMain() {
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	every := time.NewTicker(time.Second / time.Duration(rate))
+	interrupted, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
 	for i := 1; i <= n; i++ {
-		<-every.C
+		select {
+		case <-interrupted.Done():
+			all.Wait()
+			return
+		case <-every.C:
+		}
 		all.Go(func() {
 			user := name + strconv.Itoa(i)
 			instance := 10
