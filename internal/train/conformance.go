@@ -174,7 +174,11 @@ func (t *Trial) expect(ctx context.Context, status int, line string, flags ...st
 
 // detach submits a line and returns the id of its run.
 func (t *Trial) detach(ctx context.Context, line string, flags ...string) (string, error) {
-	s, err := t.on(ctx, line, append([]string{"--json", "--detach"}, flags...)...)
+	return t.detachOn(ctx, Tried, line, flags...)
+}
+
+func (t *Trial) detachOn(ctx context.Context, backend, line string, flags ...string) (string, error) {
+	s, err := t.mlx(ctx, backendArgs(backend, line, append([]string{"--json", "--detach"}, flags...)...)...)
 	if err != nil {
 		return "", err
 	}

@@ -87,7 +87,7 @@ func tryCancel(ctx context.Context, t *Trial) error {
 	if err := t.childGone(ctx); err != nil {
 		return err
 	}
-	early, err := t.detach(ctx, "echo began > began.txt; sleep 600", "--gpus", "4096")
+	early, err := t.detachOn(ctx, Hurried, "echo began > began.txt; sleep 600", "--gpus", "4096") // who brings the files waits for its place
 	if err != nil {
 		t.lacks("nothing can wait here: a run of 4096 GPUs is refused")
 		return nil
