@@ -156,19 +156,31 @@ func tryBackend(t *testing.T, home *somebody, b triedBackend) map[int]train.Find
 
 // driversTable is the table of docs/drivers.md.
 func driversTable(backends []triedBackend, seen map[string]map[int]train.Finding) string {
-	var b strings.Builder
-	b.WriteString("| | point |")
+	var names []string
 	for _, x := range backends {
-		b.WriteString(" " + x.name + " |")
+		names = append(names, x.name)
 	}
-	b.WriteString("\n| --- | --- |" + strings.Repeat(" --- |", len(backends)) + "\n")
+	text := pointsHead(names)
 	for _, c := range train.Conformance() {
-		fmt.Fprintf(&b, "| %d | %s |", c.Number, c.Title)
+		var words []string
 		for _, x := range backends {
-			word := map[string]string{"pass": "real", "fail": "**fails**", "inconclusive": "not tried"}[seen[x.name][c.Number].Verdict]
-			b.WriteString(" " + word + " |")
+			words = append(words, verdictWord(seen[x.name][c.Number].Verdict))
 		}
-		b.WriteString("\n")
+		text += pointsRow(c.Number, c.Title, words)
 	}
-	return b.String()
+	return text
+}
+
+// pointsHead begins a table of docs/drivers.md: a column for each of who was tried, pointsRow a line for each point.
+func pointsHead(names []string) string {
+	return "| | point | " + strings.Join(names, " | ") + " |\n| --- | --- |" + strings.Repeat(" --- |", len(names)) + "\n"
+}
+
+func pointsRow(number int, title string, words []string) string {
+	return fmt.Sprintf("| %d | %s | %s |\n", number, title, strings.Join(words, " | "))
+}
+
+// verdictWord is what docs/drivers.md calls a verdict.
+func verdictWord(verdict string) string {
+	return map[string]string{"pass": "real", "fail": "**fails**", "refused": "refused", "inconclusive": "not tried"}[verdict]
 }

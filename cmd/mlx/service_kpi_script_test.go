@@ -16,8 +16,9 @@ import (
 	"time"
 )
 
-// visitingMain has N users ask a service at an address that stands in a file, at a rate, or fewer when it is interrupted: visiting URL N RATE NAME OUT [vary]. Users are called NAME1,
-// NAME2, … What each was worth is added to the file OUT as id,user,value: the prediction that it was given, times a factor with a heavy tail. With vary they ask different things.
+// visitingMain has N users ask a service at an address that stands in a file, at a rate, or fewer when it is interrupted:
+// visiting URL N RATE NAME OUT [vary]. Users are called NAME1, NAME2, … What each was worth is added to the file OUT as id,user,value: the
+// prediction that it was given, times a factor with a heavy tail. With vary they ask different things.
 func visitingMain() {
 	text, err := os.ReadFile(os.Args[1])
 	if err != nil {

@@ -124,27 +124,26 @@ func tryTarget(t *testing.T, target triedTarget) map[int]deploy.Finding {
 
 // targetsTable is the table of docs/drivers.md.
 func targetsTable(targets []triedTarget, seen map[string]map[int]deploy.Finding) string {
-	var b strings.Builder
-	b.WriteString("| | point |")
+	var names []string
 	for _, x := range targets {
-		b.WriteString(" " + x.name + " |")
+		names = append(names, x.name)
 	}
-	b.WriteString("\n| --- | --- |" + strings.Repeat(" --- |", len(targets)) + "\n")
+	text := pointsHead(names)
 	for _, c := range deploy.Conformance() {
-		fmt.Fprintf(&b, "| %d | %s |", c.Number, c.Title)
+		var words []string
 		for _, x := range targets {
-			word := map[string]string{"pass": "real", "fail": "**fails**", "refused": "refused", "inconclusive": "not tried"}[seen[x.name][c.Number].Verdict]
+			word := verdictWord(seen[x.name][c.Number].Verdict)
 			if x.lost[c.Number] != "" {
 				word = "**loses some**"
 			}
 			if word == "real" && x.simulated != "" {
 				word = "simulated"
 			}
-			b.WriteString(" " + word + " |")
+			words = append(words, word)
 		}
-		b.WriteString("\n")
+		text += pointsRow(c.Number, c.Title, words)
 	}
-	return b.String()
+	return text
 }
 
 // targetBench is a service that targets are tried with. It implements deploy.Bench.
