@@ -254,7 +254,9 @@ func (a *app) definition(ctx context.Context, r reading) string {
 
 // unresolved is the error for a reference that names nothing.
 func (a *app) unresolved(ctx context.Context, r reading, kinds []string) error {
-	if n := len(r.word); n > 0 && n < object.MinPrefix && strings.Trim(r.word, "0123456789abcdef") == "" {
+	digests := []string{refRun, refSnapshot, refGate, refRecord}
+	mayBeDigest := r.kind == "" || r.kind == refModel || slices.Contains(digests, r.kind)
+	if n := len(r.word); mayBeDigest && n > 0 && n < object.MinPrefix && strings.Trim(r.word, "0123456789abcdef") == "" {
 		return fault.New(fault.Usage, "cannot resolve %q: a digest prefix needs %d or more digits", r.typed, object.MinPrefix).
 			Hint("mlx log -k run")
 	}
@@ -267,7 +269,7 @@ func (a *app) unresolved(ctx context.Context, r reading, kinds []string) error {
 	switch {
 	case r.kind == refGit:
 		what = "git knows no such revision"
-	case slices.Contains([]string{refRun, refSnapshot, refGate, refRecord}, r.kind):
+	case slices.Contains(digests, r.kind):
 		what = fmt.Sprintf("no %s has this name or digest", r.kind)
 	case r.kind == refTag:
 		what = "there is no such tag"
