@@ -183,6 +183,7 @@ func (s *served) kubeDriver(ctx context.Context) (*deploykube.Driver, error) {
 		Cluster: cluster, Settings: settings, Now: s.app.now, Counts: filepath.Join(s.dir, "counts.json"), Lock: lock, Follows: s.follows(),
 		Holder: s.app.user() + "@" + host + "/" + object.Sum([]byte(s.dir)).Short(), Tell: func(text string) { s.app.streams.Note("%s", text) },
 		Prepare: func(ctx context.Context) error { return s.keepAgent(ctx, v) },
+		Unfile:  func(ctx context.Context, d deploy.Desired) error { return s.unfile(ctx, v, d) },
 	})
 	return v, nil
 }

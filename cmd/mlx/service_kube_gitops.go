@@ -24,71 +24,112 @@ const gitopsWait = 10 * time.Minute
 // follows says whether the cluster follows a file of git, which is then what mlx writes.
 func (s *served) follows() bool { return s.cfg.Kubernetes.GitOps.Path != "" }
 
-// gitopsClone is the clone in which the file lies.
-func (s *served) gitopsClone() (string, error) {
+// gitopsClone is the clone in which the file lies, on the branch that the cluster reads.
+func (s *served) gitopsClone(ctx context.Context) (string, error) {
 	r, err := s.app.repo()
 	if err != nil {
 		return "", err
 	}
-	if place := s.cfg.Kubernetes.GitOps.Repo; place != "" {
-		return r.Abs(place), nil
+	g, clone := s.cfg.Kubernetes.GitOps, r.Root
+	if g.Repo != "" {
+		clone = r.Abs(g.Repo)
 	}
-	return r.Root, nil
+	if g.Branch == "" {
+		return clone, nil
+	}
+	on, err := repo.Git(ctx, clone, "symbolic-ref", "--short", "HEAD")
+	if err != nil {
+		return "", s.notFollowed(err)
+	}
+	if on != g.Branch {
+		return "", fault.New(fault.Conflict, "cannot have the cluster follow %s: %s is on branch %s, and the cluster reads %s", g.Path, clone, on, g.Branch).In(g.At).
+			Hint("git -C %s switch %s", shellWord(clone), shellWord(g.Branch))
+	}
+	return clone, nil
+}
+
+func (s *served) notFollowed(err error) *fault.Error {
+	g := s.cfg.Kubernetes.GitOps
+	return fault.New(fault.KindOf(err), "cannot have the cluster follow %s: %w", g.Path, err).In(g.At)
+}
+
+// filed is what was committed last.
+func (s *served) filed(ctx context.Context, clone string) (deploykube.Filed, error) {
+	text, err := repo.Git(ctx, clone, "show", "HEAD:./"+filepath.ToSlash(s.cfg.Kubernetes.GitOps.Path))
+	if err != nil {
+		return deploykube.Filed{}, nil // it is new
+	}
+	had, err := deploykube.ReadManifest(text + "\n")
+	if err != nil {
+		return had, s.notFollowed(err)
+	}
+	return had, nil
 }
 
 // commit asks for a state by a commit, as the user's git makes it. What was asked for already is only waited for.
 func (s *served) commit(ctx context.Context, v *deploykube.Driver, d deploy.Desired) error {
-	g := s.cfg.Kubernetes.GitOps
-	clone, err := s.gitopsClone()
+	clone, err := s.gitopsClone(ctx)
 	if err != nil {
 		return err
 	}
-	bad := func(err error) *fault.Error {
-		return fault.New(fault.KindOf(err), "cannot have the cluster follow %s: %w", g.Path, err).In(g.At)
-	}
-	if g.Branch != "" {
-		on, err := repo.Git(ctx, clone, "symbolic-ref", "--short", "HEAD")
-		if err != nil {
-			return bad(err)
-		}
-		if on != g.Branch {
-			return fault.New(fault.Conflict, "cannot have the cluster follow %s: %s is on branch %s, and the cluster reads %s", g.Path, clone, on, g.Branch).In(g.At).
-				Hint("git -C %s switch %s", shellWord(clone), shellWord(g.Branch))
-		}
-	}
-	text, err := v.Manifest(d)
+	had, err := s.filed(ctx, clone)
 	if err != nil {
 		return err
 	}
-	had, err := repo.Git(ctx, clone, "show", "HEAD:./"+filepath.ToSlash(g.Path))
-	if err != nil {
-		had = "" // it is new
-	}
-	asked, err := deploykube.ManifestGeneration(had)
+	text, err := v.Manifest(d, had)
 	switch {
 	case err != nil:
-		return bad(err)
-	case had != "" && had+"\n" == text:
+		return err
+	case had.Text == text:
 		return s.push(ctx, clone, v, d)
-	case asked > d.Generation, asked == d.Generation && asked > 0:
+	case had.Generation > 0 && had.Generation >= d.Generation:
 		return deploy.ErrStale
 	}
-	if err := noLinks(clone, g.Path); err != nil {
-		return bad(err)
-	}
-	file := filepath.Join(clone, filepath.FromSlash(g.Path))
-	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
-		return bad(err)
-	}
-	if err := repo.WriteFile(file, []byte(text), 0o666); err != nil {
-		return bad(err)
-	}
-	for _, args := range [][]string{{"add", "--", g.Path}, {"commit", "-q", "-m", s.commitMessage(d), "--", g.Path}} {
-		if _, err := repo.Git(ctx, clone, args...); err != nil {
-			return bad(err)
-		}
+	if err := s.write(ctx, clone, text, s.commitMessage(d)); err != nil {
+		return err
 	}
 	return s.push(ctx, clone, v, d)
+}
+
+// unfile commits what the cluster does without what was kept beside it, unless the file asks for something else by now.
+func (s *served) unfile(ctx context.Context, v *deploykube.Driver, d deploy.Desired) error {
+	clone, err := s.gitopsClone(ctx)
+	if err != nil {
+		return err
+	}
+	had, err := s.filed(ctx, clone)
+	if err != nil || had.Generation != d.Generation {
+		return err
+	}
+	text, err := v.Manifest(d, deploykube.Filed{})
+	if err != nil || had.Text == text {
+		return err
+	}
+	if err := s.write(ctx, clone, text, s.name+": what gets no requests any more ends\n\nWritten by mlx."); err != nil {
+		return err
+	}
+	return s.push(ctx, clone, v, d)
+}
+
+// write commits the file.
+func (s *served) write(ctx context.Context, clone, text, message string) error {
+	name := s.cfg.Kubernetes.GitOps.Path
+	if err := noLinks(clone, name); err != nil {
+		return s.notFollowed(err)
+	}
+	file := filepath.Join(clone, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+		return s.notFollowed(err)
+	}
+	if err := repo.WriteFile(file, []byte(text), 0o666); err != nil {
+		return s.notFollowed(err)
+	}
+	for _, args := range [][]string{{"add", "--", name}, {"commit", "-q", "-m", message, "--", name}} {
+		if _, err := repo.Git(ctx, clone, args...); err != nil {
+			return s.notFollowed(err)
+		}
+	}
+	return nil
 }
 
 // noLinks refuses a file behind a link: it may lie outside of the clone.

@@ -30,6 +30,8 @@ type Options struct {
 	Spare time.Duration
 	// Follows: the cluster follows a file, which is how it is told.
 	Follows bool
+	// Unfile has that file say no more than what is wanted, which the cluster does: what was kept beside that ends.
+	Unfile func(ctx context.Context, d deploy.Desired) error
 	// Prepare is called before pods are made, and may say by SetAgent of which image of mlx; nil: there is nothing to prepare.
 	Prepare func(ctx context.Context) error
 	// Tell hears what is worth knowing and no error, once each; nil: nobody does.

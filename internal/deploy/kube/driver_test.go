@@ -315,31 +315,6 @@ func TestImagesOfMlx(t *testing.T) {
 	}
 }
 
-// TestFollowed: a file that a cluster follows has no guard, and says its generation.
-func TestFollowed(t *testing.T) {
-	v := &Driver{Options: Options{Settings: testSettings(Gateway), Now: func() time.Time { return time.Unix(1e9, 0) }}}
-	text, err := v.Manifest(stepOf(500, 12))
-	if err != nil || strings.Contains(text, "guard") || !strings.Contains(text, "PruneLast") {
-		t.Errorf("%v\n%s", err, text)
-	}
-	if n, err := ManifestGeneration(text); n != 12 || err != nil {
-		t.Error(n, err)
-	}
-	if n, err := ManifestGeneration("a: 1\n"); n != 0 || err != nil {
-		t.Error(n, err)
-	}
-	var h held
-	h.Metadata.Managed = []managed{{Manager: kube.Manager, Fields: object{"f:spec": object{"f:rules": object{}}}},
-		{Manager: "traefik", Subresource: "status", Fields: object{"f:status": object{}}}}
-	if who := h.intruder(); who != "" {
-		t.Errorf("%s writes what is its own", who)
-	}
-	h.Metadata.Managed = append(h.Metadata.Managed, managed{Manager: "argocd-controller", Fields: object{"f:spec": object{"f:rules": object{}}}})
-	if who := h.intruder(); who != "argocd-controller" {
-		t.Errorf("it is %q that undoes", who)
-	}
-}
-
 // TestReached: a pod counts a moment after it is ready, when requests find it.
 func TestReached(t *testing.T) {
 	now := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)

@@ -107,14 +107,14 @@ func (v *Driver) spares(now *held) time.Duration {
 		return 0
 	}
 	spare := cmp.Or(v.Spare, usualSpare)
-	return min(spare-v.Now().Sub(now.changed()), spare) // another clock than this one's says when it was
+	return min(spare-v.Now().Sub(v.changed(now)), spare) // another clock than this one's says when it was
 }
 
-// changed is when mlx has last changed an anchor; zero: nobody knows.
-func (h *held) changed() time.Time {
+// changed is when mlx, or who does what its file says, has last changed an anchor; zero: nobody knows.
+func (v *Driver) changed(h *held) time.Time {
 	var last time.Time
 	for _, m := range h.Metadata.Managed {
-		if at, err := time.Parse(time.RFC3339, m.Time); err == nil && m.ours() && at.After(last) {
+		if at, err := time.Parse(time.RFC3339, m.Time); err == nil && (m.ours() || v.Follows && m.steers()) && at.After(last) {
 			last = at
 		}
 	}

@@ -5,9 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
-	"time"
 
 	"mlx/internal/deploy"
 )
@@ -67,7 +65,7 @@ func (v *Driver) splitRoute(now *held) (map[string]deploy.Share, string) {
 			}
 		}
 	}
-	if now.fresh(v.Now()) {
+	if v.fresh(now) {
 		return nil, "httproute/" + v.name() + " was accepted, and its Gateway is given a moment to obey"
 	}
 	total, weights := 0, map[string]int{}
@@ -90,13 +88,10 @@ func (v *Driver) splitRoute(now *held) (map[string]deploy.Share, string) {
 	return shares, ""
 }
 
-// fresh says that mlx has changed an anchor so lately that a gateway may have accepted it and not obey yet: its controller says the former.
-func (h *held) fresh(now time.Time) bool {
-	return slices.ContainsFunc(h.Metadata.Managed, func(m managed) bool {
-		at, err := time.Parse(time.RFC3339, m.Time)
-		since := now.Sub(at)
-		return err == nil && m.ours() && since >= -reachTime && since < reachTime
-	})
+// fresh says that an anchor was changed so lately that a gateway may have accepted it and not obey yet: its controller says the former.
+func (v *Driver) fresh(now *held) bool {
+	since := v.Now().Sub(v.changed(now))
+	return since >= -reachTime && since < reachTime
 }
 
 // splitRollout reads the status of a Rollout of Argo.

@@ -26,8 +26,11 @@ func (v *Driver) over(d deploy.Desired) []deploy.Arm {
 }
 
 // Tidy ends releases whose time is over, and what is left over of others. No daemon does that: it is for whoever looks at a service. Nothing else of
-// the service is touched, whatever mlx.yaml says by now.
+// the service is touched, whatever mlx.yaml says by now. A look commits nothing: what a file keeps stays until the next rollout.
 func (v *Driver) Tidy(ctx context.Context) error {
+	if v.Follows {
+		return nil
+	}
 	now, err := v.mine(ctx)
 	if err != nil || now == nil {
 		return err
@@ -72,7 +75,10 @@ func (v *Driver) Finish(ctx context.Context, goOn func(left int64) bool) error {
 		if !goOn(max(0, int64((wait+time.Second-1)/time.Second))) {
 			return nil
 		}
-		if wait <= 0 {
+		switch {
+		case wait <= 0 && v.Follows:
+			return v.Unfile(ctx, now.desired)
+		case wait <= 0:
 			return v.end(ctx, left)
 		}
 		select {
@@ -85,8 +91,8 @@ func (v *Driver) Finish(ctx context.Context, goOn func(left int64) bool) error {
 
 // mine is the anchor of a service whose releases mlx ends; nil: there is none, or somebody else ends them.
 func (v *Driver) mine(ctx context.Context) (*held, error) {
-	if v.Follows || !v.Settings.routed() {
-		return nil, nil // the file says what runs; Argo ends what it made by itself
+	if !v.Settings.routed() {
+		return nil, nil // Argo ends what it made by itself
 	}
 	now, err := v.cached(ctx)
 	if err != nil || now == nil {

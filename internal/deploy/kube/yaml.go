@@ -8,12 +8,15 @@ import (
 	"strings"
 )
 
+// documentEnd stands between two documents of a stream.
+const documentEnd = "---\n"
+
 // YAML writes objects as a stream of documents that every version of YAML reads. Keys are sorted.
 func YAML(all []Object) string {
 	var b strings.Builder
 	for i, o := range all {
 		if i > 0 {
-			b.WriteString("---\n")
+			b.WriteString(documentEnd)
 		}
 		writeObject(&b, o, "")
 	}
