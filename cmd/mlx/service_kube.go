@@ -85,8 +85,20 @@ func (k *kubeTarget) Observe(ctx context.Context, service string) (deploy.Actual
 	return v.Observe(ctx, service)
 }
 
-// tidy ends what nobody needs any more at a cluster. Whoever may only look leaves it to somebody else.
-func (s *served) tidy(ctx context.Context) { s.endAtCluster(ctx, (*deploykube.Driver).Tidy) }
+// tidy ends what nobody needs any more at a cluster. Whoever may only look leaves it to somebody else, and whoever carries out a rollout here ends
+// what that has left by himself.
+func (s *served) tidy(ctx context.Context) {
+	s.endAtCluster(ctx, func(v *deploykube.Driver, ctx context.Context) error {
+		known, err := s.book.Service(ctx, s.name)
+		if err != nil {
+			return err
+		}
+		if n := len(known.Rollouts); n > 0 && s.controlled(known.Rollouts[n-1].ID) {
+			return nil
+		}
+		return v.Tidy(ctx)
+	})
+}
 
 // finish ends what a rollout that is over has left at a cluster, as soon as no request can be on its way there any more. All is told by then.
 // Whoever has begun another rollout meanwhile may want it.

@@ -55,9 +55,11 @@ func (v *Driver) Tidy(ctx context.Context) error {
 	return errors.Join(err, v.end(ctx, gone))
 }
 
-// Finish waits until no gateway can be sending anything to releases that get nothing any more, and ends them. It is for who carried out the rollout
-// that left them. goOn is asked for each second of the wait, with how many are left: it may leave them to somebody else.
+// Finish waits until no gateway can be sending anything to releases that get nothing any more, and ends them: as long as one is seen to send them
+// some, it waits on, at most two minutes. It is for who carried out the rollout that left them. goOn is asked for each second of the wait, with how
+// many are left: it may leave them to somebody else.
 func (v *Driver) Finish(ctx context.Context, goOn func(left int64) bool) error {
+	quiet := lull{begun: v.Now()}
 	for {
 		now, err := v.mine(ctx)
 		if err != nil || now == nil {
@@ -71,7 +73,11 @@ func (v *Driver) Finish(ctx context.Context, goOn func(left int64) bool) error {
 		if err != nil || len(left) == 0 {
 			return err
 		}
-		wait := v.spares(now)
+		asked, err := v.requests(ctx, left)
+		if err != nil {
+			return err
+		}
+		wait := max(v.spares(now), quiet.left(v.Now(), asked))
 		if !goOn(max(0, int64((wait+time.Second-1)/time.Second))) {
 			return nil
 		}
@@ -87,6 +93,43 @@ func (v *Driver) Finish(ctx context.Context, goOn func(left int64) bool) error {
 		case <-time.After(min(wait, time.Second)):
 		}
 	}
+}
+
+// requests are how many servers of some releases have had, as their meters count them.
+func (v *Driver) requests(ctx context.Context, labels []string) (n int64, err error) {
+	pods, err := v.podsWhere(ctx, func(pod) bool { return true })
+	if err != nil {
+		return 0, err
+	}
+	for key, seen := range v.count(ctx, pods) {
+		if slices.Contains(labels, labelOf(key)) {
+			n += seen.Counts.Requests
+		}
+	}
+	return n, nil
+}
+
+// lull finds out whether a gateway still sends requests that it should not.
+type lull struct {
+	begun time.Time
+	known bool
+	asked int64     // at the last look
+	last  time.Time // of the last look at which there were more; zero: there was none
+}
+
+// A gateway that is far behind is waited for no longer than this.
+const lullMost = 2 * time.Minute
+
+// left is for how long a release is still kept, of which so many requests are counted now.
+func (l *lull) left(now time.Time, asked int64) time.Duration {
+	if l.known && asked > l.asked {
+		l.last = now
+	}
+	l.known, l.asked = true, asked
+	if l.last.IsZero() {
+		return 0
+	}
+	return min(usualSpare-now.Sub(l.last), lullMost-now.Sub(l.begun))
 }
 
 // mine is the anchor of a service whose releases mlx ends; nil: there is none, or somebody else ends them.

@@ -46,6 +46,26 @@ func TestOver(t *testing.T) {
 	}
 }
 
+// TestLull: a release that is still asked is kept until it has not been for a while, and two minutes at most.
+func TestLull(t *testing.T) {
+	at := time.Unix(1e9, 0)
+	l := lull{begun: at}
+	look := func(after time.Duration, asked int64, want time.Duration) {
+		t.Helper()
+		if got := l.left(at.Add(after), asked); got != want {
+			t.Errorf("after %s and %d requests: %s, and not %s", after, asked, got, want)
+		}
+	}
+	look(0, 900, 0) // what it had before
+	look(time.Second, 900, 0)
+	look(2*time.Second, 901, usualSpare)
+	look(4*time.Second, 901, usualSpare-2*time.Second)
+	look(5*time.Second, 950, usualSpare)
+	look(11*time.Second, 950, 0)
+	look(116*time.Second, 951, 4*time.Second)
+	look(120*time.Second, 999, 0)
+}
+
 // TestProgrammed: what a Gateway says of itself, and what its class can do.
 func TestProgrammed(t *testing.T) {
 	all := []condition{{Type: "Accepted", Status: "True"}, {Type: "Programmed", Status: "False", Reason: "AddressNotAssigned", Message: "no address"}}
