@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,8 +25,10 @@ func TestInteropServiceKube(t *testing.T) {
 	gateway, address := needs(t, "MLX_TEST_KUBE_GATEWAY"), needs(t, "MLX_TEST_KUBE_GATEWAY_ADDRESS")
 	needs(t, "MLX_TEST_KUBE_KSERVE")
 	agent, served := staticProgram(t), kubeServed(t)
+	commands := interopCommands()
+	commands["late-route"] = lateRoute
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/interop/service-kube", RequireExplicitExec: true, Cmds: interopCommands(),
+		Dir: "testdata/interop/service-kube", RequireExplicitExec: true, Cmds: commands,
 		Setup: func(env *testscript.Env) error {
 			if err := isolate(env); err != nil {
 				return err
@@ -41,6 +44,38 @@ func TestInteropServiceKube(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// lateRoute has the gateway send all below a path to the servers of a version, whatever mlx says, as one does that has not seen the new shares yet.
+func lateRoute(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, "late-route VERSION PATH")
+	c, err := kube.Open(kube.Config{Files: []string{ts.Getenv("KUBECONFIG")}, Namespace: ts.Getenv("NAMESPACE"), Agent: "mlx-test"})
+	ts.Check(err)
+	var services struct {
+		Items []struct {
+			Metadata struct {
+				Name        string            `json:"name"`
+				Annotations map[string]string `json:"annotations"`
+			} `json:"metadata"`
+		} `json:"items"`
+	}
+	ts.Check(c.List(context.Background(), kube.Services, kube.Select{}, &services))
+	for _, s := range services.Items {
+		if s.Metadata.Annotations["dev.mlx/model"] != args[0] {
+			continue
+		}
+		namespace, name, _ := strings.Cut(ts.Getenv("GATEWAY"), "/")
+		ts.Check(c.Create(context.Background(), kube.HTTPRoutes, map[string]any{
+			"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": map[string]any{"name": "late"},
+			"spec": map[string]any{
+				"parentRefs": []any{map[string]any{"name": name, "namespace": namespace}},
+				"rules": []any{map[string]any{"matches": []any{map[string]any{"path": map[string]any{"type": "PathPrefix", "value": args[1]}}},
+					"backendRefs": []any{map[string]any{"name": s.Metadata.Name, "port": 80}}}},
+			},
+		}, nil))
+		return
+	}
+	ts.Fatalf("no Service is of %s", args[0])
 }
 
 // kubeServed is the model server of pods.
