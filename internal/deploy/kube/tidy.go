@@ -35,11 +35,7 @@ func (v *Driver) Tidy(ctx context.Context) error {
 	if err != nil || now == nil {
 		return err
 	}
-	servers := kube.Deployments // a look needs them anyway
-	if v.Settings.Form == Standard {
-		servers = kube.InferenceSets
-	}
-	gone, err := v.left(ctx, now, servers)
+	gone, err := v.left(ctx, now, v.Settings.servers())
 	if err != nil || v.spares(now) > 0 {
 		gone = nil // it has requests on their way, or a look at something else has failed: its time is over all the same
 	}
@@ -65,11 +61,7 @@ func (v *Driver) Finish(ctx context.Context, goOn func(left int64) bool) error {
 		if err != nil || now == nil {
 			return err
 		}
-		kinds, err := v.kinds(ctx)
-		if err != nil {
-			return err
-		}
-		left, err := v.left(ctx, now, kinds...)
+		left, err := v.leftOver(ctx, now)
 		if err != nil || len(left) == 0 {
 			return err
 		}
@@ -93,6 +85,26 @@ func (v *Driver) Finish(ctx context.Context, goOn func(left int64) bool) error {
 		case <-time.After(min(wait, time.Second)):
 		}
 	}
+}
+
+// leftOver are the labels of releases for Finish. Whoever only commits a file may not see more than what a look needs.
+func (v *Driver) leftOver(ctx context.Context, now *held) ([]string, error) {
+	if v.Follows {
+		return v.left(ctx, now, v.Settings.servers())
+	}
+	kinds, err := v.kinds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return v.left(ctx, now, kinds...)
+}
+
+// servers are the kind of object that a release cannot do without, which a look needs anyway.
+func (s Settings) servers() kube.Resource {
+	if s.Form == Standard {
+		return kube.InferenceSets
+	}
+	return kube.Deployments
 }
 
 // requests are how many servers of some releases have had, as their meters count them.
