@@ -33,8 +33,9 @@ type agentTurn struct {
 
 type rankEnded struct {
 	run.RankEnd
-	Attempt int    `json:"attempt"`
-	Host    string `json:"host"`
+	Attempt int       `json:"attempt"`
+	Host    string    `json:"host"`
+	Ended   time.Time `json:"ended"`
 }
 
 type nodeNote struct {
@@ -50,8 +51,9 @@ type agentRanks struct {
 	local   sync.WaitGroup
 
 	mu     sync.Mutex
-	failed string // which one failed first, and how
-	status int    // of that one
+	failed string    // which one failed first, and how
+	at     time.Time // when
+	status int       // of that one
 	ended  map[int]bool
 	drawn  []run.Drawn // of other nodes
 	stop   context.CancelFunc
@@ -98,13 +100,14 @@ func (j *agentJob) executeRank(spec run.Spec, local int) rankEnded {
 	if err != nil {
 		e.RankEnd = run.RankEnd{State: run.Failed, Cause: err.Error(), Status: 125}
 	}
+	e.Ended = j.app.now().UTC()
 	if err := j.note(filepath.Join(train.RanksName, strconv.Itoa(rank), endName), e); err != nil {
 		j.say("%v", err)
 	}
 	return e
 }
 
-// report takes how a rank ended. The first that failed ends the others.
+// report takes how a rank ended. The first of which it is heard that it failed ends the others, and the one that did before all is why.
 func (r *agentRanks) report(rank int, e rankEnded) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -118,16 +121,19 @@ func (r *agentRanks) report(rank int, e rankEnded) {
 			r.drawn = append(r.drawn, d)
 		}
 	}
-	if stop, _ := r.job.crew.closed(); e.State == run.Succeeded || e.Stopped || r.failed != "" || stop != nil {
+	if stop, _ := r.job.crew.closed(); e.State == run.Succeeded || e.Stopped || stop != nil || r.failed != "" && !e.Ended.Before(r.at) {
 		return
 	}
-	r.status = e.Status
+	first := r.failed == ""
+	r.at, r.status = e.Ended, e.Status
 	r.failed = fmt.Sprintf("rank %d on %s: %s", rank, e.Host, e.Cause)
 	if e.Tail != "" {
 		r.failed += ": " + strings.ReplaceAll(e.Tail, "\n", " | ")
 	}
 	r.job.say("%s", r.failed)
-	r.job.crew.end(run.Stop{State: run.Failed, Cause: r.failed, Grace: r.job.grace()}, nil)
+	if first {
+		r.job.crew.end(run.Stop{State: run.Failed, Cause: r.failed, Grace: r.job.grace()}, nil)
+	}
 }
 
 // watch reads how the ranks of other nodes ended.
@@ -156,10 +162,14 @@ func (r *agentRanks) look() {
 	}
 }
 
-// rankPatience is how long ranks of other nodes may go on when the one that is recorded has succeeded.
-const rankPatience = 5 * time.Minute
+// Bounds of the time for other nodes to tell how their ranks ended: when the recorded one has succeeded, and when it has failed. Then another one may
+// have failed before, as whose consequence it did.
+const (
+	rankPatience = 5 * time.Minute
+	rankNews     = 2 * lookEvery
+)
 
-// over waits for the others when the recorded process has ended. One that failed makes the attempt one that did.
+// over waits for the others when the recorded process has ended. One that failed before it, or alone, makes the attempt one that did, and says why.
 func (r *agentRanks) over(b *run.Body) {
 	j := r.job
 	if b.State != run.Succeeded {
@@ -168,7 +178,10 @@ func (r *agentRanks) over(b *run.Body) {
 	r.local.Wait()
 	if j.place.Nodes > 1 && j.place.Shared {
 		until := j.app.now().Add(rankPatience)
-		for b.State == run.Succeeded && !r.all() && j.app.now().Before(until) {
+		if b.State != run.Succeeded {
+			until = j.app.now().Add(rankNews)
+		}
+		for !r.all() && j.app.now().Before(until) {
 			if stop, _ := j.crew.closed(); stop != nil {
 				break
 			}
@@ -182,10 +195,11 @@ func (r *agentRanks) over(b *run.Body) {
 	<-r.looked
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	j.failedStatus = r.status
 	b.Drawn = append(b.Drawn, r.drawn...)
-	if r.failed != "" && b.State == run.Succeeded {
-		b.State, b.Cause = run.Failed, r.failed
+	j.failedStatus = 0
+	stop, _ := j.crew.closed()
+	if r.failed != "" && (b.State == run.Succeeded || stop == nil && r.at.Before(*b.EndedAt)) {
+		b.State, b.Cause, j.failedStatus = run.Failed, r.failed, r.status
 	}
 }
 

@@ -396,42 +396,6 @@ func TestAgentOtherHost(t *testing.T) {
 	}
 }
 
-func TestAgentRanks(t *testing.T) {
-	n := newAgentNode(t, `echo "rank $RANK of $WORLD_SIZE, local $LOCAL_RANK, node $NODE_RANK, attempt $MLX_ATTEMPT"; exec meet $1`)
-	two := func(dir string) (status [2]int, said [2]string) {
-		var other bytes.Buffer
-		cmd := n.command("", "mlx", "agent", "run", dir)
-		cmd.Env = append(slices.Clone(cmd.Env), "MLX_NODE_RANK=1", "MLX_NODES=2", "MLX_MASTER_ADDR=127.0.0.1", "MLX_SHARED=1")
-		cmd.Stderr = &other
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		first := n.command("", "mlx", "agent", "run", dir)
-		first.Env = append(slices.Clone(first.Env), "MLX_NODE_RANK=0", "MLX_NODES=2", "MLX_MASTER_ADDR=127.0.0.1", "MLX_SHARED=1")
-		out, _ := first.CombinedOutput()
-		_ = cmd.Wait()
-		return [2]int{first.ProcessState.ExitCode(), cmd.ProcessState.ExitCode()}, [2]string{string(out), other.String()}
-	}
-	dir := n.job("--nodes", "2", "--ranks", "2", "--", "sh", "train.sh")
-	status, said := two(dir)
-	if status != [2]int{} || !strings.Contains(said[0], "met 0 1 2 3 of 4") {
-		t.Fatalf("status %v\n%s", status, strings.Join(said[:], "\n"))
-	}
-	if got := n.read(dir, "ranks/3/output"); !strings.HasPrefix(got, "rank 3 of 4, local 1, node 1, attempt 1\n") {
-		t.Errorf("rank 3 wrote %q", got)
-	}
-	if v := n.collect(dir); len(v.Job.Hosts) != 2 || v.Job.Ranks != 2 {
-		t.Errorf("%+v", v.Job)
-	}
-	bad := n.job("--nodes", "2", "--ranks", "2", "--retries", "1", "--on", "3", "--", "sh", "train.sh", "3")
-	if status, said := two(bad); status[0] == 0 {
-		t.Errorf("status %v\n%s", status, strings.Join(said[:], "\n"))
-	}
-	if r := n.result(bad); r.State != "failed" || !strings.Contains(r.Cause, "rank 3 on ") || !strings.Contains(r.Cause, "exit status 3") || !strings.Contains(r.Cause, "rank 3 gives up") || r.Attempt != 2 {
-		t.Errorf("%+v", r)
-	}
-}
-
 func TestAgentHostile(t *testing.T) {
 	n := newAgentNode(t, "echo never")
 	for name, spoil := range map[string]func(o *train.Order, text string) string{
