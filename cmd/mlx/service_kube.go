@@ -104,12 +104,15 @@ func (s *served) tidy(ctx context.Context) {
 // Whoever has begun another rollout meanwhile may want it.
 func (s *served) finish(ctx context.Context) {
 	var progress *cli.Progress
+	var waited int64
 	s.endAtCluster(ctx, func(v *deploykube.Driver, ctx context.Context) error {
 		return v.Finish(ctx, func(left int64) bool {
 			if progress == nil && left > 0 {
 				progress = s.app.streams.Progress("ending servers that get no requests any more", "seconds", left)
 			} else {
 				progress.Add(1)
+				waited++
+				progress.SetTotal(waited + left) // a gateway that still sends some makes it longer
 			}
 			known, err := s.book.Service(ctx, s.name)
 			_, busy := known.Progress()
