@@ -301,8 +301,16 @@ func (l *link) ended(err error) error {
 // readFrame reads what the node says in one piece: a letter, the length, the bytes.
 func readFrame(r io.Reader) (kind byte, data []byte, err error) {
 	var head [5]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return 0, nil, err
+	for {
+		if _, err := io.ReadFull(r, head[:]); err != nil {
+			return 0, nil, err
+		}
+		if string(head[:]) != ownLine[:len(head)] {
+			break
+		}
+		if err := skipLine(r); err != nil {
+			return 0, nil, err
+		}
 	}
 	n := binary.BigEndian.Uint32(head[1:])
 	if n > maxFrame {
@@ -311,6 +319,21 @@ func readFrame(r io.Reader) (kind byte, data []byte, err error) {
 	data = make([]byte, n)
 	_, err = io.ReadFull(r, data)
 	return head[0], data, err
+}
+
+// ownLine begins what Ray writes to the log of a job itself, when it has started the job. It holds that back for a while, so that it may come between
+// frames, none of which begins so.
+const ownLine = "Running entrypoint for job "
+
+// skipLine reads the rest of a line.
+func skipLine(r io.Reader) error {
+	var one [1]byte
+	for range maxPreface {
+		if _, err := io.ReadFull(r, one[:]); err != nil || one[0] == '\n' {
+			return err
+		}
+	}
+	return io.ErrUnexpectedEOF
 }
 
 // Write sends bytes. It waits while much of it is still unread at the head.

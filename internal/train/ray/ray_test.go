@@ -246,9 +246,24 @@ func FuzzJobs(f *testing.F) {
 	})
 }
 
+// TestFrameBesideOwnLine: what Ray writes to the log between two frames is no frame, and one that does not end is an error.
+func TestFrameBesideOwnLine(t *testing.T) {
+	line := ownLine + "mlx-1-link-2: exec sh ./mlx-start 00 link 2 'jobs/1'\n"
+	r := strings.NewReader(line + "d\x00\x00\x00\x02hi" + line + "a\x00\x00\x00\x00" + strings.TrimSuffix(line, "\n"))
+	for _, want := range []string{"dhi", "a"} {
+		if kind, data, err := readFrame(r); err != nil || string(kind)+string(data) != want {
+			t.Errorf("%q%q, %v; want %q", kind, data, err, want)
+		}
+	}
+	if kind, data, err := readFrame(r); !errors.Is(err, io.EOF) {
+		t.Errorf("%q%q, %v", kind, data, err)
+	}
+}
+
 func FuzzFrame(f *testing.F) {
 	f.Add([]byte("d\x00\x00\x00\x02hi"))
 	f.Add([]byte("a\xff\xff\xff\xff"))
+	f.Add([]byte(ownLine + "x\nx\x00\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		r := bytes.NewReader(text)
 		for {
