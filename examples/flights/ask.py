@@ -32,9 +32,12 @@ def questions(month):
 
 def main(url, month, rate):
     asked = questions(month)
-    due, took, lost = queue.Queue(), [], []
-    ended = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    due, took, lost, ended = queue.Queue(), [], [], []
+    signal.signal(signal.SIGTERM, lambda *_: ended.append(True))  # no lock is taken: the main thread may hold it just then
+
+    def rest(until=float("inf")):
+        while not ended and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, 0.1))
 
     def work():
         connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc, timeout=30)
@@ -57,10 +60,11 @@ def main(url, month, rate):
         worker.start()
     begun = time.monotonic()
     for n, item in enumerate(asked):
-        if ended.wait(max(0, begun + n / rate - time.monotonic())):
+        rest(begun + n / rate)
+        if ended:
             break
         due.put(item)
-    ended.wait()
+    rest()
     for _ in workers:
         due.put(None)
     for worker in workers:
