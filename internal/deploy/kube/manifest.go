@@ -28,21 +28,19 @@ func ReadManifest(text string) (Filed, error) {
 		return found[1]
 	}
 	generation, plan := note(noteGeneration, `"([0-9]+)"`), note(noteDesired, `(".*")`)
-	if generation == "" || plan == "" {
-		return f, nil
-	}
 	var d deploy.Desired
-	n, err := strconv.ParseUint(generation, 10, 64)
-	if err == nil {
-		err = json.Unmarshal([]byte(plan), &plan)
+	var err error
+	if generation != "" {
+		f.Generation, err = strconv.ParseUint(generation, 10, 64)
 	}
-	if err == nil {
-		err = json.Unmarshal([]byte(plan), &d)
+	if err == nil && plan != "" {
+		if err = json.Unmarshal([]byte(plan), &plan); err == nil {
+			err = json.Unmarshal([]byte(plan), &d)
+		}
 	}
 	if err != nil {
 		return f, fault.New(fault.Integrity, "what mlx has written there is no generation and no plan: %w", err)
 	}
-	f.Generation = n
 	for _, arm := range d.Arms {
 		if arm.Role == deploy.Previous {
 			f.idle = append(f.idle, labelOf(arm.Release.Key))

@@ -23,6 +23,9 @@ func TestFollowed(t *testing.T) {
 	if f, err := ReadManifest("a: 1\n"); f.Generation != 0 || err != nil {
 		t.Error(f.Generation, err)
 	}
+	if f, err := ReadManifest("  " + noteGeneration + `: "7"` + "\n"); f.Generation != 7 || err != nil {
+		t.Error("without its plan:", f.Generation, err)
+	}
 	for _, bad := range []string{`"{"`, `"x"`} {
 		if _, err := ReadManifest("  " + noteGeneration + `: "1"` + "\n  " + noteDesired + ": " + bad + "\n"); fault.KindOf(err) != fault.Integrity {
 			t.Errorf("a plan of %s: %v", bad, err)
