@@ -14,11 +14,10 @@ import (
 const (
 	outputBins  = 10
 	usualMaxPSI = 0.2
-	chance      = 0.001 // p of a difference that is none
 )
 
-// judgePSI judges how far the predictions of the candidate are from those of stable, which answered other requests: an index above the limit
-// counts when it is no chance.
+// judgePSI judges how far the predictions of the candidate are from those of stable, which answered other requests. An index of few predictions
+// is above any limit now and then: it fails when its bound for all times is.
 func judgePSI(rule Rule, c, b Outputs) gate.Finding {
 	limit := usualMaxPSI
 	if rule.Max != nil {
@@ -38,16 +37,20 @@ func judgePSI(rule Rule, c, b Outputs) gate.Finding {
 		return f
 	}
 	f.Value, f.Shown = finite(psi), "PSI "+digits(psi)
-	test, err := stats.Chi2Homogeneity(reference, now, false)
-	surely := err == nil && test.P < chance
+	sequence := stats.Mixture{Level: 2*level - 1, Sharpest: enough}
+	if bounds, err := sequence.PSISequence(reference, now); err == nil {
+		f.Interval = finitePair([2]float64{max(bounds.Lower, 0), bounds.Upper})
+	}
 	switch {
-	case psi > limit && surely:
+	case f.Interval != nil && f.Interval[0] > limit:
 		f.Verdict = gate.Fail
 	case min(rows, rowsOfStable) < need:
 		f.RowsNeeded = &need
 		f.Note = f.Shown + fmt.Sprintf(" of %s predictions, %s are needed", group(min(rows, rowsOfStable)), group(need))
 	case psi <= limit:
 		f.Verdict = gate.Pass
+	case f.Interval != nil:
+		f.Shown += " (95%: from " + digits(f.Interval[0]) + ")"
 	}
 	return f
 }

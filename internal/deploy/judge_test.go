@@ -63,6 +63,13 @@ func TestChecks(t *testing.T) {
 		}
 		return Counters{Requests: int64(n), Answers: int64(n), Outputs: Outputs{Low: NewHistogram(low), High: NewHistogram(high), Words: words}}
 	}
+	words := func(letters string, each int64) Counters {
+		all := map[string]int64{}
+		for _, letter := range letters {
+			all[string(letter)] = each
+		}
+		return spread(0, 0, all)
+	}
 	lossy := func(lost, answers int64) Counters { return Counters{Requests: answers, Answers: answers, Lost: lost} }
 	for _, c := range []struct {
 		name  string
@@ -104,6 +111,10 @@ func TestChecks(t *testing.T) {
 		{"the same predictions", sampled(spread(0, 3000, nil), spread(0, 20_000, nil), Pairs{}, measure(MeasurePSI, limit(0.1))), gate.Pass, "", ""},
 		{"other predictions", sampled(spread(1, 3000, nil), spread(0, 20_000, nil), Pairs{}, measure(MeasurePSI, limit(0.1))), gate.Fail, "", "prediction_psi PSI "},
 		{"few predictions", sampled(spread(0, 100, nil), spread(0, 20_000, nil), Pairs{}, measure(MeasurePSI, limit(0.1))), gate.Inconclusive, "", ""},
+		{"few predictions that miss two tenths", sampled(words("abcdefgh", 8), words("abcdefghij", 12), Pairs{}, measure(MeasurePSI, limit(0.1))), gate.Inconclusive, "",
+			"prediction_psi PSI 1.4 of 64 predictions, 300 are needed"},
+		{"somewhat other predictions", sampled(spread(0.5, 1000, nil), spread(0, 2300, nil), Pairs{}, measure(MeasurePSI, limit(0.2))), gate.Inconclusive,
+			"PSI 0.24 (95%: from 0.1)  limit 0.2", "prediction_psi PSI 0.24 (95%: from 0.1)"},
 		{"other words", sampled(spread(0, 0, map[string]int64{"yes": 800, "no": 200}), spread(0, 0, map[string]int64{"yes": 500, "no": 500}), Pairs{},
 			measure(MeasurePSI, func(*Rule) {})), gate.Fail, "", "prediction_psi PSI 0.4"},
 	} {

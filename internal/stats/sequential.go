@@ -117,6 +117,51 @@ func (m Mixture) Interval(difference, se, n float64) (Interval, error) {
 	return Interval{difference, difference - half, difference + half}, nil
 }
 
+// PSISequence bounds the population stability index of two populations from counts of a sample of each. Units are rows of the smaller sample,
+// as few as half of them where both are alike (nm/(n+m)).
+//
+// Its estimate is that of shares to which half a row is added in each bin, so that an empty one says little (Krichevsky and Trofimov 1981),
+// less what chance adds to it in the second order (Yurdakul and Naranjo 2020 give it for equal populations: (B-1)(1/n+1/m) in B bins); its
+// standard error is that of the delta method. Bins that are empty on both sides do not count. Unbounded when either sample is empty.
+func (m Mixture) PSISequence(reference, current []float64) (Interval, error) {
+	if _, _, err := shares(reference, current); err != nil {
+		return Interval{}, err
+	}
+	var bins [2][]float64
+	for i, n := range reference {
+		if n > 0 || current[i] > 0 {
+			bins[0], bins[1] = append(bins[0], n+jeffreys), append(bins[1], current[i]+jeffreys)
+		}
+	}
+	rows, now := sum(reference), sum(current)
+	p, q, err := shares(bins[0], bins[1])
+	if err != nil || rows == 0 || now == 0 {
+		return Interval{math.NaN(), math.Inf(-1), math.Inf(1)}, err
+	}
+	psi, err := PSI(bins[0], bins[1], 0)
+	if err != nil {
+		return Interval{}, err
+	}
+	x, y := stabilityError(p, q), stabilityError(q, p)
+	return m.Interval(psi-x.bias/rows-y.bias/now, math.Sqrt(x.variance/rows+y.variance/now), rows*now/(rows+now))
+}
+
+// stability is what sampling does to a stability index, times the rows of the sample.
+type stability struct{ bias, variance float64 }
+
+// stabilityError is what a sample of the shares p does to the index, when the other side is q: half its second derivative by each share times
+// the variance of that, and the variance of its first derivative.
+func stabilityError(p, q []float64) stability {
+	var bias, mean, square accumulator
+	for i := range p {
+		slope := math.Log(p[i]/q[i]) + 1 - q[i]/p[i]
+		mean.add(p[i] * slope)
+		square.add(p[i] * slope * slope)
+		bias.add((1 + q[i]/p[i]) * (1 - p[i]) / 2)
+	}
+	return stability{bias.value(), square.value() - mean.value()*mean.value()}
+}
+
 // P is the always-valid p of "there is no difference", of this time alone.
 func (m Mixture) P(difference, se, n float64) (float64, error) {
 	if err := m.check(n); err != nil {
