@@ -117,8 +117,8 @@ func (m Mixture) Interval(difference, se, n float64) (Interval, error) {
 	return Interval{difference, difference - half, difference + half}, nil
 }
 
-// PSISequence bounds the population stability index of two populations from counts of a sample of each. Units are rows of the smaller sample,
-// as few as half of them where both are alike (nm/(n+m)).
+// PSISequence bounds the population stability index of two populations from counts of a sample of each, of n and m rows. Its units are
+// nm/(n+m), which are rows of the smaller sample when the other one is far larger.
 //
 // Its estimate is that of shares to which half a row is added in each bin, so that an empty one says little (Krichevsky and Trofimov 1981),
 // less what chance adds to it in the second order (Yurdakul and Naranjo 2020 give it for equal populations: (B-1)(1/n+1/m) in B bins); its
@@ -138,28 +138,24 @@ func (m Mixture) PSISequence(reference, current []float64) (Interval, error) {
 	if err != nil || rows == 0 || now == 0 {
 		return Interval{math.NaN(), math.Inf(-1), math.Inf(1)}, err
 	}
-	psi, err := PSI(bins[0], bins[1], 0)
-	if err != nil {
-		return Interval{}, err
-	}
-	x, y := stabilityError(p, q), stabilityError(q, p)
-	return m.Interval(psi-x.bias/rows-y.bias/now, math.Sqrt(x.variance/rows+y.variance/now), rows*now/(rows+now))
+	x, y := stabilityOf(p, q), stabilityOf(q, p)
+	return m.Interval(x.index+y.index-x.bias/rows-y.bias/now, math.Sqrt(x.variance/rows+y.variance/now), rows*now/(rows+now))
 }
 
-// stability is what sampling does to a stability index, times the rows of the sample.
-type stability struct{ bias, variance float64 }
+// stability is the part that one side has in a stability index, and what sampling that side does to the whole of it, times the rows of the sample.
+type stability struct{ index, bias, variance float64 }
 
-// stabilityError is what a sample of the shares p does to the index, when the other side is q: half its second derivative by each share times
-// the variance of that, and the variance of its first derivative.
-func stabilityError(p, q []float64) stability {
-	var bias, mean, square accumulator
+// stabilityOf is the part of the shares p, when the other side is q: their Kullback-Leibler divergence, which is also the mean of the first
+// derivative of the index by each share, the variance of that derivative, and half the second one times the variance of the share.
+func stabilityOf(p, q []float64) stability {
+	var mean, square, bias accumulator
 	for i := range p {
 		slope := math.Log(p[i]/q[i]) + 1 - q[i]/p[i]
 		mean.add(p[i] * slope)
 		square.add(p[i] * slope * slope)
 		bias.add((1 + q[i]/p[i]) * (1 - p[i]) / 2)
 	}
-	return stability{bias.value(), square.value() - mean.value()*mean.value()}
+	return stability{mean.value(), bias.value(), square.value() - mean.value()*mean.value()}
 }
 
 // P is the always-valid p of "there is no difference", of this time alone.

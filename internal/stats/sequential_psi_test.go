@@ -6,6 +6,9 @@ import (
 	"testing"
 )
 
+// watched is what rollouts use.
+var watched = Mixture{Level: 0.9, Sharpest: 300}
+
 // TestStabilityHoldsAtAllTimes watches the index of two populations as rows come, and counts series whose bound was ever above the truth. The
 // index itself is above it nearly always, and so is one that a test of homogeneity of a single look calls no chance.
 func TestStabilityHoldsAtAllTimes(t *testing.T) {
@@ -83,7 +86,7 @@ func watchStability(t *testing.T, seed uint64, reference, current []float64, sha
 		if n%20 != 0 || n < 40 {
 			continue
 		}
-		r, err := Mixture{Level: 0.9, Sharpest: 300}.PSISequence(p, q)
+		r, err := watched.PSISequence(p, q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,18 +102,18 @@ func watchStability(t *testing.T, seed uint64, reference, current []float64, sha
 func TestStabilityOfMany(t *testing.T) {
 	p, q := []float64{1e6, 2e6, 3e6, 0}, []float64{3e6, 2e6, 1e6, 0}
 	truth := must[float64](t)(PSI(p, q, PSIFloor))
-	r, err := Mixture{Level: 0.9, Sharpest: 300}.PSISequence(p, q)
+	r, err := watched.PSISequence(p, q)
 	if err != nil || !near(r.Value, truth, 1e-5) || !(r.Lower > 0.99*truth && r.Upper < 1.01*truth) {
 		t.Errorf("of millions: %+v, not %v, %v", r, truth, err)
 	}
 	for _, none := range [][2][]float64{{{0, 0}, {1, 2}}, {{1, 2}, {0, 0}}, {{}, {}}} {
-		r, err := Mixture{Level: 0.9, Sharpest: 300}.PSISequence(none[0], none[1])
+		r, err := watched.PSISequence(none[0], none[1])
 		if err != nil || !math.IsInf(r.Lower, -1) || !math.IsInf(r.Upper, 1) {
 			t.Errorf("%v: %+v, %v", none, r, err)
 		}
 	}
 	for _, bad := range [][2][]float64{{{1}, {1, 2}}, {{-1, 2}, {1, 2}}, {{math.NaN()}, {1}}} {
-		if _, err := (Mixture{Level: 0.9, Sharpest: 300}).PSISequence(bad[0], bad[1]); err == nil {
+		if _, err := watched.PSISequence(bad[0], bad[1]); err == nil {
 			t.Errorf("%v was taken", bad)
 		}
 	}
