@@ -49,7 +49,8 @@ func judgePSI(rule Rule, c, b Outputs) gate.Finding {
 		f.Note = f.Shown + fmt.Sprintf(" of %s predictions, %s are needed", group(min(rows, rowsOfStable)), group(need))
 	case psi <= limit:
 		f.Verdict = gate.Pass
-	case f.Interval != nil:
+	}
+	if psi > limit && f.Verdict == gate.Inconclusive && f.Interval != nil {
 		f.Shown += " (95%: from " + digits(f.Interval[0]) + ")"
 	}
 	return f
