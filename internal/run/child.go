@@ -116,7 +116,7 @@ func (o order) execute() (outcome, error) {
 	group := prepare(cmd, o.stdin, o.stdout, o.stderr)
 	short, _ := outOfMemory()
 	if o.folder != "" {
-		if err := note(o.folder, beginsName, o.argv[0]); err != nil {
+		if err := note(o.folder, beginsName, Self(o.host, os.Getpid())); err != nil {
 			out.abandon()
 			return outcome{}, fault.New(fault.KindOf(err), "cannot start the run: %w", err)
 		}

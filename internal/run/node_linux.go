@@ -94,6 +94,19 @@ func processesOf(id object.Digest, known map[int]string) {
 	}
 }
 
+// commandOf finds the process that the others of a run come from.
+func commandOf(id object.Digest) (pid int, ok bool) {
+	all := map[int]string{}
+	processesOf(id, all)
+	above := parents()
+	for one := range all {
+		if _, inside := all[above[one]]; !inside && (!ok || one < pid) {
+			pid, ok = one, true
+		}
+	}
+	return pid, ok
+}
+
 func endAll(find func(known map[int]string)) {
 	for range 3 { // they may start others meanwhile
 		known := map[int]string{}

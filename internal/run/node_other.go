@@ -25,5 +25,8 @@ func EndRest() {}
 // EndRun ends the processes of a run whose agent is gone. They cannot be told on this system.
 func EndRun(object.Digest) {}
 
+// commandOf finds the process that the others of a run come from. It cannot be told on this system.
+func commandOf(object.Digest) (pid int, ok bool) { return 0, false }
+
 // Adopt makes this process the parent of those below it whose own parents end, where the system can do that.
 func Adopt() {}

@@ -22,8 +22,8 @@ const (
 	outputName    = "output"
 	indexName     = "index"
 	resourcesName = "resources.jsonl"
-	beginsName    = "begins" // the command is about to start: without it, it never did
-	childName     = "child"
+	beginsName    = "begins" // the command is about to start, by which process: without it, it never did
+	childName     = "child"  // the command, noted as soon as it has started
 	cancelName    = "cancel"
 	claimName     = "claim"
 	patchName     = "uncommitted.patch"
@@ -160,6 +160,8 @@ func LiveRun(runs, id string) (Live, bool) {
 	}
 	if child, ok := noted[Process](l.Dir, childName); ok && child.PID > 0 {
 		l.Child = &child
+	} else if watcher, ok := noted[Process](l.Dir, beginsName); ok {
+		l.Child = watcher.unnoted(digest)
 	}
 	if c, ok := noted[Cancel](l.Dir, cancelName); ok {
 		l.Cancel = &c
